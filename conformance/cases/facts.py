@@ -1,0 +1,155 @@
+"""What can be read off a case without running it: canonical configuration and geometry.
+
+Clauses, equivalence classes and known deviations are all stated as predicates over these facts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from conformance.cases.case import Case
+from conformance.spec.signatures import RANK, REQUIRED, SIGNATURES
+from reference_impl.ops.geometry import WindowAxis, window_axes
+
+
+def canonical_config(case: Case) -> dict[str, Any]:
+    """Every documented argument in canonical form: tuples of the layer's rank, defaults filled in.
+
+    ``data_format`` is always given for the layers that slide a window and for Flatten, ``strides``
+    of a pooling layer is never None.  Meaningful for cases whose arguments are valid.
+    """
+    config = {
+        name: None if default is REQUIRED else default
+        for name, default in SIGNATURES[case.layer].items()
+    }
+    config |= case.keywords
+    rank = RANK.get(case.layer)
+    if case.layer != "Input":
+        config["data_format"] = config.get("data_format") or "channels_last"
+    if rank is None:
+        return config
+    if case.layer.startswith("MaxPooling"):
+        config["strides"] = config["pool_size"] if config["strides"] is None else config["strides"]
+    for name in ("kernel_size", "pool_size", "strides", "dilation_rate"):
+        if name in config:
+            config[name] = _sizes(config[name], rank)
+    return config
+
+
+def _sizes(value: Any, rank: int) -> tuple[int, ...]:
+    return (value,) * rank if isinstance(value, int) else tuple(value)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The facts of one case (see the properties); built by `facts`."""
+
+    case: Case
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The canonical configuration."""
+        return canonical_config(self.case)
+
+    @property
+    def layer(self) -> str:
+        """The layer's documented name."""
+        return self.case.layer
+
+    @property
+    def is_convolution(self) -> bool:
+        """Whether the layer is Conv1D or Conv2D."""
+        return self.case.layer in ("Conv1D", "Conv2D")
+
+    @property
+    def is_pooling(self) -> bool:
+        """Whether the layer is MaxPooling1D or MaxPooling2D."""
+        return self.case.layer in ("MaxPooling1D", "MaxPooling2D")
+
+    @property
+    def observes_values(self) -> bool:
+        """Whether the case looks at output values."""
+        return self.case.observe == "output"
+
+    @property
+    def observes_rejection(self) -> bool:
+        """Whether the case must be rejected."""
+        return self.case.observe == "rejection"
+
+    @property
+    def rank(self) -> int:
+        """Number of spatial axes of a layer that slides a window; 0 for the others."""
+        return RANK.get(self.case.layer, 0)
+
+    @property
+    def channels_first(self) -> bool:
+        """Whether the channels stand before the spatial axes."""
+        return bool(self.config.get("data_format") == "channels_first")
+
+    def given(self, argument: str) -> bool:
+        """Whether the case passes `argument` to the constructor."""
+        return argument in self.case.keywords
+
+    @property
+    def batch(self) -> int | None:
+        """Length of the batch axis; None where it is free or there is no input."""
+        return self.case.inputs[0] if self.case.inputs else None
+
+    @property
+    def spatial(self) -> tuple[int | None, ...]:
+        """Lengths of the spatial axes."""
+        inputs = self.case.inputs or ()
+        return tuple(inputs[2:] if self.channels_first else inputs[1:-1])
+
+    @property
+    def channels(self) -> int | None:
+        """Length of the channel axis."""
+        inputs = self.case.inputs or (None,)
+        return inputs[1] if self.channels_first else inputs[-1]
+
+    @property
+    def window(self) -> tuple[int, ...]:
+        """The kernel's or pool's lengths."""
+        return tuple(self.config.get("kernel_size") or self.config.get("pool_size") or ())
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """The strides, one per spatial axis."""
+        return tuple(self.config.get("strides") or ())
+
+    @property
+    def dilation(self) -> tuple[int, ...]:
+        """The dilation rates, one per spatial axis; ones for pooling."""
+        return tuple(self.config.get("dilation_rate") or (1,) * self.rank)
+
+    @property
+    def padding(self) -> str | None:
+        """The padding, in lower case."""
+        padding = self.config.get("padding")
+        return padding.lower() if isinstance(padding, str) else None
+
+    @cached_property
+    def axes(self) -> tuple[WindowAxis, ...]:
+        """The window geometry, one entry per spatial axis; needs known lengths."""
+        return window_axes(self.spatial, self.window, self.strides, self.dilation, self.padding)
+
+    @property
+    def products(self) -> int:
+        """K, the number of products in one output element of a convolution."""
+        count = self.channels or 0
+        for taps in self.window:
+            count *= taps
+        return count
+
+    @property
+    def activation(self) -> str | None:
+        """The activation's name; None where none is applied."""
+        activation = self.config.get("activation")
+        return activation if isinstance(activation, str) else None
+
+
+def facts(case: Case) -> Facts:
+    """The facts of a case."""
+    return Facts(case)

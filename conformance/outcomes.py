@@ -1,0 +1,56 @@
+"""What an implementation did with a case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Value:
+    """It returned something.
+
+    Attributes:
+        value: an array for ``observe:output``; for other observations the shape as a tuple, or
+            what the scenario returns (numbers, strings, tuples, lists, dictionaries, arrays).
+        repeat: what a second call on the same operands returned, where it differed from the
+            first in any bit; None where it did not.
+        changed_inputs: names of the operands that the call left different from before.
+    """
+
+    value: Any
+    repeat: Any = None
+    changed_inputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """It raised an ordinary exception: the exception's type by name, and its message."""
+
+    exception: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Unsupported:
+    """It declares that it cannot do what the case asks, with the reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Crash:
+    """The process ended: how (``signal SIGSEGV``, ``exit status 3``), and its last words."""
+
+    ending: str
+    last_words: str = ""
+
+
+@dataclass(frozen=True)
+class Timeout:
+    """No answer came within the time allowed."""
+
+    seconds: float
+
+
+Outcome = Value | Rejection | Unsupported | Crash | Timeout

@@ -1,0 +1,77 @@
+"""Window geometry in pure integers: output lengths, padding and taps, one axis at a time.
+
+With input length n, window length k, stride s and dilation d, the receptive field of one output
+spans ``e = (k - 1) d + 1`` inputs, and
+
+* ``valid``: ``out = (n - e) // s + 1`` and nothing is padded;
+* ``same``: ``out = ceil(n / s)``; the total padding is ``max((out - 1) s + e - n, 0)``, of which
+  ``total // 2`` stands before the first input and the rest, the odd one included, after the last.
+
+Output o reads the inputs ``o s - pad_before + t d`` for the taps t = 0 .. k - 1; an index outside
+``0 .. n - 1`` is padding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WindowAxis:
+    """The geometry of a window along one spatial axis; all lengths in elements."""
+
+    length: int
+    window: int
+    stride: int
+    dilation: int
+    pad_before: int
+    pad_after: int
+    output: int
+
+    @property
+    def receptive_field(self) -> int:
+        """Span of one output's window: ``(window - 1) dilation + 1``."""
+        return (self.window - 1) * self.dilation + 1
+
+    @property
+    def padding_total(self) -> int:
+        """Number of padded elements on both sides."""
+        return self.pad_before + self.pad_after
+
+
+def receptive_field(window: int, dilation: int) -> int:
+    """Span of a dilated window: ``(window - 1) dilation + 1``."""
+    return (window - 1) * dilation + 1
+
+
+def output_length(length: int, window: int, stride: int, dilation: int, padding: str) -> int:
+    """Number of window positions along one axis; zero or negative where no window fits."""
+    if padding == "same":
+        return -(-length // stride)
+    return (length - receptive_field(window, dilation)) // stride + 1
+
+
+def window_axis(length: int, window: int, stride: int, dilation: int, padding: str) -> WindowAxis:
+    """The geometry along one axis (formulas in the module's docstring)."""
+    output = output_length(length, window, stride, dilation, padding)
+    total = 0
+    if padding == "same":
+        span = (output - 1) * stride + receptive_field(window, dilation)
+        total = max(span - length, 0) if output else 0
+    before = total // 2
+    return WindowAxis(length, window, stride, dilation, before, total - before, output)
+
+
+def window_axes(
+    spatial: Sequence[int],
+    window: Sequence[int],
+    strides: Sequence[int],
+    dilation: Sequence[int],
+    padding: str,
+) -> tuple[WindowAxis, ...]:
+    """The geometry of every spatial axis."""
+    return tuple(
+        window_axis(n, k, s, d, padding)
+        for n, k, s, d in zip(spatial, window, strides, dilation, strict=True)
+    )
