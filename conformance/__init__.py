@@ -1,0 +1,1 @@
+"""Judges implementations of the documented layers against a correctly rounded oracle."""

@@ -1,0 +1,1 @@
+"""Cases, grids, operands and equivalence classes."""

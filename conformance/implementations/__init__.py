@@ -1,0 +1,1 @@
+"""What is judged: the built-in implementations, plug-ins, and their isolation."""

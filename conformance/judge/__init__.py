@@ -1,0 +1,1 @@
+"""Expectations, bounds and verdicts."""

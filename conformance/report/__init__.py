@@ -1,0 +1,1 @@
+"""Terminal, JSON lines, JUnit and HTML reports."""

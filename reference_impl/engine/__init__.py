@@ -1,0 +1,1 @@
+"""The layer base class, the symbolic graph, naming and argument checks."""
