@@ -7,6 +7,7 @@ takes the target's place in one step.  So a file of that name is always a whole 
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -44,10 +45,10 @@ class JsonLinesReport:
 
 
 def _finite(record: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no infinity: an infinite ratio (an error beyond a zero bound) becomes a word."""
+    """JSON has no infinity: beyond a zero bound the ratio is null and the message tells."""
     ratio = record.get("ratio")
-    if isinstance(ratio, float) and not ratio - ratio == 0.0:
-        return {**record, "ratio": str(ratio)}
+    if isinstance(ratio, float) and not math.isfinite(ratio):
+        return {**record, "ratio": None}
     return record
 
 

@@ -1,0 +1,36 @@
+"""Recorded disagreements between implementations and the documentation.
+
+One module per implementation holds its records; ``reproducers/`` holds stand-alone programs that
+show the defects among them without this project's code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from conformance.cases.case import Case
+from conformance.judge.verdict import Judgement
+from conformance.known_deviations import tf_keras, torch_nn
+from conformance.known_deviations.record import KnownDeviation, judge_by_records
+from conformance.outcomes import Outcome
+
+RECORDS: tuple[KnownDeviation, ...] = (*tf_keras.RECORDS, *torch_nn.RECORDS)
+
+
+def apply(
+    implementation: str,
+    versions: Mapping[str, str],
+    case: Case,
+    outcome: Outcome,
+    judgement: Judgement,
+) -> Judgement:
+    """The judgement in the light of the records (`record.judge_by_records`).
+
+    Args:
+        implementation: its name, variant included.
+        versions: its versions by distribution name.
+        case: the case judged.
+        outcome: what the implementation did.
+        judgement: the verdict reached without the records.
+    """
+    return judge_by_records(RECORDS, implementation, versions, case, outcome, judgement)
