@@ -62,7 +62,7 @@ class KnownDeviation:
 
 
 def name_matches(name: str, pattern: str) -> bool:
-    """Whether a pattern with ``*`` covers an implementation's name; brackets stand for themselves."""
+    """Whether a pattern with ``*`` covers an implementation's name; a bracket is literal."""
     return fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))
 
 

@@ -1,0 +1,92 @@
+"""``conformance list``: the clauses, the cases, the implementations."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import textwrap
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from conformance.command_line.selection import select_cases, selected_clauses
+from conformance.implementations import registry
+from conformance.spec.clauses import clauses
+from conformance.spec.coverage import clauses_of
+
+
+def show(options: argparse.Namespace) -> int:
+    """Print what is asked for, as text or as one JSON array."""
+    entries, as_text = {
+        "clauses": (_clauses, _clause_text),
+        "cases": (_cases, _case_text),
+        "implementations": (_implementations, _implementation_text),
+    }[options.what]
+    listed = entries(options)
+    if options.json:
+        print(json.dumps(listed, ensure_ascii=False, indent=1))
+    else:
+        print("\n".join(map(as_text, listed)))
+    return 0
+
+
+def _clauses(options: argparse.Namespace) -> list[dict[str, Any]]:
+    wanted = selected_clauses(options.clause) if options.clause else set(clauses())
+    counts = _case_counts(options)
+    listed = [
+        {**asdict(clause), "cases": counts.get(identifier, 0)}
+        for identifier, clause in clauses().items()
+        if identifier in wanted
+    ]
+    return [{key: value for key, value in entry.items() if value is not None} for entry in listed]
+
+
+def _case_counts(options: argparse.Namespace) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for case in select_cases(options):
+        for identifier in clauses_of(case):
+            counts[identifier] = counts.get(identifier, 0) + 1
+    return counts
+
+
+def _cases(options: argparse.Namespace) -> list[dict[str, Any]]:
+    return [
+        {"case": case.descriptor, "layer": case.layer, "clauses": list(clauses_of(case))}
+        for case in select_cases(options)
+    ]
+
+
+def _implementations(_: argparse.Namespace) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": entry.name,
+            "summary": entry.summary,
+            "installed": registry.installed(entry),
+            "versions": registry.versions(entry),
+        }
+        for entry in registry.builtin()
+    ]
+
+
+def _clause_text(entry: dict[str, Any]) -> str:
+    head = f"{entry['id']}  [{entry['standing']}]  {entry['cases']} cases  ({entry['source']})"
+    notes = [entry["paraphrase"]]
+    notes += [f"{name}: {entry[name]}" for name in _CLAUSE_NOTES if entry.get(name)]
+    return "\n".join([head, *(_indented(note) for note in notes)])
+
+
+_CLAUSE_NOTES: Sequence[str] = ("condition", "reading", "why", "since", "now")
+
+
+def _indented(text: str) -> str:
+    return textwrap.fill(text, 96, initial_indent="    ", subsequent_indent="      ")
+
+
+def _case_text(entry: dict[str, Any]) -> str:
+    return str(entry["case"])
+
+
+def _implementation_text(entry: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in entry["versions"].items())
+    state = versions or "installed" if entry["installed"] else "not installed"
+    return f"{entry['name']:<28} {state:<44} {entry['summary']}"

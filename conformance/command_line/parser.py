@@ -1,0 +1,104 @@
+"""The arguments of the command line."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from conformance.spec.signatures import LAYERS
+
+GRIDS = ("smoke", "standard", "full")
+
+
+class UsageError(Exception):
+    """Wrong usage: what was given, and what is allowed."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of ``conformance`` with its sub-commands."""
+    top = argparse.ArgumentParser(
+        prog="conformance",
+        description="Judges implementations of the documented Keras layers, clause by clause.",
+        epilog="Exit status: 0 all conform, are unsupported, or deviate as recorded; 1 something "
+        "else; 2 wrong usage; 3 nothing was judged.",
+    )
+    commands = top.add_subparsers(dest="name", metavar="COMMAND", required=True)
+    _add_run(commands)
+    _add_list(commands)
+    return top
+
+
+def _add_run(commands: Any) -> None:
+    run = commands.add_parser(
+        "run",
+        help="judge implementations",
+        description="Judge implementations on a grid of cases and print the verdict by clause.",
+    )
+    run.set_defaults(command=_run)
+    run.add_argument(
+        "--implementation",
+        action="append",
+        metavar="NAME|MODULE[:ATTRIBUTE]|FILE.py",
+        help="a built-in implementation (* matches several), or a plug-in; may be repeated; "
+        "without it: every installed one of reference, tf.keras and torch.nn",
+    )
+    add_selection(run)
+    run.add_argument("-n", dest="workers", type=_positive(int), default=1, metavar="WORKERS",
+                     help="worker processes per implementation (default 1)")  # fmt: skip
+    run.add_argument("--jsonl", type=_writable, metavar="FILE", help="write a JSON-lines report")
+    run.add_argument("--junit", type=_writable, metavar="FILE", help="write a JUnit report")
+    run.add_argument("--timeout", type=_positive(float), default=60.0, metavar="SECONDS",
+                     help="time allowed for one case (default 60)")  # fmt: skip
+
+
+def _add_list(commands: Any) -> None:
+    listing = commands.add_parser("list", help="show clauses, cases or implementations")
+    listing.set_defaults(command=_list)
+    listing.add_argument("what", choices=("clauses", "cases", "implementations"))
+    add_selection(listing)
+    listing.add_argument("--json", action="store_true", help="print one JSON array")
+
+
+def add_selection(command: argparse.ArgumentParser) -> None:
+    """Add the options that select cases."""
+    command.add_argument("--layer", action="append", choices=LAYERS, metavar="NAME",
+                         help=f"only this layer: {', '.join(LAYERS)}; may be repeated")  # fmt: skip
+    command.add_argument("--clause", action="append", metavar="ID",
+                         help="only cases of this clause; a trailing .* takes all below it")  # fmt: skip
+    command.add_argument("--case", action="append", metavar="DESCRIPTOR",
+                         help="this case; instead of a grid")  # fmt: skip
+    command.add_argument("--grid", choices=GRIDS, default="standard", help="default: standard")
+
+
+def _run(options: argparse.Namespace) -> int:
+    from conformance.command_line.run import run
+
+    return run(options)
+
+
+def _list(options: argparse.Namespace) -> int:
+    from conformance.command_line.listing import show
+
+    return show(options)
+
+
+def _positive(kind: type) -> Any:
+    def convert(text: str) -> Any:
+        value = kind(text)
+        if not 0 < value < float("inf"):
+            raise argparse.ArgumentTypeError(f"{text} is not positive")
+        return value
+
+    convert.__name__ = f"positive {kind.__name__}"
+    return convert
+
+
+def _writable(text: str) -> Path:
+    """A path whose directory exists: a report must not be lost at the end of a long run."""
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a directory; a file name is needed")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"the directory {path.parent} does not exist")
+    return path
