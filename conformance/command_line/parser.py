@@ -44,12 +44,23 @@ def _add_run(commands: Any) -> None:
         "without it: every installed one of reference, tf.keras and torch.nn",
     )
     add_selection(run)
-    run.add_argument("-n", dest="workers", type=_positive(int), default=1, metavar="WORKERS",
-                     help="worker processes per implementation (default 1)")  # fmt: skip
+    run.add_argument(
+        "-n",
+        dest="workers",
+        type=_positive(int),
+        default=1,
+        metavar="WORKERS",
+        help="worker processes per implementation (default 1)",
+    )
     run.add_argument("--jsonl", type=_writable, metavar="FILE", help="write a JSON-lines report")
     run.add_argument("--junit", type=_writable, metavar="FILE", help="write a JUnit report")
-    run.add_argument("--timeout", type=_positive(float), default=60.0, metavar="SECONDS",
-                     help="time allowed for one case (default 60)")  # fmt: skip
+    run.add_argument(
+        "--timeout",
+        type=_positive(float),
+        default=60.0,
+        metavar="SECONDS",
+        help="time allowed for one case (default 60)",
+    )
 
 
 def _add_list(commands: Any) -> None:
@@ -62,12 +73,22 @@ def _add_list(commands: Any) -> None:
 
 def add_selection(command: argparse.ArgumentParser) -> None:
     """Add the options that select cases."""
-    command.add_argument("--layer", action="append", choices=LAYERS, metavar="NAME",
-                         help=f"only this layer: {', '.join(LAYERS)}; may be repeated")  # fmt: skip
-    command.add_argument("--clause", action="append", metavar="ID",
-                         help="only cases of this clause; a trailing .* takes all below it")  # fmt: skip
-    command.add_argument("--case", action="append", metavar="DESCRIPTOR",
-                         help="this case; instead of a grid")  # fmt: skip
+    command.add_argument(
+        "--layer",
+        action="append",
+        choices=LAYERS,
+        metavar="NAME",
+        help=f"only this layer: {', '.join(LAYERS)}; may be repeated",
+    )
+    command.add_argument(
+        "--clause",
+        action="append",
+        metavar="ID",
+        help="only cases of this clause; a trailing .* takes all below it",
+    )
+    command.add_argument(
+        "--case", action="append", metavar="DESCRIPTOR", help="this case; instead of a grid"
+    )
     command.add_argument("--grid", choices=GRIDS, default="standard", help="default: standard")
 
 
