@@ -1,0 +1,353 @@
+"""Identifiers: how activations, initializers, regularizers and constraints are named and stored.
+
+An argument such as ``kernel_initializer`` may be given as
+
+* a name: the CamelCase name of a class, its snake_case form, an alias, or a function's name,
+  all case-sensitive;
+* an object, or any callable, which is used as it is;
+* a class, of which an instance is made with its defaults;
+* a configuration: ``{"module", "class_name", "config", "registered_name"}`` as Keras 3 and
+  tf_keras write it, ``{"class_name", "config"}`` as Keras 2 wrote it, or ``{"class_name"}``;
+* ``None``, where the argument allows it.
+
+A `Registry` holds the names of one kind of object.  A bare name is read under the current reading
+(`reference_impl.config.reading`); a configuration may use the names of either reading, since it
+was written by one of them.  The user's own classes and functions are found through
+`custom_object_scope`, `register_keras_serializable` or the ``custom_objects`` argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import BuiltinFunctionType, FunctionType
+from typing import Any, Final, TypeVar
+
+import numpy as np
+
+from reference_impl.config import READINGS, reading
+from reference_impl.engine.arguments import wrong_value
+from reference_impl.engine.naming import snake_case
+
+_T = TypeVar("_T")
+
+_KERAS_PACKAGES: Final = frozenset(
+    {"keras", "tf_keras", "tensorflow", "builtins", "reference_impl"}
+)
+
+_published: dict[Any, str] = {}
+_registered: dict[str, Any] = {}
+_registered_names: dict[Any, str] = {}
+_scope: ContextVar[Mapping[str, Any] | None] = ContextVar("custom_objects", default=None)
+
+
+def publish(target: _T, module: str) -> _T:
+    """Declare a class or function of this library under its public module (``keras.layers``)."""
+    _published[target] = module
+    return target
+
+
+def register_keras_serializable(
+    package: str = "Custom", name: str | None = None
+) -> Callable[[_T], _T]:
+    """A decorator that lets configurations refer to a class or function as ``package>name``.
+
+    Args:
+        package: the first part of the registered name.
+        name: the second part; by default the object's own name.
+    """
+
+    def register(target: _T) -> _T:
+        own_name = name if name is not None else str(getattr(target, "__name__", target))
+        full_name = f"{package}>{own_name}"
+        if isinstance(target, type) and not hasattr(target, "get_config"):
+            raise ValueError(
+                f"the class {target.__name__} cannot be registered as {full_name!r}: "
+                "it has no get_config method"
+            )
+        _registered[full_name] = target
+        _registered_names[target] = full_name
+        return target
+
+    return register
+
+
+@contextmanager
+def custom_object_scope(*objects: Mapping[str, Any]) -> Iterator[None]:
+    """Within the ``with`` block, the names in `objects` mean the classes and functions given."""
+    merged = {
+        name: target
+        for mapping in (_scope.get() or {}, *objects)
+        for name, target in mapping.items()
+    }
+    token = _scope.set(merged)
+    try:
+        yield
+    finally:
+        _scope.reset(token)
+
+
+def serialize_value(value: Any) -> Any:
+    """The JSON-like form of one configuration value.
+
+    Plain values stay as they are, NumPy scalars become Python scalars, arrays become
+    ``{"class_name": "__numpy__", "config": {"value", "dtype"}}`` and objects with ``get_config``
+    become their configuration.
+
+    Raises:
+        ValueError: for an object that has no such form.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        content = {"value": value.tolist(), "dtype": value.dtype.name}
+        return {"class_name": "__numpy__", "config": content}
+    if isinstance(value, list | tuple):
+        return type(value)(map(serialize_value, value))
+    if isinstance(value, Mapping):
+        return {key: serialize_value(item) for key, item in value.items()}
+    return serialize_object(value)
+
+
+def deserialize_value(value: Any) -> Any:
+    """The inverse of `serialize_value` for plain values, arrays and published objects."""
+    if isinstance(value, list | tuple):
+        return type(value)(map(deserialize_value, value))
+    if not isinstance(value, Mapping) or "class_name" not in value:
+        return value
+    name, config = value["class_name"], value.get("config") or {}
+    if name == "__numpy__":
+        return np.array(config["value"], dtype=config["dtype"])
+    for target in _published:
+        if isinstance(target, type) and target.__name__ == name:
+            return _instance(target, config, name)
+    raise ValueError(f"unknown class_name {name!r} in the configuration {dict(value)!r}")
+
+
+def serialize_object(target: Any) -> dict[str, Any]:
+    """The configuration of an object or function in Keras 3's form (tf_keras writes the same).
+
+    Raises:
+        ValueError: for a lambda, a class, or an object without ``get_config``.
+    """
+    if isinstance(target, type):
+        raise ValueError(f"cannot serialise the class {target.__name__}: give an instance of it")
+    if hasattr(target, "get_config"):
+        return _serialize_instance(target)
+    name = getattr(target, "__name__", None)
+    if not callable(target) or name is None:
+        raise ValueError(
+            f"cannot serialise {target!r}: expected an object with get_config, or a named function"
+        )
+    if name == "<lambda>":
+        raise ValueError(f"cannot serialise the lambda {target!r}: give a named function")
+    return {
+        "module": "builtins",
+        "class_name": "function",
+        "config": _registered_names.get(target, name) if _has_fixed_name(target) else name,
+        "registered_name": "function",
+    }
+
+
+def _has_fixed_name(target: Any) -> bool:
+    return isinstance(target, type | FunctionType | BuiltinFunctionType | np.ufunc)
+
+
+def _serialize_instance(target: Any) -> dict[str, Any]:
+    kind = type(target)
+    module = _published.get(kind)
+    registered_name = None
+    if module is None:
+        module = kind.__module__ if kind.__module__ != "__main__" else None
+        registered_name = _registered_names.get(kind, kind.__name__)
+    return {
+        "module": module,
+        "class_name": kind.__name__,
+        "config": serialize_value(target.get_config()),
+        "registered_name": registered_name,
+    }
+
+
+def _instance(target: Any, config: Any, name: str) -> Any:
+    """An instance of the class `target`, or a function as it is."""
+    if not isinstance(target, type):
+        if config:
+            raise ValueError(f"the function {name!r} takes no configuration, but got {config!r}")
+        return target
+    if not isinstance(config, Mapping):
+        raise TypeError(
+            f"the configuration of {name!r} has config={config!r}: expected a "
+            "dictionary of its arguments"
+        )
+    build: Callable[[dict[str, Any]], Any]
+    build = getattr(target, "from_config", None) or (lambda arguments: target(**arguments))
+    try:
+        return build(dict(config))
+    except TypeError as error:
+        raise TypeError(
+            f"cannot make {name!r} from the configuration {dict(config)!r}: {error}"
+        ) from error
+
+
+class Registry:
+    """The names of one kind of object, and the three functions that Keras offers for it."""
+
+    def __init__(self, kind: str, module: str) -> None:
+        """Start an empty registry.
+
+        Args:
+            kind: what the objects are, as error messages say it (``initializer``).
+            module: the public module of the objects (``keras.initializers``).
+        """
+        self.kind = kind
+        self.module = module
+        self._targets: dict[str, dict[str, Any]] = {version: {} for version in READINGS}
+
+    def add(self, target: _T, *aliases: str, readings: tuple[str, ...] = READINGS) -> _T:
+        """Register a function or class under its own name(s) and `aliases`; returns `target`.
+
+        A class is also registered under the snake_case form of its name.
+        """
+        name = str(getattr(target, "__name__", ""))
+        publish(target, self.module)
+        own = (name, snake_case(name)) if isinstance(target, type) else (name,)
+        self.alias(target, *own, *aliases, readings=readings)
+        return target
+
+    def alias(self, target: Any, *names: str, readings: tuple[str, ...] = READINGS) -> None:
+        """Register further names of `target`, under all readings or some."""
+        for version in readings:
+            self._targets[version] |= dict.fromkeys(names, target)
+
+    def names(self, version: str | None = None) -> tuple[str, ...]:
+        """Every name that is allowed under a reading (default: the current one), sorted."""
+        return tuple(sorted(self._targets[version or reading()]))
+
+    def get(self, identifier: Any, owner: str | None = None, argument: str = "identifier") -> Any:
+        """The object that `identifier` means; None stays None.
+
+        Args:
+            identifier: a name, object, class, configuration or callable (module docstring).
+            owner: who was given it, for error messages (``Conv2D``).
+            argument: under which name (``kernel_initializer``).
+
+        Raises:
+            ValueError: if it is none of these, or its name is unknown.
+            TypeError: if a configuration's arguments do not fit its class.
+        """
+        if isinstance(identifier, str):
+            target = self._named(identifier, reading())
+            if target is None:
+                raise self._refusal(identifier, self._targets[reading()], owner, argument)
+            return _instance(target, {}, identifier)
+        if identifier is None or isinstance(identifier, Mapping):
+            return self.deserialize(identifier, None, owner, argument)
+        if isinstance(identifier, type):
+            return identifier()
+        if callable(identifier):
+            return identifier
+        raise self._refusal(identifier, self._targets[reading()], owner, argument)
+
+    def serialize(self, target: Any) -> Any:
+        """The name of a built-in function, or the configuration of an object.
+
+        Raises:
+            ValueError: for an object without a configuration.
+        """
+        if target is None or isinstance(target, str):
+            return target
+        if _has_fixed_name(target) and _published.get(target) == self.module:
+            return target.__name__
+        return serialize_object(target)
+
+    def deserialize(
+        self,
+        config: Any,
+        custom_objects: Mapping[str, Any] | None = None,
+        owner: str | None = None,
+        argument: str = "config",
+    ) -> Any:
+        """The object that a configuration, or a name, describes; None stays None.
+
+        Args:
+            config: the configuration or name.
+            custom_objects: the user's own classes and functions by name.
+            owner: who was given it, for error messages.
+            argument: under which name.
+
+        Raises:
+            ValueError: if it names nothing that is known.
+            TypeError: if its arguments do not fit its class.
+        """
+        if config is None:
+            return None
+        with custom_object_scope(custom_objects or {}):
+            if not isinstance(config, Mapping):
+                return self.get(config, owner, argument)
+            name, content = config.get("class_name"), config.get("config")
+            if name == "function":
+                name, content = content, None
+            target = self._configured(config, name, owner, argument)
+            return _instance(target, {} if content is None else content, str(name))
+
+    def _named(self, name: object, version: str) -> Any:
+        """The user's object of that name, or else the built-in one, or None."""
+        custom = _custom(name)
+        return self._targets[version].get(str(name)) if custom is None else custom
+
+    def _configured(
+        self, config: Mapping[str, Any], name: object, owner: str | None, argument: str
+    ) -> Any:
+        """The class or function that a configuration names, under either reading's names."""
+        registered = _custom(config.get("registered_name"))
+        if registered is not None:
+            return registered
+        target = self._named(name, "keras3") or self._named(name, "keras2")
+        if target is None:
+            raise self._refusal(
+                dict(config), self._targets["keras2"] | self._targets["keras3"], owner, argument
+            )
+        if _custom(name) is None and _is_foreign(config, name):
+            raise wrong_value(
+                owner or self.module,
+                argument,
+                dict(config),
+                "a built-in object, or one of the user's that custom_objects, custom_object_scope "
+                "or register_keras_serializable makes known",
+            )
+        return target
+
+    def _refusal(
+        self, given: Any, targets: Mapping[str, Any], owner: str | None, argument: str
+    ) -> ValueError:
+        """The error for an unknown identifier; it lists the names, the closest ones first."""
+        from difflib import get_close_matches
+
+        name = given.get("class_name") if isinstance(given, dict) else given
+        folded = {candidate.lower(): candidate for candidate in sorted(targets)}
+        close = [folded[match] for match in get_close_matches(str(name).lower(), folded)]
+        names = close + [candidate for candidate in sorted(targets) if candidate not in close]
+        allowed = (
+            f"the {self.kind} "
+            + ", ".join(map(repr, names))
+            + ", or an object, a class, a callable or a configuration dictionary"
+        )
+        return wrong_value(owner or self.module, argument, given, allowed)
+
+
+def _is_foreign(config: Mapping[str, Any], name: object) -> bool:
+    """Whether a configuration describes a class of the user's own."""
+    package = str(config.get("module") or "keras").partition(".")[0]
+    registered_name = config.get("registered_name")
+    return package not in _KERAS_PACKAGES or registered_name not in (None, "", name, "function")
+
+
+def _custom(name: object) -> Any:
+    """The user's own object of that name, or None; the innermost scope comes first."""
+    if not isinstance(name, str):
+        return None
+    found = (_scope.get() or {}).get(name)
+    return found if found is not None else _registered.get(name)
