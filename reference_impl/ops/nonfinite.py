@@ -1,0 +1,80 @@
+"""What infinities and NaNs among the operands of a convolution make of its sums.
+
+By IEEE 754-2019 (sections 6.1, 6.2 and 7.2), and in any order of summation, a sum of products and
+a bias is
+
+* NaN if a term is NaN: an operand is NaN, or an infinity meets a zero (padding is zeros that are
+  multiplied like any other input);
+* NaN if both infinities occur among the terms;
+* the infinity that occurs among them, if one does;
+* finite otherwise.
+
+Each count below is a convolution of zeros, ones and minus ones, which is exact in float32 up to
+2**24 products and in float64 always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reference_impl.ops.geometry import WindowAxis
+from reference_impl.ops.matmul import convolve_padded
+from reference_impl.ops.windows import pad
+
+Float64Array = NDArray[np.float64]
+
+
+def nonfinite_sums(
+    inputs: Float64Array,
+    kernel: Float64Array,
+    bias: Float64Array | None,
+    axes: Sequence[WindowAxis],
+) -> Float64Array:
+    """NaN, ``+inf`` or ``-inf`` where the sum is; zero where it is an ordinary number.
+
+    Args:
+        inputs: ``(batch, *spatial, C)``.
+        kernel: ``(*window, C, F)``.
+        bias: ``(F,)`` or None.
+        axes: the window geometry.
+
+    Returns:
+        ``(batch, *output, F)``.
+    """
+    infinite, signed, invalid = _count_products(pad(inputs, axes), kernel, axes)
+    if bias is not None:
+        infinite += np.isinf(bias)
+        signed += np.where(np.isinf(bias), np.sign(bias), 0.0)
+        invalid += np.isnan(bias)
+    result = np.where(infinite > 0, np.copysign(np.inf, signed), 0.0)
+    result[(invalid > 0) | (np.abs(signed) < infinite)] = np.nan
+    return result
+
+
+def _count_products(
+    padded: Float64Array, kernel: Float64Array, axes: Sequence[WindowAxis]
+) -> tuple[Float64Array, Float64Array, Float64Array]:
+    """How many products are infinite, the sum of their signs, and how many are NaN.
+
+    A product is infinite if one operand is and the other is neither zero nor NaN; with x and w
+    both infinite it is counted by each of the first two terms, and the third takes one back.
+    """
+    x_infinite, w_infinite = np.isinf(padded), np.isinf(kernel)
+    x_sign = np.where(np.isnan(padded), 0.0, np.sign(padded))
+    w_sign = np.where(np.isnan(kernel), 0.0, np.sign(kernel))
+    x_infinite_sign, w_infinite_sign = x_sign * x_infinite, w_sign * w_infinite
+
+    def convolve(x: NDArray[np.generic], w: NDArray[np.generic]) -> Float64Array:
+        return convolve_padded(x.astype(np.float64), w.astype(np.float64), axes)
+
+    infinite = convolve(x_infinite, np.abs(w_sign)) + convolve(np.abs(x_sign), w_infinite)
+    infinite -= convolve(x_infinite, w_infinite)
+    signed = convolve(x_infinite_sign, w_sign) + convolve(x_sign, w_infinite_sign)
+    signed -= convolve(x_infinite_sign, w_infinite_sign)
+    invalid = convolve(x_infinite, kernel == 0) + convolve(padded == 0, w_infinite)
+    invalid += convolve(np.isnan(padded), np.ones(kernel.shape))
+    invalid += convolve(np.ones(padded.shape), np.isnan(kernel))
+    return infinite, signed, invalid

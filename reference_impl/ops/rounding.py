@@ -1,0 +1,110 @@
+"""One rounding, to nearest with ties to even, from exact or wider numbers to a format.
+
+Rounding twice is wrong wherever the first rounding lands on a midpoint of the second, so each
+function here rounds once, subnormal results and overflow to infinity included.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reference_impl.ops.formats import Format
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+Float64Array = NDArray[np.float64]
+
+
+def round_float64(values: Float64Array, format: Format) -> NDArray[Any]:
+    """Round each float64 once to `format`; the result has the format's dtype and the same shape.
+
+    NumPy converts to float16 and float32 with one rounding.  The conversion of ml_dtypes to
+    bfloat16 rounds to float32 first, so bfloat16 is rounded here (`_to_bfloat16`).
+    """
+    if format.name == "float64":
+        return values
+    if format.name == "bfloat16":
+        return _to_bfloat16(values, format)
+    with np.errstate(over="ignore", under="ignore"):
+        return values.astype(format.dtype)
+
+
+def round_significand(values: Float64Array, format: Format) -> Float64Array:
+    """Round each float64 once to a format of at most 51 bits, keeping float64 as the container.
+
+    With ``2**e <= |v| < 2**(e + 1)`` the format's spacing at v is ``q = 2**(e - p + 1)``, and the
+    spacing of float64 at ``c = 1.5 * 2**52 * q`` is q as well.  So ``(v + c) - c`` is v rounded to
+    a multiple of q, ties going to the even multiple because c is an even one; the subtraction is
+    exact.  In the subnormal range e is held at the exponent of the smallest normal number.
+    """
+    smallest = format.quantum_exponent + format.precision - 1
+    field = np.asarray(values).view(np.int64) >> 52 & 0x7FF
+    np.clip(field, smallest + 1023, format.max_exponent + 1023, out=field)
+    field += 53 - format.precision
+    field <<= 52
+    shift = field.view(np.float64)
+    shift *= 1.5
+    rounded = values + shift
+    rounded -= shift
+    with np.errstate(invalid="ignore"):
+        rounded[np.abs(rounded) >= 2.0**format.max_exponent] = np.inf
+    return np.copysign(rounded, values)
+
+
+def _to_bfloat16(values: Float64Array, format: Format) -> NDArray[Any]:
+    """The upper halves of the float32 images of the rounded values, which are exact."""
+    single = np.ascontiguousarray(round_significand(values, format).astype(np.float32))
+    upper = (single.view(np.uint32) >> 16).astype(np.uint16)
+    return upper.view(format.dtype)
+
+
+def round_dyadic(n: int, e: int, format: Format) -> float:
+    """Round ``n * 2**e`` to `format`; the result, exact in float64, is returned as a float.
+
+    An exact zero gives +0; a negative number that rounds to zero gives -0.
+    """
+    magnitude = abs(n)
+    quantum = max(magnitude.bit_length() + e - format.precision, format.quantum_exponent)
+    kept = _shift_right_to_even(magnitude, quantum - e)
+    if kept.bit_length() + quantum > format.max_exponent:
+        return math.copysign(math.inf, n)
+    return math.copysign(math.ldexp(kept, quantum), n)
+
+
+def _shift_right_to_even(magnitude: int, places: int) -> int:
+    """``magnitude / 2**places`` to the nearest integer, ties to even."""
+    if places <= 0:
+        return magnitude << -places
+    kept, rest, half = magnitude >> places, magnitude & ((1 << places) - 1), 1 << (places - 1)
+    return kept + (rest > half or (rest == half and kept & 1))
+
+
+def round_fraction(value: Fraction, format: Format) -> float:
+    """Round a fraction to `format`; the result, exact in float64, is returned as a float.
+
+    The quotient is cut to at least p + 2 bits and a last bit records whether anything was cut
+    off: such a "sticky" bit stands for the rest in any rounding to fewer bits.
+    """
+    n, d = value.numerator, value.denominator
+    e = n.bit_length() - d.bit_length() - format.precision - 2
+    quotient, rest = divmod(abs(n) << max(-e, 0), d << max(e, 0))
+    cut = 2 * quotient + (rest != 0)
+    return round_dyadic(-cut if n < 0 else cut, e - 1, format)
+
+
+def half_spacing(values: NDArray[Any], format: Format) -> Float64Array:
+    """Half the spacing of `format` above each value's magnitude: the largest error of rounding.
+
+    Zero for NaN and infinities.  In float64 the half spacing of subnormal numbers, ``2**-1075``,
+    is not representable and is given as ``2**-1074``.
+    """
+    magnitude = np.abs(np.asarray(values, np.float64))
+    exponent = np.frexp(magnitude)[1] - format.precision
+    np.maximum(exponent, format.quantum_exponent, out=exponent)
+    half = np.ldexp(1.0, np.maximum(exponent - 1, -1074))
+    return np.where(np.isfinite(magnitude), half, 0.0)

@@ -1,0 +1,112 @@
+"""Views and reductions over sliding windows, for any number of spatial axes.
+
+Arrays are channels-last, ``(batch, *spatial, channels)``; `axes` has one `WindowAxis` per spatial
+axis.  Output o reads the inputs ``o stride - pad_before + t dilation``, t = 0 .. window - 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reference_impl.ops.geometry import WindowAxis
+
+Array = NDArray[Any]
+
+
+def output_shape(axes: Sequence[WindowAxis]) -> tuple[int, ...]:
+    """Number of windows along each spatial axis; zero where none fits."""
+    return tuple(max(axis.output, 0) for axis in axes)
+
+
+def window_shape(axes: Sequence[WindowAxis]) -> tuple[int, ...]:
+    """Number of taps along each spatial axis."""
+    return tuple(axis.window for axis in axes)
+
+
+def pad(inputs: Array, axes: Sequence[WindowAxis]) -> Array:
+    """`inputs` with zeros before and after each spatial axis; `inputs` itself where none is due."""
+    if not any(axis.padding_total for axis in axes):
+        return inputs
+    lengths = (axis.length + axis.padding_total for axis in axes)
+    padded = np.zeros((inputs.shape[0], *lengths, inputs.shape[-1]), inputs.dtype)
+    inner = (slice(axis.pad_before, axis.pad_before + axis.length) for axis in axes)
+    padded[(slice(None), *inner)] = inputs
+    return padded
+
+
+def window_view(padded: Array, axes: Sequence[WindowAxis]) -> Array:
+    """A read-only view of the windows: ``(batch, *output, *window, channels)``, without a copy.
+
+    Raises:
+        ValueError: if the windows reach past the end of `padded`.
+    """
+    for axis, length in zip(axes, padded.shape[1:-1], strict=True):
+        span = (axis.output - 1) * axis.stride + axis.receptive_field
+        if axis.output > 0 and span > length:
+            raise ValueError(f"windows span {span} elements of a padded axis of length {length}")
+    batch, *spatial, channel = padded.strides
+    outer = (stride * axis.stride for stride, axis in zip(spatial, axes, strict=True))
+    inner = (stride * axis.dilation for stride, axis in zip(spatial, axes, strict=True))
+    shape = (padded.shape[0], *output_shape(axes), *window_shape(axes), padded.shape[-1])
+    return _view(padded, shape, (batch, *outer, *inner, channel))
+
+
+def _view(array: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:
+    """A strided read-only view; by way of the array's buffer where there is one.
+
+    The constructor of ndarray is seven times faster than `as_strided`, and checks the bounds.
+    """
+    if array.flags.c_contiguous and array.size and array.dtype.isbuiltin == 1:
+        view: Array = np.ndarray(shape, array.dtype, array, 0, strides)
+        view.flags.writeable = False
+        return view
+    return np.lib.stride_tricks.as_strided(array, shape, strides, writeable=False)
+
+
+def taps(axis: WindowAxis) -> Iterator[tuple[slice, slice]]:
+    """For each tap of a window, the outputs for which it meets an input, and those inputs.
+
+    The two slices have equal lengths; taps that meet padding alone are left out.
+    """
+    for tap in range(axis.window):
+        offset = tap * axis.dilation - axis.pad_before
+        first = max(-(offset // axis.stride), 0)
+        last = min((axis.length - 1 - offset) // axis.stride, axis.output - 1)
+        if first <= last:
+            start = first * axis.stride + offset
+            stop = last * axis.stride + offset + 1
+            yield slice(first, last + 1), slice(start, stop, axis.stride)
+
+
+def reduce_windows(array: Array, axes: Sequence[WindowAxis], ufunc: np.ufunc, start: Any) -> Array:
+    """Reduce every window of ``(batch, *spatial, ...)``, axis by axis: ``(batch, *output, ...)``.
+
+    Padding takes no part: only taps that meet an input are combined, onto `start`.
+    """
+    for dimension, axis in enumerate(axes, 1):
+        array = _reduce_axis(array, axis, dimension, ufunc, start)
+    return array
+
+
+def _reduce_axis(
+    array: Array, axis: WindowAxis, dimension: int, ufunc: np.ufunc, start: Any
+) -> Array:
+    shape = (*array.shape[:dimension], max(axis.output, 0), *array.shape[dimension + 1 :])
+    reduced = np.full(shape, start, array.dtype)
+    before = (slice(None),) * dimension
+    for outputs, inputs in taps(axis):
+        target = reduced[(*before, outputs)]
+        ufunc(target, array[(*before, inputs)], out=target)
+    return reduced
+
+
+def gather_windows(padded: Array, axes: Sequence[WindowAxis], positions: NDArray[np.intp]) -> Array:
+    """The windows at some flat positions of ``(batch, *output)``: ``(positions, *window * C)``."""
+    view = window_view(padded, axes)
+    where = np.unravel_index(positions, view.shape[: len(axes) + 1])
+    return view[where].reshape(len(positions), math.prod(view.shape[len(axes) + 1 :]))
