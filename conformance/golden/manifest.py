@@ -1,0 +1,147 @@
+"""The manifest: which files make up the fixtures, what they must contain, and why they are so.
+
+``manifest.json`` holds ``format`` (version of the file format), ``suite_version``,
+``spec_sha256``, ``reason`` and ``versions`` of the last regeneration, and ``files``: for each
+file name its ``sha256``, ``bytes`` and ``cases``.
+
+A file's name ends in the first digits of its digest.  A regeneration therefore never overwrites a
+file that the present manifest names: it adds files, replaces the manifest in one step, and only
+then removes what is no longer named.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from conformance.golden.container import LARGEST_FILE
+from conformance.golden.errors import FixtureError
+
+FORMAT: Final = 1
+"""Version of the file format that is written."""
+
+READABLE: Final = frozenset({1})
+"""Versions of the file format that are read."""
+
+NAME: Final = "manifest.json"
+_DIGITS: Final = 12
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """What the manifest says of one file."""
+
+    sha256: str
+    bytes: int
+    cases: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The manifest (see the module's docstring)."""
+
+    format: int
+    suite_version: str
+    spec_sha256: str
+    reason: str
+    versions: dict[str, str]
+    files: dict[str, FileRecord]
+
+    def to_json(self) -> bytes:
+        """The manifest as the text of its file."""
+        return (json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n").encode()
+
+    def same_content(self, other: Manifest) -> bool:
+        """Whether both describe the same files, for the same specification."""
+        return (self.format, self.spec_sha256, self.files) == (
+            other.format,
+            other.spec_sha256,
+            other.files,
+        )
+
+
+def digest(content: bytes) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def file_name(stem: str, content: bytes) -> str:
+    """The name of a fixture file: its stem and the first digits of its digest."""
+    return f"{stem}.{digest(content)[:_DIGITS]}.npz"
+
+
+def names_its_content(name: str, content: bytes) -> bool:
+    """Whether a file's name carries the digest of its content."""
+    return name.endswith(f".{digest(content)[:_DIGITS]}.npz")
+
+
+def stem_of(name: str) -> str:
+    """The stem of a fixture file's name."""
+    return name.rsplit(".", 2)[0]
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """The manifest of a fixture directory.
+
+    Raises:
+        FixtureError: if it is missing, unreadable, of another version or names odd files.
+    """
+    path = directory / NAME
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise FixtureError(path, f"the manifest cannot be read ({error.strerror})") from error
+    try:
+        return _parse(path, json.loads(text))
+    except FixtureError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise FixtureError(path, f"not a manifest ({type(error).__name__}: {error})") from error
+
+
+def _parse(path: Path, fields: dict[str, Any]) -> Manifest:
+    if fields["format"] not in READABLE:
+        raise FixtureError(
+            path,
+            f"written in format {fields['format']!r}; this version reads "
+            f"{', '.join(map(str, sorted(READABLE)))}",
+        )
+    files = {name: FileRecord(**record) for name, record in fields["files"].items()}
+    for name, record in files.items():
+        _check_record(path, name, record)
+    return Manifest(**{**fields, "files": files})
+
+
+def _check_record(path: Path, name: str, record: FileRecord) -> None:
+    if Path(name).name != name or not name.endswith(".npz"):
+        raise FixtureError(path, f"names the file {name!r}, which is no plain .npz file name")
+    if not isinstance(record.bytes, int) or not 0 < record.bytes <= LARGEST_FILE:
+        raise FixtureError(
+            path, f"gives {name} {record.bytes!r} bytes; allowed are 1 to {LARGEST_FILE}"
+        )
+    if not isinstance(record.cases, int) or record.cases < 1:
+        raise FixtureError(path, f"gives {name} {record.cases!r} cases; at least 1 is needed")
+
+
+def read_file(directory: Path, name: str, record: FileRecord) -> bytes:
+    """The content of a file that the manifest names, held against size and digest.
+
+    Raises:
+        FixtureError: if it is missing, of another size, or altered.
+    """
+    path = directory / name
+    try:
+        size = path.stat().st_size
+        if size != record.bytes:
+            raise FixtureError(
+                path, f"has {size} bytes; the manifest says {record.bytes}: truncated or replaced"
+            )
+        content = path.read_bytes()
+    except OSError as error:
+        raise FixtureError(path, f"cannot be read ({error.strerror})") from error
+    if digest(content) != record.sha256:
+        raise FixtureError(path, "its SHA-256 is not the manifest's: the file was altered")
+    return content
