@@ -1,0 +1,361 @@
+"""The operands of a case, regenerated from its descriptor alone.
+
+Everything below is integer arithmetic followed by one multiplication with a power of two, so that
+any language makes the same bytes; no library's random stream is involved.
+
+**Words.**  Every array has a stream of unsigned 64-bit words, one for each element in row-major
+order.  Its key is the first 8 bytes, read big-endian, of the SHA-256 of the ASCII text
+``ROLE/SHAPE/KIND/DTYPE/SEED``, such as ``kernel/3x3x4x8/integers/float32/0``.  ROLE is ``inputs``,
+``kernel``, ``bias`` or ``place``; SHAPE joins the array's sizes by ``x``; the kernel's shape is
+``(*window, channels, filters)``; KIND is the kind's base, or the kind itself where it has none.
+Word i = 0, 1, ... is SplitMix64 on a counter, modulo 2**64::
+
+    z = key + (i + 1) * 0x9E3779B97F4A7C15
+    z = (z xor (z >> 30)) * 0xBF58476D1CE4E5B9
+    z = (z xor (z >> 27)) * 0x94D049BB133111EB
+    word = z xor (z >> 31)
+
+(G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.)
+
+**Fields of a word** v::
+
+    sign(v)     -1 if bit 0 of v is set, else +1
+    top(v, b)   v >> (64 - b), the b leading bits
+    high(v, m)  ((v >> 32) * m) >> 32, an integer in 0 .. m - 1
+    low(v, m)   (((v & 0xFFFFFFFF) >> 1) * m) >> 31, an integer in 0 .. m - 1
+
+**Numbers of a format**: p significant bits, B bits of an input, A bits of a sum, b bits of a small
+integer and its largest weight g, the exponents M of the largest and q of the smallest positive
+number, R of the wide range, S of the spike:
+
+    ========  ==  ==  ==  =  =  ====  =====  ===  ==
+    format     p   B   A  b  g     M      q    R   S
+    ========  ==  ==  ==  =  =  ====  =====  ===  ==
+    float16   11  11  24  3  3    15    -24    4  12
+    bfloat16   8   8  24  2  1   127   -133   30  30
+    float32   24  13  24  3  3   127   -149   30  30
+    float64   53  40  53  3  3  1023  -1074  300  40
+    ========  ==  ==  ==  =  =  ====  =====  ===  ==
+
+**Elements** follow from their words by the recipes that `KINDS` names for inputs, kernel and bias;
+the docstrings in `conformance.cases.recipes` are their formulas.  All are exact in the dtype, for K
+below 2**14.
+
+Kernel and bias are multiplied by ``2**(-D e)`` at the end, where K is the number of products in one
+output (the window's sizes times the channels), ``e = (bits(K) + 1) // 2`` with bits(K) its length
+in binary, and D is the kind's damping: outputs are then of magnitude one whatever K is, and
+activations see numbers that do not saturate them.
+
+**Placing.**  A kind with ``place`` sets one element of the array that it names, at the row-major
+index ``high(w, size)``, to NaN, to ``sign(w)`` times infinity, or to ``sign(w) 2**S``, where w is
+word 0 of the role ``place`` and that array's shape.
+
+**Why `integers` is exact.**  In units of the grid, inputs are below ``2**B``, and the magnitudes of
+one filter's weights sum up to at most L (`recipes.weights`), so the absolute products and the bias
+sum up to at most ``(2**B - 1) L + 2**B <= 2**A``: every partial sum, in any order, is an integer
+that the accumulator holds, float32 for A = 24 and float64 for A = 53.  For `small`, A is the
+layer's own precision p.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import prod
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conformance.cases import recipes
+from conformance.cases.case import Case
+from conformance.cases.facts import Facts, facts
+from conformance.cases.recipes import NUMBERS, Numbers, Recipe, Values, Words, words
+
+Array = NDArray[Any]
+
+INTEGER_DTYPES: Final = recipes.INTEGER_DTYPES
+FLOATING_DTYPES: Final = tuple(NUMBERS)
+
+
+@dataclass(frozen=True, eq=False)
+class Operands:
+    """What a case feeds to an implementation.
+
+    Attributes:
+        inputs: the input array in the case's dtype; None where the case has no array.
+        weights: ``kernel`` of shape (*window, channels, filters) and, where used, ``bias`` of shape
+            (filters,); empty for layers without weights, and where the arguments are too
+            ill-formed to tell the shapes.
+    """
+
+    inputs: Array | None
+    weights: dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of operands: how elements follow from words, and what may be concluded from them.
+
+    Attributes:
+        meaning: what the kind is for, in one line.
+        inputs, kernel, bias: the recipes of the elements.
+        damping: D, the power of ``2**-e`` by which kernel and bias are multiplied.
+        base: the kind whose name keys the words, where it is not this one's own.
+        exact: whether finite sums are exact in any order of summation (not where a value placed
+            by the kind takes part).
+        random_sign: whether products have random signs, so that error statistics apply.
+        place: what replaces one element: ``array:value``; empty for nothing.
+        layout: how the arrays lie in memory: a name in `LAYOUTS`; empty for contiguous.
+    """
+
+    meaning: str
+    inputs: Recipe = recipes.grid
+    kernel: Recipe = recipes.grid_weights
+    bias: Recipe = recipes.grid_bias
+    damping: int = 1
+    base: str | None = None
+    exact: bool = False
+    random_sign: bool = False
+    place: str = ""
+    layout: str = ""
+
+
+def _on_grid(meaning: str, place: str = "", layout: str = "") -> Kind:
+    """A kind with the values of `integers`, but for one element or the memory layout."""
+    return Kind(meaning, base="integers", exact=True, random_sign=True, place=place, layout=layout)
+
+
+KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
+    {
+        "integers": Kind(
+            "dyadic grid on which every order of summation is exact; integer dtypes: whole range",
+            exact=True,
+            random_sign=True,
+        ),
+        "small": Kind(
+            "unscaled integers of a digit, every sum exact in the layer's own dtype; many ties",
+            recipes.small,
+            recipes.small_weights,
+            recipes.small_bias,
+            damping=0,
+            exact=True,
+            random_sign=True,
+        ),
+        "reals": Kind(
+            "uniform, random sign, all significant bits in use",
+            recipes.uniform,
+            recipes.uniform,
+            recipes.uniform,
+            random_sign=True,
+        ),
+        "positive": Kind("all positive", recipes.positive, recipes.positive, recipes.positive),
+        "negative": Kind(
+            "negative inputs and bias, positive kernel",
+            recipes.negative,
+            recipes.positive,
+            recipes.negative,
+        ),
+        "constant": Kind(
+            "one input value, one kernel value a filter: the worst of sequential summation",
+            recipes.constant,
+            recipes.constant_weights,
+            recipes.uniform,
+        ),
+        "wide": Kind(
+            "exponents over a wide range, products and sums normal",
+            recipes.wide,
+            recipes.wide,
+            recipes.wide,
+        ),
+        "cancellation": Kind(
+            "sums tiny beside their terms",
+            recipes.near_one,
+            recipes.cancelling_weights,
+            recipes.tiny_bias,
+        ),
+        "huge": Kind(
+            "near the top of the range; no partial sum overflows",
+            recipes.huge,
+            recipes.uniform,
+            recipes.huge_bias,
+            damping=2,
+        ),
+        "overflow": Kind(
+            "every product beyond the largest number, one sign a sample and filter",
+            recipes.overflowing,
+            recipes.overflowing_weights,
+            recipes.uniform,
+            damping=0,
+        ),
+        "subnormal": Kind(
+            "subnormal inputs and bias, small integer kernel",
+            recipes.subnormal,
+            recipes.short_weights,
+            recipes.subnormal,
+            damping=0,
+        ),
+        "specials": Kind(
+            "NaN, infinities, zeros of both signs, subnormal, extreme: one element in 4",
+            recipes.specials,
+            base="specials",
+        ),
+        "lowest": Kind(
+            "minus infinity (integers: the least value) but for one element in 4", recipes.lowest
+        ),
+        "nan": _on_grid("one NaN among the inputs", place="inputs:nan"),
+        "infinity": _on_grid("one infinity among the inputs", place="inputs:infinity"),
+        "spike": _on_grid("one input of magnitude 2**S", place="inputs:spike"),
+        "kernel_nan": _on_grid("one NaN in the kernel", place="kernel:nan"),
+        "kernel_infinity": _on_grid("one infinity in the kernel", place="kernel:infinity"),
+        "strided": _on_grid("views of every second element of larger arrays", layout="strided"),
+        "reversed": _on_grid("views with negative strides", layout="reversed"),
+        "fortran": _on_grid("column-major arrays", layout="fortran"),
+        "broadcast": _on_grid("one sample shown as the whole batch", layout="broadcast"),
+        "readonly": _on_grid("arrays that cannot be written", layout="readonly"),
+    }
+)
+"""The kinds of operands by name.
+
+In a convolution, `recipes.few_specials` stands for `recipes.specials`.  Inputs of integer dtypes
+are those of `recipes.integers`.
+"""
+
+
+def _strided(array: Array) -> Array:
+    """A view of every second element; what lies between is the dtype's largest value or NaN."""
+    filler = np.iinfo(array.dtype).max if array.dtype.kind in "iu" else np.nan
+    larger = np.full([2 * size + 1 for size in array.shape], filler, dtype=array.dtype)
+    view: Array = larger[(slice(1, None, 2),) * array.ndim]
+    view[...] = array
+    return view
+
+
+def _reversed(array: Array) -> Array:
+    backwards = (slice(None, None, -1),) * array.ndim
+    view: Array = np.ascontiguousarray(array[backwards])[backwards]
+    return view
+
+
+def _readonly(array: Array) -> Array:
+    array.flags.writeable = False
+    return array
+
+
+def _broadcast(array: Array) -> Array:
+    return np.broadcast_to(array[:1].copy(), array.shape)
+
+
+LAYOUTS: Final[Mapping[str, Callable[[Array], Array]]] = MappingProxyType(
+    {
+        "strided": _strided,
+        "reversed": _reversed,
+        "fortran": np.asfortranarray,
+        "broadcast": _broadcast,
+        "readonly": _readonly,
+    }
+)
+"""How the arrays lie in memory."""
+
+_LAID_OUT: Final = {"broadcast": ("inputs",)}
+"""The arrays that a layout applies to, where it is not all of them."""
+
+
+def operands(case: Case) -> Operands:
+    """The operands of a case, the same bytes on every machine (module docstring).
+
+    Raises:
+        ValueError: if the case's kind or dtype is unknown, or the kind needs a floating-point
+            dtype and the case has none.
+        ImportError: if the dtype is bfloat16 and ml_dtypes is not installed.
+    """
+    shape = case.inputs
+    if shape is None or None in shape:
+        return Operands(None, {})
+    kind = _kind(case.operands)
+    known = facts(case)
+    arrays = {"inputs": _inputs(known, kind, tuple(size or 0 for size in shape))}
+    arrays |= {role: _weight(known, kind, role, s) for role, s in _weight_shapes(known).items()}
+    for role in _LAID_OUT.get(kind.layout, arrays) if kind.layout else ():
+        arrays[role] = LAYOUTS[kind.layout](arrays[role])
+    return Operands(arrays.pop("inputs"), arrays)
+
+
+def _kind(name: str) -> Kind:
+    if name not in KINDS:
+        raise ValueError(f"operands {name!r} are unknown: expected one of {', '.join(KINDS)}")
+    return KINDS[name]
+
+
+def _numbers(dtype: str) -> Numbers:
+    if dtype not in NUMBERS:
+        raise ValueError(
+            f"no such operands of dtype {dtype!r}: expected one of {', '.join(NUMBERS)}, or for "
+            f"inputs without weights one of {', '.join(INTEGER_DTYPES)}"
+        )
+    return NUMBERS[dtype]
+
+
+def _stream(case: Case, kind: Kind, role: str, shape: tuple[int, ...], count: int) -> Words:
+    sizes = "x".join(map(str, shape))
+    return words(f"{role}/{sizes}/{kind.base or case.operands}/{case.dtype}/{case.seed}", count)
+
+
+def _inputs(known: Facts, kind: Kind, shape: tuple[int, ...]) -> Array:
+    case = known.case
+    v = _stream(case, kind, "inputs", shape, prod(shape)).reshape(shape)
+    if case.dtype in INTEGER_DTYPES:
+        return recipes.integers(v, kind.base or case.operands, case.dtype)
+    n = _numbers(case.dtype)
+    few = kind.inputs is recipes.specials and known.is_convolution
+    values = (recipes.few_specials if few else kind.inputs)(v, n)
+    return _finish(case, kind, "inputs", values)
+
+
+def _weight(known: Facts, kind: Kind, role: str, shape: tuple[int, ...]) -> Array:
+    n = _numbers(known.case.dtype)
+    v = _stream(known.case, kind, role, shape, prod(shape)).reshape(shape)
+    values = (kind.kernel if role == "kernel" else kind.bias)(v, n)
+    values *= 2.0 ** -(kind.damping * ((known.products.bit_length() + 1) // 2))
+    return _finish(known.case, kind, role, values)
+
+
+def _finish(case: Case, kind: Kind, role: str, values: Values) -> Array:
+    """Place the kind's one value, if it belongs here, and convert (exactly) to the dtype."""
+    array, _, name = kind.place.partition(":")
+    if array == role and values.size:
+        word = _stream(case, kind, "place", values.shape, 1)
+        spike = 2.0 ** NUMBERS[case.dtype].spike_exponent
+        magnitude = {"nan": np.nan, "infinity": np.inf, "spike": spike}[name]
+        position = int(recipes.high(word, values.size)[0])
+        values.reshape(-1)[position] = recipes.sign(word)[0] * magnitude
+    return values.astype(_dtype(case.dtype))
+
+
+def _weight_shapes(known: Facts) -> dict[str, tuple[int, ...]]:
+    """Shapes of kernel and bias; empty where there are none, or the arguments do not say."""
+    if not known.is_convolution or len(known.case.inputs or ()) != known.rank + 2:
+        return {}
+    try:
+        sizes = (*known.window, known.channels, known.config["filters"])
+    except (TypeError, ValueError):
+        return {}
+    counts = [size for size in sizes if type(size) is int and size >= 0]
+    if len(counts) != len(sizes) or len(sizes) != known.rank + 2:
+        return {}
+    bias = {"bias": (counts[-1],)} if known.config["use_bias"] else {}
+    return {"kernel": tuple(counts), **bias}
+
+
+def _dtype(name: str) -> np.dtype[Any]:
+    if name != "bfloat16":
+        return np.dtype(name)
+    try:
+        from ml_dtypes import bfloat16
+    except ImportError as error:
+        raise ImportError(
+            "dtype 'bfloat16' needs the package ml_dtypes (pip install ml_dtypes)"
+        ) from error
+    dtype: np.dtype[Any] = np.dtype(bfloat16)
+    return dtype

@@ -1,0 +1,303 @@
+"""Streams of words, and the recipes that make one element of an operand from one word.
+
+The module `conformance.cases.operands` specifies them; the names here are the specification's.
+Every recipe takes the words in the shape of the array and gives the exact values as float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Words = NDArray[np.uint64]
+Values = NDArray[np.float64]
+
+INTEGER_DTYPES: Final = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+"""The integer dtypes for which inputs can be made (max pooling and Flatten)."""
+
+_GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
+_FIRST: Final = np.uint64(0xBF58476D1CE4E5B9)
+_SECOND: Final = np.uint64(0x94D049BB133111EB)
+_STEPS: Final[Words] = np.arange(1, 4097, dtype=np.uint64) * _GOLDEN
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What the recipes need to know of a format (the table of the module's docstring)."""
+
+    precision: int
+    input_bits: int
+    sum_bits: int
+    small_bits: int
+    small_weight: int
+    max_exponent: int
+    quantum_exponent: int
+    wide_exponent: int
+    spike_exponent: int
+
+
+NUMBERS: Final[Mapping[str, Numbers]] = MappingProxyType(
+    {
+        "float16": Numbers(11, 11, 24, 3, 3, 15, -24, 4, 12),
+        "bfloat16": Numbers(8, 8, 24, 2, 1, 127, -133, 30, 30),
+        "float32": Numbers(24, 13, 24, 3, 3, 127, -149, 30, 30),
+        "float64": Numbers(53, 40, 53, 3, 3, 1023, -1074, 300, 40),
+    }
+)
+"""The floating-point formats by name."""
+
+Recipe = Callable[[Words, Numbers], Values]
+"""What makes the elements of an array from its words."""
+
+
+def words(text: str, count: int) -> Words:
+    """The first `count` words of the stream that `text` keys (SplitMix64 on a counter)."""
+    key = np.uint64(int.from_bytes(sha256(text.encode("ascii")).digest()[:8], "big"))
+    steps = _STEPS[:count] if count <= _STEPS.size else _steps(count)
+    z = steps + key
+    z ^= z >> np.uint64(30)
+    z *= _FIRST
+    z ^= z >> np.uint64(27)
+    z *= _SECOND
+    z ^= z >> np.uint64(31)
+    return z
+
+
+def _steps(count: int) -> Words:
+    return np.arange(1, count + 1, dtype=np.uint64) * _GOLDEN
+
+
+def sign(v: Words) -> Values:
+    """``-1`` if bit 0 of v is set, else ``+1``."""
+    return 1.0 - 2.0 * (v & np.uint64(1)).astype(np.float64)
+
+
+def top(v: Words, bits: int) -> Values:
+    """``v >> (64 - bits)``, the leading bits."""
+    return (v >> np.uint64(64 - bits)).astype(np.float64)
+
+
+def high(v: Words, below: int) -> Values:
+    """``((v >> 32) * below) >> 32``, an integer in 0 .. below - 1."""
+    return (((v >> np.uint64(32)) * np.uint64(below)) >> np.uint64(32)).astype(np.float64)
+
+
+def low(v: Words, below: int) -> Words:
+    """``(((v & 0xFFFFFFFF) >> 1) * below) >> 31``, an integer in 0 .. below - 1."""
+    field = (v & np.uint64(0xFFFFFFFF)) >> np.uint64(1)
+    return (field * np.uint64(below)) >> np.uint64(31)
+
+
+def grid(v: Words, n: Numbers) -> Values:
+    """``sign(v) top(v, B) 2**(1 - B)``."""
+    return sign(v) * top(v, n.input_bits) * 2.0 ** (1 - n.input_bits)
+
+
+def grid_bias(v: Words, n: Numbers) -> Values:
+    """``sign(v) (1 + top(v, B)) 2**(1 - B)``."""
+    return sign(v) * (1 + top(v, n.input_bits)) * 2.0 ** (1 - n.input_bits)
+
+
+def grid_weights(v: Words, n: Numbers) -> Values:
+    """``weights(A, B, 3)``, see `weights`."""
+    return weights(v, n.sum_bits, n.input_bits, 3)
+
+
+def small(v: Words, n: Numbers) -> Values:
+    """``sign(v) top(v, b)``."""
+    return sign(v) * top(v, n.small_bits)
+
+
+def small_bias(v: Words, n: Numbers) -> Values:
+    """``sign(v) (1 + top(v, b))``."""
+    return sign(v) * (1 + top(v, n.small_bits))
+
+
+def small_weights(v: Words, n: Numbers) -> Values:
+    """``weights(p, b, g)``, see `weights`."""
+    return weights(v, n.precision, n.small_bits, n.small_weight)
+
+
+def weights(v: Words, sum_bits: int, input_bits: int, largest: int) -> Values:
+    """Small integers, sparse only where exactness needs it.
+
+    With K taps a filter (the window's sizes times the channels) and the budget
+    ``L = (2**sum_bits - 2**input_bits) // (2**input_bits - 1)``, an element is
+    ``sign(v) (1 + high(v, largest))``, but if ``largest K > L``, with ``m = ceil(4 K / L)``:
+
+    * it is zero unless ``low(v, m) == 0``; and then
+    * it is zero if the sum of the magnitudes of its filter's elements, in row-major order up to
+      and with it, exceeds L.
+    """
+    taps = v.size // v.shape[-1] if v.size else 0
+    budget = (2**sum_bits - 2**input_bits) // (2**input_bits - 1)
+    magnitude = 1 + high(v, largest)
+    if largest * taps > budget:
+        magnitude[low(v, -(-4 * taps // budget)) != 0] = 0
+        per_filter = magnitude.reshape(taps, -1)
+        per_filter[np.cumsum(per_filter, axis=0) > budget] = 0
+    return sign(v) * magnitude
+
+
+def uniform(v: Words, n: Numbers) -> Values:
+    """``sign(v) top(v, p) 2**(1 - p)``."""
+    return sign(v) * top(v, n.precision) * 2.0 ** (1 - n.precision)
+
+
+def positive(v: Words, n: Numbers) -> Values:
+    """``(1 + top(v, p)) 2**(1 - p)``, in (0, 2]."""
+    return (1 + top(v, n.precision)) * 2.0 ** (1 - n.precision)
+
+
+def negative(v: Words, n: Numbers) -> Values:
+    """``-positive(v)``."""
+    return -positive(v, n)
+
+
+def mantissa(v: Words, n: Numbers) -> Values:
+    """``(2**(p - 1) + top(v, p - 1)) 2**(1 - p)``, in [1, 2)."""
+    bits = n.precision - 1
+    return (2.0**bits + top(v, bits)) * 2.0**-bits
+
+
+def constant(v: Words, n: Numbers) -> Values:
+    """``mantissa`` of word 0, in every element."""
+    if not v.size:
+        return v.astype(np.float64)
+    return np.full(v.shape, mantissa(v.reshape(-1)[:1], n)[0])
+
+
+def constant_weights(v: Words, n: Numbers) -> Values:
+    """``mantissa`` of the word of the filter's first tap, in every tap of that filter."""
+    taps = v.size // v.shape[-1] if v.size else 0
+    row = mantissa(v.reshape(taps, v.shape[-1])[:1], n)
+    return np.broadcast_to(row, (taps, v.shape[-1])).reshape(v.shape).copy()
+
+
+def wide(v: Words, n: Numbers) -> Values:
+    """``sign(v) mantissa(v) 2**E``, with ``E = low(v, 2 R + 1) - R``."""
+    exponents = low(v, 2 * n.wide_exponent + 1).astype(np.int64) - n.wide_exponent
+    return np.ldexp(sign(v) * mantissa(v, n), exponents)
+
+
+def near_one(v: Words, n: Numbers) -> Values:
+    """``(2**(p - 1) + top(v, p // 2)) 2**(1 - p)``."""
+    bits = n.precision - 1
+    return (2.0**bits + top(v, n.precision // 2)) * 2.0**-bits
+
+
+def cancelling_weights(v: Words, n: Numbers) -> Values:
+    """``uniform(v)``, in pairs of opposite sign.
+
+    Over the K taps of a filter in row-major order (0 .. K - 1), each odd one is minus its
+    predecessor; if K is odd, the last is multiplied by ``2**-(p // 2)``.
+    """
+    filters = v.shape[-1]
+    taps = v.size // filters if v.size else 0
+    weights = uniform(v, n).reshape(taps, filters)
+    paired = taps - taps % 2
+    weights[1:paired:2] = -weights[0:paired:2]
+    weights[paired:] *= 2.0 ** -(n.precision // 2)
+    return weights.reshape(v.shape)
+
+
+def tiny_bias(v: Words, n: Numbers) -> Values:
+    """``uniform(v) 2**-(p // 2)``."""
+    return uniform(v, n) * 2.0 ** -(n.precision // 2)
+
+
+def huge(v: Words, n: Numbers) -> Values:
+    """``sign(v) mantissa(v) 2**(M - 2)``."""
+    return sign(v) * mantissa(v, n) * 2.0 ** (n.max_exponent - 2)
+
+
+def huge_bias(v: Words, n: Numbers) -> Values:
+    """``uniform(v) 2**(M - 3)``."""
+    return uniform(v, n) * 2.0 ** (n.max_exponent - 3)
+
+
+def overflowing(v: Words, n: Numbers) -> Values:
+    """``(-1)**n mantissa(v) 2**M``, n being the index on the first axis."""
+    odd_sample = np.arange(v.shape[0]).reshape(-1, *(1,) * (v.ndim - 1)) % 2
+    return (1.0 - 2.0 * odd_sample) * mantissa(v, n) * 2.0**n.max_exponent
+
+
+def overflowing_weights(v: Words, n: Numbers) -> Values:
+    """``(-1)**f (3 2**(p - 2) + top(v, p - 2)) 2**(2 - p)`` for filter f, in 3 .. 4."""
+    bits = n.precision - 2
+    odd_filter = np.arange(v.shape[-1]) % 2
+    return (1.0 - 2.0 * odd_filter) * (3 * 2.0**bits + top(v, bits)) * 2.0**-bits
+
+
+def subnormal(v: Words, n: Numbers) -> Values:
+    """``sign(v) top(v, p - 1) 2**q``."""
+    return sign(v) * top(v, n.precision - 1) * 2.0**n.quantum_exponent
+
+
+def short_weights(v: Words, n: Numbers) -> Values:
+    """``sign(v) (1 + high(v, 3))``."""
+    return sign(v) * (1 + high(v, 3))
+
+
+def special_values(n: Numbers) -> Values:
+    """NaN, inf, -inf, -0, 0, 2**q, -2**q, 2**(1 - M), the largest number, and minus that."""
+    quantum, normal = 2.0**n.quantum_exponent, 2.0 ** (1 - n.max_exponent)
+    largest = (2.0**n.precision - 1) * 2.0 ** (n.max_exponent + 1 - n.precision)
+    return np.array(
+        [np.nan, np.inf, -np.inf, -0.0, 0.0, quantum, -quantum, normal, largest, -largest]
+    )
+
+
+def specials(v: Words, n: Numbers) -> Values:
+    """Where ``low(v, 4) == 0``, entry ``high(v, 10)`` of `special_values`; else ``grid(v)``."""
+    return np.where(low(v, 4) == 0, special_values(n)[high(v, 10).astype(int)], grid(v, n))
+
+
+def few_specials(v: Words, n: Numbers) -> Values:
+    """Where ``low(v, 64) == 0``, entry ``high(v, 8)`` of `special_values`; else ``grid(v)``."""
+    return np.where(low(v, 64) == 0, special_values(n)[high(v, 8).astype(int)], grid(v, n))
+
+
+def lowest(v: Words, n: Numbers) -> Values:
+    """Where ``low(v, 4) == 0``, ``-abs(grid_bias(v))``; else minus infinity."""
+    return np.where(low(v, 4) == 0, -np.abs(grid_bias(v, n)), -np.inf)
+
+
+def integers(v: Words, kind: str, dtype: str) -> NDArray[Any]:
+    """Elements of an integer dtype of s bits, by the kind's base name.
+
+    * `integers`: the s leading bits of the word, in two's complement;
+    * `small`: ``sign(v) top(v, 3)``, or ``top(v, 3)`` if unsigned;
+    * `negative`: ``-1 - top(v, s - 1)``;
+    * `lowest`: the least value, plus ``1 + top(v, s - 1)`` where ``low(v, 4) == 0``;
+    * `specials`: where ``low(v, 4) == 0`` the least, the greatest, 0 or 1 as ``high(v, 4)`` says,
+      elsewhere as `integers`.
+
+    Raises:
+        ValueError: for another kind, and for `negative` of an unsigned dtype.
+    """
+    info = np.iinfo(dtype)
+    unsigned = f"uint{info.bits}"
+    leading = (v >> np.uint64(64 - info.bits)).astype(unsigned).view(dtype)
+    part = (v >> np.uint64(65 - info.bits)).astype(unsigned).view(dtype)
+    least = np.full_like(part, info.min)
+    chosen = low(v, 4) == 0
+    if kind == "integers":
+        return leading
+    if kind == "small":
+        digit = (v >> np.uint64(61)).astype(dtype)
+        return np.where((v & np.uint64(1) != 0) & (info.min < 0), -digit, digit)
+    if kind == "negative" and info.min < 0:
+        return -1 - part
+    if kind == "lowest":
+        return np.where(chosen, least + (part + part.dtype.type(1)), least)
+    if kind == "specials":
+        table = np.array([info.min, info.max, 0, 1], dtype=dtype)
+        return np.where(chosen, table[high(v, 4).astype(int)], leading)
+    raise ValueError(f"operands {kind!r} need a floating-point dtype, not {dtype!r}")
