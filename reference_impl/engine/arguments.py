@@ -1,0 +1,239 @@
+"""Checks of constructor arguments.
+
+Every refusal names the argument, shows the value given and says what is allowed: TypeError where
+the value is of a wrong type, ValueError where it is of the right one but out of range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from operator import index
+from typing import Any, Final
+
+import numpy as np
+
+from reference_impl.config import DATA_FORMATS, DIM_ORDERINGS, image_data_format, reading
+
+Shape = tuple[int | None, ...]
+"""A shape with None for every free length."""
+
+PADDINGS: Final = ("valid", "same")
+"""The documented padding modes."""
+
+
+OLD_DATA_FORMATS: Final = ("dim_ordering", "image_dim_ordering")
+"""Keras 1's names of ``data_format``."""
+
+
+class DefaultText(str):
+    """A string default, told by identity from the same text given by the caller."""
+
+    __slots__ = ()
+
+
+VALID: Final = DefaultText("valid")
+"""The default of ``padding``."""
+
+
+def shown(value: Any) -> str:
+    """The value as an error message shows it: at most 200 characters."""
+    text = repr(value)
+    return text if len(text) <= 200 else text[:197] + "..."
+
+
+def wrong_value(owner: str, argument: str, value: Any, allowed: str) -> ValueError:
+    """The error for a value out of range."""
+    return ValueError(f"{owner}: argument `{argument}` is {shown(value)}; expected {allowed}")
+
+
+def wrong_type(owner: str, argument: str, value: Any, allowed: str) -> TypeError:
+    """The error for a value of a wrong type."""
+    given = f"{shown(value)} of type {type(value).__name__}"
+    return TypeError(f"{owner}: argument `{argument}` is {given}; expected {allowed}")
+
+
+def as_integer(value: Any) -> int | None:
+    """`value` as an int where it is an integer (of Python or NumPy, not a bool), else None."""
+    if type(value) is int:
+        return value
+    if isinstance(value, (bool, np.ndarray)):
+        return None
+    try:
+        return index(value)
+    except TypeError:
+        return None
+
+
+def positive_integer(owner: str, argument: str, value: Any) -> int:
+    """An integer of at least 1.
+
+    Raises:
+        TypeError: if it is no integer.
+        ValueError: if it is below 1.
+    """
+    number = as_integer(value)
+    if number is None:
+        raise wrong_type(owner, argument, value, "a positive integer")
+    if number < 1:
+        raise wrong_value(owner, argument, value, "a positive integer")
+    return number
+
+
+def sizes(owner: str, argument: str, value: Any, rank: int) -> tuple[int, ...]:
+    """One positive integer per spatial axis, from an integer for all axes or a list or tuple.
+
+    Raises:
+        TypeError: if it is neither an integer nor a list, tuple or array of integers.
+        ValueError: if there are not `rank` of them, or one is below 1.
+    """
+    plural = "" if rank == 1 else "s"
+    allowed = f"a positive integer, or a list or tuple of {rank} positive integer{plural}"
+    single = as_integer(value)
+    given = (single,) * rank if single is not None else _items(owner, argument, value, allowed)
+    if len(given) != rank or min(given) < 1:
+        raise wrong_value(owner, argument, value, allowed)
+    return given
+
+
+def _items(owner: str, argument: str, value: Any, allowed: str) -> tuple[int, ...]:
+    is_vector = isinstance(value, np.ndarray) and value.ndim == 1
+    if not is_vector and not isinstance(value, (list, tuple)):
+        raise wrong_type(owner, argument, value, allowed)
+    numbers = [as_integer(item) for item in value]
+    if None in numbers:
+        raise wrong_type(owner, argument, value, allowed)
+    return tuple(number for number in numbers if number is not None)
+
+
+def boolean(owner: str, argument: str, value: Any) -> bool:
+    """A truth value: True, False, NumPy's, or the integers 1 and 0.
+
+    Raises:
+        TypeError: if it is of another type.
+        ValueError: if it is another integer.
+    """
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    number = as_integer(value)
+    if number is None:
+        raise wrong_type(owner, argument, value, "True or False")
+    if number not in (0, 1):
+        raise wrong_value(owner, argument, value, "True or False")
+    return bool(number)
+
+
+def choice(owner: str, argument: str, value: Any, allowed: Iterable[str]) -> str:
+    """One of some words, in any case; returned in lower case.
+
+    Raises:
+        TypeError: if it is no string.
+        ValueError: if it is another word.
+    """
+    words = tuple(allowed)
+    expected = "one of " + ", ".join(map(repr, words))
+    if not isinstance(value, str):
+        raise wrong_type(owner, argument, value, expected)
+    lowered = value.lower()
+    if lowered not in words:
+        raise wrong_value(owner, argument, value, expected)
+    return str(lowered)
+
+
+def optional_name(owner: str, value: Any) -> str | None:
+    """A layer's name, or None.
+
+    Raises:
+        TypeError: if it is no string.
+        ValueError: if it is empty or contains ``/``.
+    """
+    allowed = "a string that is not empty and has no '/', or None"
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise wrong_type(owner, "name", value, allowed)
+    if not value or "/" in value:
+        raise wrong_value(owner, "name", value, allowed)
+    return value
+
+
+def shape(owner: str, argument: str, value: Any) -> Shape:
+    """A shape: non-negative integers, and None for free lengths.
+
+    Raises:
+        TypeError: if it is no list, tuple or array of integers and None.
+        ValueError: if a length is negative.
+    """
+    allowed = "a tuple of non-negative integers, with None for a free length"
+    is_vector = isinstance(value, np.ndarray) and value.ndim == 1
+    if not is_vector and not isinstance(value, (list, tuple)):
+        raise wrong_type(owner, argument, value, allowed)
+    lengths = tuple(None if item is None else as_integer(item) for item in value)
+    if any(length is None and item is not None for length, item in zip(lengths, value, strict=True)):
+        raise wrong_type(owner, argument, value, allowed)
+    if any(length is not None and length < 0 for length in lengths):
+        raise wrong_value(owner, argument, value, allowed)
+    return lengths
+
+
+def take_padding(owner: str, padding: Any, keywords: dict[str, Any]) -> str:
+    """The padding mode, in lower case, from ``padding`` or Keras 1's ``border_mode``.
+
+    Removes ``border_mode`` from `keywords`.
+
+    Raises:
+        TypeError: if it is no string, or both are given.
+        ValueError: if it is no documented mode.
+    """
+    if "border_mode" not in keywords:
+        return choice(owner, "padding", padding, PADDINGS)
+    old = keywords.pop("border_mode")
+    if padding is not VALID:
+        raise _given_twice(owner, "padding", padding, "border_mode", old)
+    return choice(owner, "border_mode", old, PADDINGS)
+
+
+def take_data_format(
+    owner: str, data_format: Any, keywords: dict[str, Any], rank: int | None = None
+) -> str:
+    """The data format, from ``data_format`` or Keras 1's ``dim_ordering``, else the setting.
+
+    Removes ``dim_ordering`` and ``image_dim_ordering`` from `keywords`.  `rank` is the number of
+    spatial axes of a layer that slides a window: Keras 2 leaves those with one axis at
+    ``channels_last`` whatever the setting.
+
+    Raises:
+        TypeError: if it is no string, or given by two names.
+        ValueError: if it is no documented format.
+    """
+    old = {name: keywords.pop(name) for name in OLD_DATA_FORMATS if name in keywords}
+    given = old if data_format is None else {"data_format": data_format} | old
+    if len(given) > 1:
+        (first, first_value), (second, second_value) = list(given.items())[:2]
+        raise _given_twice(owner, first, first_value, second, second_value)
+    if data_format is not None:
+        return choice(owner, "data_format", data_format, DATA_FORMATS)
+    if old:
+        ((name, value),) = old.items()
+        return DIM_ORDERINGS[choice(owner, name, value, DIM_ORDERINGS)]
+    if rank == 1 and reading() == "keras2":
+        return "channels_last"
+    return image_data_format()
+
+
+def _given_twice(owner: str, name: str, value: Any, old_name: str, old_value: Any) -> TypeError:
+    return TypeError(
+        f"{owner}: argument `{name}` is {shown(value)} and `{old_name}`, another name of it, is "
+        f"{shown(old_value)}; expected only one of the two"
+    )
+
+
+def refuse_unknown(owner: str, keywords: Mapping[str, Any], allowed: Iterable[str]) -> None:
+    """Refuse keyword arguments that are left over.
+
+    Raises:
+        ValueError: naming them, with their values.
+    """
+    if keywords:
+        given = ", ".join(f"`{name}`={shown(value)}" for name, value in keywords.items())
+        expected = ", ".join(sorted(allowed))
+        raise ValueError(f"{owner}: unrecognised keyword arguments {given}; expected {expected}")
