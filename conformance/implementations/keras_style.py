@@ -1,0 +1,92 @@
+"""Evaluating a case on any module with Keras' surface: tf.keras, or the oracle itself.
+
+The layer is constructed with the case's arguments as the caller wrote them, built on the input's
+shape, given the case's weights, and called on the input array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from conformance.cases.case import Case
+from conformance.cases.scenarios import SCENARIOS
+from conformance.implementations.observation import as_array, describe_result, observe_calls
+from conformance.outcomes import Outcome, Unsupported, Value
+
+Layer = Callable[[Any], Any]
+
+
+def call_directly(layer: Layer) -> Layer:
+    """The layer as it is, called eagerly."""
+    return layer
+
+
+def supports_everything(case: Case) -> str | None:
+    """No case is declared unsupported."""
+    del case
+    return None
+
+
+class KerasStyle:
+    """A module with Keras' surface, as an implementation under test.
+
+    Args:
+        name: how reports call it.
+        version: its version.
+        keras: the module, with ``layers``, ``Input``, ``Model`` and so on.
+        prepare: turns a built layer into the function that is called on the input.
+        unsupported: the reason why a case is declared unsupported, or None.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        version: str,
+        keras: Any,
+        prepare: Callable[[Layer], Layer] = call_directly,
+        unsupported: Callable[[Case], str | None] = supports_everything,
+    ) -> None:
+        self.name = name
+        self.version = version
+        self._keras = keras
+        self._prepare = prepare
+        self._unsupported = unsupported
+
+    def evaluate(self, case: Case, operands: Any) -> Outcome:
+        """Construct, build, call, and look at what the case observes."""
+        reason = self._unsupported(case)
+        if reason is not None:
+            return Unsupported(reason)
+        observe = {"output": self._output, "shape": self._shape, "rejection": self._rejection}
+        if case.observe in observe:
+            return observe[case.observe](case, operands)
+        return Value(SCENARIOS[case.observe].run(self._keras, case))
+
+    def _construct(self, case: Case) -> Any:
+        return getattr(self._keras.layers, case.layer)(**case.keywords, dtype=case.dtype)
+
+    def _output(self, case: Case, operands: Any) -> Outcome:
+        layer = self._construct(case)
+        layer.build(operands.inputs.shape)
+        if operands.weights:
+            layer.set_weights(list(operands.weights.values()))
+        call = self._prepare(layer)
+        arrays = {"inputs": operands.inputs, **operands.weights}
+        return observe_calls(lambda: call(operands.inputs), arrays)
+
+    def _shape(self, case: Case, operands: Any) -> Outcome:
+        del operands
+        return Value(tuple(self._symbolic_result(self._construct(case), case).shape))
+
+    def _symbolic_result(self, layer: Layer, case: Case) -> Any:
+        return layer(self._keras.Input(batch_shape=case.inputs, dtype=case.dtype))
+
+    def _rejection(self, case: Case, operands: Any) -> Outcome:
+        layer = self._construct(case)
+        if case.inputs is None:
+            return Value(describe_result(layer))
+        if None in case.inputs:
+            return Value(describe_result(self._symbolic_result(layer, case)))
+        layer.build(case.inputs)
+        return Value(describe_result(as_array(self._prepare(layer)(operands.inputs))))

@@ -1,0 +1,134 @@
+"""Looking at one call of an implementation: its result, its effect on the operands, its repeat."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from conformance.cases.case import Case
+from conformance.implementations.protocol import Implementation
+from conformance.implementations.wire import describe, sendable
+from conformance.outcomes import Crash, Outcome, Rejection, Value
+
+Array = np.ndarray[Any, Any]
+
+
+_TERMINAL_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
+_LONGEST_MESSAGE: Final = 1000
+
+
+def rejection(error: BaseException, when: str = "") -> Rejection:
+    """The outcome of an ordinary exception; `when` says in which call, if that matters."""
+    message = _TERMINAL_COLOURS.sub("", f"{when}{error}").strip()
+    if len(message) > _LONGEST_MESSAGE:
+        message = message[: _LONGEST_MESSAGE - 3] + "..."
+    return Rejection(type(error).__name__, message)
+
+
+def describe_result(result: Any) -> str:
+    """What a call that should have been rejected returned, in a few words."""
+    if isinstance(result, np.ndarray):
+        return f"an array of shape {result.shape} and dtype {result.dtype.name}"
+    return describe(result)
+
+
+def evaluate(implementation: Implementation, case: Case, operands: Any) -> Outcome:
+    """The outcome of a case, with ordinary exceptions and exhausted memory taken as outcomes.
+
+    Raises:
+        BaseException: what is no `Exception`, such as SystemExit.
+    """
+    try:
+        return implementation.evaluate(case, operands)
+    except MemoryError as error:
+        return Crash("memory exhausted", str(error))
+    except Exception as error:
+        return rejection(error)
+
+
+def observe_calls(call: Callable[[], Any], operands: Mapping[str, Array]) -> Outcome:
+    """Call twice on the same operands; return the first result and what was remarkable.
+
+    The operands are put back as they were after each call, so that an implementation that
+    changes them is reported for that, and not for a different second answer besides.
+
+    Args:
+        call: makes one call and returns what the implementation returned.
+        operands: the arrays that the calls read, by name.
+
+    Raises:
+        Exception: whatever the first call raises.
+    """
+    saved = {name: array.copy() for name, array in operands.items()}
+    first = as_array(call())
+    changed = _restore(operands, saved)
+    try:
+        second = as_array(call())
+    except Exception as error:
+        return rejection(error, "the second call on the same operands: ")
+    changed |= _restore(operands, saved)
+    repeat = None if same_bits(first, second) else second
+    return Value(first, repeat, tuple(name for name in operands if name in changed))
+
+
+def _restore(operands: Mapping[str, Array], saved: Mapping[str, Array]) -> set[str]:
+    """Undo changes to the operands; the names of those that were changed."""
+    changed = {name for name, array in operands.items() if not same_bits(array, saved[name])}
+    for name in changed:
+        array = operands[name]
+        if array.flags.writeable:
+            np.copyto(array, saved[name])
+    return changed
+
+
+def as_array(result: Any) -> Any:
+    """A private array of what a call returned, or a text that describes what is none.
+
+    NumPy arrays, nested lists and framework tensors are taken; tensors are detached from their
+    gradient and brought to the host first.  None stays None.
+    """
+    if result is None:
+        return None
+    try:
+        array = np.array(_host_tensor(result))
+    except Exception as error:
+        return f"{describe(result)}, not convertible to an array ({type(error).__name__}: {error})"
+    return array if sendable(array) else describe(result)
+
+
+def _host_tensor(result: Any) -> Any:
+    """A torch tensor as an array, bfloat16 included; anything else as it is."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(result, torch.Tensor):
+        return result
+    tensor = result.detach().cpu()
+    if tensor.dtype is not torch.bfloat16:
+        return tensor.numpy()
+    import ml_dtypes
+
+    return tensor.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+
+
+def same_bits(left: Any, right: Any) -> bool:
+    """Whether two results are equal in dtype, shape and every bit; any NaN equals any other."""
+    if not isinstance(left, np.ndarray) or not isinstance(right, np.ndarray):
+        return type(left) is type(right)
+    if left.dtype != right.dtype or left.shape != right.shape:
+        return False
+    if left.tobytes() == right.tobytes():
+        return True
+    different = _bytes_of(left) != _bytes_of(right)
+    rows = different.reshape(left.size, -1).any(axis=1)
+    return bool(np.all(_is_nan(left).ravel()[rows] & _is_nan(right).ravel()[rows]))
+
+
+def _bytes_of(array: Array) -> Array:
+    return np.frombuffer(array.tobytes(), np.uint8)
+
+
+def _is_nan(array: Array) -> Array:
+    return np.asarray(np.not_equal(array, array))

@@ -1,0 +1,147 @@
+"""Anyone's implementation, as a module, an object in a module, or a file.
+
+It offers any of the callables ``Conv1D``, ``Conv2D``, ``MaxPooling1D``, ``MaxPooling2D`` and
+``Flatten``, each ``layer(inputs, weights, config) -> array``:
+
+* ``inputs``: a NumPy array;
+* ``weights``: a dict with ``kernel`` and, where used, ``bias``; empty for the other layers;
+* ``config``: a dict of every documented argument in canonical form (tuples of the layer's rank,
+  ``data_format`` always given, activations by name), and ``dtype``.
+
+Raising NotImplementedError, or leaving out the callable, declares a case unsupported; any other
+exception is a rejection.  Optional attributes: ``name`` and ``version``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from conformance.cases.case import Case
+from conformance.cases.facts import canonical_config
+from conformance.implementations.canonical import uncanonical
+from conformance.implementations.observation import as_array, describe_result, observe_calls
+from conformance.implementations.protocol import Implementation, ImplementationError
+from conformance.implementations.registry import split_file
+from conformance.outcomes import Outcome, Unsupported, Value
+
+CALLABLES: Final = ("Conv1D", "Conv2D", "MaxPooling1D", "MaxPooling2D", "Flatten")
+_SIGNATURE: Final = "(inputs, weights, config)"
+
+
+def load(spec: str) -> Implementation:
+    """The plug-in that `spec` names: MODULE, MODULE:ATTRIBUTE, FILE.py or FILE.py:ATTRIBUTE.
+
+    Raises:
+        ImplementationError: if it cannot be imported, lacks the attribute, offers none of the
+            callables, or one that cannot be called with ``(inputs, weights, config)``.
+    """
+    path, attribute = split_file(spec)
+    if path is None:
+        module, _, attribute = spec.partition(":")
+        target = _imported(spec, lambda: importlib.import_module(module))
+    else:
+        target = _imported(spec, lambda: _module_of_file(path))
+    for name in attribute.split(".") if attribute else ():
+        if not hasattr(target, name):
+            raise ImplementationError(f"plug-in {spec!r}: {target!r} has no attribute {name!r}")
+        target = getattr(target, name)
+    _check(spec, target)
+    return Plugin(spec, target)
+
+
+def _imported(spec: str, load_module: Callable[[], Any]) -> Any:
+    try:
+        return load_module()
+    except Exception as error:
+        trace = "".join(traceback.format_exception(error)[-3:])
+        raise ImplementationError(f"plug-in {spec!r} cannot be imported:\n{trace}") from error
+
+
+def _module_of_file(path: Path) -> Any:
+    """Import a file under its own name, its directory first on the path as for a script."""
+    sys.path.insert(0, str(path.resolve().parent))
+    name = path.stem if path.stem not in sys.modules else f"plugin_{path.stem}"
+    found = importlib.util.spec_from_file_location(name, path)
+    if found is None or found.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module
+    found.loader.exec_module(module)
+    return module
+
+
+def _check(spec: str, target: Any) -> None:
+    offered = {name: getattr(target, name, None) for name in CALLABLES}
+    if all(layer is None for layer in offered.values()):
+        raise ImplementationError(
+            f"plug-in {spec!r} offers none of the callables {', '.join(CALLABLES)}"
+        )
+    for name, layer in offered.items():
+        if layer is not None:
+            _check_callable(f"plug-in {spec!r}: {name}", layer)
+
+
+def _check_callable(where: str, layer: Any) -> None:
+    if not callable(layer):
+        raise ImplementationError(f"{where} is {layer!r}, not a callable {_SIGNATURE}")
+    try:
+        signature = inspect.signature(layer)
+    except (TypeError, ValueError):
+        return  # a callable of an extension module may hide its signature
+    try:
+        signature.bind(None, {}, {})
+    except TypeError as error:
+        raise ImplementationError(
+            f"{where} has the signature {signature} and cannot be called with {_SIGNATURE}: {error}"
+        ) from error
+
+
+class Plugin:
+    """A plug-in, behind the protocol of `conformance.implementations.protocol`."""
+
+    def __init__(self, spec: str, target: Any) -> None:
+        self.name = str(getattr(target, "name", None) or spec)
+        self.version = str(getattr(target, "version", None) or "")
+        self._target = target
+
+    def evaluate(self, case: Case, operands: Any) -> Outcome:
+        """Call the layer's callable twice on private copies of the operands."""
+        layer = getattr(self._target, case.layer, None) if case.layer in CALLABLES else None
+        reason = _unsupported(case) if layer else f"the plug-in has no callable {case.layer}"
+        if layer is None or reason is not None:
+            return Unsupported(str(reason))
+        inputs, weights = operands.inputs, dict(operands.weights)
+
+        def call() -> Any:
+            return layer(inputs, dict(weights), _config(case))
+
+        try:
+            if case.observe == "rejection":
+                return Value(describe_result(as_array(call())))
+            return observe_calls(call, {"inputs": inputs, **weights})
+        except NotImplementedError as error:
+            return Unsupported(str(error) or "the plug-in raises NotImplementedError")
+
+
+def _unsupported(case: Case) -> str | None:
+    """Why the plug-in interface cannot carry a case; None where it can."""
+    if case.observe not in ("output", "rejection"):
+        return f"plug-ins compute outputs; {case.observe!r} is not asked of them"
+    problem = uncanonical(case)
+    if problem:
+        return f"plug-ins get arguments in canonical form; {problem}"
+    if case.inputs is None or None in case.inputs:
+        return "plug-ins get arrays, and this case has none"
+    return None
+
+
+def _config(case: Case) -> dict[str, Any]:
+    """Every documented argument in canonical form, and the dtype."""
+    return {**canonical_config(case), "dtype": case.dtype}

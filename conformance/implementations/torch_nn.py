@@ -1,0 +1,301 @@
+"""torch.nn as an implementation under test.
+
+A documented option that a module has is passed to it; one that it refuses is expressed around it:
+layouts by permutation, SAME padding that torch cannot pad by itself (with strides, or by an odd
+total) by an explicit pad of zeros, or of the lowest value before pooling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from conformance.cases.case import Case
+from conformance.cases.facts import canonical_config
+from conformance.implementations.canonical import has_plain_geometry, uncanonical
+from conformance.implementations.observation import as_array, describe_result, observe_calls
+from conformance.implementations.protocol import Implementation
+from conformance.implementations.torch_activations import ACTIVATIONS
+from conformance.outcomes import Outcome, Unsupported, Value
+from conformance.spec.signatures import RANK, SIGNATURES
+
+Tensor = Any
+Module = Callable[[Tensor], Tensor]
+
+_NUMBER_TYPES: Final = frozenset(
+    {"float16", "bfloat16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8"}
+)
+_CONVOLUTIONS: Final[Mapping[int, Any]] = {1: nn.Conv1d, 2: nn.Conv2d}
+_POOLINGS: Final[Mapping[int, Any]] = {1: nn.MaxPool1d, 2: nn.MaxPool2d}
+_TORCH_NAMES: Final = {
+    "filters": "out_channels",
+    "kernel_size": "kernel_size",
+    "pool_size": "kernel_size",
+    "strides": "stride",
+    "padding": "padding",
+    "dilation_rate": "dilation",
+    "use_bias": "bias",
+}
+
+
+def load(*, last: bool = False, mkldnn: bool = True) -> Implementation:
+    """torch.nn on one thread of the CPU.
+
+    Args:
+        last: whether modules and inputs are in the channels_last memory format.
+        mkldnn: whether the oneDNN kernels may be used.
+    """
+    torch.set_num_threads(1)
+    torch.backends.mkldnn.set_flags(mkldnn)
+    variant = ",".join(["channels_last"] * last + ["no-mkldnn"] * (not mkldnn))
+    return TorchNN(f"torch.nn[{variant}]" if variant else "torch.nn", last=last)
+
+
+class TorchNN:
+    """torch.nn, behind the protocol of `conformance.implementations.protocol`."""
+
+    def __init__(self, name: str, *, last: bool) -> None:
+        self.name = name
+        self.version = str(torch.__version__)
+        self._last = last
+
+    def evaluate(self, case: Case, operands: Any) -> Outcome:
+        """Express the case by modules, and look at what it observes."""
+        observe = {"output": self._output, "shape": self._shape, "rejection": self._rejection}
+        if case.observe not in observe or case.layer == "Input":
+            return Unsupported("torch.nn has no Keras-style model API")
+        if case.dtype not in _NUMBER_TYPES:
+            return Unsupported(f"torch.nn's modules do not take {case.dtype}")
+        with torch.no_grad():
+            return observe[case.observe](case, operands)
+
+    def _output(self, case: Case, operands: Any) -> Outcome:
+        config = canonical_config(case)
+        reason = _inexpressible(config)
+        if reason:
+            return Unsupported(reason)
+        inputs = _tensor(operands.inputs)
+        weights = {name: _tensor(array) for name, array in operands.weights.items()}
+        layer = self._layer(case, config, inputs, weights)
+        arrays = {"inputs": operands.inputs, **operands.weights}
+        return observe_calls(lambda: layer(inputs), arrays)
+
+    def _shape(self, case: Case, operands: Any) -> Outcome:
+        del operands
+        if case.inputs is None or None in case.inputs:
+            return Unsupported("torch.nn has no symbolic inputs with a free length")
+        config = canonical_config(case)
+        reason = _inexpressible(config)
+        if reason:
+            return Unsupported(reason)
+        inputs = torch.empty(case.inputs, dtype=getattr(torch, case.dtype), device="meta")
+        return Value(tuple(self._layer(case, config, inputs, {})(inputs).shape))
+
+    def _rejection(self, case: Case, operands: Any) -> Outcome:
+        reason = _unaskable(case)
+        if reason:
+            return Unsupported(reason)
+        if uncanonical(case) is None and has_plain_geometry(case):
+            inputs = torch.zeros(case.inputs, dtype=getattr(torch, case.dtype))
+            result = self._layer(case, canonical_config(case), inputs, {})(inputs)
+        else:
+            result = _call_literally(case)
+        return Value(describe_result(as_array(result)))
+
+    def _layer(
+        self, case: Case, config: dict[str, Any], inputs: Tensor, weights: dict[str, Tensor]
+    ) -> Module:
+        """The whole layer, from Keras' layout to Keras' layout."""
+        if case.layer == "Flatten":
+            return _Flatten(first=config["data_format"] == "channels_first")
+        first = config["data_format"] == "channels_first"
+        shape = inputs.shape if first else (inputs.shape[0], inputs.shape[-1], *inputs.shape[1:-1])
+        make = _convolution if case.layer.startswith("Conv") else _pooling
+        module = make(config, shape, inputs, weights)
+        activation = ACTIVATIONS[config.get("activation") or "linear"]
+        return _Layer(module, activation, first=first, last=self._last)
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A module between the layouts.
+
+    A channels_last input becomes a contiguous channels_first tensor, as torch's users have it,
+    unless its memory was not contiguous to begin with: then torch gets the strides as they are.
+    """
+
+    module: Any
+    activation: Module
+    first: bool
+    last: bool
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        x = inputs if self.first else inputs.movedim(-1, 1)
+        if self.last and x.ndim == 4:
+            x = x.contiguous(memory_format=torch.channels_last)
+        elif not self.last and inputs.is_contiguous():
+            x = x.contiguous()
+        y = self.module(x)
+        return self.activation(y if self.first else y.movedim(1, -1))
+
+
+@dataclass(frozen=True)
+class _Flatten:
+    """Keras' Flatten: channels last, then all axes but the batch in C order."""
+
+    first: bool
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        x = inputs.movedim(1, -1) if self.first and inputs.ndim > 2 else inputs
+        flatten: Module = nn.Flatten()
+        return flatten(x if x.ndim > 1 else x.unsqueeze(1))
+
+
+@dataclass(frozen=True)
+class _Padded:
+    """A module behind an explicit pad; `pads` as `torch.nn.functional.pad` takes them."""
+
+    pads: tuple[int, ...]
+    value: float
+    module: Any
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.module(functional.pad(x, self.pads, value=self.value))
+
+
+def _convolution(
+    config: dict[str, Any], shape: Sequence[int], inputs: Tensor, weights: dict[str, Tensor]
+) -> Module:
+    """Conv1d or Conv2d with the case's weights (`shape` is channels_first)."""
+    window, strides, dilation = config["kernel_size"], config["strides"], config["dilation_rate"]
+    pads = _pads(config, shape[2:], window, strides, dilation)
+    by_name = config["padding"].lower() == "same" and max(strides) == 1
+    own: Any = "same" if by_name else _symmetric(pads)
+    module = _CONVOLUTIONS[len(window)](
+        shape[1],
+        config["filters"],
+        window,
+        stride=strides,
+        padding=0 if own is None else own,
+        dilation=dilation,
+        bias=bool(config["use_bias"]),
+        dtype=inputs.dtype,
+        device=inputs.device,
+    )
+    if weights:
+        module.weight.copy_(weights["kernel"].movedim((-1, -2), (0, 1)))
+    if "bias" in weights:
+        module.bias.copy_(weights["bias"])
+    return module if own is not None else _Padded(_for_pad(pads), 0.0, module)
+
+
+def _pooling(
+    config: dict[str, Any], shape: Sequence[int], inputs: Tensor, weights: dict[str, Tensor]
+) -> Module:
+    """MaxPool1d or MaxPool2d (`shape` is channels_first)."""
+    del weights
+    window, strides = config["pool_size"], config["strides"]
+    pads = _pads(config, shape[2:], window, strides, (1,) * len(window))
+    own = _symmetric(pads)
+    module = _POOLINGS[len(window)](window, strides, padding=0 if own is None else own)
+    if len(window) == 1 and not inputs.dtype.is_floating_point:
+        module = _on_a_plane(window, strides, own or (0,))
+    if own is not None:
+        return module  # type: ignore[no-any-return]
+    lowest = -np.inf if inputs.dtype.is_floating_point else torch.iinfo(inputs.dtype).min
+    return _Padded(_for_pad(pads), lowest, module)
+
+
+def _on_a_plane(window: Sequence[int], strides: Sequence[int], padding: Sequence[int]) -> Module:
+    """MaxPool2d along one axis: MaxPool1d takes no integers."""
+    module = nn.MaxPool2d((*window, 1), (*strides, 1), padding=(*padding, 0))
+    return lambda x: module(x.unsqueeze(-1)).squeeze(-1)
+
+
+def _pads(
+    config: dict[str, Any],
+    lengths: Sequence[int],
+    window: Sequence[int],
+    strides: Sequence[int],
+    dilation: Sequence[int],
+) -> list[tuple[int, int]]:
+    """Pads before and after each spatial axis: SAME's extra one stands after."""
+    if config["padding"].lower() == "valid":
+        return [(0, 0)] * len(window)
+    pads = []
+    for n, k, s, d in zip(lengths, window, strides, dilation, strict=True):
+        total = max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0)
+        pads.append((total // 2, total - total // 2))
+    return pads
+
+
+def _symmetric(pads: Sequence[tuple[int, int]]) -> tuple[int, ...] | None:
+    """The pads as torch's own `padding` takes them; None where before and after differ."""
+    return tuple(b for b, _ in pads) if all(b == a for b, a in pads) else None
+
+
+def _for_pad(pads: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+    return tuple(length for pair in reversed(pads) for length in pair)
+
+
+def _tensor(array: Any) -> Tensor:
+    """A tensor on the array's own memory where torch can have that, else on a copy.
+
+    torch has neither read-only tensors nor negative strides.
+    """
+    if array.dtype.name == "bfloat16":
+        return _tensor(array.view(np.int16)).view(torch.bfloat16)
+    if not array.flags.writeable or min(array.strides, default=0) < 0:
+        array = array.copy()
+    return torch.from_numpy(array)
+
+
+def _inexpressible(config: dict[str, Any]) -> str | None:
+    activation = config.get("activation")
+    if activation is None or (isinstance(activation, str) and activation in ACTIVATIONS):
+        return None
+    return f"torch.nn has nothing for the activation {activation!r}"
+
+
+def _unaskable(case: Case) -> str | None:
+    """Why torch cannot be asked whether it rejects the case's arguments; None where it can."""
+    if case.inputs is not None and None in case.inputs:
+        return "torch.nn has no symbolic inputs with a free length"
+    for name, value in case.arguments:
+        documented = name in SIGNATURES[case.layer] and name not in _TORCH_NAMES
+        if documented and not _is_ordinary(name, value):
+            return f"torch.nn's modules have no argument that corresponds to {name}"
+    return None
+
+
+def _is_ordinary(name: str, value: Any) -> bool:
+    """Whether an argument without a counterpart in torch has a value that the adapter expresses."""
+    if name == "data_format":
+        return value in (None, "channels_first", "channels_last")
+    return name == "activation" and _inexpressible({"activation": value}) is None
+
+
+def _call_literally(case: Case) -> Tensor:
+    """Construct the module with the arguments as they are, under torch's names, and call it."""
+    ignored = ("data_format", "activation")
+    arguments = {_TORCH_NAMES.get(k, k): v for k, v in case.arguments if k not in ignored}
+    if arguments.get("padding") == "valid":
+        arguments["padding"] = 0
+    if case.layer == "Flatten":
+        return nn.Flatten(**arguments)(torch.zeros(case.inputs or (1, 1)))
+    rank = RANK[case.layer]
+    inputs = torch.zeros(case.inputs or (1,) * (rank + 2), dtype=getattr(torch, case.dtype))
+    if case.keywords.get("data_format") != "channels_first" and inputs.ndim > 1:
+        inputs = inputs.movedim(-1, 1)
+    if case.layer.startswith("Conv"):
+        channels = inputs.shape[1] if inputs.ndim > 1 else 1
+        module = _CONVOLUTIONS[rank](channels, **arguments, dtype=inputs.dtype)
+    else:
+        module = _POOLINGS[rank](**arguments)
+    return module(inputs)

@@ -1,0 +1,1 @@
+"""Distributing cases over worker processes, and judging what comes back."""

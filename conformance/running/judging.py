@@ -1,0 +1,113 @@
+"""From outcomes to results: expectations once per case, the judgement, the records, the clauses."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.cases.case import Case
+from conformance.cases.operands import Operands, operands
+from conformance.judge.expectation import expect, expect_by_definition
+from conformance.judge.judge import judge
+from conformance.judge.verdict import Judgement, Verdict
+from conformance.outcomes import Outcome, Unsupported
+from conformance.results import Result
+from conformance.spec.coverage import clauses_of
+
+Records = Callable[[str, Mapping[str, str], Case, Outcome, Judgement], Judgement]
+"""A judgement in the light of the known deviations (`conformance.known_deviations.apply`)."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Who is judged.
+
+    Attributes:
+        spec: what was asked for, and is asked for again to reproduce a result.
+        name: how reports call it.
+        versions: its versions, by distribution name.
+        by_definition: whether it is the oracle itself, and so judged by the second derivation.
+    """
+
+    spec: str
+    name: str
+    versions: Mapping[str, str]
+    by_definition: bool = False
+
+
+class Expectations:
+    """Operands and expectation of each case, derived once and kept until they are forgotten.
+
+    Args:
+        cases: the cases of the run, named by index below.
+    """
+
+    def __init__(self, cases: Sequence[Case]) -> None:
+        self._cases = cases
+        self._operands: dict[int, Operands] = {}
+        self._expected: dict[tuple[int, bool], Any] = {}
+
+    def operands(self, index: int) -> Operands:
+        """The operands of a case.
+
+        Raises:
+            ImportError: if its dtype needs a package that is not installed.
+        """
+        if index not in self._operands:
+            self._operands[index] = operands(self._cases[index])
+        return self._operands[index]
+
+    def of(self, index: int, *, by_definition: bool) -> Any:
+        """What is expected of a case, by the oracle or by the second derivation."""
+        key = (index, by_definition)
+        if key not in self._expected:
+            derive = expect_by_definition if by_definition else expect
+            self._expected[key] = derive(self._cases[index], self.operands(index))
+        return self._expected[key]
+
+    def ahead(self, index: int) -> None:
+        """Derive what the oracle expects of a case, if it can, before it is asked for."""
+        with contextlib.suppress(ImportError):
+            self.of(index, by_definition=False)
+
+    def forget_before(self, index: int) -> None:
+        """Drop what is kept of the cases before `index`."""
+        for key in [key for key in self._operands if key < index]:
+            del self._operands[key]
+        for pair in [pair for pair in self._expected if pair[0] < index]:
+            del self._expected[pair]
+
+
+def result_of(
+    index: int,
+    case: Case,
+    subject: Subject,
+    outcome: Outcome,
+    expectations: Expectations,
+    records: Records,
+) -> Result:
+    """Judge one outcome and write it up; what is unsupported needs no expectation."""
+    if isinstance(outcome, Unsupported):
+        judgement = Judgement(Verdict.UNSUPPORTED, outcome.reason)
+    else:
+        expectation = expectations.of(index, by_definition=subject.by_definition)
+        judgement = judge(case, expectations.operands(index), expectation, outcome)
+        judgement = records(subject.name, subject.versions, case, outcome, judgement)
+    return Result(
+        case=case.descriptor,
+        clauses=tuple(clauses_of(case)),
+        implementation=subject.name,
+        verdict=judgement.verdict,
+        ratio=judgement.ratio,
+        message=judgement.message,
+        reproduce=reproduce(subject.spec, case),
+        diagnosis=judgement.diagnosis,
+    )
+
+
+def reproduce(spec: str, case: Case) -> str:
+    """The command that repeats one judgement."""
+    return shlex.join(["conformance", "run", "--implementation", spec, "--case", case.descriptor])
