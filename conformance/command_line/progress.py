@@ -1,0 +1,38 @@
+"""Progress of a long run, on one line of a terminal, or now and then in a log."""
+
+from __future__ import annotations
+
+import time
+from typing import Final, TextIO
+
+_REFRESH_SECONDS: Final = 0.2
+_LOG_SECONDS: Final = 30.0
+
+
+class Progress:
+    """Called with the number of results so far and in total; prints how far the run is.
+
+    On a terminal the line is rewritten and cleared at the end.  Elsewhere a line is printed every
+    half minute, so that a log shows that the run is alive, and a short run prints nothing.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._terminal = stream.isatty()
+        self._started = self._printed = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Take notice of a result."""
+        now = time.monotonic()
+        interval = _REFRESH_SECONDS if self._terminal else _LOG_SECONDS
+        if now - self._printed >= interval:
+            self._printed = now
+            self._print(done, total, now - self._started)
+        if done == total and self._terminal:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+
+    def _print(self, done: int, total: int, seconds: float) -> None:
+        text = f"judged {done} of {total} ({done / max(total, 1):.0%}), {done / seconds:.0f}/s"
+        self._stream.write(f"\r\x1b[K{text}" if self._terminal else f"{text}\n")
+        self._stream.flush()

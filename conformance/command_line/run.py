@@ -1,0 +1,118 @@
+"""``conformance run``: judge implementations, report, and say by the exit status how it went."""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from conformance import __version__
+from conformance.command_line.parser import UsageError
+from conformance.command_line.progress import Progress
+from conformance.command_line.selection import select_cases
+from conformance.implementations import registry
+from conformance.implementations.protocol import ImplementationError
+from conformance.judge.verdict import Verdict
+from conformance.report.jsonl import json_lines_report
+from conformance.report.junit import write_junit
+from conformance.report.terminal import summary
+from conformance.results import ACCEPTED, Result
+from conformance.runner import Limits, Runner
+from conformance.spec.clauses import spec_sha256
+
+EXIT_DEVIATES: Final = 1
+EXIT_NOTHING_JUDGED: Final = 3
+
+DEFAULT: Final = ("reference", "tf.keras", "torch.nn")
+"""Judged where none is named, as far as installed."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the selected cases on the selected implementations.
+
+    Raises:
+        UsageError: for an implementation, clause or descriptor that does not exist.
+    """
+    cases = select_cases(options)
+    names = select_implementations(options.implementation)
+    try:
+        with Runner(
+            cases,
+            names,
+            workers=options.workers,
+            limits=Limits(timeout=options.timeout),
+            progress=Progress(sys.stderr),
+        ) as runner:
+            header = _header(options, runner.versions)
+            results = list(_reported(runner, options, header))
+    except ImplementationError as error:
+        raise UsageError(str(error)) from error
+    if options.junit:
+        write_junit(options.junit, results)
+    if results:
+        print(summary(results, header["implementations"]))
+    return exit_status(results)
+
+
+def select_implementations(given: list[str] | None) -> list[str]:
+    """The implementations to judge; a name with ``*`` stands for all installed ones it matches.
+
+    Raises:
+        UsageError: if a pattern matches none.
+    """
+    installed = [entry.name for entry in registry.builtin() if registry.installed(entry)]
+    if not given:
+        return [name for name in DEFAULT if name in installed]
+    selected: list[str] = []
+    for name in given:
+        if "*" not in name:
+            selected.append(name)
+            continue
+        matching = fnmatch.filter(installed, name.replace("[", "[[]"))
+        if not matching:
+            raise UsageError(
+                f"--implementation {name!r} matches none of the installed built-in "
+                f"implementations: {', '.join(installed)}"
+            )
+        selected.extend(matching)
+    return list(dict.fromkeys(selected))
+
+
+def exit_status(results: list[Result]) -> int:
+    """0 as recorded, 1 something else, 3 nothing was judged (everything unsupported included)."""
+    verdicts = {result.verdict for result in results}
+    if not verdicts - {Verdict.UNSUPPORTED}:
+        print("conformance: nothing was judged", file=sys.stderr)
+        return EXIT_NOTHING_JUDGED
+    return EXIT_DEVIATES if verdicts - ACCEPTED else 0
+
+
+def _reported(
+    runner: Runner, options: argparse.Namespace, header: dict[str, Any]
+) -> Iterator[Result]:
+    """The results, each written to the JSON-lines report as it comes."""
+    with ExitStack() as stack:
+        report = None
+        if options.jsonl:
+            report = stack.enter_context(json_lines_report(options.jsonl, header))
+        for result in runner:
+            if report:
+                report.add(result)
+            yield result
+
+
+def _header(options: argparse.Namespace, versions: dict[str, str]) -> dict[str, Any]:
+    return {
+        "suite_version": __version__,
+        "spec_sha256": spec_sha256(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "implementations": versions,
+        "grid": None if options.case else options.grid,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
