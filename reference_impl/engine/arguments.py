@@ -168,7 +168,9 @@ def shape(owner: str, argument: str, value: Any) -> Shape:
     if not is_vector and not isinstance(value, (list, tuple)):
         raise wrong_type(owner, argument, value, allowed)
     lengths = tuple(None if item is None else as_integer(item) for item in value)
-    if any(length is None and item is not None for length, item in zip(lengths, value, strict=True)):
+    if any(
+        length is None and item is not None for length, item in zip(lengths, value, strict=True)
+    ):
         raise wrong_type(owner, argument, value, allowed)
     if any(length is not None and length < 0 for length in lengths):
         raise wrong_value(owner, argument, value, allowed)

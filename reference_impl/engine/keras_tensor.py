@@ -88,12 +88,6 @@ class KerasTensor:
     def __iter__(self) -> NoReturn:
         self._no_value()
 
-    def __bool__(self) -> bool:
-        self._no_value()
-
-    def __len__(self) -> int:
-        self._no_value()
-
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Node:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from functools import lru_cache
+from functools import cache
 from typing import Final
 
 _WORD_STARTS: Final = re.compile(r"(?<=.)(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])")
 _used: Final[Counter[str]] = Counter()
 
 
-@lru_cache(maxsize=None)
+@cache
 def snake_case(class_name: str) -> str:
     """``MaxPooling1D`` -> ``max_pooling1d``: an underscore before each capitalised word."""
     return _WORD_STARTS.sub("_", class_name).lower()

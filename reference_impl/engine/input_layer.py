@@ -1,0 +1,209 @@
+"""Inputs of models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from reference_impl.config import reading
+from reference_impl.engine import arguments
+from reference_impl.engine.arguments import Shape, shown
+from reference_impl.engine.base_layer import Layer
+from reference_impl.engine.dtypes import FLOATS, INTEGERS, OTHERS, dtype_name
+from reference_impl.engine.keras_tensor import KerasTensor, record_call
+from reference_impl.engine.naming import automatic_name, get_uid
+
+_DTYPES = (*FLOATS, *INTEGERS, *OTHERS)
+
+
+class InputLayer(Layer):
+    """Stands for an input of a model; `Input` makes one and returns its symbolic tensor.
+
+    Args:
+        shape: shape of one input, without the batch; None for a free length.
+        batch_shape: the shape with the batch; given instead of `shape`.
+        name: the layer's name; by default ``input_layer``, numbered.
+        dtype: dtype of the input; by default `reference_impl.config.floatx`, or that of `tensor`.
+        sparse: whether the input is a sparse matrix.
+        tensor: a symbolic tensor or an array that becomes the input instead of a new tensor.
+        batch_size: length of the batch axis, beside `shape`.
+
+    Raises:
+        TypeError: if an argument is of a wrong type.
+        ValueError: if an argument is out of range, or arguments contradict one another.
+    """
+
+    _layer_dtypes: ClassVar[tuple[str, ...]] = _DTYPES
+
+    def __init__(
+        self,
+        shape: Sequence[int | None] | None = None,
+        batch_shape: Sequence[int | None] | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+        sparse: bool = False,
+        tensor: Any = None,
+        *,
+        batch_size: int | None = None,
+    ) -> None:
+        full_shape = _full_shape(shape, batch_shape, batch_size)
+        is_sparse = arguments.boolean("Input", "sparse", sparse)
+        if tensor is None and full_shape is None:
+            raise ValueError(
+                "Input: none of the arguments `shape`, `batch_shape` and `tensor` is given (each "
+                "is None); expected one of them"
+            )
+        wanted = None if dtype is None else dtype_name("Input", dtype, _DTYPES)
+        wrapped = None if tensor is None else _wrapped(tensor, full_shape, wanted, is_sparse)
+        super().__init__(name=name, dtype=wanted if wrapped is None else wrapped.dtype)
+        if wrapped is None:
+            assert full_shape is not None
+            tensor_name = self.name if reading() == "keras2" else name
+            wrapped = KerasTensor(full_shape, self.dtype, is_sparse, tensor_name)
+        self.batch_shape = wrapped.shape
+        self.sparse = wrapped.sparse
+        self.built = True
+        record_call(self, (), (wrapped,))
+
+    def _automatic_name(self) -> str:
+        """Keras 2 counts from 1: ``input_1``."""
+        return f"input_{get_uid('input')}" if reading() == "keras2" else super()._automatic_name()
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments in Keras 3's form; `from_config` is the inverse.
+
+        A wrapped array is not part of it.
+        """
+        return {
+            "batch_shape": self.batch_shape,
+            "dtype": self.dtype,
+            "sparse": self.sparse,
+            "ragged": False,
+            "name": self.name,
+            "optional": False,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> InputLayer:
+        """A layer from its configuration, in Keras 3's or Keras 2's form.
+
+        Raises:
+            ValueError: if the configuration asks for a ragged or optional input.
+        """
+        arguments_given = dict(config)
+        for unsupported in ("ragged", "optional"):
+            if arguments_given.pop(unsupported, False):
+                raise arguments.wrong_value("InputLayer", unsupported, True, "False, or nothing")
+        if "batch_input_shape" in arguments_given:
+            arguments_given["batch_shape"] = arguments_given.pop("batch_input_shape")
+        return cls(**arguments_given)
+
+
+def Input(  # noqa: N802 - Keras' name of the function
+    shape: Sequence[int | None] | None = None,
+    batch_shape: Sequence[int | None] | None = None,
+    name: str | None = None,
+    dtype: Any = None,
+    sparse: bool = False,
+    tensor: Any = None,
+    *,
+    batch_size: int | None = None,
+) -> KerasTensor:
+    """The symbolic tensor of a model's input.
+
+    Args:
+        shape: shape of one input, without the batch; None for a free length.
+        batch_shape: the shape with the batch; given instead of `shape`.
+        name: the input layer's name, unique in a model; by default made automatically.
+        dtype: dtype of the input, by default `reference_impl.config.floatx`.
+        sparse: whether the input is a sparse matrix; dense arrays are taken all the same.
+        tensor: an existing tensor to wrap instead of making a new one.  A symbolic tensor is
+            returned itself, with its origin cut: it is an input from now on.  An array becomes a
+            tensor of its shape and dtype that need not be fed: a model takes the array wherever
+            no other value is given.
+        batch_size: length of the batch axis, beside `shape`.
+
+    Raises:
+        TypeError: if an argument is of a wrong type.
+        ValueError: if an argument is out of range, or arguments contradict one another.
+    """
+    layer = InputLayer(shape, batch_shape, name, dtype, sparse, tensor, batch_size=batch_size)
+    output: KerasTensor = layer.output
+    return output
+
+
+def _full_shape(shape: Any, batch_shape: Any, batch_size: Any) -> Shape | None:
+    """The shape with its batch; None where neither is given.
+
+    Raises:
+        ValueError: if both are given, or a batch size without `shape`.
+    """
+    if shape is not None and batch_shape is not None:
+        raise ValueError(
+            f"Input: argument `shape` is {shown(shape)} and argument `batch_shape` is "
+            f"{shown(batch_shape)}; expected only one of them"
+        )
+    if batch_size is not None and shape is None:
+        raise ValueError(
+            f"Input: argument `batch_size` is {shown(batch_size)} without `shape`; expected "
+            "`shape` beside it, or `batch_shape` alone"
+        )
+    if batch_shape is not None:
+        full = arguments.shape("Input", "batch_shape", batch_shape)
+        if not full:
+            raise arguments.wrong_value(
+                "Input", "batch_shape", batch_shape, "a batch axis at least"
+            )
+        return full
+    if shape is None:
+        return None
+    batch = arguments.shape("Input", "batch_size", (batch_size,))
+    return (*batch, *arguments.shape("Input", "shape", shape))
+
+
+def _wrapped(tensor: Any, shape: Shape | None, dtype: str | None, sparse: bool) -> KerasTensor:
+    """The tensor that an input layer wraps, checked against the other arguments.
+
+    Raises:
+        TypeError: if `tensor` is neither symbolic nor an array.
+        ValueError: if another argument contradicts it.
+    """
+    symbolic = tensor if isinstance(tensor, KerasTensor) else _of_array(tensor)
+    if shape is not None and not _fits(symbolic.shape, shape):
+        raise _contradiction("shape", shape, symbolic)
+    if dtype is not None and dtype != symbolic.dtype:
+        raise _contradiction("dtype", dtype, symbolic)
+    if sparse and not symbolic.sparse:
+        raise _contradiction("sparse", sparse, symbolic)
+    return symbolic
+
+
+def _contradiction(argument: str, value: Any, tensor: KerasTensor) -> ValueError:
+    return ValueError(
+        f"Input: argument `{argument}` is {shown(value)} and argument `tensor` is {tensor!r}; "
+        "expected them to agree"
+    )
+
+
+def _fits(shape: Shape, wanted: Shape) -> bool:
+    """Whether the lengths agree, None agreeing with any."""
+    return len(shape) == len(wanted) and all(
+        n is None or m is None or n == m for n, m in zip(shape, wanted, strict=True)
+    )
+
+
+def _of_array(tensor: Any) -> KerasTensor:
+    """A symbolic tensor that keeps a copy of an array."""
+    allowed = "a symbolic tensor or an array of numbers"
+    is_sparse = hasattr(tensor, "toarray")
+    if not is_sparse and not hasattr(tensor, "__array__"):
+        raise arguments.wrong_type("Input", "tensor", tensor, allowed)
+    value = np.array(tensor.toarray() if is_sparse else tensor)
+    if value.dtype.name not in _DTYPES or not value.ndim:
+        raise arguments.wrong_value("Input", "tensor", tensor, allowed + " with a batch axis")
+    value.setflags(write=False)
+    return KerasTensor(
+        value.shape, value.dtype.name, is_sparse, automatic_name("keras_tensor"), value
+    )

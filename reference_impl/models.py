@@ -1,0 +1,43 @@
+"""Keras' ``models`` module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reference_impl.engine.input_layer import Input
+from reference_impl.engine.model import Model
+from reference_impl.engine.saving import LAYERS, deserialize
+from reference_impl.engine.sequential import Sequential
+
+__all__ = ["Input", "Model", "Sequential", "model_from_config", "model_from_json"]
+
+LAYERS.add(Model, "Functional")
+LAYERS.add(Sequential)
+
+
+def model_from_config(
+    config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
+) -> Model:
+    """The model of a configuration with ``class_name`` and ``config``, of Keras 3 or Keras 2.
+
+    Raises:
+        TypeError: if an argument of a layer is of a wrong type.
+        ValueError: if a class is unknown, or `config` describes no model.
+    """
+    model = deserialize(config, custom_objects)
+    if not isinstance(model, Model):
+        raise ValueError(f"`config` describes {model!r}; expected a model")
+    return model
+
+
+def model_from_json(text: str, custom_objects: Mapping[str, Any] | None = None) -> Model:
+    """The model of a configuration as JSON text, as ``to_json`` of Keras 3 or Keras 2 writes it.
+
+    Raises:
+        TypeError: if an argument of a layer is of a wrong type.
+        ValueError: if it is no JSON, a class is unknown, or it describes no model.
+    """
+    from json import loads
+
+    return model_from_config(loads(text), custom_objects)
