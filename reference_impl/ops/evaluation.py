@@ -4,49 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reference_impl.ops.formats import Format
 from reference_impl.ops.rounding import half_spacing, round_float64
-from reference_impl.ops.sums import Sums, uncertain
+from reference_impl.ops.sums import Sums, as_matrix, differ
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 Float64Array = NDArray[np.float64]
 
 
 class CertifiedActivation(Protocol):
-    """An activation that can be evaluated with certainty.
+    """An activation whose values can be bounded, and computed with certainty."""
 
-    Attributes:
-        axis: None for an element-wise function, -1 for one that mixes the last axis.
-        commutes_with_rounding: whether ``f(round(s)) == round(f(s))`` for every real s.
-    """
+    @property
+    def axis(self) -> int | None:
+        """None for an element-wise function, -1 for one that mixes the last axis."""
 
-    axis: int | None
-    commutes_with_rounding: bool
+    @property
+    def commutes_with_rounding(self) -> bool:
+        """Whether ``f(round(s)) == round(f(s))`` for every real s and every format."""
 
     def enclose(self, low: Float64Array, high: Float64Array) -> tuple[Float64Array, Float64Array]:
         """Bounds of the activation over ``low <= s <= high``, element by element.
 
-        ``low == high`` infinite, or NaN, are the special values themselves; ``low`` finite with
-        ``high`` infinite are numbers beyond the range of float64.  Must return new arrays.
+        Where both are the same infinity, or NaN, they are that special value; one infinite bound
+        of an interval means that s may be finite beyond the range of float64.
         """
 
-    def resolve(self, values: Sequence[Fraction], format: Format) -> list[float]:
-        """The activation at exact values, rounded once to `format`; one whole row if axis is -1."""
+    def resolve(self, values: Sequence[Fraction | float], format: Format) -> list[float]:
+        """The activation at exact values, rounded once to `format`.
+
+        The values are fractions, or floats where they are NaN or infinite.  If `axis` is -1 they
+        are one row of the last axis, and so is the result.
+        """
 
 
 @dataclass(frozen=True)
 class Certified:
-    """Values with their certificate.
+    """Correctly rounded values with their certificate.
 
     Attributes:
-        value: correctly rounded, in the format's dtype.
+        value: the exact values rounded once, in the format's dtype.
         format: the format.
-        resolved: how many elements the enclosure left undecided and exact arithmetic decided.
+        resolved: how many elements the bounds left undecided, so that exact arithmetic decided.
     """
 
     value: NDArray[Any]
@@ -55,7 +61,7 @@ class Certified:
 
     @property
     def bound(self) -> Float64Array:
-        """Largest possible distance of each value from the exact one: half a spacing."""
+        """Largest possible distance of each finite value from the exact one: half a spacing."""
         return half_spacing(self.value, self.format)
 
 
@@ -71,41 +77,61 @@ def evaluate(sums: Sums, activation: CertifiedActivation | None, format: Format)
         return _round(sums, format)
     if activation.commutes_with_rounding:
         rounded = _round(sums, format)
-        exact = evaluate_enclosed(Sums.of_array(rounded.value), activation, format)
-        return Certified(exact.value, format, rounded.resolved)
-    return evaluate_enclosed(sums, activation, format)
+        exact = rounded.value.astype(np.float64)
+        value = round_float64(activation.enclose(exact, exact)[0], format)
+        return Certified(value, format, rounded.resolved)
+    return _evaluate_bounds(sums, activation, format)
 
 
 def _round(sums: Sums, format: Format) -> Certified:
-    value, doubtful = sums.rounded(format)
-    indices = np.flatnonzero(doubtful)
+    """The sums themselves."""
+    value, undecided = sums.rounded(format)
     value = np.ascontiguousarray(value)
+    indices = np.flatnonzero(undecided)
     if indices.size:
         value.reshape(-1)[indices] = sums.exactly_rounded(indices, format)
     return Certified(value, format, indices.size)
 
 
-def evaluate_enclosed(sums: Sums, activation: CertifiedActivation, format: Format) -> Certified:
-    """`evaluate` by the enclosure of the activation, exactly where that does not decide."""
-    low, high = activation.enclose(sums.low, sums.high)
-    value, upper = round_float64(low, format), round_float64(high, format)
-    doubtful = uncertain(value, upper)
-    value = np.ascontiguousarray(value)
-    count = int(np.count_nonzero(doubtful))
-    if not count:
-        return Certified(value, format, 0)
-    flat = value.reshape(-1)
+def _evaluate_bounds(sums: Sums, activation: CertifiedActivation, format: Format) -> Certified:
+    """The bounds of the activation, rounded; exact values where they differ.
+
+    Rounding is monotonic, so that the rounded value lies between the rounded bounds.
+    """
+    bounds = activation.enclose(sums.low, sums.high)
+    low, high = (np.ascontiguousarray(round_float64(bound, format)) for bound in bounds)
+    undecided = differ(low, high) & ~(np.isnan(low) & np.isnan(high))
     if activation.axis is None:
-        indices = np.flatnonzero(doubtful)
-        flat[indices] = _cast(activation.resolve(sums.exact(indices), format), format)
-        return Certified(value, format, count)
-    rows = np.flatnonzero(doubtful.any(-1))
+        resolved = _resolve_elements(low, np.flatnonzero(undecided), sums, activation, format)
+    else:
+        rows = np.flatnonzero(as_matrix(undecided).any(-1))
+        resolved = _resolve_rows(low, rows, sums, activation, format)
+    return Certified(low, format, resolved)
+
+
+def _resolve_elements(
+    value: NDArray[Any],
+    indices: NDArray[np.intp],
+    sums: Sums,
+    activation: CertifiedActivation,
+    format: Format,
+) -> int:
+    if indices.size:
+        exact = activation.resolve(sums.exact(indices), format)
+        value.reshape(-1)[indices] = round_float64(np.array(exact, np.float64), format)
+    return indices.size
+
+
+def _resolve_rows(
+    value: NDArray[Any],
+    rows: NDArray[np.intp],
+    sums: Sums,
+    activation: CertifiedActivation,
+    format: Format,
+) -> int:
     width = sums.shape[-1]
+    matrix = as_matrix(value)
     for row in rows:
-        exact = sums.exact(np.arange(row * width, (row + 1) * width))
-        value.reshape(-1, value.shape[-1])[row] = _cast(activation.resolve(exact, format), format)
-    return Certified(value, format, len(rows) * value.shape[-1])
-
-
-def _cast(values: list[float], format: Format) -> NDArray[Any]:
-    return np.array(values, np.float64).astype(format.dtype)
+        exact = activation.resolve(sums.exact(np.arange(row * width, (row + 1) * width)), format)
+        matrix[row] = round_float64(np.array(exact, np.float64), format)
+    return int(rows.size * matrix.shape[1])

@@ -76,7 +76,8 @@ def bfloat16() -> np.dtype[Any]:
             "dtype 'bfloat16' needs the package ml_dtypes, which is not installed: "
             "install ml_dtypes, or use float16, float32 or float64"
         ) from error
-    return np.dtype(ml_dtypes.bfloat16)
+    dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return dtype
 
 
 def format_of(dtype: Any) -> Format:

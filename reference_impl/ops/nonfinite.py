@@ -20,8 +20,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from reference_impl.ops.contraction import contract
 from reference_impl.ops.geometry import WindowAxis
-from reference_impl.ops.matmul import convolve_padded
 from reference_impl.ops.windows import pad
 
 Float64Array = NDArray[np.float64]
@@ -30,7 +30,8 @@ Float64Array = NDArray[np.float64]
 def nonfinite_sums(
     inputs: Float64Array,
     kernel: Float64Array,
-    bias: Float64Array | None,
+    bias: Float64Array | None = None,
+    *,
     axes: Sequence[WindowAxis],
 ) -> Float64Array:
     """NaN, ``+inf`` or ``-inf`` where the sum is; zero where it is an ordinary number.
@@ -68,7 +69,7 @@ def _count_products(
     x_infinite_sign, w_infinite_sign = x_sign * x_infinite, w_sign * w_infinite
 
     def convolve(x: NDArray[np.generic], w: NDArray[np.generic]) -> Float64Array:
-        return convolve_padded(x.astype(np.float64), w.astype(np.float64), axes)
+        return contract(x.astype(np.float64), w.astype(np.float64), axes)
 
     infinite = convolve(x_infinite, np.abs(w_sign)) + convolve(np.abs(x_sign), w_infinite)
     infinite -= convolve(x_infinite, w_infinite)

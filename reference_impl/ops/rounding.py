@@ -108,3 +108,18 @@ def half_spacing(values: NDArray[Any], format: Format) -> Float64Array:
     np.maximum(exponent, format.quantum_exponent, out=exponent)
     half = np.ldexp(1.0, np.maximum(exponent - 1, -1074))
     return np.where(np.isfinite(magnitude), half, 0.0)
+
+
+def times_power_of_two(values: Float64Array, exponent: int) -> Float64Array:
+    """``values * 2**exponent`` with one rounding, for any exponent.
+
+    Each step multiplies by a power of two.  The odd rest of the exponent goes first: what that
+    step rounds is so small that the following ones make it zero in any case.
+    """
+    steps, rest = divmod(abs(exponent), 1000)
+    sign = 1 if exponent > 0 else -1
+    with np.errstate(over="ignore", under="ignore"):
+        for step in (rest, *(1000,) * steps):
+            if step:
+                values = values * 2.0 ** (sign * step)
+    return values

@@ -1,87 +1,216 @@
-"""Sums of products known as enclosures, and exactly where asked."""
+"""Arrays of real numbers that are known within bounds, and exactly where asked."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from fractions import Fraction
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reference_impl.ops.dyadics import Dyadic, dyadic
 from reference_impl.ops.formats import Format
 from reference_impl.ops.rounding import round_dyadic, round_float64
 
+if TYPE_CHECKING:
+    from fractions import Fraction
+
 Float64Array = NDArray[np.float64]
-Dyadics = list[tuple[int, int]]
+Indices = NDArray[np.intp]
+
+BLOCK: Final = 1 << 15
+"""Elements per block of element-wise work, so that its temporaries stay in cache."""
+
+MANY: Final = 64
+"""Undecided elements from which on it pays to ask whether float64 was exact all along."""
+
+
+class Enclosure(Protocol):
+    """A matrix of finite real numbers, ``(rows, columns)``, within bounds."""
+
+    def bounds(self, rows: slice) -> tuple[Float64Array, Float64Array]:
+        """Numbers not above and not below the exact values of some rows."""
+
+    def rounded(self, rows: slice, format: Format) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Numbers of `format` between which the rounded exact values of some rows lie."""
+
+    def exact_values(self) -> Float64Array | None:
+        """All values exactly, if float64 holds them and this is known; else None."""
+
+    def dyadics(self, positions: Indices) -> list[Dyadic]:
+        """The exact values at flat positions."""
 
 
 @dataclass(frozen=True)
 class Sums:
-    """An array of exact real numbers, enclosed element by element.
+    """An array of extended real numbers: finite ones within bounds, NaN and infinities as such.
 
     Attributes:
-        low: float64, at most the exact value; equal to `high` where that is NaN or infinite.
-        high: float64, at least the exact value.
-        dyadics: gives the exact values ``n 2**e`` of some elements, by flat index in C order.
+        enclosure: the numbers as a matrix whose rows are the last axis as stored.
+        stored: the shape as stored.
+        order: the axes as stored, in the order in which they are presented.
+        special: as `stored`; NaN or infinite where the value is, zero elsewhere.  None: nowhere.
     """
 
-    low: Float64Array
-    high: Float64Array
-    dyadics: Callable[[NDArray[np.intp]], Dyadics]
+    enclosure: Enclosure
+    stored: tuple[int, ...]
+    order: tuple[int, ...]
+    special: Float64Array | None = None
+
+    @classmethod
+    def of(
+        cls, enclosure: Enclosure, shape: tuple[int, ...], special: Float64Array | None = None
+    ) -> Sums:
+        """The numbers of an enclosure as an array of this shape."""
+        return cls(enclosure, shape, tuple(range(len(shape))), special)
 
     @classmethod
     def of_array(cls, array: NDArray[Any]) -> Sums:
-        """The elements of a floating-point array, as exact values."""
-        values = np.asarray(array, np.float64)
-
-        def dyadics(indices: NDArray[np.intp]) -> Dyadics:
-            return [_dyadic(value) for value in values.reshape(-1)[indices].tolist()]
-
-        return cls(values, values, dyadics)
+        """The elements of a floating-point array, which are exact."""
+        values = np.array(array, np.float64)
+        shape = values.shape
+        finite = np.isfinite(values)
+        special = None
+        if not finite.all():
+            special = np.where(finite, 0.0, values)
+            values[~finite] = 0.0
+        return cls.of(ExactValues(as_matrix(values)), shape, special)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of the array."""
-        return self.low.shape
+        return tuple(self.stored[axis] for axis in self.order)
 
-    def exact(self, indices: NDArray[np.intp]) -> list[Fraction]:
-        """The exact values at flat indices (C order); they must be finite."""
-        return [Fraction(n) * Fraction(2) ** e for n, e in self.dyadics(indices)]
+    @property
+    def low(self) -> Float64Array:
+        """float64, not above the exact values; equal to `high` where these are not finite."""
+        return self._bounds[0]
+
+    @property
+    def high(self) -> Float64Array:
+        """float64, not below the exact values.
+
+        Infinite with a finite `low` where the exact value may be beyond the range of float64.
+        """
+        return self._bounds[1]
+
+    @cached_property
+    def _bounds(self) -> tuple[Float64Array, Float64Array]:
+        low, high = self.enclosure.bounds(slice(None))
+        return self._present(low), self._present(high)
 
     def rounded(self, format: Format) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Each value rounded once to `format`, and where the enclosure does not decide it."""
-        low, high = round_float64(self.low, format), round_float64(self.high, format)
-        return low, uncertain(low, high)
+        """The exact values rounded once to `format`, and where the bounds do not decide them."""
+        values, undecided = self._rounded(format)
+        if np.count_nonzero(undecided) >= MANY:
+            exact = self.enclosure.exact_values()
+            if exact is not None:
+                values, undecided = round_float64(exact, format), np.zeros(exact.shape, np.bool_)
+        if self.special is not None:
+            undecided[as_matrix(self.special) != 0] = False
+        return self._present(values), self._present(undecided, special=False)
 
-    def exactly_rounded(self, indices: NDArray[np.intp], format: Format) -> NDArray[Any]:
-        """The exact values at flat indices, rounded once to `format`."""
-        values = [round_dyadic(n, e, format) for n, e in self.dyadics(indices)]
-        with np.errstate(over="ignore"):
-            return np.array(values, np.float64).astype(format.dtype)
+    def _rounded(self, format: Format) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        rows, columns = _matrix_shape(self.stored)
+        if rows * columns <= BLOCK:
+            low, high = self.enclosure.rounded(slice(None), format)
+            return low, differ(low, high)
+        values = np.empty((rows, columns), format.dtype)
+        undecided = np.empty((rows, columns), np.bool_)
+        for block in _blocks(rows, columns):
+            low, high = self.enclosure.rounded(block, format)
+            values[block], undecided[block] = low, differ(low, high)
+        return values, undecided
+
+    def exactly_rounded(self, indices: Indices, format: Format) -> NDArray[Any]:
+        """The exact values at flat indices (C order), rounded once; they must be finite."""
+        values = [round_dyadic(n, e, format) for n, e in self._dyadics(indices)]
+        return round_float64(np.array(values, np.float64), format)
+
+    def exact(self, indices: Indices) -> list[Fraction | float]:
+        """The exact values at flat indices (C order); NaN and infinities as floats."""
+        from fractions import Fraction
+
+        values: list[Fraction | float] = [
+            Fraction(n << e) if e >= 0 else Fraction(n, 1 << -e) for n, e in self._dyadics(indices)
+        ]
+        if self.special is not None:
+            special = self.special.reshape(-1)[self._positions(indices)]
+            for where in np.flatnonzero(special):
+                values[where] = float(special[where])
+        return values
 
     def moveaxis(self, source: int, destination: int) -> Sums:
-        """The same values with one axis moved, as `numpy.moveaxis` does."""
-        positions = np.arange(math.prod(self.shape)).reshape(self.shape)
-        flat = np.moveaxis(positions, source, destination).reshape(-1)
-        return replace(
-            self,
-            low=np.moveaxis(self.low, source, destination),
-            high=np.moveaxis(self.high, source, destination),
-            dyadics=lambda indices: self.dyadics(flat[indices]),
-        )
+        """The same numbers with one axis moved, as `numpy.moveaxis` does."""
+        order = list(self.order)
+        moved = order.pop(source)
+        order.insert(destination % len(self.order), moved)
+        return replace(self, order=tuple(order))
+
+    def _dyadics(self, indices: Indices) -> list[Dyadic]:
+        return self.enclosure.dyadics(self._positions(indices))
+
+    def _positions(self, indices: Indices) -> Indices:
+        """Flat positions as stored of flat indices as presented."""
+        if self.order == tuple(range(len(self.order))):
+            return indices
+        presented = np.unravel_index(indices, self.shape)
+        inverse = np.argsort(self.order)
+        where = tuple(presented[axis] for axis in inverse)
+        positions: Indices = np.ravel_multi_index(where, self.stored)
+        return positions
+
+    def _present(self, matrix: NDArray[Any], *, special: bool = True) -> NDArray[Any]:
+        array = matrix.reshape(self.stored)
+        if special and self.special is not None:
+            where = self.special != 0
+            array[where] = self.special[where]
+        return array.transpose(self.order)
 
 
-def uncertain(low: NDArray[Any], high: NDArray[Any]) -> NDArray[np.bool_]:
-    """Where two arrays differ, in the sign of a zero too; NaN equals NaN."""
-    differ = low != high
-    differ |= (np.signbit(low) != np.signbit(high)) & (low == 0)
-    differ &= ~(np.isnan(low) & np.isnan(high))
-    return differ
+@dataclass(frozen=True)
+class ExactValues:
+    """A float64 matrix as an enclosure of itself."""
+
+    values: Float64Array
+
+    def bounds(self, rows: slice) -> tuple[Float64Array, Float64Array]:
+        """The values, twice."""
+        return self.values[rows].copy(), self.values[rows].copy()
+
+    def rounded(self, rows: slice, format: Format) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The rounded values, twice."""
+        values = round_float64(self.values[rows], format)
+        return values, values
+
+    def exact_values(self) -> Float64Array | None:
+        """The values."""
+        return self.values
+
+    def dyadics(self, positions: Indices) -> list[Dyadic]:
+        """The values at flat positions."""
+        return [dyadic(value) for value in self.values.reshape(-1)[positions].tolist()]
 
 
-def _dyadic(value: float) -> tuple[int, int]:
-    numerator, denominator = value.as_integer_ratio()
-    return numerator, 1 - denominator.bit_length()
+def as_matrix(array: NDArray[Any]) -> NDArray[Any]:
+    """A view whose rows are the last axis; a single row where there is one axis or none."""
+    return array.reshape(_matrix_shape(array.shape))
+
+
+def _matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
+    return math.prod(shape[:-1]), shape[-1] if shape else 1
+
+
+def _blocks(rows: int, columns: int) -> Iterator[slice]:
+    step = max(BLOCK // columns, 1)
+    return (slice(start, start + step) for start in range(0, rows, step))
+
+
+def differ(low: NDArray[Any], high: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where two arrays of one dtype differ in any bit; so +0 differs from -0."""
+    word = np.dtype(f"u{low.dtype.itemsize}")
+    different: NDArray[np.bool_] = low.view(word) != high.view(word)
+    return different

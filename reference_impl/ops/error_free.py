@@ -1,0 +1,71 @@
+"""Error-free transformations: float64 arithmetic that loses nothing.
+
+``u = 2**-53`` throughout, and rounding is to nearest.  Sources:
+
+* D. E. Knuth, The Art of Computer Programming 2, section 4.2.2 (TwoSum);
+* T. J. Dekker, A floating-point technique for extending the available precision, Numerische
+  Mathematik 18 (1971) (the splitting into halves, due to Veltkamp);
+* S. M. Rump, T. Ogita, S. Oishi, Accurate floating-point summation part I: faithful rounding,
+  SIAM J. Sci. Comput. 31 (2008), section 3 (extraction).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float64Array = NDArray[np.float64]
+
+
+def two_sum(a: Float64Array, b: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """``s + e == a + b`` exactly, with s the rounded sum (Knuth); overflow excluded."""
+    s = a + b
+    t = s - a
+    return s, (a - (s - t)) + (b - t)
+
+
+def halves(values: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """``h + l == values`` exactly with at most 26 bits each (Veltkamp, Dekker).
+
+    So the product of two halves is exact, unless it underflows.  Needs magnitudes below 2**996.
+    """
+    scaled = values * 134217729.0
+    high = scaled - (scaled - values)
+    return high, values - high
+
+
+def round_to_grid(values: Float64Array, exponent: NDArray[np.intp] | int) -> Float64Array:
+    """The nearest multiples of ``2**exponent``, for magnitudes up to ``2**(exponent + 51)``.
+
+    The spacing of float64 next to ``1.5 * 2**(exponent + 52)`` is the grid's: the addition rounds
+    to it and the subtraction is exact.
+    """
+    shift = np.ldexp(1.5, np.asarray(exponent) + 52)
+    rounded: Float64Array = values + shift
+    rounded -= shift
+    return rounded
+
+
+def exact_slices(terms: Float64Array) -> Float64Array:
+    """Per row, a few numbers with exactly the same sum as the row of `terms`: ``(rows, slices)``.
+
+    Rump, Ogita and Oishi, lemma 3.3: for T numbers p of magnitude at most m, and a power of two
+    sigma of at least ``(T + 2) m``, the numbers ``q = fl((p + sigma) - sigma)`` are multiples of
+    ``u sigma`` whose sum stays below sigma, so that they add up without error in any order; and
+    the rests ``p - q`` are exact and at most ``u sigma``.  This is repeated on the rests until
+    none is left; each pass takes ``53 - log2(T + 2)`` bits of every row.
+
+    Needs ``4 (T + 2) m`` below the overflow threshold.
+    """
+    rest, slices = terms, []
+    count = (terms.shape[1] + 2 - 1).bit_length()
+    while True:
+        largest = np.maximum(rest.max(1, initial=0.0), -rest.min(1, initial=0.0))
+        if not largest.any():
+            break
+        sigma = np.ldexp(np.sign(largest), np.frexp(largest)[1] + count)[:, None]
+        high = rest + sigma
+        high -= sigma
+        slices.append(high.sum(1))
+        rest = rest - high
+    return np.stack(slices, 1) if slices else np.zeros((len(terms), 1))

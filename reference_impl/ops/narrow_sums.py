@@ -1,0 +1,116 @@
+"""Sums of products of float16, bfloat16 or float32 operands, bounded in float64.
+
+Two significands of at most 24 bits have a product of at most 48, and the exponents of a product
+stay between -298 and 256: float64 holds every product exactly, and nothing underflows or
+overflows on the way to the sum.  What remains is the error of the summation.
+
+For K terms p, added in any order with each through at most n roundings, the computed sum S has
+
+    |S - sum p| <= gamma(n) sum |p|,    gamma(n) = n u / (1 - n u),    u = 2**-53
+
+(N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition, sections 3.1 and 4.2;
+a fused multiply-add only leaves roundings out), and by the inequality of Cauchy and Schwarz
+
+    sum |x| |w| <= |x|_2 |w|_2.
+
+The norm of every window is a windowed sum of squares, so that the bound costs little beside the
+convolution.  It is widened by the factor `_SLACK` for the rounding of the norms themselves, and n
+by two for the rounding of ``S - E`` and ``S + E``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reference_impl.ops.contraction import additions, contract
+from reference_impl.ops.dyadics import Dyadic, is_exact_in_float64
+from reference_impl.ops.formats import Format
+from reference_impl.ops.geometry import WindowAxis
+from reference_impl.ops.products import Products
+from reference_impl.ops.rounding import round_float64
+from reference_impl.ops.windows import pad, reduce_windows
+
+Float64Array = NDArray[np.float64]
+
+_UNIT: Final = 2.0**-53
+_SLACK: Final = 1.0 + 2.0**-10
+
+
+@dataclass(frozen=True)
+class NarrowSums:
+    """An `Enclosure`: ``|s - centre| <= rows @ columns`` for the exact sums s.
+
+    Attributes:
+        centre: the computed sums, bias included, ``(M, F)``.
+        rows: ``(M, 2)``: the error bound's factors that depend on the window.
+        columns: ``(2, F)``: those that depend on the filter.
+        products: the source of exact values.
+    """
+
+    centre: Float64Array
+    rows: Float64Array
+    columns: Float64Array
+    products: Products
+
+    def bounds(self, rows: slice) -> tuple[Float64Array, Float64Array]:
+        """``S - E`` and ``S + E``."""
+        centre, radius = self.centre[rows], self.rows[rows] @ self.columns
+        return centre - radius, centre + radius
+
+    def rounded(self, rows: slice, format: Format) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The bounds rounded: rounding is monotonic, so the rounded sum lies between them."""
+        low, high = self.bounds(rows)
+        return round_float64(low, format), round_float64(high, format)
+
+    def exact_values(self) -> Float64Array | None:
+        """The computed sums, if all operands lie on a grid so coarse that float64 was exact."""
+        products = self.products
+        largest = float((self.rows.max(0, initial=0.0) * self.columns.max(1, initial=0.0)).sum())
+        largest /= _UNIT
+        exact = is_exact_in_float64(products.padded, products.matrix, products.bias, largest)
+        return self.centre if exact else None
+
+    def dyadics(self, positions: NDArray[np.intp]) -> list[Dyadic]:
+        """The exact sums at flat positions."""
+        return self.products.dyadics(positions)
+
+
+def narrow_sums(
+    inputs: Float64Array,
+    kernel: Float64Array,
+    bias: Float64Array | None = None,
+    *,
+    axes: Sequence[WindowAxis],
+) -> NarrowSums:
+    """The convolution of finite float64 arrays whose values are float32 numbers (or narrower).
+
+    Args:
+        inputs: ``(batch, *spatial, C)``.
+        kernel: ``(*window, C, F)``.
+        bias: ``(F,)`` or None.
+        axes: the window geometry.
+    """
+    padded = pad(inputs, axes)
+    filters = kernel.shape[-1]
+    matrix = kernel.reshape(math.prod(kernel.shape[:-1]), filters)
+    offset = np.zeros(filters) if bias is None else bias + 0.0
+    centre = contract(padded, kernel, axes, short_sums=True).reshape(-1, filters)
+    centre += offset
+    window_norms = norms_of_windows(inputs, axes).reshape(-1)
+    factor = (additions(len(matrix)) + 3) * _UNIT * _SLACK
+    rows = np.stack((window_norms, np.ones(len(window_norms))), 1)
+    columns = np.stack((np.sqrt(np.einsum("kf,kf->f", matrix, matrix)), np.abs(offset)))
+    columns *= factor
+    return NarrowSums(centre, rows, columns, Products(padded, matrix, bias, axes, short=True))
+
+
+def norms_of_windows(inputs: Float64Array, axes: Sequence[WindowAxis]) -> Float64Array:
+    """Euclidean norm of every window of ``(batch, *spatial, C)``: ``(batch, *output)``."""
+    squares = np.einsum("...c,...c->...", inputs, inputs)
+    return np.sqrt(reduce_windows(squares, axes, np.add, 0.0))

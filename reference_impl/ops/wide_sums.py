@@ -1,0 +1,292 @@
+"""Sums of products of float64 operands, bounded to about twice the precision of float64.
+
+The scheme of K. Ozaki, T. Ogita, S. Oishi, S. M. Rump, Error-free transformations of matrix
+multiplication by using fast routines of matrix multiplication, Numerical Algorithms 59 (2012),
+with the convolution in place of the matrix product.  The operands are cut into slices,
+
+    x = x_0 + ... + x_(s-1),    w = w_0 + ... + w_(s-1),
+
+of b bits each but for the last ones, which hold the rest.  Then ``x w`` is the sum over i of
+
+    x_i (w_0 + ... + w_(s-2-i) + r_(s-1-i)),    r_j = w - w_0 - ... - w_(j-1).
+
+All products of two slices are multiples of one grid; with ``2 b <= 53 - log2(2 K)`` the sum of the
+K products stays below 2**53 times the grid, and so do two such sums: level i + j of the slices is
+computed without error, in any order of summation.  Only the products with a rest r are rounded;
+they are smaller than the result by about ``2**(-b (s - 1))``, and so is their error, which is
+bounded as in `narrow_sums`.
+
+Every slice is cut relative to the largest magnitude of its example (x) or its filter (w).
+Magnitudes near the ends of the exponent range are scaled by a power of two first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reference_impl.ops.contraction import additions, contract
+from reference_impl.ops.dyadics import Dyadic
+from reference_impl.ops.error_free import round_to_grid, two_sum
+from reference_impl.ops.formats import FLOAT64, Format
+from reference_impl.ops.geometry import WindowAxis
+from reference_impl.ops.narrow_sums import norms_of_windows
+from reference_impl.ops.products import Products
+from reference_impl.ops.rounding import round_float64, times_power_of_two
+from reference_impl.ops.windows import output_shape, pad
+
+Float64Array = NDArray[np.float64]
+Exponents = NDArray[np.intp]
+
+_UNIT: Final = 2.0**-53
+_SLACK: Final = 1.0 + 2.0**-10
+_ORDINARY: Final = 300
+"""Magnitudes between ``2**-300`` and ``2**300`` are not scaled: no square of theirs overflows, no
+product of two slices underflows."""
+_SPREAD: Final = 100
+"""Examples and filters are cut relative to their own largest magnitude, but as if it were at least
+``2**-100`` of the largest of all."""
+_FEW: Final = 256
+"""Up to this many products two slices suffice: more elements remain undecided, but these are few
+and their exact sums short."""
+
+
+@dataclass(frozen=True)
+class WideSums:
+    """An `Enclosure` of the exact sums s: ``|s 2**-exponent - terms| <= rows @ columns + tiny``.
+
+    Attributes:
+        levels: the convolutions of the slices, ``(M, F)`` each, by level.
+        bias: scaled, ``(F,)``; zero where that overflows.
+        unknown: ``(F,)``: where the scaled bias overflows; None: nowhere.
+        rows: ``(M, s)``, columns: ``(s, F)``: factors of the error bound.
+        tiny: the error bound's constant part.
+        exponent: of the scale.
+        products: the source of exact values.
+    """
+
+    levels: tuple[tuple[Float64Array, ...], ...]
+    bias: Float64Array | None
+    unknown: NDArray[np.bool_] | None
+    rows: Float64Array
+    columns: Float64Array
+    tiny: float
+    exponent: int
+    products: Products
+
+    def _enclose(self, rows: slice) -> tuple[Float64Array, Float64Array, Float64Array]:
+        """``hi + lo``, with ``hi`` the rounded sum of both, and the radius.
+
+        The terms are added as in algorithm Sum2 (T. Ogita, S. M. Rump, S. Oishi, Accurate sum and
+        dot product, SIAM J. Sci. Comput. 26 (2005)): `two_sum` keeps the error of each addition,
+        and the errors are added in floating point, each addition losing at most ``u |lo|``.
+        """
+        first, *others = (sum_of(level, rows) for level in self.levels)
+        if self.bias is not None:
+            others.append(self.bias)
+        hi, lo = first, np.zeros(first.shape)
+        lost = np.zeros(first.shape)
+        for term in others:
+            hi, error = two_sum(hi, term)
+            lo = lo + error
+            lost += np.abs(lo)
+        hi, lo = two_sum(hi, lo)
+        radius = self.rows[rows] @ self.columns
+        radius += lost * (2 * _UNIT)
+        radius += self.tiny
+        if self.unknown is not None:
+            radius[:, self.unknown] = np.inf
+        return hi, lo, radius
+
+    def bounds(self, rows: slice) -> tuple[Float64Array, Float64Array]:
+        """``hi + lo -+ E``, and one float64 further for the rounding of that and its scaling."""
+        hi, lo, radius = self._enclose(rows)
+        low = times_power_of_two(hi + (lo - radius), self.exponent)
+        high = times_power_of_two(hi + (lo + radius), self.exponent)
+        return np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
+
+    def rounded(self, rows: slice, format: Format) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Numbers of `format` between which the rounded sum lies.
+
+        Rounding is monotonic and ``hi + (lo -+ E)`` is rounded once, so it bounds the sum rounded
+        to 53 bits.  Scaling keeps that value or overflows, rightly; but a subnormal result would
+        be rounded twice, and is bounded by the neighbours instead.
+        """
+        if format != FLOAT64:
+            low, high = self.bounds(rows)
+            return round_float64(low, format), round_float64(high, format)
+        hi, lo, radius = self._enclose(rows)
+        low, high = hi + (lo - radius), hi + (lo + radius)
+        if not self.exponent:
+            return low, high
+        smallest_normal = math.ldexp(1.0, min(-1022 - self.exponent, 1023))
+        subnormal = (np.abs(low) < smallest_normal) | (np.abs(high) < smallest_normal)
+        low[subnormal] = np.nextafter(low[subnormal], -np.inf)
+        high[subnormal] = np.nextafter(high[subnormal], np.inf)
+        return (
+            times_power_of_two(low, self.exponent),
+            times_power_of_two(high, self.exponent),
+        )
+
+    def exact_values(self) -> Float64Array | None:
+        """None: where all slices with a rest are zero, the radius is zero already."""
+        return None
+
+    def dyadics(self, positions: NDArray[np.intp]) -> list[Dyadic]:
+        """The exact sums at flat positions."""
+        return self.products.dyadics(positions)
+
+
+def sum_of(parts: Sequence[Float64Array], rows: slice) -> Float64Array:
+    """The sum of some rows of equally shaped matrices."""
+    total = parts[0][rows]
+    for part in parts[1:]:
+        total = total + part[rows]
+    return total
+
+
+@dataclass(frozen=True)
+class _Slices:
+    """Slices of one operand, and what each leaves.
+
+    Attributes:
+        pieces: the slices; the last one is what all others left.
+        rests: ``rests[j]``: the operand without its first j slices.
+        limits: ``limits[j]``: per example or filter, the largest possible magnitude of `rests[j]`.
+    """
+
+    pieces: list[Float64Array]
+    rests: list[Float64Array]
+    limits: list[Float64Array]
+
+
+def _slice(values: Float64Array, axes: tuple[int, ...], bits: int, count: int) -> _Slices:
+    """Cut into `count` slices relative to the largest magnitude over `axes`.
+
+    A rest is at most half the grid of the slice before it, and so its slice on a grid finer by
+    ``bits + 1`` has at most `bits` bits.
+    """
+    largest = np.abs(values).max(axes, initial=0.0, keepdims=True)
+    top = np.frexp(np.maximum(largest, largest.max(initial=0.0) * 2.0**-_SPREAD))[1]
+    pieces, rests, limits = [], [values], [np.ldexp(1.0, top)]
+    grid = top - bits
+    for _ in range(count - 1):
+        piece = round_to_grid(rests[-1], grid)
+        pieces.append(piece)
+        rests.append(rests[-1] - piece)
+        limits.append(np.ldexp(0.5, grid))
+        grid = grid - bits - 1
+    return _Slices([*pieces, rests[-1]], rests, limits)
+
+
+def _scaled(values: Float64Array) -> tuple[Float64Array, int]:
+    """``values 2**-e`` and e: zero for ordinary magnitudes, else the largest one's exponent."""
+    largest = float(np.abs(values).max(initial=0.0))
+    exponent = math.frexp(largest)[1]
+    if abs(exponent) <= _ORDINARY:
+        return values, 0
+    return times_power_of_two(values, -exponent), exponent
+
+
+def wide_sums(
+    inputs: Float64Array,
+    kernel: Float64Array,
+    bias: Float64Array | None = None,
+    *,
+    axes: Sequence[WindowAxis],
+) -> WideSums:
+    """The convolution of finite float64 arrays.
+
+    Args:
+        inputs: ``(batch, *spatial, C)``.
+        kernel: ``(*window, C, F)``.
+        bias: ``(F,)`` or None.
+        axes: the window geometry.
+    """
+    filters = kernel.shape[-1]
+    matrix = kernel.reshape(math.prod(kernel.shape[:-1]), filters)
+    products = Products(pad(inputs, axes), matrix, bias, axes, short=False)
+    x, x_exponent = _scaled(inputs)
+    w, w_exponent = _scaled(matrix)
+    exponent = x_exponent + w_exponent
+    count = 2 if len(matrix) <= _FEW else 3
+    bits = (53 - max(2 * len(matrix) - 1, 1).bit_length()) // 2
+    x_slices = _slice(x, tuple(range(1, x.ndim)), bits, count)
+    w_slices = _slice(w, (0,), bits, count)
+    levels, rounded = _levels(x_slices, w_slices, kernel.shape, axes)
+    rows, columns = _radius(x_slices, w_slices, rounded, axes)
+    tiny = 0.0 if exponent == 0 and not rounded else (8 * len(matrix) + 8) * 2.0**-1074
+    scaled_bias = unknown = None
+    if bias is not None:
+        scaled_bias, unknown = _scale_bias(bias, exponent)
+    return WideSums(levels, scaled_bias, unknown, rows, columns, tiny, exponent, products)
+
+
+def _levels(
+    x: _Slices, w: _Slices, kernel_shape: tuple[int, ...], axes: Sequence[WindowAxis]
+) -> tuple[tuple[tuple[Float64Array, ...], ...], list[int]]:
+    """The convolutions of the slices by level, and the slices of x that met a rest of w.
+
+    All factors of one slice of x stand side by side in one kernel.  Factors of zero are left out.
+    """
+    count, filters = len(x.pieces), kernel_shape[-1]
+    levels: list[list[Float64Array]] = [[] for _ in range(count)]
+    rounded = []
+    for i, piece in enumerate(x.pieces):
+        factors = [(i + j, w.pieces[j]) for j in range(count - 1 - i)]
+        factors += [(count - 1, w.rests[count - 1 - i])]
+        factors = [(level, factor) for level, factor in factors if factor.any() and piece.any()]
+        if not factors:
+            continue
+        stacked = np.concatenate([factor for _, factor in factors], 1)
+        stacked = stacked.reshape(*kernel_shape[:-1], stacked.shape[1])
+        product = contract(pad(piece, axes), stacked, axes, short_sums=True)
+        parts = np.split(product.reshape(-1, product.shape[-1]), len(factors), 1)
+        for (level, _), part in zip(factors, parts, strict=True):
+            levels[level].append(part)
+        rounded += [i] if factors[-1][0] == count - 1 else []
+    windows = math.prod((len(x.rests[0]), *output_shape(axes)))
+    filled = tuple(tuple(parts) for parts in levels if parts)
+    return filled or ((np.zeros((windows, filters)),),), rounded
+
+
+def _radius(
+    x: _Slices, w: _Slices, rounded: Sequence[int], axes: Sequence[WindowAxis]
+) -> tuple[Float64Array, Float64Array]:
+    """Factors of the error bound: ``sum_i |x_i| |r_(s-1-i)|`` by norms, over the rounded products.
+
+    Norms of rests are bounded by the operand's own norm, which is the larger where there are few
+    significant bits, and by ``sqrt(K)`` times the largest possible magnitude; and
+    ``|x_i| <= |r_i| + |r_(i+1)|``.  Squares below ``2**-1074`` vanish, hence the last term.
+    """
+    count, products = len(x.pieces), len(w.rests[0])
+    root = math.sqrt(products)
+    vanished = root * 2.0**-537
+    x_norms = norms_of_windows(x.rests[0], axes)
+    w_norms = np.sqrt(np.einsum("kf,kf->f", w.rests[0], w.rests[0]))
+    factor = (additions(products) + count + 3) * _UNIT * _SLACK
+    shape = (-1, *(1,) * len(axes))
+    rests = [np.minimum(x_norms, root * limit.reshape(shape)) + vanished for limit in x.limits]
+    rests.append(np.zeros_like(x_norms))
+    rows = [rests[i] + rests[i + 1] for i in rounded]
+    columns = [np.minimum(w_norms, root * w.limits[count - 1 - i][0]) + vanished for i in rounded]
+    windows = x_norms.size
+    return (
+        np.stack([row.reshape(-1) for row in rows], 1) if rows else np.zeros((windows, 0)),
+        np.stack(columns) * factor if columns else np.zeros((0, len(w_norms))),
+    )
+
+
+def _scale_bias(bias: Float64Array, exponent: int) -> tuple[Float64Array, NDArray[np.bool_] | None]:
+    """``bias 2**-exponent``, and where that overflows; what underflows is less than a quantum."""
+    scaled = times_power_of_two(bias, -exponent) + 0.0
+    unknown = ~np.isfinite(scaled)
+    if not unknown.any():
+        return scaled, None
+    scaled[unknown] = 0.0
+    return scaled, unknown
