@@ -72,8 +72,9 @@ def round_dyadic(n: int, e: int, format: Format) -> float:
     quantum = max(magnitude.bit_length() + e - format.precision, format.quantum_exponent)
     kept = _shift_right_to_even(magnitude, quantum - e)
     if kept.bit_length() + quantum > format.max_exponent:
-        return math.copysign(math.inf, n)
-    return math.copysign(math.ldexp(kept, quantum), n)
+        return -math.inf if n < 0 else math.inf
+    value = math.ldexp(kept, quantum)
+    return -value if n < 0 else value
 
 
 def _shift_right_to_even(magnitude: int, places: int) -> int:
