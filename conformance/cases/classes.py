@@ -1,0 +1,448 @@
+"""Equivalence classes: the ways in which a case can be special, stated as predicates.
+
+A class is named ``LAYER/FAMILY/...``, such as ``Conv2D/rows/same/odd``.  The grids are built to hit
+every class, and the tests assert that they do; a case outside every class of some family would say
+that the family is not complete.
+
+The families:
+
+* ``steps`` (one axis), ``rows``, ``columns``: the geometry along one spatial axis;
+* ``pair``: the geometry of both spatial axes together;
+* ``batch``, ``channels``, ``filters``: none, one, more, and sizes where kernels change algorithm;
+* ``equal``: two sizes that coincide, the rest being what it may; ``distinct``: no two coincide;
+* ``argument``: each documented argument left out, at its default, away from it, in each spelling;
+* ``operands``, ``dtype``, ``activation``, ``products``: values;
+* ``locality``: an extraordinary value among ordinary ones, by what could spread it;
+* ``rejects``: what must be rejected, by the argument at fault;
+* ``shape``: shapes with free lengths.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import combinations, product
+from operator import attrgetter
+from types import MappingProxyType
+from typing import Any, Final
+
+from conformance.cases.case import Case
+from conformance.cases.facts import Facts, facts
+from conformance.cases.grids.values import (
+    ACTIVATIONS,
+    CONVOLUTIONS,
+    LOCAL_KINDS,
+    LONG_SUMS,
+    SUMMED_KINDS,
+    dtypes_of,
+    kinds_of,
+)
+from conformance.cases.operands import FLOATING_DTYPES, INTEGER_DTYPES
+from conformance.spec.signatures import LAYERS, RANK, REQUIRED, SIGNATURES
+from reference_impl.ops.geometry import WindowAxis
+
+Predicate = Callable[[Facts], bool]
+AxisPredicate = Callable[[WindowAxis], bool]
+Named = Iterator[tuple[str, Predicate]]
+
+_SIZES: Final = ("kernel_size", "pool_size", "strides", "dilation_rate")
+
+
+def total_before_clipping(axis: WindowAxis) -> int:
+    """Total padding of ``same``, negative where inputs are left over: ``(out - 1) s + e - n``."""
+    return (axis.output - 1) * axis.stride + axis.receptive_field - axis.length
+
+
+def remainder(axis: WindowAxis) -> int:
+    """Inputs after the last window of ``valid``: ``(n - e) mod s``."""
+    return (axis.length - axis.receptive_field) % axis.stride
+
+
+_TOTALS: Final[dict[str, AxisPredicate]] = {
+    "none": lambda a: total_before_clipping(a) == 0,
+    "even": lambda a: total_before_clipping(a) > 0 and total_before_clipping(a) % 2 == 0,
+    "odd": lambda a: total_before_clipping(a) > 0 and total_before_clipping(a) % 2 == 1,
+    "clipped": lambda a: total_before_clipping(a) < 0,
+}
+_SAME: Final[dict[str, AxisPredicate]] = {
+    **_TOTALS,
+    "stride divides length": lambda a: a.stride > 1 and a.length % a.stride == 0,
+    "stride leaves a remainder": lambda a: a.length % a.stride != 0,
+    "window longer than input": lambda a: a.receptive_field > a.length,
+    "stride longer than input": lambda a: a.stride > a.length,
+}
+_REMAINDERS: Final[dict[str, AxisPredicate]] = {
+    "divides": lambda a: a.stride > 1 and remainder(a) == 0,
+    "remainder": lambda a: remainder(a) > 0,
+}
+_VALID: Final[dict[str, AxisPredicate]] = {
+    **_REMAINDERS,
+    "window is the input": lambda a: a.receptive_field == a.length,
+}
+_WINDOWS: Final[dict[str, AxisPredicate]] = {
+    "one": lambda a: a.window == 1,
+    "even": lambda a: a.window % 2 == 0,
+    "odd": lambda a: a.window > 1 and a.window % 2 == 1,
+}
+_STRIDES: Final[dict[str, AxisPredicate]] = {
+    "one": lambda a: a.stride == 1,
+    "within window": lambda a: 1 < a.stride < a.window,
+    "is window": lambda a: 1 < a.stride == a.window,
+    "beyond window": lambda a: a.stride > a.window,
+}
+_DILATIONS: Final[dict[str, AxisPredicate]] = {
+    "of one tap": lambda a: a.dilation > 1 and a.window == 1,
+    "even window": lambda a: a.dilation > 1 and a.window % 2 == 0,
+    "odd window": lambda a: a.dilation > 1 and a.window % 2 == 1 and a.window > 1,
+    "beyond input": lambda a: a.dilation > a.length,
+}
+_LENGTHS: Final[dict[str, AxisPredicate]] = {
+    "one": lambda a: a.length == 1,
+    "long": lambda a: a.length >= 100,
+    "one output": lambda a: a.output == 1 < a.length,
+}
+
+
+def _dilates(layer: str) -> bool:
+    return layer in CONVOLUTIONS
+
+
+def _axis_names(layer: str) -> tuple[str, ...]:
+    return ("steps",) if RANK[layer] == 1 else ("rows", "columns")
+
+
+def _on_axis(predicate: AxisPredicate, position: int, padding: str | None) -> Predicate:
+    def holds(f: Facts) -> bool:
+        return padding in (None, f.padding) and predicate(f.axes[position])
+
+    return holds
+
+
+def _axis_classes(layer: str) -> Named:
+    families = [("same", _SAME), ("valid", _VALID)]
+    any_padding = [("window", _WINDOWS), ("stride", _STRIDES), ("length", _LENGTHS)]
+    if _dilates(layer):
+        any_padding.append(("dilation", _DILATIONS))
+    for position, axis in enumerate(_axis_names(layer)):
+        for family, predicates in (*families, *any_padding):
+            padding = family if family in ("same", "valid") else None
+            for name, predicate in predicates.items():
+                yield f"{axis}/{family}/{name}", _on_axis(predicate, position, padding)
+        zero = _on_axis(lambda a: a.length == 0, position, None)
+        yield f"{axis}/length/zero", zero
+
+
+def _pair_classes(layer: str) -> Named:
+    if RANK[layer] != 2:
+        return
+    families: list[tuple[str, str | None, dict[str, AxisPredicate]]] = [
+        ("same", "same", _TOTALS),
+        ("valid", "valid", _REMAINDERS),
+        ("window", None, _WINDOWS),
+        ("stride", None, {"one": _STRIDES["one"], "more": lambda a: a.stride > 1}),
+    ]
+    if _dilates(layer):
+        rates: dict[str, AxisPredicate] = {
+            "one": lambda a: a.dilation == 1,
+            "more": lambda a: a.dilation > 1,
+        }
+        families.append(("dilation", None, rates))
+    for family, padding, predicates in families:
+        for (name, one), (other_name, other) in product(predicates.items(), repeat=2):
+            yield f"pair/{family}/{name} and {other_name}", _on_both(one, other, padding)
+
+
+def _on_both(one: AxisPredicate, other: AxisPredicate, padding: str | None) -> Predicate:
+    first, second = _on_axis(one, 0, padding), _on_axis(other, 1, padding)
+    return lambda f: first(f) and second(f)
+
+
+def _size_classes(layer: str) -> Named:
+    for size in (0, 1):
+        yield f"batch/{size}", _is("batch", size)
+    yield "batch/more", lambda f: 1 < (f.batch or 0) < 16
+    yield "batch/16 and more", lambda f: (f.batch or 0) >= 16
+    widths = (0, 1, 2, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65)
+    for size in widths if layer in RANK else (0, 1, 2, 5):
+        yield f"channels/{size}", _is("channels", size)
+    if _dilates(layer):
+        for size in (1, 2, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64):
+            yield f"filters/{size}", _has_filters(size)
+        yield "channels/0 with bias", lambda f: f.channels == 0 and bool(f.config["use_bias"])
+    if layer == "Flatten":
+        for rank in (1, 2, 3, 4, 5, 6):
+            yield f"rank/{rank}", _has_rank(rank)
+            if rank > 1:
+                yield (
+                    f"rank/{rank} channels_first",
+                    _both(_has_rank(rank), _is("channels_first", True)),
+                )
+
+
+def _is(attribute: str, value: Any) -> Predicate:
+    """Whether an attribute of the facts, dots allowed, has this value."""
+    get = attrgetter(attribute)
+    return lambda f: bool(get(f) == value)
+
+
+def _has_filters(size: int) -> Predicate:
+    return lambda f: bool(f.config["filters"] == size)
+
+
+def _has_rank(rank: int) -> Predicate:
+    return lambda f: len(f.case.inputs or ()) == rank
+
+
+def _both(one: Predicate, other: Predicate) -> Predicate:
+    return lambda f: one(f) and other(f)
+
+
+def named_sizes(f: Facts) -> dict[str, int]:
+    """Every size of a case that slides a window: batch, spatial axes, channels, filters, window."""
+    axes = _axis_names(f.layer)
+    sizes = {"batch": f.batch or 0, "channels": f.channels or 0}
+    sizes |= {axis: size or 0 for axis, size in zip(axes, f.spatial, strict=True)}
+    sizes |= {f"window {axis}": size for axis, size in zip(axes, f.window, strict=True)}
+    return sizes | ({"filters": f.config["filters"]} if f.is_convolution else {})
+
+
+def _all_distinct(f: Facts) -> bool:
+    sizes = named_sizes(f)
+    return len(set(sizes.values())) == len(sizes)
+
+
+def _equality_classes(layer: str) -> Named:
+    if layer not in RANK:
+        return
+    yield "distinct/all sizes", _all_distinct
+    axes = _axis_names(layer)
+    names = ["batch", *axes, "channels", *(f"window {axis}" for axis in axes)]
+    names += ["filters"] if _dilates(layer) else []
+    for one, other in combinations(names, 2):
+        yield f"equal/{one} and {other}", _are_equal(one, other)
+    if len(axes) == 2:
+        for values in ("spatial", "window", "strides", "dilation")[: 4 if _dilates(layer) else 3]:
+            yield f"equal/{values}", _same_on_both_axes(values, True)
+            yield f"distinct/{values}", _same_on_both_axes(values, False)
+
+
+def _are_equal(one: str, other: str) -> Predicate:
+    def holds(f: Facts) -> bool:
+        sizes = named_sizes(f)
+        return sizes[one] == sizes[other] > 1
+
+    return holds
+
+
+def _same_on_both_axes(attribute: str, same: bool) -> Predicate:
+    def holds(f: Facts) -> bool:
+        rows, columns = getattr(f, attribute)
+        return (rows == columns) is same and columns not in (0, None)
+
+    return holds
+
+
+def _argument_classes(layer: str) -> Named:
+    for argument, default in SIGNATURES[layer].items():
+        if default is not REQUIRED:
+            yield f"argument/{argument} left out", _left_out(argument)
+            yield f"argument/{argument} at its default", _given(argument, default, True)
+        yield f"argument/{argument} given", _given(argument, default, False)
+        if argument in _SIZES:
+            for form, kind in (("integer", int), ("tuple", tuple), ("list", list)):
+                yield f"argument/{argument} as {form}", _spelt(argument, kind)
+    if "data_format" in SIGNATURES[layer]:
+        for value in ("channels_first", "channels_last"):
+            yield f"argument/data_format {value}", _spelt_value("data_format", value)
+
+
+def _left_out(argument: str) -> Predicate:
+    return lambda f: not f.given(argument)
+
+
+def _given(argument: str, default: Any, at_default: bool) -> Predicate:
+    def holds(f: Facts) -> bool:
+        if not f.given(argument):
+            return False
+        value = f.case.keywords[argument]
+        return (value == default or _plainly(value) == _plainly(default)) is at_default
+
+    return holds
+
+
+def _plainly(value: Any) -> Any:
+    """An integer for sizes that are equal on every axis, whatever their spelling."""
+    if isinstance(value, tuple | list) and len(set(value)) == 1:
+        return value[0]
+    return value
+
+
+def _spelt(argument: str, kind: type) -> Predicate:
+    return lambda f: f.given(argument) and isinstance(f.case.keywords[argument], kind)
+
+
+def _spelt_value(argument: str, value: str) -> Predicate:
+    return lambda f: bool(f.case.keywords.get(argument) == value)
+
+
+def _value_classes(layer: str) -> Named:
+    for dtype in dtypes_of(layer):
+        yield f"dtype/{dtype}", _is("case.dtype", dtype)
+    for kind in kinds_of(layer):
+        yield f"operands/{kind}", _is("case.operands", kind)
+    if layer in CONVOLUTIONS:
+        for name in ACTIVATIONS:
+            yield f"activation/{name}", _is("activation", name)
+        yield "products/1", _is("products", 1)
+        for count, dtype, kind in product(LONG_SUMS, FLOATING_DTYPES, SUMMED_KINDS):
+            yield f"products/{count} {dtype} {kind}", _sums(count, dtype, kind)
+        for kind, (spread, predicate) in product(LOCAL_KINDS, _SPREADING.items()):
+            yield f"locality/{kind} {spread}", _both(_is("case.operands", kind), predicate)
+
+
+def _sums(count: int, dtype: str, kind: str) -> Predicate:
+    return lambda f: (f.products, f.case.dtype, f.case.operands) == (count, dtype, kind)
+
+
+_SPREADING: Final[dict[str, Predicate]] = {
+    "in a batch of 16": _is("batch", 16),
+    "with strides": lambda f: max(f.strides) > 1,
+    "with dilation": lambda f: max(f.dilation) > 1,
+    "on a long axis": lambda f: max(size or 0 for size in f.spatial) >= 12,
+}
+"""What algorithms that mix inputs are chosen by."""
+
+
+def _rejection_classes(layer: str) -> Named:
+    """The argument at fault is told by its value; the rest by what is missing or does not fit."""
+    for argument in SIGNATURES[layer]:
+        if argument not in ("use_bias", "name", "sparse"):
+            yield f"rejects/{argument}", _rejects(argument)
+    yield "rejects/unknown argument", lambda f: bool(set(f.case.keywords) - set(SIGNATURES[layer]))
+    if layer in CONVOLUTIONS:
+        yield "rejects/strides with dilation", _rejects_steps
+        for argument in ("filters", "kernel_size"):
+            yield f"rejects/{argument} missing", _left_out(argument)
+    if layer in RANK:
+        yield "rejects/no output", lambda f: _well_formed(f) and min(_outputs(f)) <= 0
+        for rank in (RANK[layer] + 1, RANK[layer] + 3):
+            yield f"rejects/input of rank {rank}", _has_rank(rank)
+
+
+def _rejects(argument: str) -> Predicate:
+    """Whether the argument is given a value that no accepted case gives it."""
+
+    def holds(f: Facts) -> bool:
+        if argument == "dtype":
+            return f.case.dtype not in (*FLOATING_DTYPES, *INTEGER_DTYPES)
+        return f.given(argument) and not _accepted(argument, f.case.keywords[argument])
+
+    return holds
+
+
+def _accepted(argument: str, value: Any) -> bool:
+    if argument in _SIZES or argument == "filters":
+        sizes = value if isinstance(value, tuple | list) else (value,)
+        return bool(sizes) and all(type(size) is int and size > 0 for size in sizes)
+    if argument == "data_format":
+        return value in (None, "channels_first", "channels_last")
+    return argument == "padding" and value in ("valid", "same")
+
+
+def _well_formed(f: Facts) -> bool:
+    """Whether the case's arguments have a canonical form, and its input the right rank."""
+    sizes = [name for name in _SIZES if f.given(name)]
+    return (
+        len(f.case.inputs or ()) == f.rank + 2
+        and all(_accepted(name, f.case.keywords[name]) for name in sizes)
+        and (f.given("kernel_size") or f.is_pooling)
+        and len(f.window) == len(f.strides) == len(f.dilation) == f.rank
+        and _accepted("padding", f.padding)
+        and _accepted("data_format", f.case.keywords.get("data_format"))
+    )
+
+
+def _outputs(f: Facts) -> list[int]:
+    return [axis.output for axis in f.axes]
+
+
+def _rejects_steps(f: Facts) -> bool:
+    return _well_formed(f) and max(f.strides) > 1 and max(f.dilation) > 1
+
+
+def _shape_classes(layer: str) -> Named:
+    if layer == "Input":
+        for argument in ("shape", "batch_shape"):
+            yield f"shape/{argument}", _given_at_all(argument)
+        return
+    yield "shape/free batch", _is("batch", None)
+    yield "shape/all free", lambda f: all(size is None for size in (f.batch, *f.spatial))
+    yield "shape/known", lambda f: None not in (f.case.inputs or ())
+    yield "shape/large", lambda f: any((size or 0) >= 100 for size in f.case.inputs or ())
+    for position in range(RANK.get(layer, 0)):
+        yield f"shape/free {_axis_names(layer)[position]}", _only_free(position)
+
+
+def _given_at_all(argument: str) -> Predicate:
+    return lambda f: f.given(argument)
+
+
+def _only_free(position: int) -> Predicate:
+    return lambda f: f.spatial[position] is None and f.spatial.count(None) == 1
+
+
+_OBSERVED: Final[dict[str, tuple[Callable[[str], Named], ...]]] = {
+    "output": (
+        _axis_classes,
+        _pair_classes,
+        _size_classes,
+        _equality_classes,
+        _argument_classes,
+        _value_classes,
+    ),
+    "rejection": (_rejection_classes,),
+    "shape": (_shape_classes,),
+}
+
+
+def _when(observe: str, layer: str, predicate: Predicate) -> Predicate:
+    return lambda f: f.case.observe == observe and f.layer == layer and predicate(f)
+
+
+def _layer_classes(layer: str, observe: str) -> dict[str, Predicate]:
+    families: tuple[Callable[[str], Named], ...] = _OBSERVED[observe]
+    if layer not in RANK:
+        families = tuple(x for x in families if x not in (_axis_classes, _pair_classes))
+    if layer == "Input" and observe == "output":
+        families = ()
+    return {
+        f"{layer}/{name}": _when(observe, layer, predicate)
+        for family in families
+        for name, predicate in family(layer)
+    }
+
+
+_BY_LAYER: Final[Mapping[tuple[str, str], Mapping[str, Predicate]]] = {
+    (layer, observe): _layer_classes(layer, observe)
+    for layer, observe in product(LAYERS, _OBSERVED)
+}
+
+CLASSES: Final[Mapping[str, Predicate]] = MappingProxyType(
+    {name: holds for classes in _BY_LAYER.values() for name, holds in classes.items()}
+)
+"""The classes by name: predicates over the facts of a case."""
+
+
+def classes_of(case: Case) -> tuple[str, ...]:
+    """The names of the classes that a case belongs to."""
+    known = facts(case)
+    classes = _BY_LAYER.get((case.layer, case.observe), {})
+    return tuple(name for name, holds in classes.items() if holds(known))
+
+
+def hits(cases: Iterable[Case]) -> Counter[str]:
+    """How many of the cases belong to each class; classes that none belongs to count zero."""
+    counts = Counter(dict.fromkeys(CLASSES, 0))
+    for case in cases:
+        counts.update(classes_of(case))
+    return counts

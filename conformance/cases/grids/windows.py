@@ -1,0 +1,267 @@
+"""Window geometry: every way in which the windows can lie, on each axis and in pairs of axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations, product
+from typing import Any, Final
+
+from conformance.cases.case import Case
+from conformance.cases.grids.axes import FAMILIES, Axis, axes, compatible
+from conformance.cases.grids.build import rotated, shape, windowed
+from conformance.spec.signatures import RANK
+
+LAYERS: Final = tuple(RANK)
+"""The layers that slide a window."""
+
+PADDINGS: Final = ("valid", "same")
+
+_SURROUNDINGS: Final = {"Conv1D": 6, "MaxPooling1D": 4}
+"""How often the standard grid repeats a tuple of one axis, each time in other surroundings."""
+
+_PARTNERS: Final = 3
+"""In two dimensions, the standard grid pairs each tuple with every third of the others."""
+
+_DISTINCT: Final = {
+    "batch": 2,
+    "rows": 8,
+    "columns": 7,
+    "channels": 3,
+    "filters": 4,
+    "kernel rows": 6,
+    "kernel columns": 5,
+}
+"""Sizes of which no two are equal."""
+
+
+def _dilates(layer: str) -> bool:
+    return not layer.startswith("MaxPooling")
+
+
+def first_cases() -> Iterator[Case]:
+    """The plainest case of each layer, then that with ``same``, then with strides or dilation."""
+    for layer in LAYERS:
+        rank = RANK[layer]
+        yield windowed(layer, (Axis(5, 2), Axis(6, 3))[:rank], form="int")
+        yield windowed(layer, (Axis(6, 3, 1), Axis(5, 2, 1))[:rank], "same", spelt_out=True)
+        yield windowed(layer, (Axis(7, 2, 2), Axis(8, 3, 3))[:rank], "same")
+        if _dilates(layer):
+            yield windowed(layer, (Axis(7, 2, 1, 2), Axis(9, 3, 1, 3))[:rank], "same")
+
+
+def smoke() -> Iterator[Case]:
+    """Every tuple on every axis once, on plain operands."""
+    for index, (layer, padding, windows) in enumerate(_diagonals()):
+        yield rotated(layer, windows, padding, index, plain=True)
+
+
+def _diagonals() -> Iterator[tuple[str, str, Sequence[Axis]]]:
+    """In two dimensions each tuple is paired with the next of its family, and stands second there.
+
+    The successor of the last is the first, so that every tuple is first once and second once.
+    """
+    for layer, padding in product(LAYERS, PADDINGS):
+        for family in FAMILIES[padding][: 3 if _dilates(layer) else 2]:
+            for position, one in enumerate(family):
+                other = family[(position + 1) % len(family)]
+                yield layer, padding, (one, other)[: RANK[layer]]
+
+
+def standard() -> Iterator[Case]:
+    """Tuples on two axes in many compatible pairs; every tuple on one axis, several times."""
+    for index, (layer, padding, windows) in enumerate(_all_combinations()):
+        yield rotated(layer, windows, padding, index, plain=False)
+
+
+def _all_combinations() -> Iterator[tuple[str, str, Sequence[Axis]]]:
+    for layer, padding in product(LAYERS, PADDINGS):
+        single = axes(padding, _dilates(layer))
+        if RANK[layer] == 1:
+            for one, _ in product(single, range(_SURROUNDINGS[layer])):
+                yield layer, padding, (one,)
+        else:
+            for (i, one), (j, other) in product(enumerate(single), repeat=2):
+                if (i + j) % _PARTNERS == 0 and compatible(one, other):
+                    yield layer, padding, (one, other)
+
+
+def coincidences() -> Iterator[Case]:
+    """Any two sizes equal, all others distinct: no shortcut taken on equality may show."""
+    for layer in LAYERS:
+        names = [name for name in _DISTINCT if _has(layer, name)]
+        for one, other in combinations(names, 2):
+            for data_format in ("channels_last", "channels_first")[: RANK[layer]]:
+                yield _with_sizes(layer, _DISTINCT | _equal(one, other), data_format)
+
+
+def _has(layer: str, name: str) -> bool:
+    return (RANK[layer] == 2 or "columns" not in name) and (_dilates(layer) or name != "filters")
+
+
+def _equal(one: str, other: str) -> dict[str, int]:
+    """Both at the value of whichever leaves the kernel within the input, and small."""
+    inputs = ("rows", "columns")
+    value = _DISTINCT[other] if one in inputs or other.startswith("kernel") else _DISTINCT[one]
+    return {one: value, other: value}
+
+
+def _with_sizes(layer: str, sizes: dict[str, int], data_format: str) -> Case:
+    rows = Axis(sizes["rows"], min(sizes["kernel rows"], sizes["rows"]))
+    columns = Axis(sizes["columns"], min(sizes["kernel columns"], sizes["columns"]))
+    rest: dict[str, Any] = {"data_format": data_format} if RANK[layer] == 2 else {}
+    return windowed(
+        layer,
+        (rows, columns)[: RANK[layer]],
+        batch=sizes["batch"],
+        channels=sizes["channels"],
+        filters=sizes["filters"],
+        **rest,
+    )
+
+
+def extremes() -> Iterator[Case]:
+    """Long thin inputs, single elements, far dilation, much padding, wide strides."""
+    one_axis = (
+        (Axis(200, 3), "valid"),
+        (Axis(200, 2, 3), "same"),
+        (Axis(400, 80, 16), "valid"),
+        (Axis(120, 16), "same"),
+        (Axis(33, 3, 1, 16), "valid"),
+        (Axis(17, 3, 1, 16), "same"),
+        (Axis(40, 2, 1, 39), "valid"),
+        (Axis(9, 3, 1, 8), "same"),
+        (Axis(5, 3, 1, 8), "same"),
+        (Axis(2, 9), "same"),
+        (Axis(1, 8), "same"),
+        (Axis(3, 40), "same"),
+        (Axis(50, 1, 49), "valid"),
+        (Axis(50, 2, 13), "same"),
+        (Axis(2, 3, 50), "same"),
+        (Axis(1, 1), "same"),
+        (Axis(1, 1, 3), "valid"),
+    )
+    for layer, (axis, padding) in product(LAYERS, one_axis):
+        if axis.dilation > 1 and not _dilates(layer):
+            continue
+        thin = Axis(1, 1) if padding == "valid" else Axis(2, 1)
+        pairs = ((axis,),) if RANK[layer] == 1 else ((axis, thin), (thin, axis))
+        for position, windows in enumerate(pairs):
+            channels, filters = ((1, 2), (2, 3))[position]
+            yield windowed(layer, windows, padding, batch=1, channels=channels, filters=filters)
+
+
+def pointwise() -> Iterator[Case]:
+    """Windows of one element, with strides: what fast paths for matrix products handle."""
+    for layer, padding, stride in product(LAYERS, PADDINGS, (1, 2, 3)):
+        windows = (Axis(7, 1, stride), Axis(8, 1, 4 - stride))[: RANK[layer]]
+        for channels, filters in ((1, 2), (3, 1), (16, 5)):
+            sizes: dict[str, Any] = {"channels": channels, "filters": filters}
+            yield windowed(layer, windows, padding, **sizes)
+            if RANK[layer] == 2:
+                yield windowed(layer, windows, padding, data_format="channels_first", **sizes)
+
+
+def widths() -> Iterator[Case]:
+    """Channels, filters and lengths at and around the widths at which kernels change algorithm."""
+    for layer in LAYERS:
+        rank = RANK[layer]
+        small = (Axis(4, 3), Axis(3, 2))[:rank]
+        for index, channels in enumerate((1, 2, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65)):
+            sizes: dict[str, Any] = {"channels": channels, "filters": (1, 2, 3, 8)[index % 4]}
+            yield windowed(layer, small, PADDINGS[index % 2], **sizes)
+            if rank == 2:
+                yield windowed(layer, small, "same", data_format="channels_first", **sizes)
+        if _dilates(layer):
+            for index, filters in enumerate((1, 2, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64)):
+                channels = (1, 3, 8, 2)[index % 4]
+                yield windowed(layer, small, "same", batch=1, channels=channels, filters=filters)
+        for length in (7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65):
+            windows = (Axis(length, 3), Axis(2, 2))[:rank]
+            yield windowed(layer, windows, "same", batch=1, channels=1, filters=2)
+            yield windowed(layer, windows[::-1], "valid", batch=2, channels=2, filters=1)
+
+
+def batches() -> Iterator[Case]:
+    """Batches of none, one, and many: some algorithms are chosen by the batch."""
+    for layer, batch, padding in product(LAYERS, (0, 1, 5, 15, 16, 17, 32), PADDINGS):
+        plain = (Axis(5, 3), Axis(6, 3))[: RANK[layer]]
+        yield windowed(layer, plain, padding, batch=batch, channels=1, filters=2)
+        if batch < 16:
+            strided = (Axis(5, 2, 2), Axis(4, 3, 2))[: RANK[layer]]
+            yield windowed(layer, strided, padding, batch=batch)
+
+
+def empties() -> Iterator[Case]:
+    """Axes of length zero: the output has no elements, or, without channels, is the bias."""
+    for layer in LAYERS:
+        rank = RANK[layer]
+        full, empty = Axis(4, 2), Axis(0, 2)
+        yield windowed(layer, (empty, full)[:rank], "same")
+        yield windowed(layer, (Axis(0, 3, 2), full)[:rank], "same", batch=1)
+        yield windowed(layer, (full, full)[:rank], "same", channels=0)
+        yield windowed(layer, (Axis(5, 2, 2), full)[:rank], channels=0)
+        yield windowed(layer, (full, Axis(3, 2))[:rank], batch=0, channels=0)
+        if rank == 2:
+            yield windowed(layer, (full, empty), "same")
+            yield windowed(layer, (empty, empty), "same", data_format="channels_first")
+            yield windowed(layer, (full, full), batch=0, data_format="channels_first")
+
+
+def symbolic() -> Iterator[Case]:
+    """Shapes with free lengths, and shapes too large to compute values for."""
+    for layer, padding in product(LAYERS, PADDINGS):
+        for index, one in enumerate(axes(padding, _dilates(layer))):
+            other = FAMILIES[padding][0][index % 5]
+            case = rotated(layer, (one, other)[: RANK[layer]], padding, index, plain=True)
+            yield case.replace(inputs=(None, *(case.inputs or ())[1:]), observe="shape")
+    yield from _free_lengths()
+    yield from _large_shapes()
+
+
+def _free_lengths() -> Iterator[Case]:
+    for layer, padding in product(LAYERS, PADDINGS):
+        rank = RANK[layer]
+        windows = (Axis(7, 3, 2), Axis(9, 2, 3))[:rank]
+        formats: tuple[dict[str, Any], ...] = ({}, {"data_format": "channels_first"})
+        for rest, free in product(formats[:rank], product((False, True), repeat=rank + 1)):
+            case = windowed(layer, windows, padding, **rest)
+            known = (2, *(a.length for a in windows))
+            sizes = [None if hidden else size for hidden, size in zip(free, known, strict=True)]
+            inputs = shape(sizes[0], sizes[1:], 3, rest.get("data_format"))  # type: ignore[arg-type]
+            yield case.replace(inputs=inputs, observe="shape")
+
+
+def _large_shapes() -> Iterator[Case]:
+    for layer, padding in product(LAYERS, PADDINGS):
+        strided = (Axis(224, 7, 2), Axis(225, 5, 3))[: RANK[layer]]
+        plain = (Axis(1000, 3), Axis(999, 2))[: RANK[layer]]
+        for windows in (strided, plain):
+            yield windowed(layer, windows, padding, batch=64, channels=3, filters=64).replace(
+                observe="shape"
+            )
+    for padding, rate in product(PADDINGS, (2, 100)):
+        dilated = (Axis(1000, 3, 1, rate),)
+        yield windowed("Conv1D", dilated, padding, filters=128).replace(observe="shape")
+        square = (Axis(512, 3, 1, rate), Axis(384, 2, 1, 1))
+        yield windowed("Conv2D", square, padding, filters=128).replace(observe="shape")
+
+
+def few_symbolic() -> Iterator[Case]:
+    """Free lengths one at a time, and all of them."""
+    for layer in LAYERS:
+        rank = RANK[layer]
+        case = windowed(layer, (Axis(7, 3, 2), Axis(9, 2, 3))[:rank], "same")
+        sizes = case.inputs or ()
+        for position in range(rank + 1):
+            inputs = (*sizes[:position], None, *sizes[position + 1 :])
+            yield case.replace(inputs=inputs, observe="shape")
+        yield case.replace(inputs=(*[None] * (rank + 1), 3), observe="shape")
+
+
+def few_sizes() -> Iterator[Case]:
+    """Batches of none and of many, and an empty axis, once a layer."""
+    for layer in LAYERS:
+        plain = (Axis(5, 3), Axis(6, 3))[: RANK[layer]]
+        for batch in (0, 16):
+            yield windowed(layer, plain, "same", batch=batch, channels=1, filters=2)
+        yield windowed(layer, (Axis(0, 2), Axis(4, 2))[: RANK[layer]], "same")
