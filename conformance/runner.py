@@ -31,6 +31,8 @@ from conformance.running.ledger import Ledger
 from conformance.running.local import Local
 from conformance.running.team import Limits, Team
 
+__all__ = ["Limits", "Progress", "Runner", "run"]
+
 Progress = Callable[[int, int], None]
 """Called with the number of results so far, and the number that there will be."""
 

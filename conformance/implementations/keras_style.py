@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.cases.case import Case
+from conformance.cases.operands import INTEGER_DTYPES
 from conformance.cases.scenarios import SCENARIOS
 from conformance.implementations.observation import as_array, describe_result, observe_calls
 from conformance.outcomes import Outcome, Unsupported, Value
@@ -64,7 +65,16 @@ class KerasStyle:
         return Value(SCENARIOS[case.observe].run(self._keras, case))
 
     def _construct(self, case: Case) -> Any:
-        return getattr(self._keras.layers, case.layer)(**case.keywords, dtype=case.dtype)
+        """The layer, or the symbolic tensor that Input declares.
+
+        Integer inputs are not cast to a layer's dtype, which stays floating-point.
+        """
+        arguments = case.keywords
+        if case.dtype not in INTEGER_DTYPES and (case.layer != "Input" or case.dtype != "float32"):
+            arguments["dtype"] = case.dtype
+        if case.layer == "Input":
+            return self._keras.Input(**arguments)
+        return getattr(self._keras.layers, case.layer)(**arguments)
 
     def _output(self, case: Case, operands: Any) -> Outcome:
         layer = self._construct(case)
@@ -77,7 +87,9 @@ class KerasStyle:
 
     def _shape(self, case: Case, operands: Any) -> Outcome:
         del operands
-        return Value(tuple(self._symbolic_result(self._construct(case), case).shape))
+        made = self._construct(case)
+        result = made if case.layer == "Input" else self._symbolic_result(made, case)
+        return Value(tuple(result.shape))
 
     def _symbolic_result(self, layer: Layer, case: Case) -> Any:
         return layer(self._keras.Input(batch_shape=case.inputs, dtype=case.dtype))

@@ -11,7 +11,7 @@ import numpy as np
 
 from conformance.cases.case import Case
 from conformance.implementations.protocol import Implementation
-from conformance.implementations.wire import describe, sendable
+from conformance.implementations.wire import describe, is_numeric
 from conformance.outcomes import Crash, Outcome, Rejection, Value
 
 Array = np.ndarray[Any, Any]
@@ -97,7 +97,7 @@ def as_array(result: Any) -> Any:
         array = np.array(_host_tensor(result))
     except Exception as error:
         return f"{describe(result)}, not convertible to an array ({type(error).__name__}: {error})"
-    return array if sendable(array) else describe(result)
+    return array if is_numeric(array) else describe(result)
 
 
 def _host_tensor(result: Any) -> Any:

@@ -32,6 +32,7 @@ from conformance.implementations.registry import split_file
 from conformance.outcomes import Outcome, Unsupported, Value
 
 CALLABLES: Final = ("Conv1D", "Conv2D", "MaxPooling1D", "MaxPooling2D", "Flatten")
+_IDLE: Final = ("_initializer", "_regularizer", "_constraint")
 _SIGNATURE: Final = "(inputs, weights, config)"
 
 
@@ -134,6 +135,8 @@ def _unsupported(case: Case) -> str | None:
     """Why the plug-in interface cannot carry a case; None where it can."""
     if case.observe not in ("output", "rejection"):
         return f"plug-ins compute outputs; {case.observe!r} is not asked of them"
+    if case.observe == "rejection" and (idle := [n for n in case.keywords if n.endswith(_IDLE)]):
+        return f"plug-ins compute outputs, in which {idle[0]} has no part"
     problem = uncanonical(case)
     if problem:
         return f"plug-ins get arguments in canonical form; {problem}"

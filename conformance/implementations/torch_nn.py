@@ -70,8 +70,8 @@ class TorchNN:
         observe = {"output": self._output, "shape": self._shape, "rejection": self._rejection}
         if case.observe not in observe or case.layer == "Input":
             return Unsupported("torch.nn has no Keras-style model API")
-        if case.dtype not in _NUMBER_TYPES:
-            return Unsupported(f"torch.nn's modules do not take {case.dtype}")
+        if case.layer != "Flatten" and case.dtype not in _NUMBER_TYPES:
+            return Unsupported(f"torch.nn has no {case.layer} in {case.dtype}")
         with torch.no_grad():
             return observe[case.observe](case, operands)
 
@@ -101,8 +101,8 @@ class TorchNN:
         reason = _unaskable(case)
         if reason:
             return Unsupported(reason)
-        if uncanonical(case) is None and has_plain_geometry(case):
-            inputs = torch.zeros(case.inputs, dtype=getattr(torch, case.dtype))
+        if _is_expressible(case):
+            inputs = torch.zeros(case.inputs or (), dtype=getattr(torch, case.dtype))
             result = self._layer(case, canonical_config(case), inputs, {})(inputs)
         else:
             result = _call_literally(case)
@@ -154,7 +154,7 @@ class _Flatten:
     def __call__(self, inputs: Tensor) -> Tensor:
         x = inputs.movedim(1, -1) if self.first and inputs.ndim > 2 else inputs
         flatten: Module = nn.Flatten()
-        return flatten(x if x.ndim > 1 else x.unsqueeze(1))
+        return flatten(x if x.ndim != 1 else x.unsqueeze(1))
 
 
 @dataclass(frozen=True)
@@ -281,21 +281,27 @@ def _is_ordinary(name: str, value: Any) -> bool:
     return name == "activation" and _inexpressible({"activation": value}) is None
 
 
+def _is_expressible(case: Case) -> bool:
+    """Whether all is well-formed by itself, so that what is wrong is how it goes together."""
+    rank = RANK.get(case.layer)
+    right_rank = rank is None or len(case.inputs or ()) == rank + 2
+    return right_rank and uncanonical(case) is None and has_plain_geometry(case)
+
+
 def _call_literally(case: Case) -> Tensor:
     """Construct the module with the arguments as they are, under torch's names, and call it."""
     ignored = ("data_format", "activation")
     arguments = {_TORCH_NAMES.get(k, k): v for k, v in case.arguments if k not in ignored}
     if arguments.get("padding") == "valid":
         arguments["padding"] = 0
+    inputs = torch.zeros(case.inputs or (), dtype=getattr(torch, case.dtype))
     if case.layer == "Flatten":
-        return nn.Flatten(**arguments)(torch.zeros(case.inputs or (1, 1)))
+        return nn.Flatten(**arguments)(inputs)
     rank = RANK[case.layer]
-    inputs = torch.zeros(case.inputs or (1,) * (rank + 2), dtype=getattr(torch, case.dtype))
-    if case.keywords.get("data_format") != "channels_first" and inputs.ndim > 1:
-        inputs = inputs.movedim(-1, 1)
+    axis = 1 if inputs.ndim > rank + 1 else 0  # torch takes the latter for unbatched
+    if case.keywords.get("data_format") != "channels_first" and inputs.ndim > axis:
+        inputs = inputs.movedim(-1, axis)
     if case.layer.startswith("Conv"):
-        channels = inputs.shape[1] if inputs.ndim > 1 else 1
-        module = _CONVOLUTIONS[rank](channels, **arguments, dtype=inputs.dtype)
-    else:
-        module = _POOLINGS[rank](**arguments)
-    return module(inputs)
+        channels = inputs.shape[axis] if inputs.ndim > axis else 1
+        return _CONVOLUTIONS[rank](channels, **arguments, dtype=inputs.dtype)(inputs)
+    return _POOLINGS[rank](**arguments)(inputs)

@@ -79,9 +79,9 @@ def describe(value: Any) -> str:
     return f"{type(value).__name__} {text}"
 
 
-def sendable(array: np.ndarray[Any, Any]) -> bool:
-    """Whether an array holds plain bytes: numbers, booleans or fixed-length strings."""
-    return array.dtype.kind in "biufcSU" or array.dtype.name == "bfloat16"
+def is_numeric(array: np.ndarray[Any, Any]) -> bool:
+    """Whether an array holds plain numbers or booleans."""
+    return array.dtype.kind in "biufc" or array.dtype.name == "bfloat16"
 
 
 class _Encoder:
@@ -112,7 +112,7 @@ class _Encoder:
         )
 
     def _array(self, tag: str, array: np.ndarray[Any, Any]) -> Any:
-        if not sendable(array):
+        if not is_numeric(array) and array.dtype.kind not in "SU":
             return describe(array)
         data = array.tobytes()
         name = array.dtype.name if array.dtype.kind == "V" else array.dtype.str

@@ -24,7 +24,7 @@ _STARTS: Final = 3
 
 
 class SuiteError(RuntimeError):
-    """A fault of this project that a worker met; the message is its traceback."""
+    """A fault of this project that a fresh worker met; the message is its traceback."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class _Slot:
     worker: WorkerProcess
     since: float
     ready: bool = False
+    answered: bool = False
     in_flight: deque[int] = field(default_factory=deque)
 
 
@@ -115,10 +116,10 @@ class Team:
                 slot.ready, slot.since = True, event.time
             case ("outcome", index, outcome) if list(slot.in_flight)[:1] == [index]:
                 slot.in_flight.popleft()
-                slot.since = event.time
+                slot.since, slot.answered = event.time, True
                 yield index, outcome
             case ("error", index, trace):
-                raise SuiteError(f"on {self._cases[index].descriptor}:\n{trace}")
+                self._own_fault(slot, self._cases[index], str(trace))
             case ("failed", message):
                 yield from self._failed_start(slot, str(message))
             case _:
@@ -197,6 +198,13 @@ class Team:
         crash = Crash("it could not be started again", message)
         yield from ((index, crash) for index in self._pending)
         self._pending.clear()
+
+    def _own_fault(self, slot: _Slot, case: Case, trace: str) -> None:
+        """Try again in a fresh process: an implementation may have spoilt the one it is in."""
+        slot.worker.end()
+        if not slot.answered:
+            raise SuiteError(f"on {case.descriptor}:\n{trace}")
+        self._replace(slot)
 
     def _replace(self, slot: _Slot) -> None:
         """Give the slot's other requests back and, while there is work, start another worker."""
