@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, Final, TypeVar
 
@@ -28,6 +29,7 @@ import numpy as np
 
 from reference_impl.config import READINGS, reading
 from reference_impl.engine.arguments import wrong_value
+from reference_impl.engine.dtypes import numpy_dtype
 from reference_impl.engine.naming import snake_case
 
 _T = TypeVar("_T")
@@ -36,15 +38,21 @@ _KERAS_PACKAGES: Final = frozenset(
     {"keras", "tf_keras", "tensorflow", "builtins", "reference_impl"}
 )
 
-_published: dict[Any, str] = {}
+_published: dict[Any, tuple[str, str]] = {}
 _registered: dict[str, Any] = {}
 _registered_names: dict[Any, str] = {}
 _scope: ContextVar[Mapping[str, Any] | None] = ContextVar("custom_objects", default=None)
 
 
-def publish(target: _T, module: str) -> _T:
-    """Declare a class or function of this library under its public module (``keras.layers``)."""
-    _published[target] = module
+def publish(target: _T, module: str, name: str | None = None) -> _T:
+    """Declare a class or function of this library under its public module (``keras.layers``).
+
+    Args:
+        target: the class or function.
+        module: the module that configurations name.
+        name: the name that configurations use; by default its own.
+    """
+    _published[target] = (module, name or str(getattr(target, "__name__", target)))
     return target
 
 
@@ -98,10 +106,10 @@ def serialize_value(value: Any) -> Any:
     Raises:
         ValueError: for an object that has no such form.
     """
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
     if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
         return value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
     if isinstance(value, np.ndarray):
         content = {"value": value.tolist(), "dtype": value.dtype.name}
         return {"class_name": "__numpy__", "config": content}
@@ -120,9 +128,9 @@ def deserialize_value(value: Any) -> Any:
         return value
     name, config = value["class_name"], value.get("config") or {}
     if name == "__numpy__":
-        return np.array(config["value"], dtype=config["dtype"])
-    for target in _published:
-        if isinstance(target, type) and target.__name__ == name:
+        return np.array(config["value"], dtype=numpy_dtype(config["dtype"]))
+    for target, (_, public_name) in _published.items():
+        if isinstance(target, type) and public_name == name:
             return _instance(target, config, name)
     raise ValueError(f"unknown class_name {name!r} in the configuration {dict(value)!r}")
 
@@ -158,21 +166,24 @@ def _has_fixed_name(target: Any) -> bool:
 
 def _serialize_instance(target: Any) -> dict[str, Any]:
     kind = type(target)
-    module = _published.get(kind)
-    registered_name = None
-    if module is None:
+    module: str | None
+    if kind in _published:
+        (module, name), registered_name = _published[kind], None
+    else:
         module = kind.__module__ if kind.__module__ != "__main__" else None
-        registered_name = _registered_names.get(kind, kind.__name__)
+        name, registered_name = kind.__name__, _registered_names.get(kind, kind.__name__)
     return {
         "module": module,
-        "class_name": kind.__name__,
+        "class_name": name,
         "config": serialize_value(target.get_config()),
         "registered_name": registered_name,
     }
 
 
 def _instance(target: Any, config: Any, name: str) -> Any:
-    """An instance of the class `target`, or a function as it is."""
+    """An instance of the class `target`, what a partial makes, or a function as it is."""
+    if isinstance(target, partial):
+        return target(**config)
     if not isinstance(target, type):
         if config:
             raise ValueError(f"the function {name!r} takes no configuration, but got {config!r}")
@@ -259,8 +270,8 @@ class Registry:
         """
         if target is None or isinstance(target, str):
             return target
-        if _has_fixed_name(target) and _published.get(target) == self.module:
-            return target.__name__
+        if not isinstance(target, type) and _has_fixed_name(target) and target in _published:
+            return _published[target][1]
         return serialize_object(target)
 
     def deserialize(
@@ -323,13 +334,17 @@ class Registry:
     def _refusal(
         self, given: Any, targets: Mapping[str, Any], owner: str | None, argument: str
     ) -> ValueError:
-        """The error for an unknown identifier; it lists the names, the closest ones first."""
+        """The error for an unknown identifier; it lists the names, the closest ones first.
+
+        Of a class, the snake_case name stands for both.
+        """
         from difflib import get_close_matches
 
         name = given.get("class_name") if isinstance(given, dict) else given
         folded = {candidate.lower(): candidate for candidate in sorted(targets)}
         close = [folded[match] for match in get_close_matches(str(name).lower(), folded)]
-        names = close + [candidate for candidate in sorted(targets) if candidate not in close]
+        others = (candidate for candidate in sorted(targets) if candidate not in close)
+        names = close + [one for one in others if one.islower() or snake_case(one) not in targets]
         allowed = (
             f"the {self.kind} "
             + ", ".join(map(repr, names))
