@@ -13,7 +13,7 @@ from conformance.implementations import registry
 from conformance.implementations.process import Event, Events, WorkerProcess
 from conformance.implementations.protocol import ImplementationError
 from conformance.implementations.registry import Entry
-from conformance.outcomes import Crash, Outcome, Timeout
+from conformance.outcomes import Crash, Outcome, Rejection, Timeout, Unsupported, Value
 from conformance.results import Result
 from conformance.running.judging import Expectations, Subject, result_of
 from conformance.running.team import Limits, SuiteError
@@ -81,7 +81,7 @@ class _Attendant:
             self._worker = None
             return Timeout(self._limits.timeout)
         match event.message:
-            case ("outcome", _, outcome):
+            case ("outcome", _, Value() | Rejection() | Unsupported() as outcome):
                 return outcome
             case ("error", _, trace):
                 raise SuiteError(f"on {case.descriptor}:\n{trace}")
