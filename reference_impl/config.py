@@ -111,8 +111,9 @@ def _one_of(name: str, value: Any, allowed: tuple[str, ...], where: str = "") ->
 
 
 def _data_format(value: Any, where: str = "") -> str:
-    lowered = value.lower() if isinstance(value, str) else value
-    return _one_of("image_data_format", lowered, DATA_FORMATS, where)
+    if isinstance(value, str) and value.lower() in DATA_FORMATS:
+        return value.lower()
+    return _one_of("image_data_format", value, DATA_FORMATS, where)
 
 
 def _dim_ordering(value: Any, where: str = "") -> str:
@@ -198,6 +199,8 @@ def reading() -> str:
       layer's own;
     * automatic names: ``functional`` and ``input_layer``, ``input_layer_1`` against ``model`` and
       ``input_1``, ``input_2``;
+    * `tensor` of `Input`: only a symbolic tensor against an array as well;
+    * names of initializers, regularizers and constraints that one of the two alone knows;
     * the activation ``hard_sigmoid``: relu6(x + 3) / 6 against clip(0.2 x + 0.5, 0, 1).
 
     A layer follows the reading that was set when it was constructed.

@@ -196,9 +196,8 @@ class Layer:
         array = as_array(type(self).__name__, inputs)
         if array.dtype != self._numpy_dtype:
             array = self._cast(array)
-        if self.built:
-            self.check_input(array.shape)
-        else:
+        self.check_input(array.shape)
+        if not self.built:
             self.build((None, *array.shape[1:]))
             self.built = True
         return array

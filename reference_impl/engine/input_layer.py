@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,7 +27,7 @@ class InputLayer(Layer):
         name: the layer's name; by default ``input_layer``, numbered.
         dtype: dtype of the input; by default `reference_impl.config.floatx`, or that of `tensor`.
         sparse: whether the input is a sparse matrix.
-        tensor: a symbolic tensor or an array that becomes the input instead of a new tensor.
+        tensor: a tensor that becomes the input instead of a new one; see `Input`.
         batch_size: length of the batch axis, beside `shape`.
 
     Raises:
@@ -56,7 +56,10 @@ class InputLayer(Layer):
                 "is None); expected one of them"
             )
         wanted = None if dtype is None else dtype_name("Input", dtype, _DTYPES)
-        wrapped = None if tensor is None else _wrapped(tensor, full_shape, wanted, is_sparse)
+        wrapped = None if tensor is None else _wrapped(tensor)
+        if wrapped is not None:
+            given = {"shape": shape, "batch_shape": batch_shape, "dtype": wanted}
+            _check_agreement(wrapped, given | {"sparse": is_sparse}, full_shape)
         super().__init__(name=name, dtype=wanted if wrapped is None else wrapped.dtype)
         if wrapped is None:
             assert full_shape is not None
@@ -120,9 +123,10 @@ def Input(  # noqa: N802 - Keras' name of the function
         dtype: dtype of the input, by default `reference_impl.config.floatx`.
         sparse: whether the input is a sparse matrix; dense arrays are taken all the same.
         tensor: an existing tensor to wrap instead of making a new one.  A symbolic tensor is
-            returned itself, with its origin cut: it is an input from now on.  An array becomes a
-            tensor of its shape and dtype that need not be fed: a model takes the array wherever
-            no other value is given.
+            returned itself, with its origin cut: it is an input from now on.  Under the reading
+            ``keras2`` (`reference_impl.config.set_reading`) an array becomes a tensor of its
+            shape and dtype that need not be fed: a model takes the array where nothing else is
+            given.  Keras 3 refuses arrays.
         batch_size: length of the batch axis, beside `shape`.
 
     Raises:
@@ -163,28 +167,39 @@ def _full_shape(shape: Any, batch_shape: Any, batch_size: Any) -> Shape | None:
     return (*batch, *arguments.shape("Input", "shape", shape))
 
 
-def _wrapped(tensor: Any, shape: Shape | None, dtype: str | None, sparse: bool) -> KerasTensor:
-    """The tensor that an input layer wraps, checked against the other arguments.
+def _wrapped(tensor: Any) -> KerasTensor:
+    """The symbolic tensor that an input layer wraps.
 
     Raises:
-        TypeError: if `tensor` is neither symbolic nor an array.
-        ValueError: if another argument contradicts it.
+        TypeError: if `tensor` is not symbolic (nor an array, under the reading ``keras2``).
     """
-    symbolic = tensor if isinstance(tensor, KerasTensor) else _of_array(tensor)
-    if shape is not None and not _fits(symbolic.shape, shape):
-        raise _contradiction("shape", shape, symbolic)
-    if dtype is not None and dtype != symbolic.dtype:
-        raise _contradiction("dtype", dtype, symbolic)
-    if sparse and not symbolic.sparse:
-        raise _contradiction("sparse", sparse, symbolic)
-    return symbolic
+    if isinstance(tensor, KerasTensor):
+        return tensor
+    if reading() == "keras2":
+        return _of_array(tensor)
+    raise arguments.wrong_type("Input", "tensor", tensor, "a symbolic tensor (see Input)")
 
 
-def _contradiction(argument: str, value: Any, tensor: KerasTensor) -> ValueError:
-    return ValueError(
-        f"Input: argument `{argument}` is {shown(value)} and argument `tensor` is {tensor!r}; "
-        "expected them to agree"
-    )
+def _check_agreement(
+    tensor: KerasTensor, given: Mapping[str, Any], full_shape: Shape | None
+) -> None:
+    """Refuse arguments beside `tensor` that contradict it.
+
+    Raises:
+        ValueError: naming the argument.
+    """
+    disagrees = {
+        "shape": full_shape is not None and not _fits(tensor.shape, full_shape),
+        "batch_shape": full_shape is not None and not _fits(tensor.shape, full_shape),
+        "dtype": given["dtype"] not in (None, tensor.dtype),
+        "sparse": given["sparse"] and not tensor.sparse,
+    }
+    for argument, value in given.items():
+        if value is not None and disagrees[argument]:
+            raise ValueError(
+                f"Input: argument `{argument}` is {shown(value)} and argument `tensor` is "
+                f"{tensor!r}; expected them to agree"
+            )
 
 
 def _fits(shape: Shape, wanted: Shape) -> bool:

@@ -156,7 +156,8 @@ class Model(Layer):
             TypeError: if an array's dtype does not fit the input's.
             ValueError: if the structure or a shape does not fit.
         """
-        return pack(self._output_structure, self.call_flat(self._flat_inputs(inputs)))
+        outputs = self.call_flat(self._flat_inputs(inputs))
+        return pack(self._output_structure, outputs)
 
     def _flat_inputs(self, inputs: Any) -> list[Any]:
         """One array or symbolic tensor per input.

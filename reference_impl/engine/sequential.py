@@ -78,7 +78,8 @@ class Sequential(Model):
             layer = layer.history.operation
         if not isinstance(layer, Layer):
             raise arguments.wrong_type("Sequential", "layer", layer, "a layer")
-        if any(other.name == layer.name and other is not layer for other in self._sequence):
+        others = [tensor.history.operation for tensor in self._tensors[:1]] + self._sequence
+        if any(other.name == layer.name and other is not layer for other in others):
             raise ValueError(
                 f"Sequential: the `name` of the added layer is {layer.name!r}, which another layer "
                 f"of {self.name!r} has; expected names that are unique in the model"
