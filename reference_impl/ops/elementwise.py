@@ -62,7 +62,8 @@ class Elementwise:
         sign: the sign of the values.
         turns: the minima, and the jumps.
         parameters: the arguments of the real function of that name.
-        commutes_with_rounding: whether ``f(round(s)) == round(f(s))`` in every format.
+        commutes_with_rounding: whether ``f(round(s)) == round(f(s))`` in every format; then
+            `evaluate` is exact, increases, and takes NaN and infinities.
         axis: None, for element by element.
     """
 
@@ -83,6 +84,8 @@ class Elementwise:
         it bounds.
         """
         # Adding zero turns -0 into +0.
+        if self.commutes_with_rounding:
+            return self.evaluate(low)[0], self.evaluate(high)[0]
         point = np.array_equal(low, high)
         ends = (low[np.newaxis] if point else np.array((low, high))) + 0.0
         with np.errstate(all="ignore"):
@@ -167,7 +170,7 @@ def _rectifying(name: str, evaluate: Evaluation, minimum: tuple[Turn, ...]) -> E
 
 LINEAR: Final = Elementwise(
     "linear",
-    enclosures.clipped(-math.inf, math.inf),
+    enclosures.unchanged,
     (-math.inf, math.inf),
     commutes_with_rounding=True,
 )
@@ -228,15 +231,17 @@ def relu(slope: float, maximum: float, threshold: float) -> Elementwise:
         maximum: not negative; infinity for none.
         threshold: of either sign.
     """
+    parameters = (slope, maximum, threshold)
+    limits = (-slope * math.inf if slope else 0.0, maximum)
+    if slope == 0 and threshold == 0 and _in_every_format(maximum):
+        evaluate = enclosures.clipped(0.0, maximum)
+        return Elementwise(
+            "relu", evaluate, limits, parameters=parameters, commutes_with_rounding=True
+        )
     step = min(threshold, maximum)
-    return Elementwise(
-        "relu",
-        enclosures.rectified(slope, maximum, threshold),
-        (-slope * math.inf if slope else 0.0, maximum),
-        turns=(Turn(threshold, threshold, min(step, 0.0), max(step, 0.0)),),
-        parameters=(slope, maximum, threshold),
-        commutes_with_rounding=slope == 0 and threshold == 0 and _in_every_format(maximum),
-    )
+    turn = Turn(threshold, threshold, min(step, 0.0), max(step, 0.0))
+    evaluate = enclosures.rectified(*parameters)
+    return Elementwise("relu", evaluate, limits, turns=(turn,), parameters=parameters)
 
 
 def _in_every_format(value: float) -> bool:

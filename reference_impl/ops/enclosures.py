@@ -213,11 +213,17 @@ def rectified(slope: float, maximum: float, threshold: float) -> Evaluation:
     return evaluate
 
 
+def unchanged(x: Float64Array) -> Bounded:
+    """The argument itself."""
+    return x.copy(), np.zeros_like(x)
+
+
 def clipped(minimum: float, maximum: float) -> Evaluation:
-    """``min(max(x, minimum), maximum)``."""
+    """``min(max(x, minimum), maximum)``, exactly; a zero that is a limit is +0."""
 
     def evaluate(x: Float64Array) -> Bounded:
-        return np.minimum(np.maximum(x, minimum), maximum), np.zeros_like(x)
+        value = np.minimum(np.maximum(x, minimum), maximum)
+        return value + 0.0 if minimum == 0 else value, np.zeros_like(x)
 
     return evaluate
 

@@ -282,7 +282,7 @@ class _GatedLinear:
 
     def enclose(self, low: Float64Array, high: Float64Array) -> tuple[Float64Array, Float64Array]:
         """Bounds of the gated half; the last axis is halved."""
-        half = low.shape[-1] // 2
+        half = _half(low.shape[-1])
         gate = SIGMOID.enclose(low[..., half:], high[..., half:])
         # Adding zero turns -0 into +0.
         a = low[..., :half] + 0.0, high[..., :half] + 0.0
@@ -308,6 +308,19 @@ class _GatedLinear:
         from reference_impl.ops.ziv import correctly_rounded
 
         return correctly_rounded(lambda d: d.multiply(d.of(a), d.sigmoid(d.of(b))), format)
+
+
+def _half(length: int) -> int:
+    """Half the length of the axis that glu splits.
+
+    Raises:
+        ValueError: if it is odd.
+    """
+    if length % 2:
+        raise ValueError(
+            f"glu: argument `x` has {length} elements along its axis; expected an even number"
+        )
+    return length // 2
 
 
 def _gated(a: Bounded, gate: Bounded) -> Bounded:
