@@ -1,1 +1,45 @@
-"""A NumPy oracle for the Keras layers Conv1D, Conv2D, MaxPooling1D, MaxPooling2D, Flatten, Input."""
+"""A NumPy oracle for the Keras layers Conv1D, Conv2D, MaxPooling1D, MaxPooling2D, Flatten, Input.
+
+``import reference_impl as keras`` gives the documented import paths.  Every value is the exact
+value of the layer's definition, rounded once to the layer's dtype.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reference_impl import (
+    activations,
+    backend,
+    config,
+    constraints,
+    engine,
+    initializers,
+    layers,
+    models,
+    regularizers,
+    utils,
+)
+from reference_impl.engine.keras_tensor import KerasTensor
+from reference_impl.layers import Input, Layer
+from reference_impl.models import Model, Sequential
+
+__version__: Final = "0.1.0"
+
+__all__ = [
+    "Input",
+    "KerasTensor",
+    "Layer",
+    "Model",
+    "Sequential",
+    "activations",
+    "backend",
+    "config",
+    "constraints",
+    "engine",
+    "initializers",
+    "layers",
+    "models",
+    "regularizers",
+    "utils",
+]

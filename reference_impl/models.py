@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from reference_impl.engine.identifiers import publish
 from reference_impl.engine.input_layer import Input
 from reference_impl.engine.model import Model
 from reference_impl.engine.saving import LAYERS, deserialize
@@ -12,8 +13,8 @@ from reference_impl.engine.sequential import Sequential
 
 __all__ = ["Input", "Model", "Sequential", "model_from_config", "model_from_json"]
 
-LAYERS.add(Model, "Functional")
-LAYERS.add(Sequential)
+LAYERS.alias(publish(Model, "keras"), "Model", "Functional")
+LAYERS.alias(publish(Sequential, "keras"), "Sequential")
 
 
 def model_from_config(
