@@ -95,7 +95,7 @@ def result_of(
     else:
         expectation = expectations.of(index, by_definition=subject.by_definition)
         judgement = judge(case, expectations.operands(index), expectation, outcome)
-        judgement = records(subject.name, subject.versions, case, outcome, judgement)
+    judgement = records(subject.name, subject.versions, case, outcome, judgement)
     return Result(
         case=case.descriptor,
         clauses=tuple(clauses_of(case)),
