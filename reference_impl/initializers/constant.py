@@ -58,7 +58,8 @@ class Constant(Initializer):
         """
         owner = type(self).__name__
         name, lengths = number_dtype(owner, dtype), full_shape(owner, shape)
-        value = convert(np.asarray(self.value), name)
+        given = np.asarray(self.value)
+        value = convert(given.reshape(-1), name).reshape(given.shape)
         try:
             return np.array(np.broadcast_to(value, lengths))
         except ValueError:
@@ -123,7 +124,7 @@ class Identity(Initializer):
                 "matrix, rank 2"
             )
         matrix = np.zeros(lengths, numpy_dtype(name))
-        np.fill_diagonal(matrix, convert(np.asarray(self.gain), name))
+        np.fill_diagonal(matrix, convert(np.array([self.gain]), name)[0])
         return matrix
 
     def get_config(self) -> dict[str, Any]:
