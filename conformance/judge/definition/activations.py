@@ -342,41 +342,51 @@ def _rounded_ends(number: Number, fmt: Format) -> tuple[float, float]:
     return round_fraction(low, fmt), round_fraction(high, fmt)
 
 
-def at_special(name: str, x: float) -> float:
-    """The activation of NaN, plus or minus infinity: its documented formula by IEEE 754."""
+def at_special(name: str, x: float, fmt: Format) -> float:
+    """The activation of NaN, which is NaN, or its limit at minus or plus infinity, rounded."""
     if math.isnan(x):
-        return _AT_NAN.get(name, x)
+        return x
+    if name == "selu" and x < 0:
+        return round_fraction(-SELU_SCALE * SELU_ALPHA, fmt)
     return _AT_INFINITY[name][x > 0]
 
 
 def row_with_specials(name: str, row: Sequence[Fraction | float], fmt: Format) -> list[float]:
     """The activation `name` of a row that holds NaN or infinities, rounded once to `fmt`.
 
-    Minus infinity has no share in a softmax; plus infinity leaves infinity over infinity.
+    Where the arguments tend to infinity the results are their limits, and NaN where there is none:
+    one plus infinity takes all of a softmax, several share it in no definite way; minus infinity
+    takes nothing.
     """
     if name == "glu":
         half = len(row) // 2
         return [_special_gate(a, b, fmt) for a, b in zip(row[:half], row[half:], strict=True)]
-    finite = [x for x in row if isinstance(x, Fraction)]
-    if not finite or any(x != -math.inf for x in row if isinstance(x, float)):
+    if any(math.isnan(x) for x in row):
         return [math.nan] * len(row)
-    values = iter(round_rowwise(name, finite, fmt))
-    absent = -math.inf if name == "log_softmax" else 0.0
+    everything, nothing = _SHARES[name]
+    largest = [x for x in row if x == math.inf]
+    if largest:
+        share = everything if len(largest) == 1 else math.nan
+        return [share if x == math.inf else nothing for x in row]
+    finite = [x for x in row if isinstance(x, Fraction)]
+    values = iter(round_rowwise(name, finite, fmt) if finite else [])
+    absent = nothing if finite else math.nan
     return [next(values) if isinstance(x, Fraction) else absent for x in row]
 
 
 def _special_gate(a: Fraction | float, b: Fraction | float, fmt: Format) -> float:
     if isinstance(a, Fraction) and isinstance(b, Fraction):
         return round_rowwise("glu", [a, b], fmt)[0]
-    gate = at_special("sigmoid", b) if isinstance(b, float) else 0.5
+    gate = at_special("sigmoid", b, fmt) if isinstance(b, float) else 0.5
     return round_fraction(a, fmt) * gate if isinstance(a, Fraction) else a * gate
 
 
 _INF: Final = math.inf
-_NAN: Final = math.nan
 
-_AT_NAN: Final = MappingProxyType({"hard_shrink": 0.0, "soft_shrink": 0.0})
-# "x where |x| > 1/2, otherwise 0": a NaN is not greater.
+_SHARES: Final = MappingProxyType(
+    {"softmax": (1.0, 0.0), "log_softmax": (0.0, -_INF), "sparsemax": (1.0, 0.0)}
+)
+"""What takes all of a row, and what takes nothing of it."""
 
 _AT_INFINITY: Final = MappingProxyType(
     {
@@ -386,26 +396,26 @@ _AT_INFINITY: Final = MappingProxyType(
         "leaky_relu": (-_INF, _INF),
         "hard_tanh": (-1.0, 1.0),
         "hard_sigmoid": (0.0, 1.0),
-        "hard_silu": (_NAN, _INF),
-        "hard_swish": (_NAN, _INF),
+        "hard_silu": (0.0, _INF),
+        "hard_swish": (0.0, _INF),
         "hard_shrink": (-_INF, _INF),
         "soft_shrink": (-_INF, _INF),
-        "softsign": (_NAN, _NAN),
+        "softsign": (-1.0, 1.0),
         "sparse_plus": (0.0, _INF),
         "sparse_sigmoid": (0.0, 1.0),
-        "squareplus": (_NAN, _INF),
+        "squareplus": (0.0, _INF),
         "exponential": (0.0, _INF),
         "sigmoid": (0.0, 1.0),
-        "silu": (_NAN, _INF),
-        "swish": (_NAN, _INF),
+        "silu": (0.0, _INF),
+        "swish": (0.0, _INF),
         "tanh": (-1.0, 1.0),
         "tanh_shrink": (-_INF, _INF),
         "softplus": (0.0, _INF),
         "log_sigmoid": (-_INF, 0.0),
-        "mish": (_NAN, _INF),
+        "mish": (0.0, _INF),
         "elu": (-1.0, _INF),
         "celu": (-1.0, _INF),
-        "selu": (-float(SELU_SCALE * SELU_ALPHA), _INF),
-        "gelu": (_NAN, _INF),
+        "selu": (math.nan, _INF),
+        "gelu": (0.0, _INF),
     }
 )

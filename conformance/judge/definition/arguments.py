@@ -159,7 +159,7 @@ def _objections(case: Case) -> Iterator[str]:
         if name not in _ARGUMENTS[case.layer]:
             yield f"{name}={given[name]!r}: {case.layer} has no such argument"
     if case.layer == "Input":
-        yield from _input_objections(given)
+        yield from _input_objections(case)
         return
     for name, value in given.items():
         allowed = _allowed(case, name)
@@ -188,6 +188,10 @@ def _allowed(case: Case, name: str) -> Check | None:
 
 def _is_positive(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_boolean(value: Any) -> bool:
+    return isinstance(value, bool)
 
 
 def _are_sizes(value: Any, rank: int) -> bool:
@@ -228,6 +232,8 @@ _CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
         "kernel_constraint": (_is_listed(_CONSTRAINTS), "a constraint or None"),
         "bias_constraint": (_is_listed(_CONSTRAINTS), "a constraint or None"),
         "groups": (_is_positive, "a positive integer"),
+        "use_bias": (_is_boolean, "a boolean"),
+        "sparse": (lambda value: value is None or _is_boolean(value), "a boolean"),
         "name": (
             lambda value: value is None or (isinstance(value, str) and "/" not in value),
             "a string without '/'",
@@ -259,6 +265,8 @@ def _objections_to_input(case: Case, arguments: Arguments) -> Iterator[str]:
     channels = shape[1] if arguments.channels_first else shape[-1]
     if case.layer.startswith("Conv") and not channels:
         yield f"inputs of shape {shape}: a known number of channels, at least one, is expected"
+    if str(case.keywords.get("kernel_initializer")).lower() == "identity":
+        yield "kernel_initializer='identity': a kernel of two axes is expected"
     if case.layer.startswith("Conv") and case.dtype not in FORMATS:
         yield f"dtype={case.dtype!r}: one of {', '.join(FORMATS)} is expected"
     lengths = spatial_lengths(case, arguments.channels_first)
@@ -276,7 +284,8 @@ def _odd_last_axis(case: Case, arguments: Arguments) -> bool:
     return length is not None and arguments.windows[-1].output_length(length) % 2 == 1
 
 
-def _input_objections(given: Mapping[str, Any]) -> Iterator[str]:
+def _input_objections(case: Case) -> Iterator[str]:
+    given = case.keywords
     sources = [name for name in ("shape", "batch_shape", "tensor") if given.get(name) is not None]
     if not sources:
         yield "shape=None: one of shape, batch_shape and tensor is expected"
@@ -285,12 +294,14 @@ def _input_objections(given: Mapping[str, Any]) -> Iterator[str]:
     for name in ("shape", "batch_shape"):
         if given.get(name) is not None and not _is_shape(given[name]):
             yield f"{name}={given[name]!r}: a tuple of lengths, or None where free, is expected"
-    dtype = given.get("dtype")
-    if dtype is not None and dtype not in _DTYPES:
-        yield f"dtype={dtype!r}: a dtype's name is expected"
-    name_check, expected = _CHECKS["name"]
-    if not name_check(given.get("name")):
-        yield f"name={given['name']!r}: {expected} is expected"
+    if isinstance(given.get("tensor"), int | float | str | tuple | list):
+        yield f"tensor={given['tensor']!r}: a tensor is expected"
+    if case.dtype not in _DTYPES:
+        yield f"dtype={case.dtype!r}: a dtype's name is expected"
+    for name in ("name", "sparse"):
+        check, expected = _CHECKS[name]
+        if not check(given.get(name)):
+            yield f"{name}={given[name]!r}: {expected} is expected"
 
 
 def _is_shape(value: Any) -> bool:

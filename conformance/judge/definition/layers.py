@@ -232,7 +232,7 @@ def max_pooling(inputs: Array, windows: Sequence[Window]) -> list[Any]:
 
 
 def _largest(values: Sequence[Any]) -> Any:
-    undefined = [value for value in values if value != value]  # noqa: PLR0124
+    undefined = [value for value in values if value != value]
     return undefined[0] if undefined else max(values)
 
 
@@ -260,7 +260,7 @@ def activate(sums: ExactArray, name: str, fmt: Format) -> list[float]:
 
 def _activate_one(sums: ExactArray, index: int, name: str, fmt: Format) -> float:
     if index in sums.specials:
-        return activations.at_special(name, sums.specials[index])
+        return activations.at_special(name, sums.specials[index], fmt)
     integer = sums.integers[index]
     if name == "linear" or (name == "relu" and integer > 0):
         return round_dyadic(integer, sums.exponent, fmt)

@@ -1,0 +1,172 @@
+"""What is accepted of a correct floating-point implementation, output by output.
+
+The sums may be off as `sums` derives, the activation adds what `running_error` derives, and the
+expected value is itself off by its one rounding, at most ``max(u |y|, quantum / 2)``.  Layers that
+compute nothing (pooling, Flatten) have bound zero.  Non-finite outputs are accepted
+
+* where the operands' NaN and infinities make them: as expected; through an activation whose
+  formula gives NaN at an infinity at which it has a limit, both of these;
+* where sums or outputs can leave the range: see `sums`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+
+from conformance.judge.contraction import Floats
+from conformance.judge.definition.activations import at_special
+from conformance.judge.definition.rounding import Format
+from conformance.judge.running_error import ROWWISE, through_activation
+from conformance.judge.sums import Gauge, Mask, half_ulp
+
+WITHOUT_ERROR: Final = frozenset({"linear", "relu", "relu6", "hard_tanh"})
+"""Activations that round nothing."""
+
+_UNDEFINED: Final = MappingProxyType(
+    {
+        "softsign": (-math.inf, math.inf),
+        "silu": (-math.inf,),
+        "swish": (-math.inf,),
+        "gelu": (-math.inf,),
+        "mish": (-math.inf,),
+        "hard_silu": (-math.inf,),
+        "hard_swish": (-math.inf,),
+        "squareplus": (-math.inf,),
+    }
+)
+"""Infinities at which an activation has a limit, but its documented formula gives NaN."""
+
+_ZERO_AT_NAN: Final = frozenset({"hard_shrink", "soft_shrink"})
+"""Activations of the form "x where it is beyond a threshold, otherwise 0": a NaN is not beyond."""
+
+
+def same(left: Floats, right: Floats) -> Mask:
+    """Element-wise equality, plus and minus zero alike, NaN equal to NaN."""
+    result: Mask = (left == right) | (np.isnan(left) & np.isnan(right))
+    return result
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """What is accepted, element by element, beside the expected value itself.
+
+    Attributes:
+        reference: what errors are measured from: the expected value, or the exact one.
+        error: the largest error; infinite where every value is accepted, NaN included.
+        alternatives: further accepted values, each with the elements for which it is one.
+    """
+
+    reference: Floats
+    error: Floats
+    alternatives: tuple[tuple[Mask, Floats], ...] = ()
+
+    def excess(self, actual: Floats, expected: Floats) -> Floats:
+        """The errors in units of the bound; zero where equal, infinite beyond a zero bound."""
+        with np.errstate(all="ignore"):
+            distance = np.abs(actual - self.reference)
+            ratio = np.where(distance == 0.0, 0.0, distance / self.error)
+        accepted = same(actual, expected) | np.isinf(self.error)
+        for where, value in self.alternatives:
+            accepted |= where & same(actual, value)
+        ratio = np.where(np.isnan(ratio), np.inf, ratio)
+        result: Floats = np.where(accepted, 0.0, ratio)
+        return result
+
+
+def output_bound(gauge: Gauge, expected: Floats, error: Floats) -> Bound:
+    """The bound on a convolution's outputs, in their layout.
+
+    Args:
+        gauge: the sums, and what is known of them.
+        expected: the correctly rounded outputs.
+        error: how far the sums can be off, channels last.
+    """
+    with np.errstate(all="ignore"):
+        bound = _smooth(gauge, expected, gauge.convolution.laid_out(error))
+        if gauge.overflow is None and gauge.special is None:
+            return bound
+        if gauge.convolution.activation in ROWWISE:
+            return _with_exceptional_rows(gauge, expected, bound)
+        return _with_exceptional_sums(gauge, expected, bound)
+
+
+def _smooth(gauge: Gauge, expected: Floats, error: Floats) -> Bound:
+    """The bound as if no sum were, or could become, NaN or infinite."""
+    c = gauge.convolution
+    running = through_activation(c.activation, _settled_centre(gauge), error, c.format)
+    known = np.isfinite(expected)
+    if c.exact and c.activation in WITHOUT_ERROR:
+        # The float64 sums are the exact ones, where no operand stands apart.
+        known &= False if gauge.touched is None else c.laid_out(gauge.touched)
+    rounding = half_ulp(expected, c.format)
+    reference = np.where(known, expected, running.value)
+    total = running.error + np.where(known, rounding, 0.0)
+    beyond_range = np.abs(reference) + total >= c.format.largest
+    return Bound(reference, total, ((beyond_range, np.copysign(np.inf, reference)),))
+
+
+def _settled_centre(gauge: Gauge) -> Floats:
+    """The sums; among a row those that are minus infinity count as too small to matter."""
+    c = gauge.convolution
+    centre: Floats = c.laid_out(gauge.centre)
+    if gauge.special is None or c.activation not in ROWWISE:
+        return centre
+    absent = c.laid_out(gauge.special & (gauge.undefined == -np.inf))
+    return np.where(absent, centre.max(-1, keepdims=True) - 1000.0, centre)
+
+
+def _with_exceptional_sums(gauge: Gauge, expected: Floats, bound: Bound) -> Bound:
+    """The bound where sums are, or may become, NaN or infinite."""
+    nowhere = np.zeros(gauge.centre.shape, bool)
+    up, down = gauge.overflow or (nowhere, nowhere)
+    special = nowhere if gauge.special is None else gauge.special
+    sums = np.where(up, np.inf, -np.inf)
+    if gauge.special is not None:
+        sums = np.where(special, gauge.undefined, sums)
+    lay = gauge.convolution.laid_out
+    error = np.where(lay(special | np.isinf(gauge.centre)), 0.0, bound.error)
+    error = np.where(lay((up & down) | (special & (up | down))), np.inf, error)
+    readings = _readings(gauge.convolution.activation, lay(sums), gauge.format)
+    exceptional = lay(up | down | special)
+    return Bound(
+        _undefined_where(lay(special), expected, bound.reference),
+        error,
+        (*bound.alternatives, *((exceptional, reading) for reading in readings)),
+    )
+
+
+def _undefined_where(special: Mask, expected: Floats, reference: Floats) -> Floats:
+    """No distance is small enough where the operands make the output NaN or infinite."""
+    return np.where(special & ~np.isfinite(expected), np.nan, reference)
+
+
+def _readings(name: str, sums: Floats, fmt: Format) -> list[Floats]:
+    """What an activation may give at NaN and infinities: its limit, and by its formula."""
+    infinities = (-math.inf, math.inf)
+    limits = [at_special(name, x, fmt) for x in infinities]
+    limit = np.select([sums == x for x in infinities], limits, np.nan)
+    formula = limit
+    for infinity in _UNDEFINED.get(name, ()):
+        formula = np.where(sums == infinity, np.nan, formula)
+    if name in _ZERO_AT_NAN:
+        formula = np.where(np.isnan(sums), 0.0, formula)
+    return [limit, formula]
+
+
+def _with_exceptional_rows(gauge: Gauge, expected: Floats, bound: Bound) -> Bound:
+    """The same for activations of whole rows: such a sum may turn its row into NaN."""
+    lay, error, alternatives = gauge.convolution.laid_out, bound.error, bound.alternatives
+    reference = bound.reference
+    if gauge.special is not None:
+        special = lay(gauge.special).any(-1, keepdims=True) & np.ones(error.shape, bool)
+        alternatives = (*alternatives, (special, np.full(error.shape, np.nan)))
+        reference = _undefined_where(special, expected, reference)
+    if gauge.overflow is not None:
+        up, down = gauge.overflow
+        error = np.where(lay(up | down).any(-1, keepdims=True), np.inf, error)
+    return Bound(reference, error, alternatives)

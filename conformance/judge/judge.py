@@ -1,0 +1,187 @@
+"""The judgement of one outcome: stages in a fixed order, the first that objects decides.
+
+1. ``process``: crashes, time-outs, what is declared unsupported.
+2. ``rejection``: a rejection where one is expected, and only there.
+3. ``shape``, ``dtype``; ``inputs``: the operands left as they were; ``repeat``: the same answer to
+   a second call.
+4. ``exact``: operands that make every order of summation exact give the exact result; layers that
+   compute nothing give their inputs.
+5. ``bound``: no element is farther from the expected one than correct arithmetic can be.
+6. ``statistics``: for operands of random sign, the errors cancel as they should.
+7. ``locality``: not a later stage, but the name of `exact` or `bound` where one input stands apart
+   and outputs are wrong whose receptive field does not hold it.
+
+A comparison of all bits comes first; everything else is computed only where they differ.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from conformance.cases.case import Case
+from conformance.judge.bounds import same
+from conformance.judge.contraction import as_float64
+from conformance.judge.definition import Operands
+from conformance.judge.elements import equal, judge_equality, judge_sums
+from conformance.judge.expectation import Expectation, Kind
+from conformance.judge.literals import difference
+from conformance.judge.messages import sentence_case
+from conformance.judge.verdict import Judgement, Verdict
+from conformance.outcomes import Crash, Outcome, Rejection, Timeout, Unsupported, Value
+
+Array = np.ndarray[Any, Any]
+
+CONFORMS: Final = Judgement(Verdict.CONFORMS, ratio=0.0)
+
+_EXTRAORDINARY: Final = frozenset(
+    {
+        "BaseException",
+        "BaseExceptionGroup",
+        "GeneratorExit",
+        "KeyboardInterrupt",
+        "MemoryError",
+        "RecursionError",
+        "SystemError",
+        "SystemExit",
+    }
+)
+"""Exceptions that say that something broke, not that an argument is refused."""
+
+
+def judge(case: Case, operands: Operands, expectation: Expectation, outcome: Outcome) -> Judgement:
+    """Judge what an implementation did with a case.
+
+    Args:
+        case: the case.
+        operands: its operands.
+        expectation: what the oracle, or the second derivation, expects.
+        outcome: what the implementation did.
+    """
+    match outcome:
+        case Unsupported(reason):
+            return Judgement(Verdict.UNSUPPORTED, reason)
+        case Crash(ending, last_words):
+            said = f"; its last words: {last_words}" if last_words else ""
+            return Judgement(
+                Verdict.CRASHED, f"The process ended: {ending}{said}.", None, "process"
+            )
+        case Timeout(seconds):
+            message = f"No answer came within {seconds:g} seconds."
+            return Judgement(Verdict.TIMED_OUT, message, None, "process")
+        case Rejection():
+            return _judge_rejection(expectation, outcome)
+        case Value():
+            return _judge_value(case, operands, expectation, outcome)
+
+
+def _deviates(stage: str, message: str, ratio: float | None = None) -> Judgement:
+    return Judgement(Verdict.DEVIATES, message, ratio, stage)
+
+
+def _judge_rejection(expectation: Expectation, outcome: Rejection) -> Judgement:
+    what = f"{outcome.exception}: {outcome.message}" if outcome.message else outcome.exception
+    if expectation.kind != Kind.REJECTION:
+        return _deviates("rejection", f"The case is valid, but was rejected with {what}")
+    if outcome.exception in _EXTRAORDINARY:
+        return _deviates("rejection", f"The case must be rejected, but not with {what}")
+    return CONFORMS
+
+
+def _judge_value(
+    case: Case, operands: Operands, expectation: Expectation, outcome: Value
+) -> Judgement:
+    if expectation.kind == Kind.REJECTION:
+        because = f" ({expectation.reason})" if expectation.reason else ""
+        return _deviates(
+            "rejection",
+            f"The case must be rejected{because}, but was accepted and gave "
+            f"{_described(outcome.value)}.",
+        )
+    if expectation.kind != Kind.VALUE:
+        stage = "shape" if expectation.kind == Kind.SHAPE else "literal"
+        found = difference(expectation.value, outcome.value)
+        return CONFORMS if found is None else _deviates(stage, f"{sentence_case(found)}.")
+    return (
+        _objection_to_form(expectation.value, outcome)
+        or _objection_to_calls(outcome)
+        or _judge_elements(case, operands, expectation, outcome.value)
+    )
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} and dtype {value.dtype.name}"
+    return value if isinstance(value, str) else repr(value)
+
+
+def _objection_to_form(expected: Array, outcome: Value) -> Judgement | None:
+    actual = outcome.value
+    if not isinstance(actual, np.ndarray):
+        return _deviates("shape", f"An array is expected, but the answer is {_described(actual)}.")
+    if actual.shape != expected.shape:
+        return _deviates(
+            "shape", f"The output's shape is {actual.shape}, but should be {expected.shape}."
+        )
+    if actual.dtype != expected.dtype:
+        return _deviates(
+            "dtype",
+            f"The output's dtype is {actual.dtype.name}, but should be {expected.dtype.name}.",
+        )
+    return None
+
+
+def _objection_to_calls(outcome: Value) -> Judgement | None:
+    if outcome.changed_inputs:
+        names = ", ".join(outcome.changed_inputs)
+        return _deviates("inputs", f"The call changed its operands: {names}.")
+    if outcome.repeat is None:
+        return None
+    return _deviates(
+        "repeat",
+        "A second call on the same operands gave another answer: "
+        f"{_how_repeat_differs(outcome.value, outcome.repeat)}.",
+    )
+
+
+def _how_repeat_differs(first: Array, second: Any) -> str:
+    if not isinstance(second, np.ndarray) or second.shape != first.shape:
+        return _described(second)
+    if second.dtype != first.dtype:
+        return f"dtype {second.dtype.name} instead of {first.dtype.name}"
+    different = ~same(as_float64(first), as_float64(second))
+    if not different.any():
+        return "zeros of the other sign"
+    place = np.unravel_index(int(np.argmax(different)), first.shape)
+    return (
+        f"{np.count_nonzero(different)} of {first.size} elements differ, the first at "
+        f"{[int(index) for index in place]}: {first[place]!s}, then {second[place]!s}"
+    )
+
+
+def _judge_elements(
+    case: Case, operands: Operands, expectation: Expectation, actual: Array
+) -> Judgement:
+    if equal(actual, expectation.value):
+        return _unless_uninformative(expectation, CONFORMS)
+    gauge = None if expectation.demands_equality else expectation.gauge(case, operands)
+    if gauge is None:
+        return judge_equality(actual, expectation.value)
+    judgement = judge_sums(gauge, actual, expectation.value)
+    if judgement.verdict != Verdict.CONFORMS:
+        return judgement
+    return _unless_uninformative(expectation, judgement)
+
+
+def _unless_uninformative(expectation: Expectation, judgement: Judgement) -> Judgement:
+    """A right answer, unless a wrong computation could easily have given it too."""
+    if expectation.information is None:
+        return judgement
+    return Judgement(
+        Verdict.UNTRUSTED,
+        "The answer is right, but the case could hardly have told it from a wrong one: "
+        f"{expectation.information}.",
+        judgement.ratio,
+        judgement.stage,
+    )

@@ -1,0 +1,67 @@
+"""What the errors of many outputs together say about the precision of an implementation.
+
+Only for operands of random sign, whose rounding errors cancel.  An implementation that rounds its
+operands to TensorFloat-32, or accumulates in float16, stays within the bound for any order of
+summation where K is large; it does not stay within what random signs leave:
+
+* each output within ``(4 + 2 sqrt(K)) u S`` (see `sums`);
+* over T outputs, with errors e in units of ``u S`` beyond the outputs' own rounding, and n = K + 1:
+  ``sum(e**2) <= 0.4 n T`` and ``abs(sum(e)) <= 2 sqrt(n T)``, the criteria of the TOSA reference
+  model for dot products (``verify_dot_product``).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from conformance.judge.bounds import Bound, output_bound
+from conformance.judge.contraction import Floats
+from conformance.judge.sums import Gauge, half_ulp
+
+_VARIANCE: Final = 0.4
+_BIAS: Final = 2.0
+
+
+@dataclass(frozen=True)
+class SumsTest:
+    """One criterion over all outputs: its name, and the statistic and its limit in units."""
+
+    name: str
+    statistic: float
+    limit: float
+
+    @property
+    def ratio(self) -> float:
+        """The statistic in units of its limit."""
+        return self.statistic / self.limit
+
+
+def statistical_bound(gauge: Gauge, expected: Floats) -> Bound:
+    """The bound on each output for operands of random sign."""
+    return output_bound(gauge, expected, gauge.statistical_error)
+
+
+def sums_tests(gauge: Gauge, actual: Floats, expected: Floats) -> list[SumsTest]:
+    """The criteria over all outputs, for sums without an activation; none for others."""
+    if gauge.convolution.activation != "linear" or not actual.size:
+        return []
+    lay = gauge.convolution.laid_out
+    unit = gauge.accumulator.unit_roundoff * lay(gauge.magnitude)
+    rounding = lay(gauge.narrow_error) + half_ulp(expected, gauge.format)
+    with np.errstate(all="ignore"):
+        errors = actual - expected
+        surplus = np.maximum(np.abs(errors) - rounding, 0.0)
+        units = np.where(surplus == 0.0, 0.0, np.copysign(surplus, errors) / unit)
+    terms = gauge.products + 1
+    return [
+        SumsTest("the mean squared error", float(np.mean(units**2)), _VARIANCE * terms),
+        SumsTest(
+            "the sum of the errors",
+            abs(float(units.sum())),
+            _BIAS * math.sqrt(terms * actual.size),
+        ),
+    ]

@@ -1,0 +1,346 @@
+"""How far the sums of a convolution can be off, per output, before any activation.
+
+**A priori.**  Let ``S = sum |x| |w| + |b|``, the convolution run on absolute values, over the K
+products of an output and its bias, and u the unit roundoff of the layer's dtype.  Evaluated in that
+dtype, in any order, each product passes through at most K + 1 roundings, so the result is within
+``((1 + u)**(K + 1) - 1) S`` of the exact sum (N. Higham, Accuracy and Stability of Numerical
+Algorithms, 2nd ed., sections 3.1 and 4.2); to first order that is ``(K + 1) u S``.  A wider
+accumulator with one rounding at the end, and a bias added to an already rounded sum, stay within
+it.
+
+**Underflow.**  A product or partial sum below the smallest normal number may round to a multiple
+of the quantum, or be flushed to zero, as many processors are set to do: ``(2 K + 1)`` times the
+smallest normal number.  Subnormal operands may be taken as zero: the magnitudes of the products
+that they take part in.  The documentation says nothing of subnormal numbers.
+
+**Overflow.**  Where the positive terms alone can exceed the range, infinity is right as well, and
+likewise minus infinity; where both can, so is NaN.
+
+**Exact sums.**  Operands on a dyadic grid make every order of summation exact: the result is the
+exact sum, rounded once to float16 or bfloat16, or twice if the bias is added to a rounded sum.
+
+**Random signs.**  The errors of products of random sign cancel: ``(4 + 2 sqrt(K)) u S`` is not
+exceeded by correct arithmetic (N. Higham and T. Mary, "Sharper probabilistic backward error
+analysis for basic linear algebra kernels with random data", SIAM J. Sci. Comput. 42, 2020, derive
+a growth slower than that; measured are at most 5.6 units at any K).  Here u is that of the
+accumulator, float32 for float16 and bfloat16, whose own rounding, and a second one around the
+addition of the bias, come on top.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conformance.cases.case import Case
+from conformance.cases.facts import facts
+from conformance.cases.operands import KINDS
+from conformance.judge.contraction import Floats, as_float64, contract, sums_and_magnitudes
+from conformance.judge.definition import Operands
+from conformance.judge.definition.rounding import FORMATS, Format
+from conformance.judge.running_error import growth
+from reference_impl.ops.geometry import WindowAxis
+
+Mask = NDArray[np.bool_]
+
+_ROOM = 540
+"""Exponent by which operands are scaled down so that no float64 sum of products overflows."""
+
+_GRID_END = 2.0
+"""Inputs on the grid are below it (`conformance.cases.recipes.grid`)."""
+
+NARROW = frozenset({"float16", "bfloat16"})
+"""The formats whose sums are accumulated in float32."""
+
+
+def round_to(
+    values: Floats,
+    fmt: Format,
+    precision: int | None = None,
+    to_integer: Callable[[Floats], Floats] = np.rint,
+) -> Floats:
+    """Numbers rounded once to a format.
+
+    Args:
+        values: the numbers.
+        fmt: the format, whose exponent range is kept.
+        precision: significant bits, where not the format's own.
+        to_integer: rounds significands scaled to integers: by default to nearest, ties to even.
+    """
+    mantissa, exponent = np.frexp(values)
+    last_place = np.maximum(exponent - (precision or fmt.precision), fmt.quantum_exponent)
+    with np.errstate(all="ignore"):
+        scaled = to_integer(np.ldexp(mantissa, exponent - last_place))
+        rounded = np.ldexp(scaled, last_place)
+        rounded = np.where(np.abs(rounded) > fmt.largest, np.copysign(np.inf, values), rounded)
+    result: Floats = np.where(np.isfinite(values), rounded, values)
+    return result
+
+
+def half_ulp(values: Floats, fmt: Format) -> Floats:
+    """The largest error of one rounding that gave these values: ``u |y|``, or half a quantum."""
+    return fmt.unit_roundoff * np.abs(values) + fmt.quantum / 2
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution:
+    """What the errors of a convolution depend on; the arrays as float64, channels last.
+
+    Attributes:
+        inputs: shape ``(batch, *spatial, channels)``.
+        kernel: shape ``(*window, channels, filters)``.
+        bias: shape ``(filters,)``; zeros where there is none.
+        axes: the geometry, one entry per spatial axis.
+        format: the layer's dtype.
+        activation: its name; ``linear`` for none.
+        channels_first: whether the output has its channels before the spatial axes.
+        exact: whether the operands make every order of summation exact.
+        placed: whether one operand stands apart (NaN, infinity, spike) and breaks that.
+        random_sign: whether the products have random signs.
+    """
+
+    inputs: Floats
+    kernel: Floats
+    bias: Floats
+    axes: tuple[WindowAxis, ...]
+    format: Format
+    activation: str = "linear"
+    channels_first: bool = False
+    exact: bool = False
+    placed: bool = False
+    random_sign: bool = False
+
+    @classmethod
+    def of(cls, case: Case, operands: Operands) -> Convolution:
+        """The convolution of a case of Conv1D or Conv2D."""
+        known, kind = facts(case), KINDS[case.operands]
+        inputs, kernel = as_float64(operands.inputs), as_float64(operands.weights["kernel"])
+        bias = operands.weights.get("bias")
+        return cls(
+            inputs=np.moveaxis(inputs, 1, -1) if known.channels_first else inputs,
+            kernel=kernel,
+            bias=np.zeros(kernel.shape[-1]) if bias is None else as_float64(bias),
+            axes=known.axes,
+            format=FORMATS[case.dtype],
+            activation=known.activation or "linear",
+            channels_first=known.channels_first,
+            exact=kind.exact,
+            placed=bool(kind.place),
+            random_sign=kind.random_sign,
+        )
+
+    @property
+    def products(self) -> int:
+        """K, the number of products in one output."""
+        return math.prod(self.kernel.shape[:-1])
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of the sums, channels last."""
+        return self.inputs.shape[0], *(axis.output for axis in self.axes), self.kernel.shape[-1]
+
+    def laid_out(self, sums: Any) -> Any:
+        """An array of sums, channels last, in the layout of the layer's output."""
+        return np.moveaxis(sums, -1, 1) if self.channels_first else sums
+
+    def with_operands(self, inputs: Floats, kernel: Floats) -> Floats:
+        """The sums in float64 with other inputs and kernel, bias included."""
+        with np.errstate(all="ignore"):
+            return contract(inputs, kernel, self.axes) + self.bias
+
+    def reached_from(self, inputs: Mask, filters: Mask) -> Mask:
+        """The outputs whose window holds a marked input, or whose filter is marked."""
+        marked = contract(as_float64(inputs), np.ones_like(self.kernel), self.axes) > 0
+        result: Mask = marked | filters
+        return result
+
+
+def _finite_part(array: Floats) -> Floats:
+    finite = np.isfinite(array)
+    return array if finite.all() else np.where(finite, array, 0.0)
+
+
+def _any_per_filter(elements: Mask) -> Mask:
+    result: Mask = elements.reshape(-1, elements.shape[-1]).any(axis=0)
+    return result
+
+
+class Gauge:
+    """The sums of one convolution and their possible errors, channels last.
+
+    Each is computed when it is first asked for: most outcomes equal the expected value.
+    """
+
+    def __init__(self, convolution: Convolution) -> None:
+        self.convolution = convolution
+        self.format = convolution.format
+        self.products = convolution.products
+
+    @cached_property
+    def _finite(self) -> tuple[Floats, Floats, Floats]:
+        c = self.convolution
+        return _finite_part(c.inputs), _finite_part(c.kernel), _finite_part(c.bias)
+
+    @cached_property
+    def _sums(self) -> tuple[Floats, Floats]:
+        inputs, kernel, bias = self._finite
+        centre, magnitude = sums_and_magnitudes(inputs, kernel, self.convolution.axes)
+        with np.errstate(all="ignore"):
+            return centre + bias, magnitude + np.abs(bias)
+
+    @cached_property
+    def _scaled_sums(self) -> tuple[Floats, Floats]:
+        """Centre and magnitude times ``2**(-2 _ROOM)``, for sums beyond float64's range."""
+        inputs, kernel, bias = self._finite
+        inputs, kernel = np.ldexp(inputs, -_ROOM), np.ldexp(kernel, -_ROOM)
+        centre, magnitude = sums_and_magnitudes(inputs, kernel, self.convolution.axes)
+        bias = np.ldexp(bias, -2 * _ROOM)
+        return centre + bias, magnitude + np.abs(bias)
+
+    @cached_property
+    def _within_range(self) -> Mask | None:
+        """Where the sum of the magnitudes is a float64; None where that is everywhere."""
+        finite = np.isfinite(self._sums[1])
+        return None if finite.all() else finite
+
+    @cached_property
+    def centre(self) -> Floats:
+        """The sums of the finite operands in float64."""
+        centre = self._sums[0]
+        if self._within_range is None:
+            return centre
+        with np.errstate(all="ignore"):
+            return np.where(self._within_range, centre, np.ldexp(self._scaled_sums[0], 2 * _ROOM))
+
+    @property
+    def magnitude(self) -> Floats:
+        """S, the sums of the finite operands' magnitudes; infinite beyond float64's range."""
+        return self._sums[1]
+
+    def _times_magnitude(self, factor: float) -> Floats:
+        """``factor S``, also where S alone is beyond float64's range."""
+        with np.errstate(all="ignore"):
+            product = factor * self.magnitude
+            if self._within_range is None:
+                return product
+            beyond = np.ldexp(factor * self._scaled_sums[1], 2 * _ROOM)
+            return np.where(self._within_range, product, beyond)
+
+    @cached_property
+    def touched(self) -> Mask | None:
+        """The sums in which the operand that stands apart takes part; None where there is none."""
+        c = self.convolution
+        if not c.placed:
+            return None
+        apart: Mask = ~np.isfinite(c.inputs)
+        if not apart.any():
+            size = np.abs(c.inputs)
+            apart = np.asarray(size >= max(float(size.max(initial=0.0)), _GRID_END), np.bool_)
+        return c.reached_from(apart, _any_per_filter(~np.isfinite(c.kernel)))
+
+    @cached_property
+    def special(self) -> Mask | None:
+        """The sums that NaN or infinite operands make so; None where all operands are finite."""
+        c = self.convolution
+        inputs = ~np.isfinite(c.inputs)
+        filters = _any_per_filter(~np.isfinite(c.kernel)) | ~np.isfinite(c.bias)
+        if not inputs.any() and not filters.any():
+            return None
+        return c.reached_from(inputs, filters)
+
+    @cached_property
+    def undefined(self) -> Floats:
+        """The sums as IEEE 754 has them; NaN or infinite where `special` holds."""
+        return self.convolution.with_operands(self.convolution.inputs, self.convolution.kernel)
+
+    @cached_property
+    def overflow(self) -> tuple[Mask, Mask] | None:
+        """Where the positive, and where the negative terms alone can exceed the range, or None."""
+        half = (1 + growth(self.products + 1, self.format.unit_roundoff)) / 2
+        (centre, magnitude), limit = self._sums, self.format.largest
+        if self._within_range is not None:
+            (centre, magnitude), limit = self._scaled_sums, math.ldexp(limit, -2 * _ROOM)
+        if 2 * half * magnitude.max(initial=0.0) < limit:
+            return None
+        return (magnitude + centre) * half >= limit, (magnitude - centre) * half >= limit
+
+    @cached_property
+    def _flushed(self) -> Floats | float:
+        """The magnitudes of the products of which an operand is subnormal."""
+        inputs, kernel, bias = (np.abs(array) for array in self._finite)
+        small_inputs, small_kernel, small_bias = (
+            np.where(array < self.format.smallest_normal, array, 0.0)
+            for array in (inputs, kernel, bias)
+        )
+        total: Floats | float = small_bias if small_bias.any() else 0.0
+        if small_inputs.any():
+            total = total + contract(small_inputs, kernel, self.convolution.axes)
+        if small_kernel.any():
+            total = total + contract(inputs, small_kernel, self.convolution.axes)
+        return total
+
+    @cached_property
+    def a_priori_error(self) -> Floats:
+        """How far a sum can be off in the layer's dtype, in any order."""
+        relative = growth(self.products + 1, self.format.unit_roundoff)
+        underflow = (2 * self.products + 1) * self.format.smallest_normal
+        return self._times_magnitude(relative + self._own) + (underflow + self._flushed)
+
+    @property
+    def _own(self) -> float:
+        """The relative error of the float64 sums here."""
+        return growth(self.products + 1, FORMATS["float64"].unit_roundoff)
+
+    @cached_property
+    def exact_error(self) -> Floats:
+        """How far a sum can be off where every order of summation is exact."""
+        error = np.zeros_like(self.centre)
+        if self.format.name in NARROW:
+            once, twice = self._narrow_roundings
+            error = np.maximum(np.abs(once - self.centre), np.abs(twice - self.centre))
+            error = np.where(np.isfinite(error), error, 0.0)
+        return error if self.touched is None else np.where(self.touched, self.a_priori_error, error)
+
+    @property
+    def _narrow_roundings(self) -> tuple[Floats, Floats]:
+        """The sums rounded once, and rounded before and after the addition of the bias."""
+        bias = self.convolution.bias
+        with np.errstate(all="ignore"):
+            before = round_to(self.centre - bias, self.format)
+            return round_to(self.centre, self.format), round_to(before + bias, self.format)
+
+    @property
+    def error(self) -> Floats:
+        """How far the sums of a correct implementation can be off."""
+        return self.exact_error if self.convolution.exact else self.a_priori_error
+
+    @property
+    def accumulator(self) -> Format:
+        """The format in which the layer's dtype is accumulated."""
+        return FORMATS["float32"] if self.format.name in NARROW else self.format
+
+    @cached_property
+    def statistical_error(self) -> Floats:
+        """How far a sum of products of random sign can be off, in any order."""
+        rigorous = growth(self.products + 1, self.accumulator.unit_roundoff)
+        expected = (4 + 2 * math.sqrt(self.products)) * self.accumulator.unit_roundoff
+        return self._times_magnitude(min(rigorous, expected) + self._own) + self.narrow_error
+
+    @cached_property
+    def narrow_error(self) -> Floats:
+        """What float16 and bfloat16 lose by rounding a sum before and after its bias; else 0.
+
+        The underflow of the accumulator and flushed operands are part of it for every dtype.
+        """
+        underflow = (2 * self.products + 1) * self.accumulator.smallest_normal + self._flushed
+        if self.format.name not in NARROW:
+            return underflow + np.zeros_like(self.centre)
+        sizes = np.abs(self.centre - self.convolution.bias) + np.abs(self.centre)
+        # Each rounding is at most u |sum|, and a half quantum below the smallest normal number.
+        return self.format.unit_roundoff * sizes + self.format.quantum + underflow
