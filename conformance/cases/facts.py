@@ -88,16 +88,21 @@ class Facts:
         """Whether the channels stand before the spatial axes."""
         return bool(self.config.get("data_format") == "channels_first")
 
+    @cached_property
+    def arguments(self) -> dict[str, Any]:
+        """The constructor arguments as the caller writes them."""
+        return self.case.keywords
+
     def given(self, argument: str) -> bool:
         """Whether the case passes `argument` to the constructor."""
-        return argument in self.case.keywords
+        return argument in self.arguments
 
     @property
     def batch(self) -> int | None:
         """Length of the batch axis; None where it is free or there is no input."""
         return self.case.inputs[0] if self.case.inputs else None
 
-    @property
+    @cached_property
     def spatial(self) -> tuple[int | None, ...]:
         """Lengths of the spatial axes."""
         inputs = self.case.inputs or ()
@@ -109,17 +114,17 @@ class Facts:
         inputs = self.case.inputs or (None,)
         return inputs[1] if self.channels_first else inputs[-1]
 
-    @property
+    @cached_property
     def window(self) -> tuple[int, ...]:
         """The kernel's or pool's lengths."""
         return tuple(self.config.get("kernel_size") or self.config.get("pool_size") or ())
 
-    @property
+    @cached_property
     def strides(self) -> tuple[int, ...]:
         """The strides, one per spatial axis."""
         return tuple(self.config.get("strides") or ())
 
-    @property
+    @cached_property
     def dilation(self) -> tuple[int, ...]:
         """The dilation rates, one per spatial axis; ones for pooling."""
         return tuple(self.config.get("dilation_rate") or (1,) * self.rank)
@@ -132,8 +137,20 @@ class Facts:
 
     @cached_property
     def axes(self) -> tuple[WindowAxis, ...]:
-        """The window geometry, one entry per spatial axis; needs known lengths."""
-        return window_axes(self.spatial, self.window, self.strides, self.dilation, self.padding)
+        """The window geometry, one entry per spatial axis.
+
+        Raises:
+            ValueError: if a length is free, or there is no input or no padding.
+        """
+        lengths = tuple(length for length in self.spatial if length is not None)
+        if self.padding is None or not lengths or len(lengths) < len(self.spatial):
+            raise ValueError(f"{self.case} has no window geometry: a length or the padding is open")
+        return window_axes(lengths, self.window, self.strides, self.dilation, self.padding)
+
+    @property
+    def has_axes(self) -> bool:
+        """Whether `axes` is known: the layer slides a window over known lengths."""
+        return bool(self.rank) and bool(self.spatial) and None not in self.spatial
 
     @property
     def products(self) -> int:

@@ -204,6 +204,33 @@ def _observe_other_rank(keras: Any, case: Case) -> Any:
     return list(static_shape(construct(keras, case)(keras.Input(batch_shape=case.inputs))))
 
 
+def _observe_border_mode(keras: Any, case: Case) -> Any:
+    """The output's shape of a pooling layer whose padding is given as border_mode."""
+    layer = keras.layers.MaxPooling2D(pool_size=2, border_mode=case.keywords["padding"])
+    return list(array(layer(np.zeros(known_shape(case), np.float32))).shape)
+
+
+def _border_mode(padding: str) -> Case:
+    return Case.of(
+        "MaxPooling2D", (1, 5, 7, 2), observe="border_mode", pool_size=2, padding=padding
+    )
+
+
+_BORDER_MODES: Final = {
+    _border_mode("valid"): [1, 2, 3, 2],
+    _border_mode("same"): [1, 3, 4, 2],
+}
+"""floor(5 / 2) = 2 and floor(7 / 2) = 3, ceil(5 / 2) = 3 and ceil(7 / 2) = 4."""
+
+_DIM_ORDERINGS: Final = {"channels_first": "th", "channels_last": "tf"}
+
+
+def _observe_dim_ordering(keras: Any, case: Case) -> Any:
+    """The data format of a layer to which it is given as dim_ordering, ``th`` or ``tf``."""
+    ordering = _DIM_ORDERINGS[case.keywords["data_format"]]
+    return keras.layers.Conv2D(4, 3, dim_ordering=ordering).get_config()["data_format"]
+
+
 SCENARIOS: Final = (
     tabulated(
         "first_layer",
@@ -217,6 +244,16 @@ SCENARIOS: Final = (
     tabulated("free_length", _observe_free_length, _FREE_LENGTHS),
     tabulated("any_length", _observe_any_length, _ANY_LENGTH),
     tabulated("example", _observe_example, _EXAMPLE),
+    tabulated("border_mode", _observe_border_mode, _BORDER_MODES),
+    Scenario(
+        "dim_ordering",
+        _observe_dim_ordering,
+        lambda case: case.keywords["data_format"],
+        tuple(
+            Case.of("Conv2D", observe="dim_ordering", filters=4, kernel_size=3, data_format=name)
+            for name in _DIM_ORDERINGS
+        ),
+    ),
     Scenario(
         "setting",
         _observe_setting,

@@ -52,6 +52,12 @@ def _observe_other_channels(keras: Any, case: Case) -> Any:
     return attempt(lambda: layer(np.concatenate([inputs, inputs[..., :1]], axis=-1)))
 
 
+def _observe_integer_dtype(keras: Any, case: Case) -> Any:
+    """What a layer of an integer dtype does with integers."""
+    inputs = np.ones(INPUTS[case.layer], np.int32)
+    return attempt(lambda: construct(keras, case, dtype="int32")(inputs))
+
+
 SCENARIOS: Final = (
     Scenario("weights", _observe_layout, _expect_layout, _layout_cases()),
     Scenario(
@@ -59,5 +65,11 @@ SCENARIOS: Final = (
         _observe_other_channels,
         lambda _: "rejected",
         of_each("other_channels"),
+    ),
+    Scenario(
+        "integer_dtype",
+        _observe_integer_dtype,
+        lambda _: "rejected",
+        of_each("integer_dtype"),
     ),
 )
