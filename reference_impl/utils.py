@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from reference_impl.engine.identifiers import custom_object_scope, register_keras_serializable
+from reference_impl.engine.naming import clear_session
 
-__all__ = ["custom_object_scope", "register_keras_serializable"]
+__all__ = ["clear_session", "custom_object_scope", "register_keras_serializable"]

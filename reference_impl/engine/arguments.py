@@ -167,14 +167,15 @@ def shape(owner: str, argument: str, value: Any) -> Shape:
     is_vector = isinstance(value, np.ndarray) and value.ndim == 1
     if not is_vector and not isinstance(value, (list, tuple)):
         raise wrong_type(owner, argument, value, allowed)
-    lengths = tuple(None if item is None else as_integer(item) for item in value)
-    if any(
-        length is None and item is not None for length, item in zip(lengths, value, strict=True)
-    ):
-        raise wrong_type(owner, argument, value, allowed)
-    if any(length is not None and length < 0 for length in lengths):
-        raise wrong_value(owner, argument, value, allowed)
-    return lengths
+    lengths: list[int | None] = []
+    for item in value:
+        length = None if item is None else as_integer(item)
+        if length is None and item is not None:
+            raise wrong_type(owner, argument, value, allowed)
+        if length is not None and length < 0:
+            raise wrong_value(owner, argument, value, allowed)
+        lengths.append(length)
+    return tuple(lengths)
 
 
 def take_padding(owner: str, padding: Any, keywords: dict[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cache
 from typing import Any, Final
 
@@ -26,7 +25,7 @@ OTHERS: Final = ("bool", "complex64", "complex128")
 """Types that layers without arithmetic take as well."""
 
 
-def dtype_name(owner: str, value: Any, allowed: Iterable[str] = FLOATS) -> str:
+def dtype_name(owner: str, value: Any, allowed: tuple[str, ...] = FLOATS) -> str:
     """The name of a dtype given as a name, a NumPy dtype or type, or a dtype policy's dictionary.
 
     None stands for `floatx`.
@@ -35,17 +34,15 @@ def dtype_name(owner: str, value: Any, allowed: Iterable[str] = FLOATS) -> str:
         TypeError: if it names no dtype.
         ValueError: if it names one that is not allowed.
     """
-    names = tuple(allowed)
-    expected = "None or one of " + ", ".join(map(repr, names))
     if value is None:
         return floatx()
     given = _policy_name(value)
     name = given if isinstance(given, str) else _type_name(given)
-    if name is None:
-        raise wrong_type(owner, "dtype", value, expected)
-    if name not in names:
-        raise wrong_value(owner, "dtype", value, expected)
-    return name
+    if name in allowed:
+        return str(name)
+    expected = "None or one of " + ", ".join(map(repr, allowed))
+    error = wrong_type if name is None else wrong_value
+    raise error(owner, "dtype", value, expected)
 
 
 def _policy_name(value: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from reference_impl.engine.base_layer import Layer
@@ -13,7 +12,6 @@ from reference_impl.engine.input_layer import InputLayer
 from reference_impl.engine.keras_tensor import KerasTensor, Node
 
 
-@dataclass(frozen=True, eq=False)
 class Graph:
     """A directed acyclic graph of layer calls.
 
@@ -23,9 +21,15 @@ class Graph:
         nodes: the calls, each after those that it depends on.
     """
 
-    inputs: tuple[KerasTensor, ...]
-    outputs: tuple[KerasTensor, ...]
-    nodes: tuple[Node, ...]
+    def __init__(
+        self,
+        inputs: tuple[KerasTensor, ...],
+        outputs: tuple[KerasTensor, ...],
+        nodes: tuple[Node, ...],
+    ) -> None:
+        self.inputs = inputs
+        self.outputs = outputs
+        self.nodes = nodes
 
     @property
     def layers(self) -> list[Layer]:

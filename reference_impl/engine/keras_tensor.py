@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -89,13 +88,17 @@ class KerasTensor:
         self._no_value()
 
 
-@dataclass(frozen=True, eq=False, slots=True)
 class Node:
-    """One symbolic call of a layer; a layer without inputs is an input of the graph."""
+    """One symbolic call of a layer; a layer called without inputs is an input of the graph."""
 
-    layer: Layer
-    inputs: tuple[KerasTensor, ...]
-    outputs: tuple[KerasTensor, ...]
+    __slots__ = ("inputs", "layer", "outputs")
+
+    def __init__(
+        self, layer: Layer, inputs: tuple[KerasTensor, ...], outputs: tuple[KerasTensor, ...]
+    ) -> None:
+        self.layer = layer
+        self.inputs = inputs
+        self.outputs = outputs
 
 
 def record_call(

@@ -12,7 +12,7 @@ from reference_impl.config import certification
 from reference_impl.engine import arguments
 from reference_impl.engine.arguments import VALID, Shape, shown
 from reference_impl.engine.base_layer import Certificate
-from reference_impl.engine.dtypes import Array, convert
+from reference_impl.engine.dtypes import Array, as_float64, convert
 from reference_impl.engine.variable import Variable
 from reference_impl.layers.windowed import Windowed
 from reference_impl.ops.convolution import convolution_sums, plain_convolution
@@ -125,7 +125,10 @@ class Conv(Windowed):
     def activation(self, identifier: Any) -> None:
         owner = type(self).__name__
         self._activation = activations.get(identifier, owner, "activation")
-        self._certified_activation = activations.certified(self._activation)
+        self._is_linear = self._activation is activations.linear
+        self._certified_activation = (
+            None if self._is_linear else activations.certified(self._activation)
+        )
 
     # Building
 
@@ -238,26 +241,37 @@ class Conv(Windowed):
                 sums = sums.moveaxis(-1, 1)
             certified = evaluate(sums, activation, format)
             value = certified.value
-        is_proven = activation is not None
+        is_proven = self._is_linear or activation is not None
         value = value if is_proven else self._applied(value)
         return Certified(value, format, certified.resolved), is_proven
 
     def _plain(self, inputs: Array) -> Array:
         """The output in ordinary floating-point arithmetic of the layer's dtype."""
         images = self._channels_last(inputs)
-        value = plain_convolution(images, self.kernel.value, self._axes(inputs.shape))
-        if self._bias is not None:
-            value += self._bias.value
-        return self._applied(self._arranged(value))
+        with np.errstate(all="ignore"):
+            value = plain_convolution(images, self.kernel.value, self._axes(inputs.shape))
+            if self._bias is not None:
+                value += self._bias.value
+        return self._approximated(self._arranged(value))
+
+    def _approximated(self, value: Array) -> Array:
+        """The activation in float64 arithmetic, by the middle of its enclosure where it has one."""
+        if self._is_linear:
+            return value
+        if self._certified_activation is None:
+            return self._applied(value)
+        wide = as_float64(value)
+        low, high = self._certified_activation.enclose(wide, wide)
+        return convert(low / 2 + high / 2, self.dtype)
 
     def _applied(self, value: Array) -> Array:
-        """The activation as a function on an array, its result in the layer's dtype.
+        """A foreign activation at the rounded sums, its result in the layer's dtype.
 
         Raises:
-            ValueError: if a foreign activation changes the shape.
+            ValueError: if it changes the shape.
         """
         result = np.asarray(self.activation(value))
-        if result.shape != value.shape and self._is_elementwise:
+        if result.shape != value.shape:
             raise ValueError(
                 f"{type(self).__name__} {self.name!r}: argument `activation` is "
                 f"{shown(self.activation)} and made the shape {result.shape} of {value.shape}; "
