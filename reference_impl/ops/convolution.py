@@ -59,12 +59,11 @@ def convolution_sums(
         TypeError: if an operand has none of the four floating-point types.
     """
     given = [operand for operand in (inputs, kernel, bias) if operand is not None]
-    formats = [format_of(operand.dtype) for operand in given]
+    wide = FLOAT64 in [format_of(operand.dtype) for operand in given]
     operands = [np.ascontiguousarray(operand, np.float64) for operand in given]
     special = None
     if not all(np.isfinite(operand).all() for operand in operands):
         special = nonfinite_sums(*operands, axes=axes)
         operands = [np.where(np.isfinite(operand), operand, 0.0) for operand in operands]
-    make = wide_sums if FLOAT64 in formats else narrow_sums
-    enclosure: Enclosure = make(*operands, axes=axes)
+    enclosure: Enclosure = (wide_sums if wide else narrow_sums)(*operands, axes=axes)
     return Sums.of(enclosure, (len(inputs), *output_shape(axes), kernel.shape[-1]), special)

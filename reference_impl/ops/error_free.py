@@ -11,6 +11,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,7 +23,11 @@ def two_sum(a: Float64Array, b: Float64Array) -> tuple[Float64Array, Float64Arra
     """``s + e == a + b`` exactly, with s the rounded sum (Knuth); overflow excluded."""
     s = a + b
     t = s - a
-    return s, (a - (s - t)) + (b - t)
+    e = s - t
+    np.subtract(a, e, out=e)
+    np.subtract(b, t, out=t)
+    e += t
+    return s, e
 
 
 def halves(values: Float64Array) -> tuple[Float64Array, Float64Array]:
@@ -69,3 +75,21 @@ def exact_slices(terms: Float64Array) -> Float64Array:
         slices.append(high.sum(1))
         rest = rest - high
     return np.stack(slices, 1) if slices else np.zeros((len(terms), 1))
+
+
+def add(terms: Sequence[Float64Array]) -> tuple[Float64Array, Float64Array, Float64Array]:
+    """``h``, ``l`` and ``r`` with ``|sum - (h + l)| <= r``, where h is the rounded ``h + l``.
+
+    Algorithm Sum2 of T. Ogita, S. M. Rump, S. Oishi, Accurate sum and dot product, SIAM J. Sci.
+    Comput. 26 (2005): `two_sum` keeps the error of each addition, and these errors are added in
+    floating point, where each addition loses at most ``u |l|``.  The radius is four times that,
+    which covers its own rounding and that of ``l - r`` and ``l + r`` to floating point.
+    """
+    high, *others = terms
+    low = lost = np.zeros_like(high)
+    for term in others:
+        high, error = two_sum(high, term)
+        low = low + error
+        lost = lost + np.abs(low)
+    high, low = two_sum(high, low)
+    return high, low, lost * 2.0**-51

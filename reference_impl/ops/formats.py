@@ -63,6 +63,12 @@ FORMATS: Final = {format.name: format for format in (FLOAT16, BFLOAT16, FLOAT32,
 """The formats by the name of their dtype."""
 
 
+_FORMATS_BY_DTYPE: Final[dict[Any, Format]] = {
+    np.dtype(format.name): format for format in (FLOAT16, FLOAT32, FLOAT64)
+}
+"""The formats of NumPy's own dtypes; the name of a dtype is slow to come by."""
+
+
 def bfloat16() -> np.dtype[Any]:
     """The bfloat16 dtype of ml_dtypes, which is imported here and nowhere else.
 
@@ -86,8 +92,10 @@ def format_of(dtype: Any) -> Format:
     Raises:
         TypeError: if `dtype` is not one of the four floating-point types.
     """
-    name = dtype if isinstance(dtype, str) else np.dtype(dtype).name
     try:
-        return FORMATS[name]
-    except KeyError:
-        raise TypeError(f"dtype {name!r} is not supported: use {', '.join(FORMATS)}") from None
+        return _FORMATS_BY_DTYPE[dtype]
+    except (KeyError, TypeError):
+        name = dtype if isinstance(dtype, str) else np.dtype(dtype).name
+    if name not in FORMATS:
+        raise TypeError(f"dtype {name!r} is not supported: use {', '.join(FORMATS)}")
+    return FORMATS[name]

@@ -14,8 +14,9 @@ a fused multiply-add only leaves roundings out), and by the inequality of Cauchy
     sum |x| |w| <= |x|_2 |w|_2.
 
 The norm of every window is a windowed sum of squares, so that the bound costs little beside the
-convolution.  It is widened by the factor `_SLACK` for the rounding of the norms themselves, and n
-by two for the rounding of ``S - E`` and ``S + E``.
+convolution.  It is widened by the factor `_SLACK` for the rounding of the norms themselves.  The
+bias b is one more term.  The bounds ``S + (b -+ E)`` are rounded themselves, by at most 4 u times
+``|b| + |x|_2 |w|_2``, which is added to E.
 """
 
 from __future__ import annotations
@@ -44,24 +45,29 @@ _SLACK: Final = 1.0 + 2.0**-10
 
 @dataclass(frozen=True)
 class NarrowSums:
-    """An `Enclosure`: ``|s - centre| <= rows @ columns`` for the exact sums s.
+    """An `Enclosure` of the exact sums s: ``norms @ below <= s - centre <= norms @ above``.
 
     Attributes:
-        centre: the computed sums, bias included, ``(M, F)``.
-        rows: ``(M, 2)``: the error bound's factors that depend on the window.
-        columns: ``(2, F)``: those that depend on the filter.
+        centre: the computed sums without the bias, ``(M, F)``.
+        norms: ``(M, 2)``: the norm of each window, and one.
+        below: ``(2, F)``: minus the radius per unit of the norm, and the bias less its radius.
+        above: likewise with the opposite signs of the radii.
         products: the source of exact values.
     """
 
     centre: Float64Array
-    rows: Float64Array
-    columns: Float64Array
+    norms: Float64Array
+    below: Float64Array
+    above: Float64Array
     products: Products
 
     def bounds(self, rows: slice) -> tuple[Float64Array, Float64Array]:
-        """``S - E`` and ``S + E``."""
-        centre, radius = self.centre[rows], self.rows[rows] @ self.columns
-        return centre - radius, centre + radius
+        """``S + (b - E)`` and ``S + (b + E)``."""
+        norms, centre = self.norms[rows], self.centre[rows]
+        low, high = norms @ self.below, norms @ self.above
+        low += centre
+        high += centre
+        return low, high
 
     def rounded(self, rows: slice, format: Format) -> tuple[NDArray[Any], NDArray[Any]]:
         """The bounds rounded: rounding is monotonic, so the rounded sum lies between them."""
@@ -71,14 +77,19 @@ class NarrowSums:
     def exact_values(self) -> Float64Array | None:
         """The computed sums, if all operands lie on a grid so coarse that float64 was exact."""
         products = self.products
-        largest = float((self.rows.max(0, initial=0.0) * self.columns.max(1, initial=0.0)).sum())
-        largest /= _UNIT
-        exact = is_exact_in_float64(products.padded, products.matrix, products.bias, largest)
-        return self.centre if exact else None
+        radii = (self.above - self.below).max(1, initial=0.0) / 2
+        largest = float((self.norms.max(0, initial=0.0) * radii).sum()) / _UNIT
+        if not is_exact_in_float64(products.padded, products.matrix, products.bias, largest):
+            return None
+        return self.centre + (0.0 if products.bias is None else products.bias + 0.0)
 
     def dyadics(self, positions: NDArray[np.intp]) -> list[Dyadic]:
         """The exact sums at flat positions."""
         return self.products.dyadics(positions)
+
+    def exactly_rounded(self, positions: NDArray[np.intp], format: Format) -> Float64Array:
+        """The exact sums at flat positions, rounded once."""
+        return self.products.rounded(positions, format)
 
 
 def narrow_sums(
@@ -99,15 +110,19 @@ def narrow_sums(
     padded = pad(inputs, axes)
     filters = kernel.shape[-1]
     matrix = kernel.reshape(math.prod(kernel.shape[:-1]), filters)
-    offset = np.zeros(filters) if bias is None else bias + 0.0
     centre = contract(padded, kernel, axes, short_sums=True).reshape(-1, filters)
-    centre += offset
-    window_norms = norms_of_windows(inputs, axes).reshape(-1)
-    factor = (additions(len(matrix)) + 3) * _UNIT * _SLACK
-    rows = np.stack((window_norms, np.ones(len(window_norms))), 1)
-    columns = np.stack((np.sqrt(np.einsum("kf,kf->f", matrix, matrix)), np.abs(offset)))
-    columns *= factor
-    return NarrowSums(centre, rows, columns, Products(padded, matrix, bias, axes, short=True))
+    norms = np.ones((len(centre), 2))
+    norms[:, 0] = norms_of_windows(inputs, axes).reshape(-1)
+    offset = 0.0 if bias is None else bias + 0.0
+    radii = np.empty((2, filters))
+    radii[0] = np.sqrt(np.einsum("kf,kf->f", matrix, matrix))
+    radii[1] = np.abs(offset)
+    radii *= (additions(len(matrix)) + 5) * _UNIT * _SLACK
+    below, above = -radii, +radii
+    below[1] += offset
+    above[1] += offset
+    products = Products(padded, matrix, bias, axes, short=True)
+    return NarrowSums(centre, norms, below, above, products)
 
 
 def norms_of_windows(inputs: Float64Array, axes: Sequence[WindowAxis]) -> Float64Array:

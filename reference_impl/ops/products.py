@@ -1,22 +1,36 @@
-"""The operands of a convolution, as the source of its exact values."""
+"""The operands of a convolution as the source of its exact values.
+
+For a chosen output the products are turned into float64 numbers with exactly the same sum, those
+into a few slices (`exact_slices`), and the slices into one correctly rounded number.  Python's
+integers decide what remains: sums next to a midpoint of the format, and operands so large or small
+that float64 does not hold the parts of their products.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reference_impl.ops.dyadics import Dyadic, add_dyadics, dyadic, sums_of_products
+from reference_impl.ops.dyadics import Dyadic, dot, row_totals
+from reference_impl.ops.error_free import add, exact_slices, halves
+from reference_impl.ops.formats import Format
 from reference_impl.ops.geometry import WindowAxis
+from reference_impl.ops.rounding import round_dyadic, round_pairs
 from reference_impl.ops.windows import gather_windows
 
 Float64Array = NDArray[np.float64]
+Indices = NDArray[np.intp]
 
-_CHUNK: Final = 1 << 17
+_CHUNK: Final = 1 << 16
 """Products that are added up at a time."""
+_LARGEST: Final = 980
+"""Highest exponent of an operand, or of a product, whose parts and slices stay below overflow."""
+_SMALLEST: Final = -1074 + 2 * 53
+"""Lowest exponent of a product whose parts, of 26 bits each, do not underflow."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +51,75 @@ class Products:
     axes: Sequence[WindowAxis]
     short: bool
 
-    def dyadics(self, positions: NDArray[np.intp]) -> list[Dyadic]:
+    def dyadics(self, positions: Indices) -> list[Dyadic]:
         """The exact sums, bias included, at flat positions of ``(batch, *output, F)``."""
-        step = max(_CHUNK // max(len(self.matrix), 1), 1)
-        chunks = (positions[i : i + step] for i in range(0, len(positions), step))
-        return [total for chunk in chunks for total in self._chunk(chunk)]
+        totals: list[Dyadic] = []
+        for _, x, w in self._operands(positions):
+            safe = self._is_safe(x, w)
+            sliced = iter(row_totals(self._slices(x[safe], w[safe])))
+            pairs = zip(safe.tolist(), x, w, strict=True)
+            totals += [next(sliced) if is_safe else dot(a, b) for is_safe, a, b in pairs]
+        return totals
 
-    def _chunk(self, positions: NDArray[np.intp]) -> list[Dyadic]:
-        windows, filters = np.divmod(positions, self.matrix.shape[1])
-        x = gather_windows(self.padded, self.axes, windows)
-        w = np.ascontiguousarray(self.matrix.T[filters])
-        sums = sums_of_products(x, w, short=self.short)
-        if self.bias is None:
-            return sums
-        biases = self.bias[filters].tolist()
-        return [add_dyadics((s, dyadic(b))) for s, b in zip(sums, biases, strict=True)]
+    def rounded(self, positions: Indices, format: Format) -> Float64Array:
+        """The exact sums at flat positions, rounded once to `format`, as float64."""
+        values = np.empty(len(positions))
+        for rows, x, w in self._operands(positions):
+            safe = self._is_safe(x, w)
+            chunk = np.empty(len(x))
+            chunk[safe] = _round_rows(self._slices(x[safe], w[safe]), format)
+            for i in np.flatnonzero(~safe):
+                chunk[i] = round_dyadic(*dot(x[i], w[i]), format)
+            values[rows] = chunk
+        return values
+
+    def _operands(self, positions: Indices) -> Iterator[tuple[slice, Float64Array, Float64Array]]:
+        """Both factors of all products, ``(chunk, K)``; the bias is multiplied by one."""
+        step = max(_CHUNK // max(len(self.matrix), 1), 1)
+        for start in range(0, len(positions), step):
+            rows = slice(start, start + step)
+            windows, filters = np.divmod(positions[rows], self.matrix.shape[1])
+            x = gather_windows(self.padded, self.axes, windows)
+            w = np.ascontiguousarray(self.matrix[:, filters].T)
+            if self.bias is not None:
+                x = np.concatenate((x, self.bias[filters, None]), 1)
+                w = np.concatenate((w, np.ones((len(w), 1))), 1)
+            yield rows, x, w
+
+    def _is_safe(self, x: Float64Array, w: Float64Array) -> NDArray[np.bool_]:
+        """Rows of which float64 holds the parts of all products, and can add them up."""
+        if self.short:
+            return np.ones(len(x), np.bool_)
+        (x_low, x_high), (w_low, w_high) = _exponents(x), _exponents(w)
+        safe: NDArray[np.bool_] = (x_low + w_low >= _SMALLEST) & (x_high + w_high <= _LARGEST)
+        safe &= np.maximum(x_high, w_high) <= _LARGEST
+        return safe
+
+    def _slices(self, x: Float64Array, w: Float64Array) -> Float64Array:
+        """A few numbers per row with exactly the sum of the row's products."""
+        if self.short:
+            return exact_slices(x * w)
+        x_halves, w_halves = halves(x), halves(w)
+        return exact_slices(np.concatenate([a * b for a in x_halves for b in w_halves], 1))
+
+
+def _exponents(values: Float64Array) -> tuple[Indices, Indices]:
+    """Per row, the lowest and the highest exponent of the numbers that are not zero.
+
+    Rows of zeros count as ones.
+    """
+    magnitudes = np.abs(values)
+    largest = magnitudes.max(1, initial=0.0)
+    largest[largest == 0] = 1.0
+    smallest = np.where(magnitudes == 0, largest[:, None], magnitudes).min(1, initial=np.inf)
+    return np.frexp(np.minimum(smallest, largest))[1], np.frexp(largest)[1]
+
+
+def _round_rows(slices: Float64Array, format: Format) -> Float64Array:
+    """The exact sum of each row, rounded once to `format`."""
+    rounded, undecided = round_pairs(*add(list(slices.T)), format)
+    values = rounded.astype(np.float64)
+    rows = np.flatnonzero(undecided)
+    for i, (n, e) in zip(rows, row_totals(slices[rows]), strict=True):
+        values[i] = round_dyadic(n, e, format)
+    return values

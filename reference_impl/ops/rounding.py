@@ -63,6 +63,31 @@ def _to_bfloat16(values: Float64Array, format: Format) -> NDArray[Any]:
     return upper.view(format.dtype)
 
 
+def round_pairs(
+    high: Float64Array, low: Float64Array, radius: Float64Array, format: Format
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Round numbers s with ``|s - (high + low)| <= radius``, where high is the rounded sum.
+
+    Returns the rounded numbers, and where the radius does not decide them; zeros, whose sign it
+    does not show, are among these.
+
+    For float64, ``high + (low -+ radius)`` are below and above the rounded number.  For a
+    narrower format s is first rounded to odd, that is: to whichever of the float64 on either side
+    of it has an odd significand, unless it is a float64 itself.  A rounding to at least two bits
+    less gives the same result from that as from s (S. Boldo, G. Melquiond, Emulation of FMA and
+    correctly rounded sums: proved algorithms using rounding to odd, IEEE Trans. Comput. 57
+    (2008)); it only takes the sign of ``s - high``.
+    """
+    if format.name == "float64":
+        below, above = high + (low - radius), high + (low + radius)
+        return below, (below != above) | (below == 0)
+    decided = (np.abs(low) > radius) | ((low == 0) & (radius == 0))
+    even = (high.view(np.int64) & 1) == 0
+    beside = np.nextafter(high, np.where(low > 0, np.inf, -np.inf))
+    odd = np.where(even & (low != 0), beside, high)
+    return round_float64(odd, format), ~decided | (high == 0)
+
+
 def round_dyadic(n: int, e: int, format: Format) -> float:
     """Round ``n * 2**e`` to `format`; the result, exact in float64, is returned as a float.
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from reference_impl.ops.dyadics import Dyadic, dyadic
 from reference_impl.ops.formats import Format
-from reference_impl.ops.rounding import round_dyadic, round_float64
+from reference_impl.ops.rounding import round_float64
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Float64Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-BLOCK: Final = 1 << 15
+BLOCK: Final = 1 << 14
 """Elements per block of element-wise work, so that its temporaries stay in cache."""
 
 MANY: Final = 64
@@ -42,6 +42,9 @@ class Enclosure(Protocol):
 
     def dyadics(self, positions: Indices) -> list[Dyadic]:
         """The exact values at flat positions."""
+
+    def exactly_rounded(self, positions: Indices, format: Format) -> Float64Array:
+        """The exact values at flat positions rounded once to `format`, as float64."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +130,8 @@ class Sums:
 
     def exactly_rounded(self, indices: Indices, format: Format) -> NDArray[Any]:
         """The exact values at flat indices (C order), rounded once; they must be finite."""
-        values = [round_dyadic(n, e, format) for n, e in self._dyadics(indices)]
-        return round_float64(np.array(values, np.float64), format)
+        values = self.enclosure.exactly_rounded(self._positions(indices), format)
+        return round_float64(values, format)
 
     def exact(self, indices: Indices) -> list[Fraction | float]:
         """The exact values at flat indices (C order); NaN and infinities as floats."""
@@ -193,6 +196,10 @@ class ExactValues:
     def dyadics(self, positions: Indices) -> list[Dyadic]:
         """The values at flat positions."""
         return [dyadic(value) for value in self.values.reshape(-1)[positions].tolist()]
+
+    def exactly_rounded(self, positions: Indices, format: Format) -> Float64Array:
+        """The values at flat positions, rounded."""
+        return round_float64(self.values.reshape(-1)[positions], format).astype(np.float64)
 
 
 def as_matrix(array: NDArray[Any]) -> NDArray[Any]:

@@ -45,27 +45,27 @@ Exponents = NDArray[np.intp]
 
 _UNIT: Final = 2.0**-53
 _SLACK: Final = 1.0 + 2.0**-10
+_LOST: Final = 128 * _UNIT**2
 _ORDINARY: Final = 300
 """Magnitudes between ``2**-300`` and ``2**300`` are not scaled: no square of theirs overflows, no
 product of two slices underflows."""
 _SPREAD: Final = 100
 """Examples and filters are cut relative to their own largest magnitude, but as if it were at least
 ``2**-100`` of the largest of all."""
-_FEW: Final = 256
+_FEW: Final = 32
 """Up to this many products two slices suffice: more elements remain undecided, but these are few
 and their exact sums short."""
 
 
 @dataclass(frozen=True)
 class WideSums:
-    """An `Enclosure` of the exact sums s: ``|s 2**-exponent - terms| <= rows @ columns + tiny``.
+    """An `Enclosure` of the exact sums s: ``|s 2**-exponent - sum of levels - bias| <= radius``.
 
     Attributes:
         levels: the convolutions of the slices, ``(M, F)`` each, by level.
         bias: scaled, ``(F,)``; zero where that overflows.
         unknown: ``(F,)``: where the scaled bias overflows; None: nowhere.
-        rows: ``(M, s)``, columns: ``(s, F)``: factors of the error bound.
-        tiny: the error bound's constant part.
+        rows: ``(M, k)``, columns: ``(k, F)``: factors of the radius.
         exponent: of the scale.
         products: the source of exact values.
     """
@@ -75,62 +75,59 @@ class WideSums:
     unknown: NDArray[np.bool_] | None
     rows: Float64Array
     columns: Float64Array
-    tiny: float
     exponent: int
     products: Products
 
-    def _enclose(self, rows: slice) -> tuple[Float64Array, Float64Array, Float64Array]:
-        """``hi + lo``, with ``hi`` the rounded sum of both, and the radius.
+    def _enclose(self, rows: slice) -> tuple[Float64Array, Float64Array]:
+        """Numbers not above and not below the exact sum rounded to 53 bits, without the scale.
 
-        The terms are added as in algorithm Sum2 (T. Ogita, S. M. Rump, S. Oishi, Accurate sum and
-        dot product, SIAM J. Sci. Comput. 26 (2005)): `two_sum` keeps the error of each addition,
-        and the errors are added in floating point, each addition losing at most ``u |lo|``.
+        The sum is held as ``high + low``: `two_sum` keeps the errors of the large additions in
+        low.  Rounding being monotonic, ``high + (low -+ radius)`` are such numbers, if the radius
+        covers what was lost in low (see `_radius`).
         """
-        first, *others = (sum_of(level, rows) for level in self.levels)
+        high, *others = (_sum_of(level, rows) for level in self.levels)
+        low = np.zeros_like(high)
+        if others:
+            high, low = two_sum(high, others[0])
+        for level in others[1:]:
+            low += level
         if self.bias is not None:
-            others.append(self.bias)
-        hi, lo = first, np.zeros(first.shape)
-        lost = np.zeros(first.shape)
-        for term in others:
-            hi, error = two_sum(hi, term)
-            lo = lo + error
-            lost += np.abs(lo)
-        hi, lo = two_sum(hi, lo)
+            high, error = two_sum(high, self.bias)
+            low += error
         radius = self.rows[rows] @ self.columns
-        radius += lost * (2 * _UNIT)
-        radius += self.tiny
         if self.unknown is not None:
             radius[:, self.unknown] = np.inf
-        return hi, lo, radius
+        below = low - radius
+        low += radius
+        below += high
+        low += high
+        return below, low
 
     def bounds(self, rows: slice) -> tuple[Float64Array, Float64Array]:
-        """``hi + lo -+ E``, and one float64 further for the rounding of that and its scaling."""
-        hi, lo, radius = self._enclose(rows)
-        low = times_power_of_two(hi + (lo - radius), self.exponent)
-        high = times_power_of_two(hi + (lo + radius), self.exponent)
-        return np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
+        """Bounds of the exact sum: one float64 beyond those of the rounded one, and scaled."""
+        below, above = (times_power_of_two(b, self.exponent) for b in self._enclose(rows))
+        return np.nextafter(below, -np.inf), np.nextafter(above, np.inf)
 
     def rounded(self, rows: slice, format: Format) -> tuple[NDArray[Any], NDArray[Any]]:
         """Numbers of `format` between which the rounded sum lies.
 
-        Rounding is monotonic and ``hi + (lo -+ E)`` is rounded once, so it bounds the sum rounded
-        to 53 bits.  Scaling keeps that value or overflows, rightly; but a subnormal result would
-        be rounded twice, and is bounded by the neighbours instead.
+        Scaling keeps the bounds of the sum rounded to 53 bits, or overflows, rightly.  But in the
+        subnormal range it would round a second time; there the neighbours, which are bounds of
+        the exact sum, are scaled and thereby rounded once.
         """
         if format != FLOAT64:
             low, high = self.bounds(rows)
             return round_float64(low, format), round_float64(high, format)
-        hi, lo, radius = self._enclose(rows)
-        low, high = hi + (lo - radius), hi + (lo + radius)
+        below, above = self._enclose(rows)
         if not self.exponent:
-            return low, high
+            return below, above
         smallest_normal = math.ldexp(1.0, min(-1022 - self.exponent, 1023))
-        subnormal = (np.abs(low) < smallest_normal) | (np.abs(high) < smallest_normal)
-        low[subnormal] = np.nextafter(low[subnormal], -np.inf)
-        high[subnormal] = np.nextafter(high[subnormal], np.inf)
+        subnormal = (np.abs(below) < smallest_normal) | (np.abs(above) < smallest_normal)
+        below[subnormal] = np.nextafter(below[subnormal], -np.inf)
+        above[subnormal] = np.nextafter(above[subnormal], np.inf)
         return (
-            times_power_of_two(low, self.exponent),
-            times_power_of_two(high, self.exponent),
+            times_power_of_two(below, self.exponent),
+            times_power_of_two(above, self.exponent),
         )
 
     def exact_values(self) -> Float64Array | None:
@@ -141,8 +138,12 @@ class WideSums:
         """The exact sums at flat positions."""
         return self.products.dyadics(positions)
 
+    def exactly_rounded(self, positions: NDArray[np.intp], format: Format) -> Float64Array:
+        """The exact sums at flat positions, rounded once."""
+        return self.products.rounded(positions, format)
 
-def sum_of(parts: Sequence[Float64Array], rows: slice) -> Float64Array:
+
+def _sum_of(parts: Sequence[Float64Array], rows: slice) -> Float64Array:
     """The sum of some rows of equally shaped matrices."""
     total = parts[0][rows]
     for part in parts[1:]:
@@ -220,11 +221,14 @@ def wide_sums(
     w_slices = _slice(w, (0,), bits, count)
     levels, rounded = _levels(x_slices, w_slices, kernel.shape, axes)
     rows, columns = _radius(x_slices, w_slices, rounded, axes)
-    tiny = 0.0 if exponent == 0 and not rounded else (8 * len(matrix) + 8) * 2.0**-1074
     scaled_bias = unknown = None
     if bias is not None:
         scaled_bias, unknown = _scale_bias(bias, exponent)
-    return WideSums(levels, scaled_bias, unknown, rows, columns, tiny, exponent, products)
+    if exponent or rounded:
+        columns[-1] += (8 * len(matrix) + 8) * 2.0**-1074
+    if scaled_bias is not None:
+        columns[-1] += np.abs(scaled_bias) * _LOST
+    return WideSums(levels, scaled_bias, unknown, rows, columns, exponent, products)
 
 
 def _levels(
@@ -232,53 +236,79 @@ def _levels(
 ) -> tuple[tuple[tuple[Float64Array, ...], ...], list[int]]:
     """The convolutions of the slices by level, and the slices of x that met a rest of w.
 
-    All factors of one slice of x stand side by side in one kernel.  Factors of zero are left out.
+    Factors of zero are left out.
     """
-    count, filters = len(x.pieces), kernel_shape[-1]
+    count = len(x.pieces)
     levels: list[list[Float64Array]] = [[] for _ in range(count)]
     rounded = []
     for i, piece in enumerate(x.pieces):
-        factors = [(i + j, w.pieces[j]) for j in range(count - 1 - i)]
-        factors += [(count - 1, w.rests[count - 1 - i])]
-        factors = [(level, factor) for level, factor in factors if factor.any() and piece.any()]
-        if not factors:
-            continue
-        stacked = np.concatenate([factor for _, factor in factors], 1)
-        stacked = stacked.reshape(*kernel_shape[:-1], stacked.shape[1])
-        product = contract(pad(piece, axes), stacked, axes, short_sums=True)
-        parts = np.split(product.reshape(-1, product.shape[-1]), len(factors), 1)
-        for (level, _), part in zip(factors, parts, strict=True):
-            levels[level].append(part)
-        rounded += [i] if factors[-1][0] == count - 1 else []
+        last = count - 1 - i
+        factors = {i + j: w.pieces[j] for j in range(last)} | {count - 1: w.rests[last]}
+        factors = {level: factor for level, factor in factors.items() if factor.any()}
+        if factors and piece.any():
+            parts = _contract_all(pad(piece, axes), list(factors.values()), kernel_shape, axes)
+            for level, part in zip(factors, parts, strict=True):
+                levels[level].append(part)
+            rounded += [i] if count - 1 in factors else []
     windows = math.prod((len(x.rests[0]), *output_shape(axes)))
     filled = tuple(tuple(parts) for parts in levels if parts)
-    return filled or ((np.zeros((windows, filters)),),), rounded
+    return filled or ((np.zeros((windows, kernel_shape[-1])),),), rounded
+
+
+def _contract_all(
+    padded: Float64Array,
+    matrices: Sequence[Float64Array],
+    kernel_shape: tuple[int, ...],
+    axes: Sequence[WindowAxis],
+) -> list[Float64Array]:
+    """The convolutions of one array with several kernels, as ``(M, F)`` matrices.
+
+    The kernels stand side by side as one, so that the windows are copied once, unless there are
+    so few windows that the kernels are the larger part.
+    """
+    window, filters = kernel_shape[:-1], kernel_shape[-1]
+    windows = len(padded) * math.prod(output_shape(axes))
+    if windows > filters:
+        matrices = [np.concatenate(matrices, 1)]
+    wide = (
+        contract(padded, matrix.reshape(*window, matrix.shape[1]), axes, short_sums=True)
+        for matrix in matrices
+    )
+    flat = [part.reshape(windows, part.shape[-1]) for part in wide]
+    return [part[:, i : i + filters] for part in flat for i in range(0, part.shape[1], filters)]
 
 
 def _radius(
     x: _Slices, w: _Slices, rounded: Sequence[int], axes: Sequence[WindowAxis]
 ) -> tuple[Float64Array, Float64Array]:
-    """Factors of the error bound: ``sum_i |x_i| |r_(s-1-i)|`` by norms, over the rounded products.
+    """Factors of the error bound; the last row of the columns is a constant to be added to.
 
-    Norms of rests are bounded by the operand's own norm, which is the larger where there are few
-    significant bits, and by ``sqrt(K)`` times the largest possible magnitude; and
-    ``|x_i| <= |r_i| + |r_(i+1)|``.  Squares below ``2**-1074`` vanish, hence the last term.
+    The convolutions with a rest are wrong by at most ``n u G``, G being the sum over i of
+    ``|x_i| |r_(s-1-i)|`` by norms, and n the number of roundings.  Norms of rests are bounded by
+    the operand's own norm, which is smaller where that has few significant bits, and by
+    ``sqrt(K)`` times the largest possible magnitude; and ``|x_i| <= |r_i| + |r_(i+1)|``.  Squares
+    below ``2**-1074`` vanish: hence the term `vanished`.
+
+    What `WideSums` adds up in its low part is, in magnitude, at most G (the last level) plus the
+    errors of two additions, each ``u`` times a sum: ``u 16 A`` and ``u (17 A + |b|)`` with A the
+    product of the operands' norms, since no slice is more than twice its number.
+    Three operations round this low part, which costs at most ``3 u (G + 33 u A + u |b|)``.
     """
     count, products = len(x.pieces), len(w.rests[0])
     root = math.sqrt(products)
     vanished = root * 2.0**-537
-    x_norms = norms_of_windows(x.rests[0], axes)
-    w_norms = np.sqrt(np.einsum("kf,kf->f", w.rests[0], w.rests[0]))
-    factor = (additions(products) + count + 3) * _UNIT * _SLACK
+    x_norms = norms_of_windows(x.rests[0], axes) + vanished
+    w_norms = np.sqrt(np.einsum("kf,kf->f", w.rests[0], w.rests[0])) + vanished
     shape = (-1, *(1,) * len(axes))
-    rests = [np.minimum(x_norms, root * limit.reshape(shape)) + vanished for limit in x.limits]
+    rests = [np.minimum(x_norms, root * limit.reshape(shape)) for limit in x.limits]
     rests.append(np.zeros_like(x_norms))
     rows = [rests[i] + rests[i + 1] for i in rounded]
-    columns = [np.minimum(w_norms, root * w.limits[count - 1 - i][0]) + vanished for i in rounded]
-    windows = x_norms.size
+    columns = [np.minimum(w_norms, root * w.limits[count - 1 - i][0]) for i in rounded]
+    factor = (additions(products) + count + 7) * _UNIT * _SLACK
+    scaled = [column * factor for column in columns]
     return (
-        np.stack([row.reshape(-1) for row in rows], 1) if rows else np.zeros((windows, 0)),
-        np.stack(columns) * factor if columns else np.zeros((0, len(w_norms))),
+        np.stack([row.reshape(-1) for row in (*rows, x_norms, np.ones_like(x_norms))], 1),
+        np.stack((*scaled, w_norms * _LOST, np.zeros_like(w_norms))),
     )
 
 

@@ -97,7 +97,8 @@ def _reduce_axis(
     array: Array, axis: WindowAxis, dimension: int, ufunc: np.ufunc, start: Any
 ) -> Array:
     shape = (*array.shape[:dimension], max(axis.output, 0), *array.shape[dimension + 1 :])
-    reduced = np.full(shape, start, array.dtype)
+    reduced = np.empty(shape, array.dtype)
+    reduced.fill(start)
     before = (slice(None),) * dimension
     for outputs, inputs in taps(axis):
         target = reduced[(*before, outputs)]
