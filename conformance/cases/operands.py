@@ -39,7 +39,7 @@ number, R of the wide range, S of the spike:
 
 **Elements** follow from their words by the recipes that `KINDS` names for inputs, kernel and bias;
 the docstrings in `conformance.cases.recipes` are their formulas.  All are exact in the dtype, for K
-below 2**14.
+below 2**14; a zero computed with ``sign(v)`` has that sign, as in IEEE 754's multiplication.
 
 Kernel and bias are multiplied by ``2**(-D e)`` at the end, where K is the number of products in one
 output (the window's sizes times the channels), ``e = (bits(K) + 1) // 2`` with bits(K) its length
@@ -84,7 +84,8 @@ class Operands:
     """What a case feeds to an implementation.
 
     Attributes:
-        inputs: the input array in the case's dtype; None where the case has no array.
+        inputs: the input array in the case's dtype; None where the case has no array, or observes
+            something that needs none, such as the shape alone.
         weights: ``kernel`` of shape (*window, channels, filters) and, where used, ``bias`` of shape
             (filters,); empty for layers without weights, and where the arguments are too
             ill-formed to tell the shapes.
@@ -204,8 +205,8 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "lowest": Kind(
             "minus infinity (integers: the least value) but for one element in 4", recipes.lowest
         ),
-        "nan": _on_grid("one NaN among the inputs", place="inputs:nan"),
-        "infinity": _on_grid("one infinity among the inputs", place="inputs:infinity"),
+        "one_nan": _on_grid("one NaN among the inputs", place="inputs:nan"),
+        "one_infinity": _on_grid("one infinity among the inputs", place="inputs:infinity"),
         "spike": _on_grid("one input of magnitude 2**S", place="inputs:spike"),
         "kernel_nan": _on_grid("one NaN in the kernel", place="kernel:nan"),
         "kernel_infinity": _on_grid("one infinity in the kernel", place="kernel:infinity"),
@@ -262,6 +263,10 @@ _LAID_OUT: Final = {"broadcast": ("inputs",)}
 """The arrays that a layout applies to, where it is not all of them."""
 
 
+_FED: Final = ("output", "rejection")
+"""The observations that feed an array to the layer."""
+
+
 def operands(case: Case) -> Operands:
     """The operands of a case, the same bytes on every machine (module docstring).
 
@@ -271,7 +276,7 @@ def operands(case: Case) -> Operands:
         ImportError: if the dtype is bfloat16 and ml_dtypes is not installed.
     """
     shape = case.inputs
-    if shape is None or None in shape:
+    if shape is None or None in shape or case.observe not in _FED:
         return Operands(None, {})
     kind = _kind(case.operands)
     known = facts(case)

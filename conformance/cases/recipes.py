@@ -57,10 +57,14 @@ Recipe = Callable[[Words, Numbers], Values]
 
 
 def words(text: str, count: int) -> Words:
-    """The first `count` words of the stream that `text` keys (SplitMix64 on a counter)."""
-    key = np.uint64(int.from_bytes(sha256(text.encode("ascii")).digest()[:8], "big"))
+    """The first `count` words of the stream that `text` keys."""
+    return split_mix(int.from_bytes(sha256(text.encode("ascii")).digest()[:8], "big"), count)
+
+
+def split_mix(key: int, count: int) -> Words:
+    """The first `count` values of SplitMix64 from the state `key`."""
     steps = _STEPS[:count] if count <= _STEPS.size else _steps(count)
-    z = steps + key
+    z = steps + np.uint64(key)
     z ^= z >> np.uint64(30)
     z *= _FIRST
     z ^= z >> np.uint64(27)
@@ -193,14 +197,14 @@ def near_one(v: Words, n: Numbers) -> Values:
 
 
 def cancelling_weights(v: Words, n: Numbers) -> Values:
-    """``uniform(v)``, in pairs of opposite sign.
+    """``sign(v) positive(v)``, in pairs of opposite sign.
 
     Over the K taps of a filter in row-major order (0 .. K - 1), each odd one is minus its
     predecessor; if K is odd, the last is multiplied by ``2**-(p // 2)``.
     """
     filters = v.shape[-1]
     taps = v.size // filters if v.size else 0
-    weights = uniform(v, n).reshape(taps, filters)
+    weights = (sign(v) * positive(v, n)).reshape(taps, filters)
     paired = taps - taps % 2
     weights[1:paired:2] = -weights[0:paired:2]
     weights[paired:] *= 2.0 ** -(n.precision // 2)

@@ -100,7 +100,8 @@ def rotated(layer: str, axes: Sequence[Axis], padding: str, index: int, plain: b
     """A case over the given axes in surroundings that change with the index.
 
     Channels and filters are chosen to differ from the other sizes where they can, within the wish
-    for the work of a case.
+    for the work of a case.  The bias stays where every tap may fall on padding, since the outputs
+    are then nothing else.
 
     Args:
         layer: the layer's name.
@@ -113,7 +114,8 @@ def rotated(layer: str, axes: Sequence[Axis], padding: str, index: int, plain: b
     channels, filters = _sizes(axes, padding, index, batch)
     data_format = choose(_FORMATS, index, 2) if RANK[layer] == 2 else None
     rest: dict[str, Any] = {"data_format": data_format} if data_format else {}
-    if not layer.startswith("MaxPooling") and choose((False, False, True), index, 3):
+    only_padding = any(a.dilation >= a.length for a in axes)
+    if not layer.startswith("MaxPooling") and not only_padding and index % 3 == 2:
         rest["use_bias"] = False
     if not plain:
         rest["dtype"] = choose(_DTYPES, index, 4)

@@ -27,7 +27,7 @@ def _small_axes(rank: int, dilates: bool) -> list[Axis]:
     return [a for a in single if compatible(a) and (dilates or a.dilation == 1)]
 
 
-def exhaustive() -> Iterator[Case]:
+def small_windows() -> Iterator[Case]:
     """All small windows of all layers, on plain operands."""
     for layer, rank in RANK.items():
         single = _small_axes(rank, dilates=layer.startswith("Conv"))

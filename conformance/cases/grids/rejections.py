@@ -17,8 +17,8 @@ _SIZE: Final = (0, -1, 2.5, None, "3", ())
 _PADDINGS: Final = ("full", "", "reflect", None, 1)
 _FORMATS: Final = ("NHWC", "tf", "channels_middle", "", 1)
 _IDENTIFIERS: Final = {
-    "activation": ("foo", "", 3),
-    "kernel_initializer": ("foo", "xavier", 3),
+    "activation": ("foo", "", 3, "threshold"),
+    "kernel_initializer": ("foo", "xavier", 3, "identity"),
     "bias_initializer": ("foo",),
     "kernel_regularizer": ("foo", "l3"),
     "bias_regularizer": ("foo",),
@@ -27,7 +27,7 @@ _IDENTIFIERS: Final = {
     "bias_constraint": ("foo",),
 }
 _FILTERS: Final = (0, -1, 2.5, None, "4", (4,))
-_WEIGHTED: Final = {"filters": _FILTERS, **_IDENTIFIERS, "foo": (1,)}
+_WEIGHTED: Final = {"filters": _FILTERS, "use_bias": ("no", 2), **_IDENTIFIERS, "foo": (1,)}
 
 _VALUES: Final[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {
     "Conv1D": {
@@ -62,7 +62,7 @@ _VALUES: Final[Mapping[str, Mapping[str, tuple[Any, ...]]]] = {
 }
 """Values that the argument may not have, by layer."""
 
-_ACCEPTED: Final[Mapping[str, tuple[tuple[int, ...], dict[str, Any]]]] = {
+ACCEPTED: Final[Mapping[str, tuple[tuple[int, ...], dict[str, Any]]]] = {
     "Conv1D": ((2, 8, 3), {"filters": 4, "kernel_size": 3}),
     "Conv2D": ((2, 7, 8, 3), {"filters": 4, "kernel_size": (3, 2)}),
     "MaxPooling1D": ((2, 8, 3), {}),
@@ -151,6 +151,8 @@ _INPUT: Final[tuple[dict[str, Any], ...]] = (
     {"shape": (3,), "dtype": "foo"},
     {"shape": (3,), "tensor": 3},
     {"shape": (3,), "tensor": "foo"},
+    {"shape": (3,), "name": 3},
+    {"shape": (3,), "sparse": "no"},
     {"shape": (3,), "foo": 1},
 )
 """Arguments with which Input declares nothing."""
@@ -163,7 +165,7 @@ def _rejected(layer: str, inputs: tuple[int, ...] | None, **arguments: Any) -> C
 def values() -> Iterator[Case]:
     """One argument at a value that it may not have."""
     for layer, arguments in _VALUES.items():
-        inputs, accepted = _ACCEPTED[layer]
+        inputs, accepted = ACCEPTED[layer]
         for name, bad_values in arguments.items():
             for value in bad_values:
                 yield _rejected(layer, inputs, **(accepted | {name: value}))
@@ -172,7 +174,7 @@ def values() -> Iterator[Case]:
 def relations() -> Iterator[Case]:
     """Arguments that do not go together, or not with the input; missing arguments; Input."""
     for layer, pairs in _STEPS.items():
-        inputs, accepted = _ACCEPTED[layer]
+        inputs, accepted = ACCEPTED[layer]
         for strides, rate in pairs:
             for padding in ({}, {"padding": "same"}):
                 sizes = {"strides": strides, "dilation_rate": rate}
@@ -182,9 +184,9 @@ def relations() -> Iterator[Case]:
             yield _rejected(layer, inputs, **arguments)
     for layer, shapes in _RANKS.items():
         for inputs in shapes:
-            yield _rejected(layer, inputs, **_ACCEPTED[layer][1])
+            yield _rejected(layer, inputs, **ACCEPTED[layer][1])
     for layer, arguments in _MISSING:
-        yield _rejected(layer, _ACCEPTED[layer][0], **arguments)
+        yield _rejected(layer, ACCEPTED[layer][0], **arguments)
     for arguments in _INPUT:
         yield _rejected("Input", None, **arguments)
 
@@ -193,21 +195,21 @@ def smoke() -> Iterator[Case]:
     """The first bad value of every argument, the first pair of steps, the first of the rest."""
     seen = set()
     for case in values():
-        inputs, accepted = _ACCEPTED[case.layer]
+        inputs, accepted = ACCEPTED[case.layer]
         spoilt = next(n for n, v in case.arguments if n not in accepted or v != accepted[n])
         if (case.layer, spoilt) not in seen:
             seen.add((case.layer, spoilt))
             yield case
     for layer, pairs in _STEPS.items():
-        inputs, accepted = _ACCEPTED[layer]
+        inputs, accepted = ACCEPTED[layer]
         strides, rate = pairs[1]
         yield _rejected(layer, inputs, **accepted, strides=strides, dilation_rate=rate)
     for layer, spoilt_inputs in _NO_OUTPUT.items():
         inputs, arguments = spoilt_inputs[1]
         yield _rejected(layer, inputs, **arguments)
     for layer, shapes in _RANKS.items():
-        yield _rejected(layer, shapes[-1], **_ACCEPTED[layer][1])
+        yield _rejected(layer, shapes[-1], **ACCEPTED[layer][1])
     for layer, arguments in _MISSING:
-        yield _rejected(layer, _ACCEPTED[layer][0], **arguments)
+        yield _rejected(layer, ACCEPTED[layer][0], **arguments)
     for arguments in _INPUT:
         yield _rejected("Input", None, **arguments)

@@ -55,7 +55,7 @@ LONG_SUMS: Final = (9, 144, 1152, 4608)
 SUMMED_KINDS: Final = ("integers", "reals", "positive", "constant")
 """Kinds of operands that tell precisions apart in long sums."""
 
-LOCAL_KINDS: Final = ("spike", "infinity", "nan")
+LOCAL_KINDS: Final = ("spike", "one_infinity", "one_nan")
 """Kinds with one extraordinary input."""
 
 _OF_SUMS: Final = frozenset(
@@ -107,10 +107,10 @@ def smoke() -> Iterator[Case]:
         yield windowed(layer, *next(_geometries(layer)), operands="integers", dtype=dtype)
     for position, activation in enumerate(ACTIVATIONS):
         yield _activated(CONVOLUTIONS[position % 2], activation, "reals")
-    yield _activated("Conv2D", "relu", "nan")
+    yield _activated("Conv2D", "relu", "one_nan")
     yield _activated("Conv2D", "softmax", "integers", data_format="channels_first")
     yield from precision(("integers", "reals"), (9, 1152), ("float32",), ("Conv2D",))
-    yield from locality(("spike", "infinity"))
+    yield from locality(("spike", "one_infinity"))
 
 
 def kinds() -> Iterator[Case]:
@@ -125,7 +125,7 @@ def kinds() -> Iterator[Case]:
             yield windowed(layer, windows, padding, operands=kind, dtype=dtype)
     for turn, (layer, dtype, kind) in enumerate(product(POOLINGS, _POOLED, _INTEGER_KINDS)):
         windows, padding = list(_geometries(layer))[turn // 2 % 2]
-        if kind != "negative" or not dtype.startswith("u"):
+        if kind not in ("negative", "lowest") or not dtype.startswith("u"):
             yield windowed(layer, windows, padding, operands=kind, dtype=dtype)
 
 
@@ -143,8 +143,8 @@ def activations() -> Iterator[Case]:
             yield _activated(layer, activation, kind)
         for dtype in ("float64", "float16", "bfloat16"):
             yield _activated(CONVOLUTIONS[position % 2], activation, "reals", dtype=dtype)
-        yield _activated("Conv1D", activation, "nan")
-        yield _activated("Conv1D", activation, "infinity")
+        yield _activated("Conv1D", activation, "one_nan")
+        yield _activated("Conv1D", activation, "one_infinity")
         yield _activated("Conv1D", activation, "wide")
         yield _activated("Conv2D", activation, "reals", data_format="channels_first")
         case = _activated("Conv2D", activation, "integers", padding="same")

@@ -146,7 +146,7 @@ def extremes() -> Iterator[Case]:
         thin = Axis(1, 1) if padding == "valid" else Axis(2, 1)
         pairs = ((axis,),) if RANK[layer] == 1 else ((axis, thin), (thin, axis))
         for position, windows in enumerate(pairs):
-            channels, filters = ((1, 2), (2, 3))[position]
+            channels, filters = ((1, 2), (2, 3))[position] if _dilates(layer) else (3, 1)
             yield windowed(layer, windows, padding, batch=1, channels=channels, filters=filters)
 
 
@@ -259,9 +259,11 @@ def few_symbolic() -> Iterator[Case]:
 
 
 def few_sizes() -> Iterator[Case]:
-    """Batches of none and of many, and an empty axis, once a layer."""
+    """Batches of none and of many, an empty axis, and all sizes equal, once a layer."""
     for layer in LAYERS:
         plain = (Axis(5, 3), Axis(6, 3))[: RANK[layer]]
         for batch in (0, 16):
             yield windowed(layer, plain, "same", batch=batch, channels=1, filters=2)
         yield windowed(layer, (Axis(0, 2), Axis(4, 2))[: RANK[layer]], "same")
+        equal = (Axis(4, 3), Axis(4, 3))[: RANK[layer]]
+        yield windowed(layer, equal, "same", batch=4, channels=4, filters=4, form="int")
