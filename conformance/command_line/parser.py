@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="name", metavar="COMMAND", required=True)
     _add_run(commands)
     _add_list(commands)
+    _add_golden(commands)
     return top
 
 
@@ -69,6 +71,35 @@ def _add_list(commands: Any) -> None:
     listing.add_argument("what", choices=("clauses", "cases", "implementations"))
     add_selection(listing)
     listing.add_argument("--json", action="store_true", help="print one JSON array")
+
+
+def _add_golden(commands: Any) -> None:
+    golden = commands.add_parser("golden", help="verify or regenerate the stored fixtures")
+    actions = golden.add_subparsers(dest="action", metavar="ACTION", required=True)
+    verify = actions.add_parser("verify", help="check files, values and observations")
+    regenerate = actions.add_parser("regenerate", help="write every expected value anew")
+    observe = actions.add_parser("observe", help="store anew what tf.keras and torch.nn do")
+    for action, command, workers in (
+        (verify, "verify_fixtures", None),
+        (regenerate, "regenerate", 1),
+        (observe, "observe", 1),
+    ):
+        action.set_defaults(command=_golden(command))
+        action.add_argument("--directory", type=Path, help="default: the project's fixtures")
+        action.add_argument("-n", dest="workers", type=_positive(int), default=workers)
+    regenerate.add_argument("--reason", required=True, help="why, for the manifest")
+    observe.add_argument("--reason", required=True, help="why, for the manifest")
+    observe.add_argument("--implementation", action="append", metavar="NAME")
+
+
+def _golden(command: str) -> Callable[[argparse.Namespace], int]:
+    def run(options: argparse.Namespace) -> int:
+        from conformance.command_line import golden
+
+        status: int = getattr(golden, command)(options)
+        return status
+
+    return run
 
 
 def add_selection(command: argparse.ArgumentParser) -> None:

@@ -14,6 +14,9 @@ from conformance.known_deviations import tf_keras, torch_nn
 from conformance.known_deviations.record import KnownDeviation, judge_by_records
 from conformance.outcomes import Outcome
 
+STORED = "golden:"
+"""Prefix of the names under which stored observations are judged."""
+
 RECORDS: tuple[KnownDeviation, ...] = (*tf_keras.RECORDS, *torch_nn.RECORDS)
 
 
@@ -27,10 +30,11 @@ def apply(
     """The judgement in the light of the records (`record.judge_by_records`).
 
     Args:
-        implementation: its name, variant included.
+        implementation: its name, variant included; stored observations count as the original.
         versions: its versions by distribution name.
         case: the case judged.
         outcome: what the implementation did.
         judgement: the verdict reached without the records.
     """
-    return judge_by_records(RECORDS, implementation, versions, case, outcome, judgement)
+    name = implementation.removeprefix(STORED)
+    return judge_by_records(RECORDS, name, versions, case, outcome, judgement)

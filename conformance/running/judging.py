@@ -91,10 +91,20 @@ def result_of(
 ) -> Result:
     """Judge one outcome and write it up; what is unsupported needs no expectation."""
     if isinstance(outcome, Unsupported):
-        judgement = Judgement(Verdict.UNSUPPORTED, outcome.reason)
-    else:
-        expectation = expectations.of(index, by_definition=subject.by_definition)
-        judgement = judge(case, expectations.operands(index), expectation, outcome)
+        return write_up(case, subject, outcome, _unsupported(outcome), records)
+    expectation = expectations.of(index, by_definition=subject.by_definition)
+    judgement = judge(case, expectations.operands(index), expectation, outcome)
+    return write_up(case, subject, outcome, judgement, records)
+
+
+def _unsupported(outcome: Unsupported) -> Judgement:
+    return Judgement(Verdict.UNSUPPORTED, outcome.reason)
+
+
+def write_up(
+    case: Case, subject: Subject, outcome: Outcome, judgement: Judgement, records: Records
+) -> Result:
+    """A judgement, seen in the light of the known deviations, as a result."""
     judgement = records(subject.name, subject.versions, case, outcome, judgement)
     return Result(
         case=case.descriptor,

@@ -1,0 +1,136 @@
+"""The oracle's values of a grid as fixtures: derived twice, and stored where both agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from conformance.cases.case import Case
+from conformance.cases.operands import Operands, operands
+from conformance.golden.encoding import (
+    DataWriter,
+    Entry,
+    array_entry,
+    literal_tree,
+    literal_value,
+    load_array,
+)
+from conformance.golden.fixture import EXPECTED, Fixture, fixture_of
+from conformance.judge.expectation import Expectation, Kind, expect, expect_by_definition
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A case on which the oracle and the second derivation differ."""
+
+    case: str
+    oracle: str
+    definition: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.case}\n    oracle:            {self.oracle}\n"
+            f"    second derivation: {self.definition}"
+        )
+
+
+class DisagreementError(Exception):
+    """The two derivations differ; nothing is written."""
+
+    def __init__(self, disagreements: list[Disagreement]) -> None:
+        listed = "\n".join(map(str, disagreements))
+        super().__init__(
+            f"the oracle and the second derivation differ on {len(disagreements)} cases; "
+            f"no fixture was written:\n{listed}"
+        )
+
+
+def expected_fixtures(
+    cases: Iterable[Case], progress: Callable[[int], None] = lambda done: None
+) -> list[Fixture]:
+    """One fixture per layer with what is expected of every case.
+
+    Raises:
+        DisagreementError: naming every case on which the two derivations differ.
+    """
+    ordered = sorted(cases, key=lambda case: case.layer)
+    disagreements: list[Disagreement] = []
+    fixtures: list[Fixture] = []
+    done = 0
+    for layer, group in groupby(ordered, key=lambda case: case.layer):
+        writer = DataWriter()
+        entries: dict[str, Entry] = {}
+        for case in group:
+            prepared = operands(case)
+            expectation = expect(case, prepared)
+            disagreements += disagreement(case, prepared, expectation)
+            entries[case.descriptor] = expected_entry(expectation, writer)
+            done += 1
+            progress(done)
+        fixtures.append(fixture_of(EXPECTED, layer, entries, writer))
+    if disagreements:
+        raise DisagreementError(disagreements)
+    return fixtures
+
+
+def disagreement(case: Case, prepared: Operands, oracle: Expectation) -> list[Disagreement]:
+    """The second derivation's objection to what the oracle expects, if there is one."""
+    definition = expect_by_definition(case, prepared)
+    if _same_expectation(oracle, definition):
+        return []
+    return [Disagreement(case.descriptor, _described(oracle), _described(definition))]
+
+
+def _same_expectation(left: Expectation, right: Expectation) -> bool:
+    if left.kind != right.kind:
+        return False
+    if left.kind != Kind.VALUE:
+        return left.kind == Kind.REJECTION or bool(np.all(left.value == right.value))
+    return same_values(np.asarray(left.value), np.asarray(right.value))
+
+
+def same_values(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> bool:
+    """Whether two arrays agree in dtype, shape and values; +0 is -0, and NaN is NaN."""
+    if left.dtype != right.dtype or left.shape != right.shape:
+        return False
+    return bool(np.all((left == right) | ((left != left) & (right != right))))
+
+
+def _described(expectation: Expectation) -> str:
+    if expectation.kind == Kind.REJECTION:
+        return f"rejection {expectation.reason}".strip()
+    text = str(np.asarray(expectation.value).tolist()) if expectation.kind == Kind.VALUE else None
+    return f"{expectation.kind} {text or expectation.value}"
+
+
+def expected_entry(expectation: Expectation, writer: DataWriter) -> Entry:
+    """An expectation as an entry of a fixture."""
+    if expectation.kind == Kind.REJECTION:
+        return {"rejection": True}
+    if expectation.kind == Kind.SHAPE:
+        return {"shape": list(expectation.value)}
+    if expectation.kind == Kind.LITERAL:
+        return {"literal": literal_tree(expectation.value, writer)}
+    return {"array": array_entry(np.asarray(expectation.value), writer)}
+
+
+def expected_value(entry: Entry, data: bytes) -> Any:
+    """The stored value of an entry: an array, a shape, a literal; None for a rejection.
+
+    Raises:
+        ValueError, KeyError, TypeError: if the entry is not of a known form.
+    """
+    if "array" in entry:
+        dtype, shape, offset = entry["array"]
+        return load_array(data, dtype, tuple(shape), offset)
+    if "shape" in entry:
+        return tuple(entry["shape"])
+    if "literal" in entry:
+        return literal_value(entry["literal"], data)
+    if entry["rejection"] is not True:
+        raise ValueError(f"an expected rejection is stored as true, not {entry['rejection']!r}")
+    return None

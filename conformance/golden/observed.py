@@ -1,0 +1,122 @@
+"""What implementations did, stored beside what is expected of them; never as truth."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Mapping
+
+from conformance.cases.case import Case, parse
+from conformance.golden.encoding import DataWriter, Entry, outcome_entry, outcome_of
+from conformance.golden.expected import expected_value
+from conformance.golden.fixture import OBSERVED, Fixture, fixture_of
+from conformance.implementations import registry
+from conformance.judge.verdict import Judgement
+from conformance.outcomes import Outcome
+from conformance.runner import Runner
+
+OBSERVABLE = ("tf.keras", "torch.nn")
+"""The implementations whose outcomes are stored."""
+
+
+def observe(
+    implementation: str,
+    expected: Iterable[Fixture],
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Fixture]:
+    """Run an implementation on every expected case; store what it did, relative to that.
+
+    Raises:
+        ImplementationError: if it is not installed.
+    """
+    stored = {fixture.layer: fixture for fixture in expected}
+    outcomes = _outcomes(implementation, stored.values(), workers, progress)
+    return [
+        _observed(implementation, stored[layer], {c: outcomes[c] for c in stored[layer].entries})
+        for layer in stored
+    ]
+
+
+def _outcomes(
+    implementation: str,
+    expected: Iterable[Fixture],
+    workers: int,
+    progress: Callable[[int, int], None] | None,
+) -> dict[str, Outcome]:
+    """What the implementation does with every expected case, by descriptor."""
+    outcomes: dict[str, Outcome] = {}
+
+    def take(
+        name: str, versions: Mapping[str, str], case: Case, outcome: Outcome, judgement: Judgement
+    ) -> Judgement:
+        outcomes[case.descriptor] = outcome
+        return judgement
+
+    cases = [parse(descriptor) for fixture in expected for descriptor in fixture.entries]
+    with Runner(cases, [implementation], workers=workers, progress=progress, records=take) as run:
+        for _ in run:
+            pass
+    return outcomes
+
+
+def _observed(implementation: str, expected: Fixture, outcomes: dict[str, Outcome]) -> Fixture:
+    writer = DataWriter()
+    entries = {
+        case: outcome_entry(outcome, expected_value(expected.entries[case], expected.data), writer)
+        for case, outcome in outcomes.items()
+    }
+    return fixture_of(
+        OBSERVED,
+        expected.layer,
+        entries,
+        writer,
+        implementation=implementation,
+        versions=registry.versions(registry.resolve(implementation)),
+        platform=platform.machine(),
+    )
+
+
+def carried_over(
+    observed: Iterable[Fixture], old: Iterable[Fixture], new: Iterable[Fixture]
+) -> list[Fixture]:
+    """Observations made against old expected values, stored against new ones.
+
+    Cases that are no longer expected are dropped; those that have become expected have no
+    observation until they are observed.
+    """
+    before = {fixture.layer: fixture for fixture in old}
+    after = {fixture.layer: fixture for fixture in new}
+    return [
+        _carried_over(fixture, before[fixture.layer], after[fixture.layer])
+        for fixture in observed
+        if fixture.layer in after and fixture.layer in before
+    ]
+
+
+def _carried_over(fixture: Fixture, old: Fixture, new: Fixture) -> Fixture:
+    writer = DataWriter()
+    entries: dict[str, Entry] = {}
+    for case in new.entries:
+        if case in fixture.entries:
+            outcome = stored_outcome(fixture, old, case)
+            value = expected_value(new.entries[case], new.data)
+            entries[case] = outcome_entry(outcome, value, writer)
+    return fixture_of(
+        OBSERVED,
+        fixture.layer,
+        entries,
+        writer,
+        implementation=fixture.implementation,
+        versions=fixture.versions,
+        platform=fixture.platform,
+    )
+
+
+def stored_outcome(observed: Fixture, expected: Fixture, case: str) -> Outcome:
+    """The outcome that is stored for a case.
+
+    Raises:
+        ValueError, KeyError, TypeError: if an entry is not of a known form.
+    """
+    value = expected_value(expected.entries[case], expected.data)
+    return outcome_of(observed.entries[case], value, observed.data)

@@ -1,0 +1,135 @@
+"""Regenerating the fixtures after a deliberate change, and observing implementations anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from conformance import __version__
+from conformance.cases.grids import grid
+from conformance.golden import manifest as manifests
+from conformance.golden.changes import changes
+from conformance.golden.directory import read_all, replace_all
+from conformance.golden.errors import FixtureError
+from conformance.golden.expected import expected_fixtures
+from conformance.golden.fixture import EXPECTED, OBSERVED, Fixture
+from conformance.golden.observed import OBSERVABLE, carried_over, observe
+from conformance.implementations import registry
+from conformance.spec.clauses import spec_sha256
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass
+class Report:
+    """What a regeneration did: whether files changed, the changed cases, what else to know."""
+
+    written: bool = False
+    changes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def regenerate(directory: Path, reason: str, workers: int, progress: Progress) -> Report:
+    """Derive every expected value twice and replace the fixtures if anything changed.
+
+    Observations of cases that stay are kept; cases that lack one are observed where the
+    implementation is installed.
+
+    Raises:
+        DisagreementError: if the two derivations differ; nothing is written.
+    """
+    report = Report()
+    old_expected, old_observed = _present(directory, report)
+    cases = grid("standard")
+    expected = expected_fixtures(cases, lambda done: progress("deriving", done, len(cases)))
+    report.changes = list(changes(old_expected, expected))
+    kept = carried_over(old_observed, old_expected, expected)
+    observed = [
+        f
+        for name in OBSERVABLE
+        for f in _completed(name, kept, expected, workers, progress, report)
+    ]
+    report.written = _write(directory, [*expected, *observed], reason)
+    return report
+
+
+def observe_again(
+    directory: Path, implementations: Iterable[str], reason: str, workers: int, progress: Progress
+) -> Report:
+    """Replace the observations of some implementations; the expected values stay as they are.
+
+    Raises:
+        FixtureError: if the fixtures are not whole.
+        ImplementationError: if an implementation is not installed.
+    """
+    report = Report()
+    _, fixtures = read_all(directory)
+    expected = [fixture for fixture in fixtures if fixture.kind == EXPECTED]
+    names = list(implementations)
+    fresh = [f for name in names for f in _run(name, expected, workers, progress)]
+    replaced = {(fixture.implementation, fixture.layer) for fixture in fresh}
+    kept = [f for f in fixtures if (f.implementation, f.layer) not in replaced]
+    report.written = _write(directory, [*kept, *fresh], reason)
+    return report
+
+
+def _present(directory: Path, report: Report) -> tuple[list[Fixture], list[Fixture]]:
+    """The expected and the observed fixtures in place; none where they cannot be read."""
+    try:
+        _, fixtures = read_all(directory)
+    except FixtureError as error:
+        report.notes.append(f"the fixtures in place were not used: {error}")
+        return [], []
+    expected = [fixture for fixture in fixtures if fixture.kind == EXPECTED]
+    return expected, [fixture for fixture in fixtures if fixture.kind == OBSERVED]
+
+
+def _completed(
+    name: str,
+    kept: list[Fixture],
+    expected: list[Fixture],
+    workers: int,
+    progress: Progress,
+    report: Report,
+) -> list[Fixture]:
+    """The observations of an implementation, made anew where any is missing."""
+    own = [fixture for fixture in kept if fixture.implementation == name]
+    missing = sum(len(f.entries) for f in expected) - sum(len(f.entries) for f in own)
+    if not missing:
+        return own
+    if registry.installed(registry.resolve(name)):
+        report.notes.append(f"{name} was observed anew: {missing} cases had no observation")
+        return _run(name, expected, workers, progress)
+    report.notes.append(f"{name} is not installed: {missing} cases have no observation")
+    return own
+
+
+def _run(name: str, expected: list[Fixture], workers: int, progress: Progress) -> list[Fixture]:
+    def tell(done: int, total: int) -> None:
+        progress(f"observing {name}", done, total)
+
+    return observe(name, expected, workers, tell)
+
+
+def _write(directory: Path, fixtures: list[Fixture], reason: str) -> bool:
+    return replace_all(
+        directory,
+        sorted(fixtures, key=lambda fixture: fixture.stem),
+        suite_version=__version__,
+        spec_sha256=spec_sha256(),
+        reason=reason,
+        versions={"layerproof": __version__, "numpy": np.__version__},
+    )
+
+
+def describe(directory: Path) -> str:
+    """The fixtures in one sentence: cases, files, bytes, and why they are as they are."""
+    manifest = manifests.read_manifest(directory)
+    size = sum(record.bytes for record in manifest.files.values())
+    return (
+        f"{directory}: {len(manifest.files)} files, {size / 1e6:.2f} MB; "
+        f"last regenerated: {manifest.reason}"
+    )

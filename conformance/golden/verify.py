@@ -1,0 +1,181 @@
+"""Verifying fixtures: intact files, expected values recomputed, observations judged.
+
+Needs NumPy alone.  Where ml_dtypes is not installed, bfloat16 cases are held against their
+digests only, and counted as such.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from conformance import known_deviations
+from conformance.cases.case import Case, parse
+from conformance.cases.grids import grid
+from conformance.cases.operands import operands
+from conformance.golden.changes import describe_difference
+from conformance.golden.directory import expected_of, read_all
+from conformance.golden.encoding import DataWriter
+from conformance.golden.errors import FixtureError
+from conformance.golden.expected import expected_entry, expected_value, same_values
+from conformance.golden.fixture import EXPECTED, Fixture
+from conformance.golden.observed import stored_outcome
+from conformance.judge.expectation import Expectation, expect
+from conformance.judge.judge import judge
+from conformance.results import ACCEPTED
+from conformance.running.judging import Subject, write_up
+from conformance.spec.clauses import spec_sha256
+
+FLOOR: Final = 3000
+"""Fewer cases than this are no fixture of the standard grid, whatever the manifest says."""
+
+
+@dataclass
+class Findings:
+    """What a verification found.
+
+    Attributes:
+        expected: expected values recomputed and equal.
+        judged: observations judged as accepted.
+        skipped: cases whose dtype needs a package that is not installed.
+        problems: what is wrong, in words.
+    """
+
+    expected: int = 0
+    judged: int = 0
+    skipped: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def add(self, other: Findings) -> None:
+        """Add the findings of another part."""
+        self.expected += other.expected
+        self.judged += other.judged
+        self.skipped += other.skipped
+        self.problems += other.problems
+
+
+def verify(directory: Path, workers: int | None = None) -> Findings:
+    """Verify a fixture directory as a whole.
+
+    Raises:
+        FixtureError: if a file is missing, truncated, altered, extra, foreign or unreadable, or
+            the fixtures are not those of the present specification and grid.
+    """
+    manifest, fixtures = read_all(directory)
+    if manifest.spec_sha256 != spec_sha256():
+        raise FixtureError(directory, "made for another version of the clauses; regenerate")
+    expected = expected_of(fixtures)
+    _check_cases(directory, expected)
+    findings = Findings()
+    jobs = [(expected[f.layer], [f] if f.kind != EXPECTED else []) for f in fixtures]
+    for found in _in_parallel(_shares(jobs), workers or os.cpu_count() or 1):
+        findings.add(found)
+    return findings
+
+
+Share = tuple[Fixture, list[Fixture], Sequence[str]]
+
+
+def _check_cases(directory: Path, expected: dict[str, Fixture]) -> None:
+    stored = [case for fixture in expected.values() for case in fixture.entries]
+    if len(stored) < FLOOR:
+        raise FixtureError(directory, f"holds {len(stored)} cases; at least {FLOOR} are needed")
+    difference = {case.descriptor for case in grid("standard")}.symmetric_difference(stored)
+    if difference:
+        raise FixtureError(
+            directory,
+            f"is not of the present standard grid: {len(difference)} cases differ, such as "
+            f"{min(difference)}; regenerate",
+        )
+
+
+def _shares(jobs: Iterable[tuple[Fixture, list[Fixture]]], size: int = 250) -> list[Share]:
+    """Parts of about equal work: some cases of one layer, with or without observations."""
+    observed: dict[str, list[Fixture]] = {}
+    expected: dict[str, Fixture] = {}
+    for fixture, observations in jobs:
+        expected[fixture.layer] = fixture
+        observed.setdefault(fixture.layer, []).extend(observations)
+    shares: list[Share] = []
+    for layer, fixture in expected.items():
+        cases = list(fixture.entries)
+        shares += [
+            (fixture, observed[layer], cases[start : start + size])
+            for start in range(0, len(cases), size)
+        ]
+    return shares
+
+
+def _in_parallel(shares: list[Share], workers: int) -> Iterable[Findings]:
+    if workers == 1:
+        return map(verify_share, shares)
+    with ProcessPoolExecutor(workers) as pool:
+        return list(pool.map(verify_share, shares))
+
+
+def verify_share(share: Share) -> Findings:
+    """Recompute the expected values of some cases, and judge what was observed of them."""
+    expected, observed, cases = share
+    findings = Findings()
+    for descriptor in cases:
+        case = parse(descriptor)
+        try:
+            prepared = operands(case)
+        except ImportError:
+            findings.skipped += 1
+            continue
+        expectation = expect(case, prepared)
+        problem = _recomputed(expected, case, expectation)
+        if problem:
+            findings.problems.append(problem)
+        else:
+            findings.expected += 1
+        for fixture in observed:
+            if descriptor in fixture.entries:
+                _judge(fixture, expected, case, prepared, expectation, findings)
+    return findings
+
+
+def _recomputed(expected: Fixture, case: Case, expectation: Expectation) -> str | None:
+    """What is wrong with a stored expected value; None if it is what the oracle computes."""
+    entry = expected.entries[case.descriptor]
+    writer = DataWriter()
+    computed = expected_entry(expectation, writer)
+    stored = (next(iter(entry)), expected_value(entry, expected.data))
+    fresh = (next(iter(computed)), expected_value(computed, writer.content()))
+    if _same(stored, fresh):
+        return None
+    return f"{case.descriptor}: stored -> computed: {describe_difference(stored, fresh)}"
+
+
+def _same(stored: tuple[str, Any], fresh: tuple[str, Any]) -> bool:
+    if stored[0] != fresh[0]:
+        return False
+    if isinstance(stored[1], np.ndarray) and isinstance(fresh[1], np.ndarray):
+        return same_values(stored[1], fresh[1])
+    return repr(stored[1]) == repr(fresh[1])
+
+
+def _judge(
+    fixture: Fixture,
+    expected: Fixture,
+    case: Case,
+    prepared: Any,
+    expectation: Expectation,
+    findings: Findings,
+) -> None:
+    name = f"golden:{fixture.implementation}"
+    subject = Subject(name, name, fixture.versions or {})
+    outcome = stored_outcome(fixture, expected, case.descriptor)
+    judgement = judge(case, prepared, expectation, outcome)
+    result = write_up(case, subject, outcome, judgement, known_deviations.apply)
+    if result.verdict in ACCEPTED:
+        findings.judged += 1
+    else:
+        findings.problems.append(f"{name}: {result.verdict} {result.case}: {result.message}")
