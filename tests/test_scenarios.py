@@ -121,3 +121,27 @@ def test_rounding_keeps_what_it_says() -> None:
     """Five decimals without a negative zero, five significant digits."""
     assert decimals([-1e-9, 0.123456, -2.0]) == [0.0, 0.12346, -2.0]
     assert significant(0.000123456) == 0.00012346
+
+
+@pytest.mark.parametrize(
+    ("descriptor", "message"),
+    [
+        (
+            "Conv1D/observe:default_value/filters:4/kernel_size:3",
+            "gives 0 arguments",
+        ),
+        (
+            "Conv1D/observe:initial_weights/filters:2/kernel_size:2/kernel_initializer:he_normal",
+            "he_normal is none of zeros",
+        ),
+        (
+            "Conv1D/observe:losses/filters:2/kernel_size:2/kernel_regularizer:l3",
+            "l3 is none of l1, l2, l1l2",
+        ),
+    ],
+)
+def test_case_of_the_users_own_is_refused_in_words(descriptor: str, message: str) -> None:
+    """`conformance run --case` may name cases whose literal nobody derived."""
+    case = parse(descriptor)
+    with pytest.raises(ValueError, match=message):
+        SCENARIOS[case.observe].expected(case)

@@ -75,7 +75,7 @@ def _clause_text(entry: dict[str, Any]) -> str:
     return "\n".join([head, *(_indented(note) for note in notes)])
 
 
-_CLAUSE_NOTES: Sequence[str] = ("condition", "reading", "why", "since", "now")
+_CLAUSE_NOTES: Sequence[str] = ("condition", "reading", "why", "since", "now", "selection")
 
 
 def _indented(text: str) -> str:

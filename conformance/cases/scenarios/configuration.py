@@ -60,8 +60,10 @@ def _given(case: Case) -> dict[str, Any]:
 
 def _examined(case: Case) -> str:
     """The one argument of the case that is not a required one."""
-    (argument,) = (n for n in case.keywords if SIGNATURES[case.layer][n] != REQUIRED)
-    return argument
+    names = [n for n in case.keywords if SIGNATURES[case.layer].get(n, REQUIRED) != REQUIRED]
+    if len(names) != 1:
+        raise ValueError(f"{case} gives {len(names)} arguments with a default; expected one")
+    return names[0]
 
 
 def _observe_default(keras: Any, case: Case) -> Any:

@@ -15,6 +15,7 @@ from conformance.cases.scenarios.scenario import (
     array,
     construct,
     decimals,
+    listed,
 )
 from conformance.cases.scenarios.weighted import (
     LAYERS,
@@ -46,7 +47,7 @@ def _observe_first_values_of_object(keras: Any, case: Case) -> Any:
 
 
 def _quarter(shape: Any, dtype: Any = None, **_: Any) -> Array:
-    return np.full(tuple(shape), 0.25, dtype or "float32")
+    return np.full(tuple(shape), 0.25, getattr(dtype, "name", dtype) or "float32")
 
 
 def _observe_first_values_of_callable(keras: Any, case: Case) -> Any:
@@ -74,7 +75,7 @@ def _expect_first_values(case: Case) -> Any:
     if isinstance(identifier, dict):
         value = identifier["config"]["value"]
     elif identifier is not None:
-        value = _CONSTANT[identifier]
+        value = listed(_CONSTANT, identifier, case)
     window = [2] if case.layer == "Conv1D" else [2, 1]
     return {"shape": [2] if is_bias else [*window, 2, 2], "values": [value]}
 
@@ -169,7 +170,7 @@ def _observe_spread(keras: Any, case: Case) -> Any:
     The limit has a margin of 2 ** -22: one rounding of the limit and one of the product to
     float32 are below that.
     """
-    limit, reach = _SPREAD[case.keywords["kernel_initializer"]]
+    limit, reach = listed(_SPREAD, case.keywords["kernel_initializer"], case)
     values = _initialised(case, built(keras, case)).astype(np.float64)
     return {
         "shape": list(values.shape),

@@ -23,16 +23,18 @@ def _arguments(case: Case) -> dict[str, Any]:
     return case.keywords | dtype
 
 
-def _declaration(tensor: Any) -> Any:
+def _declaration(keras: Any, tensor: Any) -> Any:
+    """What the tensor, and the input layer of a model that it is, say of themselves."""
+    (layer,) = keras.Model(tensor, tensor).layers
     return {
         "shape": list(static_shape(tensor)),
-        "dtype": str(tensor.dtype),
-        "sparse": bool(tensor.sparse),
+        "dtype": str(getattr(tensor.dtype, "name", tensor.dtype)),
+        "sparse": bool(layer.get_config()["sparse"]),
     }
 
 
 def _observe_declaration(keras: Any, case: Case) -> Any:
-    return _declaration(keras.Input(**_arguments(case)))
+    return _declaration(keras, keras.Input(**_arguments(case)))
 
 
 def _observe_declaration_by_position(keras: Any, case: Case) -> Any:
@@ -40,7 +42,7 @@ def _observe_declaration_by_position(keras: Any, case: Case) -> Any:
     order = ("shape", "batch_shape", "name", "dtype", "sparse")
     arguments = _arguments(case)
     last = max(order.index(name) for name in arguments)
-    return _declaration(keras.Input(*(arguments.get(name) for name in order[: last + 1])))
+    return _declaration(keras, keras.Input(*(arguments.get(name) for name in order[: last + 1])))
 
 
 def _expect_declaration(case: Case) -> Any:
@@ -176,7 +178,7 @@ def _observe_wrapping(keras: Any, case: Case) -> Any:
     """Input around the tensor that another call of Input returned."""
     existing = keras.Input(**_arguments(case))
     wrapped = keras.Input(tensor=existing)
-    return {**_declaration(wrapped), "same tensor": wrapped is existing}
+    return {**_declaration(keras, wrapped), "same tensor": wrapped is existing}
 
 
 def _expect_wrapping(case: Case) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from conformance.cases.case import Case
 from conformance.cases.scenarios.scenario import (
     Scenario,
+    listed,
     significant,
     tabulated,
 )
@@ -54,13 +55,14 @@ def _observe_losses_of_object(keras: Any, case: Case) -> Any:
     return _losses(keras, case, **objects(keras, case))
 
 
-def _factors(identifier: Any) -> tuple[float, float]:
+def _factors(identifier: Any, case: Case) -> tuple[float, float]:
     """The factors of the sum of absolute values and of the sum of squares."""
     names = {"l1": (0.01, 0.0), "l2": (0.0, 0.01), "l1l2": (0.0, 0.0)}
     if isinstance(identifier, dict):
         config = identifier["config"]
         return config.get("l1", 0.0), config.get("l2", 0.0)
-    return names[identifier.lower()]
+    l1, l2 = listed(names, identifier.lower(), case)
+    return l1, l2
 
 
 def _expect_losses(case: Case) -> Any:
@@ -68,7 +70,7 @@ def _expect_losses(case: Case) -> Any:
     given = [(name, value) for name, value in case.arguments if name in _SUMS]
     losses = []
     for name, identifier in given:
-        l1, l2 = _factors(identifier)
+        l1, l2 = _factors(identifier, case)
         absolute, squares = _SUMS[name]
         losses.append(float(f"{l1 * absolute + l2 * squares:.5g}"))
     return sorted(losses)

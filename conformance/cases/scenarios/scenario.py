@@ -46,20 +46,26 @@ class Scenario:
             return self.observe(keras, case)
 
 
+def listed(table: Mapping[Any, Any], key: Any, case: Case) -> Any:
+    """The entry of a table from which a case's expected literal follows.
+
+    Raises:
+        ValueError: if there is none, which happens only to cases of the user's own.
+    """
+    try:
+        return table[key]
+    except KeyError:
+        known = ", ".join(map(str, table))
+        raise ValueError(
+            f"no expected value is listed for {case}: {key!s} is none of {known}"
+        ) from None
+
+
 def tabulated(
     name: str, observe: Callable[[Any, Case], Any], table: Mapping[Case, Any]
 ) -> Scenario:
     """A scenario whose expected literals are listed case by case."""
-
-    def expected(case: Case) -> Any:
-        if case not in table:
-            raise ValueError(
-                f"no expected value is listed for {case}; scenario {name!r} has the cases "
-                + ", ".join(map(str, table))
-            )
-        return table[case]
-
-    return Scenario(name, observe, expected, tuple(table))
+    return Scenario(name, observe, lambda case: listed(table, case, case), tuple(table))
 
 
 def construct(keras: Any, case: Case, **changes: Any) -> Any:
