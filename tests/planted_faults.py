@@ -117,6 +117,7 @@ class Steps:
     kernel: Callable[[Array], Array] = lambda w: w
     contract: Callable[[Array, Array], Array] = contract
     pad_value: float = 0.0
+    beyond: Callable[[Array, int], Array] | None = None
     add_bias: Callable[[Array, Array], Array] = lambda y, b: y + b
     activations: Callable[[str | None, Array], Array] = activate
     bias_last: bool = False
@@ -181,6 +182,8 @@ def gather(x: Array, settings: Settings, steps: Steps) -> tuple[Array, Array]:
         taps = np.arange(settings.window[axis]) * settings.dilation[axis]
         starts = np.arange(max(outputs, 0)) * settings.strides[axis] - before
         index = starts[:, None] + taps
+        if steps.beyond and lengths[axis]:
+            index = steps.beyond(index, lengths[axis])
         valid = (index >= 0) & (index < lengths[axis])
         x = _take(x, np.where(valid, index, 0), 1 + 2 * axis)
         shape = [1] * (2 * rank + 1)
@@ -406,6 +409,38 @@ def _first_of_batch(y: Array) -> Array:
     return np.broadcast_to(y[:1], y.shape) if len(y) else y
 
 
+def _read_filters_first(kernel: Array) -> Array:
+    """The kernel's memory read as (filters, channels, *window), as other frameworks store it."""
+    stored = kernel.reshape(*kernel.shape[::-1][:2], *kernel.shape[:-2])
+    return stored.transpose(*range(2, kernel.ndim), 1, 0)
+
+
+def _whole_groups_of_channels(kernel: Array) -> Array:
+    changed = kernel.copy()
+    whole = kernel.shape[-2] // 4 * 4
+    changed[..., whole:, :] *= whole == 0
+    return changed
+
+
+def _whole_groups_of_filters(windows: Array, kernel: Array) -> Array:
+    sums = contract(windows, kernel)
+    whole = kernel.shape[-1] // 4 * 4
+    sums[..., whole:] *= whole == 0
+    return sums
+
+
+def _first_eight(y: Array) -> Array:
+    changed = y.copy()
+    changed[8:] = 0
+    return changed
+
+
+def _flushed(x: Array) -> Array:
+    if x.dtype not in (np.float16, np.float32, np.float64):
+        return x
+    return np.where(np.abs(x) < np.finfo(x.dtype).smallest_normal, np.zeros_like(x), x)
+
+
 FAULTS: dict[str, Steps] = {
     "same: the odd element of padding goes first": _same(
         _ceil, lambda n, k, s, d: (total_padding(n, k, s, d) + 1) // 2
@@ -413,6 +448,9 @@ FAULTS: dict[str, Steps] = {
     "same: half the window on both sides": _same(
         lambda n, k, s, d: _half_window(n, k, s, d)[0],
         lambda n, k, s, d: _half_window(n, k, s, d)[1],
+    ),
+    "same: span counted as window times dilation": _same(
+        _ceil, lambda n, k, s, d: max((-(-n // s) - 1) * s + k * d - n, 0) // 2
     ),
     "same: half the window before": _same(_ceil, lambda n, k, s, d: span(k, d) // 2),
     "same: as for a stride of one": _same(_ceil, lambda n, k, s, d: (span(k, d) - 1) // 2),
@@ -450,7 +488,13 @@ FAULTS: dict[str, Steps] = {
     "kernel's rows and columns exchanged": Steps(kernel=_swapped_window),
     "kernel's channels in reverse": Steps(kernel=lambda w: w[..., ::-1, :]),
     "kernel's channels and filters exchanged where equal": Steps(kernel=_transposed_if_square),
+    "kernel read with filters and channels first": Steps(kernel=_read_filters_first),
+    "filters in reverse": Steps(kernel=lambda w: w[..., ::-1]),
+    "channels beyond a multiple of four left out": Steps(kernel=_whole_groups_of_channels),
+    "filters beyond a multiple of four left out": Steps(contract=_whole_groups_of_filters),
     "padding is one": Steps(pad_value=1.0),
+    "padding repeats the edge": Steps(beyond=lambda index, n: np.clip(index, 0, n - 1)),
+    "padding wraps around": Steps(beyond=lambda index, n: index % n),
     "channels_first reshaped, not transposed": Steps(to_last=_reshaped_last),
     "channels_first reversed": Steps(to_last=lambda x: x.transpose(0, *range(x.ndim - 1, 0, -1))),
     "channels_first left in the output": Steps(from_last=lambda y: y),
@@ -485,7 +529,9 @@ FAULTS: dict[str, Steps] = {
     "transform over the whole input": Steps(contract=_spread),
     "views read as contiguous": Steps(inputs=_memory_order),
     "first sample for all": Steps(outputs=_first_of_batch),
+    "samples beyond the eighth left out": Steps(outputs=_first_eight),
     "samples in reverse": Steps(outputs=lambda y: y[::-1]),
+    "subnormal numbers taken for zero": Steps(inputs=_flushed),
     "NaN replaced by zero": Steps(inputs=lambda x: np.where(is_nan(x), np.zeros_like(x), x)),
     "infinity replaced by the largest number": Steps(
         inputs=lambda x: (
