@@ -1,7 +1,8 @@
 """Float64 evaluation of activations with a bound of the error, element by element.
 
 Each function takes a float64 array x and returns (value, error): the real value at each x lies
-within ``value -+ error``.  Error bounds count units of ``u = 2**-53``.
+between ``value - error`` and ``value + error`` as float64 rounds these two, so that an error which
+is not 0 allows for one unit more.  Error bounds count units of ``u = 2**-53``.
 
 What is assumed of the machine: ``+ - * /`` and square roots round correctly (IEEE 754), and
 
@@ -228,16 +229,32 @@ def clipped(minimum: float, maximum: float) -> Evaluation:
     return evaluate
 
 
-def ramp(half_width: float, divisor: float) -> Evaluation:
-    """``(x + h) / d`` between ``-h`` and h, with ``d = 2 h``; 0 below and 1 above.
+def _sum(a: Float64Array, b: float) -> Bounded:
+    """``a + b`` rounded; the error is 0 where Knuth's TwoSum finds none, as in short numbers."""
+    total = a + b
+    part = total - a
+    is_exact = (a - (total - part)) + (b - part) == 0
+    return total, np.where(is_exact, 0.0, np.abs(total) * (2 * UNIT))
 
-    The sum is exact near ``-h`` (Sterbenz), so its relative error is one unit everywhere.
+
+def _quotient(total: Float64Array, divisor: float) -> Bounded:
+    """``total / d`` rounded, for an integer d below 8; the error is 0 where that is exact.
+
+    If the last three bits of the quotient are 0, its product with d is exact and tells.
     """
+    value = total / divisor
+    is_exact = (value * divisor == total) & (value.view(np.int64) & 7 == 0)
+    return value, np.where(is_exact, 0.0, np.abs(value) * (2 * UNIT))
+
+
+def ramp(half_width: float, divisor: float) -> Evaluation:
+    """``(x + h) / d`` between ``-h`` and h, with ``d = 2 h``; 0 below and 1 above."""
 
     def evaluate(x: Float64Array) -> Bounded:
         inside = np.abs(x) < half_width
-        value = (np.minimum(np.maximum(x, -half_width), half_width) + half_width) / divisor
-        return value, np.where(inside, 4 * UNIT * value, 0.0)
+        total, error = _sum(np.minimum(np.maximum(x, -half_width), half_width), half_width)
+        value, rounding = _quotient(total, divisor)
+        return value, np.where(inside, error / divisor + rounding, 0.0)
 
     return evaluate
 
@@ -247,7 +264,7 @@ def hard_silu(x: Float64Array) -> Bounded:
     inside = np.abs(x) < 3.0
     bounded = np.minimum(np.maximum(x, -3.0), 3.0)
     value = np.where(inside, bounded * (bounded + 3.0) / 6.0, np.maximum(x, 0.0))
-    error = np.abs(value) * (4 * UNIT) + np.minimum(np.abs(bounded), TINY)
+    error = np.abs(value) * (6 * UNIT) + np.minimum(np.abs(bounded), TINY)
     return value, np.where(inside, error, 0.0)
 
 
@@ -256,16 +273,16 @@ def sparse_plus(x: Float64Array) -> Bounded:
     inside = np.abs(x) < 1.0
     square = np.square(np.minimum(np.maximum(x, -1.0), 1.0) + 1.0)
     value = np.where(inside, 0.25 * square, np.maximum(x, 0.0))
-    return value, np.where(inside, 4 * UNIT * value, 0.0)
+    return value, np.where(inside, 6 * UNIT * value, 0.0)
 
 
 def soft_shrink(threshold: float) -> Evaluation:
     """``x - t`` for x above t, ``x + t`` for x below -t, else 0."""
 
     def evaluate(x: Float64Array) -> Bounded:
-        value = np.where(x > threshold, x - threshold, 0.0)
-        value = np.where(x < -threshold, x + threshold, value)
-        return value, np.abs(value) * (2 * UNIT)
+        excess, error = _sum(np.abs(x), -threshold)
+        shrunk = excess > 0
+        return np.where(shrunk, np.copysign(excess, x), 0.0), np.where(shrunk, error, 0.0)
 
     return evaluate
 
