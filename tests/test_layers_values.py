@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from itertools import product
 
 import numpy as np
@@ -276,6 +277,24 @@ def test_a_float64_input_is_rounded_once_to_a_narrow_dtype():
     layer = keras.layers.Flatten(dtype="bfloat16")
     given = np.array([[1 + 2**-8 + 2**-40, 1 + 2**-8, 1 + 3 * 2**-8]])
     assert layer(given).astype(np.float64).tolist() == [[1 + 2**-7, 1, 1 + 2**-6]]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("certified", [True, False])
+def test_special_values_raise_no_warning(dtype, certified):
+    """NaN, infinities and overflow are values like others."""
+    if dtype == "bfloat16":
+        pytest.importorskip("ml_dtypes")
+    inputs = np.ones((2, 6, 7, 3), numpy_dtype(dtype))
+    inputs[0, :3, 0, :] = [np.nan, np.inf, -np.inf]
+    convolution = keras.layers.Conv2D(4, 3, kernel_initializer="ones", dtype=dtype)
+    overflowing = keras.layers.Conv2D(4, 3, activation="exponential", dtype=dtype)
+    overflowing.build(inputs.shape)
+    overflowing.set_weights([np.full((3, 3, 3, 4), 1e4), np.zeros(4)])
+    with keras.backend.uncertified() if not certified else contextlib.nullcontext():
+        assert np.isnan(convolution(inputs)[0, 0, 0]).all()
+        assert np.isinf(overflowing(inputs)[1]).all()
+    assert np.isnan(keras.layers.MaxPooling2D(dtype=dtype)(inputs)[0, 0, 0]).tolist() == [1, 0, 0]
 
 
 @pytest.mark.parametrize("shape", [(2, 0, 7, 3), (2, 6, 0, 3)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -197,3 +199,16 @@ def test_a_layer_of_ones_own_is_written_as_in_keras():
     model = keras.Sequential([keras.Input((3,)), layer])
     layer.set_weights([np.array([1, 2, 3])])
     assert model.predict(np.ones((1, 3))).tolist() == [[1, 2, 3]]
+
+
+def test_a_copied_layer_has_weights_of_its_own():
+    layer = built(activation="tanh", kernel_regularizer="l2")
+    again = copy.deepcopy(layer)
+    again.set_weights([np.zeros((3, 2, 3, 4)), np.zeros(4)])
+    assert layer.kernel.numpy().any()
+    assert again.get_config() == layer.get_config()
+
+
+def test_variables_are_told_apart_by_identity():
+    layer = built()
+    assert len({*layer.weights, layer.kernel}) == 2

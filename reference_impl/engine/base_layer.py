@@ -391,7 +391,7 @@ class Layer:
 
     # The symbolic graph
 
-    def _only_call(self, what: str) -> Node:
+    def _first_call(self, what: str) -> Node:
         if not self.inbound_nodes:
             raise AttributeError(
                 f"{type(self).__name__} {self.name!r} was never called on a symbolic tensor and "
@@ -402,12 +402,12 @@ class Layer:
     @property
     def input(self) -> Any:
         """The symbolic tensor that the layer was first called on."""
-        return _single(self._only_call("input").inputs)
+        return _single(self._first_call("input").inputs)
 
     @property
     def output(self) -> Any:
         """The symbolic tensor that the layer's first symbolic call returned."""
-        return _single(self._only_call("output").outputs)
+        return _single(self._first_call("output").outputs)
 
     @property
     def input_shape(self) -> Any:

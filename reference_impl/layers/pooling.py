@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+
 from reference_impl.engine import arguments
 from reference_impl.engine.arguments import VALID, Shape
 from reference_impl.engine.dtypes import FLOATS, INTEGERS, Array
@@ -56,7 +58,8 @@ class MaxPooling(Windowed):
 
     def call(self, inputs: Array) -> Array:
         """The output for an array."""
-        pooled = max_pool(self._channels_last(inputs), self._axes(inputs.shape))
+        with np.errstate(invalid="ignore"):  # some types warn of NaN
+            pooled = max_pool(self._channels_last(inputs), self._axes(inputs.shape))
         return self._arranged(pooled)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Shape:
