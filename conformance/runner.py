@@ -198,7 +198,7 @@ class Runner:
         entry = self._entries[number]
         team = self._teams.get(number)
         if team is None or not registry.is_plugin(entry):
-            return Subject(entry.name, entry.name, registry.versions(entry), entry.trusted)
+            return Subject(entry.name, entry.name, registry.versions(entry), entry.by_definition)
         name = team.name or entry.name
         return Subject(entry.name, name, {name: team.version} if team.version else {})
 

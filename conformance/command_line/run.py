@@ -28,7 +28,7 @@ from conformance.spec.clauses import spec_sha256
 EXIT_DEVIATES: Final = 1
 EXIT_NOTHING_JUDGED: Final = 3
 
-DEFAULT: Final = ("reference", "tf.keras", "torch.nn")
+DEFAULT: Final[tuple[str, ...]] = ("reference", "tf.keras", "torch.nn")
 """Judged where none is named, as far as installed."""
 
 
@@ -67,7 +67,9 @@ def select_implementations(given: list[str] | None) -> list[str]:
     """
     installed = [entry.name for entry in registry.builtin() if registry.installed(entry)]
     if not given:
-        return [name for name in DEFAULT if name in installed]
+        live = [name for name in DEFAULT if name in installed]
+        stored = [name for name in installed if name.startswith("golden")]
+        return live if len(live) > 1 else [*live, *stored]
     selected: list[str] = []
     for name in given:
         if "*" not in name:

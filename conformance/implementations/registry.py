@@ -51,6 +51,7 @@ class Entry:
         distributions: the distributions that it needs; empty where NumPy alone is enough.
         environment: environment variables of its worker processes.
         trusted: whether it may be evaluated in the suite's own process.
+        by_definition: whether it is the oracle itself, and so judged by the second derivation.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Entry:
     distributions: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     trusted: bool = False
+    by_definition: bool = False
 
     def load(self) -> Implementation:
         """Import what it needs and make it.
@@ -99,6 +101,17 @@ def _torch(variant: str, summary: str, **options: bool) -> Entry:
     )
 
 
+def _golden(observed: str, summary: str) -> Entry:
+    name = f"golden:{observed}" if observed else "golden"
+    return Entry(
+        name=name,
+        summary=summary,
+        loader="conformance.implementations.golden:load",
+        options={"name": name, "observed": observed},
+        trusted=True,
+    )
+
+
 _OWN: Final = "TensorFlow's own CPU kernels"
 _ONEDNN: Final = "the oneDNN kernels"
 
@@ -109,7 +122,11 @@ _BUILTIN: Final = (
         loader="conformance.implementations.reference:load",
         environment=_ONE_THREAD,
         trusted=True,
+        by_definition=True,
     ),
+    _golden("", "the stored expected values, held against the present oracle"),
+    _golden("tf.keras", "what tf.keras did when it was observed"),
+    _golden("torch.nn", "what torch.nn did when it was observed"),
     _tensorflow("", f"tf.keras called eagerly, on {_OWN}", "eager", onednn=False),
     _tensorflow("onednn", f"tf.keras called eagerly, on {_ONEDNN}", "eager", onednn=True),
     _tensorflow("graph", f"tf.keras in a tf.function, on {_OWN}", "graph", onednn=False),
@@ -194,7 +211,9 @@ def is_plugin(entry: Entry) -> bool:
 
 
 def installed(entry: Entry) -> bool:
-    """Whether every distribution that `entry` needs is installed."""
+    """Whether every distribution, or fixture, that `entry` needs is there."""
+    if _is_stored(entry):
+        return bool(versions(entry))
     return all(_version(name) is not None for name in entry.distributions)
 
 
@@ -205,9 +224,17 @@ def versions(entry: Entry) -> dict[str, str]:
     """
     if is_plugin(entry):
         return {}
+    if _is_stored(entry):
+        from conformance.implementations.golden import stored_versions
+
+        return dict(stored_versions(entry.options["observed"]))
     names = entry.distributions or ("conformance",)
     found = {name: _version(name) for name in names}
     return {name: version for name, version in found.items() if version is not None}
+
+
+def _is_stored(entry: Entry) -> bool:
+    return entry.loader.startswith("conformance.implementations.golden:")
 
 
 _ALTERNATIVES: Final = MappingProxyType(

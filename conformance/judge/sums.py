@@ -157,8 +157,7 @@ class Convolution:
     def reached_from(self, inputs: Mask, filters: Mask) -> Mask:
         """The outputs whose window holds a marked input, or whose filter is marked."""
         marked = contract(as_float64(inputs), np.ones_like(self.kernel), self.axes) > 0
-        result: Mask = marked | filters
-        return result
+        return np.asarray(marked | filters, np.bool_)
 
 
 def _finite_part(array: Floats) -> Floats:
@@ -167,8 +166,7 @@ def _finite_part(array: Floats) -> Floats:
 
 
 def _any_per_filter(elements: Mask) -> Mask:
-    result: Mask = elements.reshape(-1, elements.shape[-1]).any(axis=0)
-    return result
+    return np.asarray(elements.reshape(-1, elements.shape[-1]).any(axis=0), np.bool_)
 
 
 class Gauge:

@@ -69,7 +69,9 @@ class _Attendant:
         self._limits = limits
         self._events: Events = queue.SimpleQueue()
         self._worker: WorkerProcess | None = None
-        self.subject = Subject(entry.name, entry.name, registry.versions(entry), entry.trusted)
+        self.subject = Subject(
+            entry.name, entry.name, registry.versions(entry), entry.by_definition
+        )
 
     def evaluate(self, case: Case) -> Outcome:
         """What the implementation does with the case; a new worker is started where needed."""

@@ -1,0 +1,91 @@
+"""The fixtures as implementations: what is stored instead of what is computed now.
+
+``golden`` answers with the stored expected values, so that judging it holds the present oracle
+against the stored one.  ``golden:NAME`` answers with what NAME did when it was observed.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from conformance.cases.case import Case
+from conformance.cases.operands import Operands
+from conformance.golden import manifest as manifests
+from conformance.golden.directory import fixture_directory, read_one
+from conformance.golden.errors import FixtureError
+from conformance.golden.expected import expected_value
+from conformance.golden.fixture import EXPECTED, OBSERVED, Fixture
+from conformance.golden.observed import stored_outcome
+from conformance.implementations.protocol import Implementation, ImplementationError
+from conformance.outcomes import Outcome, Rejection, Unsupported, Value
+
+
+class Golden:
+    """The stored expected values, or one implementation's stored outcomes.
+
+    Args:
+        name: the name in reports.
+        observed: name of the implementation that was observed; empty for the expected values.
+        directory: where the fixtures are.
+    """
+
+    def __init__(self, name: str, observed: str, directory: Path) -> None:
+        self.name = name
+        try:
+            self._expected = _by_layer(directory, f"{EXPECTED}-")
+            self._observed = _by_layer(directory, f"{OBSERVED}-{observed}-") if observed else None
+        except FixtureError as error:
+            raise ImplementationError(f"{name} cannot be read: {error}") from error
+        self.version = ", ".join(f"{k} {v}" for k, v in stored_versions(observed).items())
+
+    def evaluate(self, case: Case, operands: Operands) -> Outcome:
+        """What is stored of the case; unsupported where nothing is."""
+        descriptor = case.descriptor
+        expected = self._expected.get(case.layer)
+        if expected is None or descriptor not in expected.entries:
+            return Unsupported("the fixtures hold the standard grid only, and not this case")
+        if self._observed is None:
+            value = expected_value(expected.entries[descriptor], expected.data)
+            return Rejection("stored", "a rejection is stored") if value is None else Value(value)
+        observed = self._observed.get(case.layer)
+        if observed is None or descriptor not in observed.entries:
+            return Unsupported("no observation of this case is stored")
+        return stored_outcome(observed, expected, descriptor)
+
+
+def _by_layer(directory: Path, prefix: str) -> dict[str, Fixture]:
+    manifest = manifests.read_manifest(directory)
+    fixtures = [
+        read_one(directory, name, record)
+        for name, record in manifest.files.items()
+        if name.startswith(prefix)
+    ]
+    return {fixture.layer: fixture for fixture in fixtures}
+
+
+@cache
+def stored_versions(observed: str) -> dict[str, str]:
+    """The versions that were observed; this project's own for the expected values.
+
+    Empty where there are no fixtures.
+    """
+    directory = fixture_directory()
+    try:
+        manifest = manifests.read_manifest(directory)
+        if not observed:
+            return {"layerproof": manifest.suite_version}
+        prefix = f"{OBSERVED}-{observed}-"
+        name = next((name for name in manifest.files if name.startswith(prefix)), None)
+        return (read_one(directory, name, manifest.files[name]).versions or {}) if name else {}
+    except FixtureError:
+        return {}
+
+
+def load(name: str, observed: str) -> Implementation:
+    """The fixtures in use, behind the protocol.
+
+    Raises:
+        ImplementationError: if there are none, or they are not whole.
+    """
+    return Golden(name, observed, fixture_directory())
