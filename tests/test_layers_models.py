@@ -260,7 +260,7 @@ class TestSequential:
         with pytest.raises(ValueError, match="no layers"):
             Sequential()(images())
 
-    @pytest.mark.parametrize("bad", [3, None, "Flatten", Flatten])
+    @pytest.mark.parametrize("bad", [3, None, "Flatten", Flatten, Flatten()(Input((3,)))])
     def test_refuses_what_is_no_layer(self, bad):
         with pytest.raises(TypeError, match=r"`layer` is .*; expected a layer"):
             Sequential().add(bad)
@@ -274,6 +274,13 @@ class TestSequential:
         with pytest.raises(ValueError, match=r"\(None, 126\)"):
             model.add(Conv2D(4, 3))
         assert model.predict(images()).shape == (2, 126)
+
+    def test_refuses_a_first_layer_that_does_not_fit_its_input_shape_and_stays_empty(self):
+        model = Sequential()
+        with pytest.raises(ValueError, match="too short"):
+            model.add(Conv2D(4, 3, input_shape=(2, 2, 3)))
+        model.add(Conv2D(4, 3, input_shape=(6, 7, 3)))
+        assert model.output_shape == (None, 4, 5, 4)
 
     def test_refuses_a_first_call_that_does_not_fit_and_stays_as_it_was(self):
         model = Sequential([Conv2D(4, 3), Conv2D(4, 3), Flatten()])
@@ -397,6 +404,11 @@ class TestConfigurations:
         again.set_weights(made.get_weights())
         assert again.to_json() == text
         assert np.array_equal(again(images()), made(images()))
+
+    def test_keep_whether_a_model_is_trainable(self):
+        for made in chain()[:2]:
+            made.trainable = False
+            assert not keras.models.model_from_json(made.to_json()).trainable
 
     def test_keep_shared_layers_several_inputs_and_dictionaries(self):
         layer, first, second = Conv1D(4, 3), Input((5, 3)), Input((6, 3))

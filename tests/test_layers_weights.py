@@ -199,6 +199,7 @@ def test_a_layer_of_ones_own_is_written_as_in_keras():
     model = keras.Sequential([keras.Input((3,)), layer])
     layer.set_weights([np.array([1, 2, 3])])
     assert model.predict(np.ones((1, 3))).tolist() == [[1, 2, 3]]
+    assert np.isposinf(layer.certify(np.ones((1, 3))).bound).all(), "nothing is proven of it"
 
 
 def test_a_copied_layer_has_weights_of_its_own():

@@ -34,7 +34,7 @@ class Certificate(NamedTuple):
     Attributes:
         value: the output, as a call returns it.
         bound: float64, per element: the greatest distance to the exact value of the definition;
-            infinite where nothing is proven, after an activation of the caller's own.
+            infinite where nothing is proven, after an activation or in a layer of the caller's own.
         resolved: number of elements that the fast path could not decide and exact arithmetic did.
     """
 
@@ -67,6 +67,8 @@ class Layer:
     _layer_dtypes: ClassVar[tuple[str, ...]] = FLOATS
     _input_dtypes: ClassVar[tuple[str, ...]] = FLOATS
     _own_keywords: ClassVar[tuple[str, ...]] = ()
+    _is_exact: ClassVar[bool] = False
+    """Whether the layer only moves or selects elements, so that its bound is zero."""
 
     def __init__(
         self,
@@ -187,9 +189,8 @@ class Layer:
         return self._certified(self._prepared(inputs))
 
     def _certified(self, inputs: Array) -> Certificate:
-        """By default a layer that only moves or selects elements: the bound is zero."""
         value = self.call(inputs)
-        return Certificate(value, np.zeros(value.shape), 0)
+        return Certificate(value, np.full(value.shape, 0.0 if self._is_exact else np.inf), 0)
 
     def _prepared(self, inputs: Any) -> Array:
         """The inputs as an array of a dtype and shape that the layer takes; builds the layer."""

@@ -66,18 +66,29 @@ class Sequential(Model):
         if isinstance(added, InputLayer):
             self._start(added)
             return
+        tensors = [*self._tensors]
+        try:
+            self._append(added)
+        except Exception:
+            self._tensors = tensors
+            raise
+
+    def _append(self, layer: Layer) -> None:
         if not self._tensors and not self._sequence:
-            self._start_for(added)
+            self._start_for(layer)
         if self._tensors:
-            self._tensors.append(self._called(added))
-        self._sequence.append(added)
+            self._tensors.append(self._called(layer))
+        self._sequence.append(layer)
         self._reconnect()
 
-    def _checked(self, layer: Any) -> Layer:
-        if isinstance(layer, KerasTensor):
-            layer = layer.history.operation
+    def _checked(self, added: Any) -> Layer:
+        layer = added
+        if isinstance(added, KerasTensor) and isinstance(added.history.operation, InputLayer):
+            layer = added.history.operation
         if not isinstance(layer, Layer):
-            raise arguments.wrong_type("Sequential", "layer", layer, "a layer")
+            raise arguments.wrong_type(
+                "Sequential", "layer", added, "a layer, or the result of Input"
+            )
         others = [tensor.history.operation for tensor in self._tensors[:1]] + self._sequence
         if any(other.name == layer.name and other is not layer for other in others):
             raise ValueError(
@@ -224,10 +235,9 @@ class Sequential(Model):
             TypeError: if an argument of a layer is of a wrong type.
             ValueError: if a class is unknown or an argument out of range.
         """
-        entries = config if isinstance(config, list) else config["layers"]
-        name = None if isinstance(config, list) else config.get("name")
-        model = cls([deserialize(entry) for entry in entries], name=name)
-        shape = None if isinstance(config, list) else config.get("build_input_shape")
-        if shape is not None:
-            model.build(shape)
+        given: dict[str, Any] = {"layers": config} if isinstance(config, list) else config
+        layers = [deserialize(entry) for entry in given["layers"]]
+        model = cls(layers, given.get("name"), given.get("trainable", True))
+        if given.get("build_input_shape") is not None:
+            model.build(given["build_input_shape"])
         return model

@@ -35,6 +35,7 @@ class Flatten(Layer):
         ValueError: if an argument is out of range or unknown.
     """
 
+    _is_exact = True
     _layer_dtypes: ClassVar[tuple[str, ...]] = (*FLOATS, *INTEGERS, *OTHERS)
     _input_dtypes: ClassVar[tuple[str, ...]] = (*FLOATS, *INTEGERS, *OTHERS)
     _own_keywords: ClassVar[tuple[str, ...]] = ("data_format", *arguments.OLD_DATA_FORMATS)

@@ -37,6 +37,7 @@ class MaxPooling(Windowed):
         ValueError: if an argument is out of range or unknown.
     """
 
+    _is_exact = True
     _layer_dtypes: ClassVar[tuple[str, ...]] = (*FLOATS, *INTEGERS)
     _input_dtypes: ClassVar[tuple[str, ...]] = (*FLOATS, *INTEGERS)
 
