@@ -80,7 +80,8 @@ class NonNeg(Constraint):
     def __call__(self, weights: Any) -> Array:
         """The weights with 0 in place of what is negative."""
         w = floating(type(self).__name__, weights)
-        return np.where(w < 0, np.zeros((), w.dtype), w)
+        with np.errstate(invalid="ignore"):
+            return np.where(w < 0, np.zeros((), w.dtype), w)
 
 
 class _NormConstraint(Constraint):
@@ -271,6 +272,7 @@ class RadialConstraint(Constraint):
 for _class in (MaxNorm, MinMaxNorm, NonNeg, UnitNorm):
     _REGISTRY.add(_class)
 _REGISTRY.add(Constraint, readings=("keras3",))
+_REGISTRY.alias(Constraint, "Constraint")
 _REGISTRY.add(RadialConstraint, readings=("keras2",))
 for _class, _alias in ((MaxNorm, "maxnorm"), (NonNeg, "nonneg"), (UnitNorm, "unitnorm")):
     _REGISTRY.alias(_class, _alias, readings=("keras2",))

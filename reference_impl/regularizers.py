@@ -54,19 +54,20 @@ class Regularizer:
     """Base class: a callable that maps an array to a float, with ``get_config``."""
 
     def __call__(self, weights: Any) -> float:
-        """The penalty of `weights`, rounded once to their dtype; 0.0 in the base class."""
-        return self.penalty(weights)
+        """The penalty of `weights`; 0.0 in the base class."""
+        return 0.0
 
     def penalty(self, weights: Any, divisor: int = 1) -> float:
-        """The penalty divided by `divisor`, rounded once to the dtype of `weights`.
+        """The penalty divided by `divisor`.
 
-        The divisor serves activity regularizers, whose penalty is divided by the batch size.
+        The divisor serves activity regularizers, whose penalty is divided by the batch size.  The
+        classes of this module divide before they round, those that define a call alone after it.
 
         Raises:
             TypeError: if `weights` are not numbers, or `divisor` is no integer.
             ValueError: if `divisor` is below 1.
         """
-        return 0.0
+        return self(weights) / positive_integer(type(self).__name__, "divisor", divisor)
 
     def gradient(self, weights: Any, divisor: int = 1) -> Array:
         """The gradient of ``penalty(weights, divisor)``, in the shape and dtype of `weights`.
@@ -112,8 +113,17 @@ class L1L2(Regularizer):
         self.l1 = _factor(type(self), "l1", 0.0 if l1 is None else l1)
         self.l2 = _factor(type(self), "l2", 0.0 if l2 is None else l2)
 
+    def __call__(self, weights: Any) -> float:
+        """The penalty, rounded once to the dtype of `weights`."""
+        return self.penalty(weights)
+
     def penalty(self, weights: Any, divisor: int = 1) -> float:
-        """``(l1 * sum(|x|) + l2 * sum(x**2)) / divisor``, rounded once."""
+        """``(l1 * sum(|x|) + l2 * sum(x**2)) / divisor``, rounded once.
+
+        Raises:
+            TypeError: if `weights` are not numbers, or `divisor` is no integer.
+            ValueError: if `divisor` is below 1.
+        """
         from fractions import Fraction
 
         x = floating(type(self).__name__, weights)
@@ -225,6 +235,10 @@ class OrthogonalRegularizer(Regularizer):
             raise wrong_value(type(self).__name__, "mode", mode, "'rows' or 'columns'")
         self.mode = mode
 
+    def __call__(self, weights: Any) -> float:
+        """The penalty, rounded once to the dtype of `weights`."""
+        return self.penalty(weights)
+
     def penalty(self, weights: Any, divisor: int = 1) -> float:
         """The penalty divided by `divisor`, rounded once.
 
@@ -289,6 +303,7 @@ for _class in (L1, L2, OrthogonalRegularizer):
 _REGISTRY.add(L1L2, readings=("keras3",))
 _REGISTRY.alias(L1L2, "L1L2")
 _REGISTRY.add(Regularizer, readings=("keras3",))
+_REGISTRY.alias(Regularizer, "Regularizer")
 _REGISTRY.alias(partial(L1L2, 0.01, 0.01), "l1_l2")
 
 

@@ -22,10 +22,11 @@ def round_enclosed(
     Where both ends round to the same number, that is the answer; elsewhere ``resolve(i)`` gives
     the rounded value of element i, counted in C order.
     """
-    below, above = round_float64(low, format), round_float64(high, format)
-    result = np.array(below)
-    uncertain = ~((below == above) | (np.isnan(low) & np.isnan(high)))
-    flat = result.reshape(-1)
-    for i in np.flatnonzero(uncertain).tolist():
-        flat[i] = resolve(i)
-    return result
+    below, above = low.reshape(-1), high.reshape(-1)
+    result = np.array(round_float64(below, format))
+    with np.errstate(invalid="ignore"):
+        certain = result == round_float64(above, format)
+    certain |= np.isnan(below) & np.isnan(above)
+    for i in np.flatnonzero(~certain).tolist():
+        result[i] = resolve(i)
+    return result.reshape(low.shape)
