@@ -162,13 +162,14 @@ def _size_classes(layer: str) -> Named:
         yield f"batch/{size}", _is("batch", size)
     yield "batch/more", lambda f: 1 < (f.batch or 0) < 16
     yield "batch/16 and more", lambda f: (f.batch or 0) >= 16
-    widths = (0, 1, 2, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65)
-    for size in widths if layer in RANK else (0, 1, 2, 5):
+    widths = (1, 2, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65)
+    for size in widths if layer in RANK else (1, 2, 5):
         yield f"channels/{size}", _is("channels", size)
     if _dilates(layer):
         for size in (1, 2, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64):
             yield f"filters/{size}", _has_filters(size)
-        yield "channels/0 with bias", lambda f: f.channels == 0 and bool(f.config["use_bias"])
+    else:
+        yield "channels/0", _is("channels", 0)
     if layer == "Flatten":
         for rank in (1, 2, 3, 4, 5, 6):
             yield f"rank/{rank}", _has_rank(rank)
