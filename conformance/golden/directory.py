@@ -104,6 +104,7 @@ def replace_all(
     }
     new = Manifest(manifests.FORMAT, suite_version, spec_sha256, reason, versions, records)
     if _present(directory, new):
+        _remove_unnamed(directory, new)
         return False
     for name, content in contents.items():
         write_atomically(directory / name, content)

@@ -1,0 +1,260 @@
+"""Protects the fixture files: their bytes, their refusal of anything odd, their replacement."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conformance.golden import directory as directories
+from conformance.golden import manifest as manifests
+from conformance.golden.container import pack, unpack
+from conformance.golden.directory import read_all, replace_all
+from conformance.golden.errors import FixtureError
+from conformance.golden.fixture import EXPECTED, Fixture
+
+OLD = [
+    Fixture(EXPECTED, "Flatten", {"Flatten/inputs:2x3": {"shape": [2, 3]}}, b"old data"),
+    Fixture(EXPECTED, "Input", {"Input/shape:(3,)": {"shape": [None, 3]}}, b""),
+]
+NEW = [
+    Fixture(EXPECTED, "Flatten", {"Flatten/inputs:2x3": {"shape": [2, 4]}}, b"new data"),
+    Fixture(EXPECTED, "Conv1D", {"Conv1D": {"rejection": True}}, b"more"),
+]
+
+
+def write(folder: Path, fixtures: list[Fixture], reason: str = "a test") -> bool:
+    return replace_all(
+        folder, fixtures, suite_version="1", spec_sha256="s", reason=reason, versions={}
+    )
+
+
+@pytest.fixture
+def fixtures(tmp_path: Path) -> Path:
+    write(tmp_path / "fixtures", OLD)
+    return tmp_path / "fixtures"
+
+
+def the_file(folder: Path) -> Path:
+    return next(folder.glob("expected-flatten.*.npz"))
+
+
+def rename_to_digest(path: Path, content: bytes, manifest_path: Path) -> Path:
+    """Put `content` in the file's place, with name and manifest to match."""
+    name = manifests.file_name(manifests.stem_of(path.name), content)
+    manifest = json.loads(manifest_path.read_text())
+    record = manifest["files"].pop(path.name)
+    path.unlink()
+    digest = hashlib.sha256(content).hexdigest()
+    manifest["files"][name] = {**record, "sha256": digest, "bytes": len(content)}
+    manifest_path.write_text(json.dumps(manifest))
+    (path.parent / name).write_bytes(content)
+    return path.parent / name
+
+
+def test_the_bytes_of_a_file_depend_on_its_content_alone():
+    packed = pack(b'{"a":1}', bytes(range(10)))
+    digest = "d11a7e9af8d616ba22abf055fa478dfe574fad4ee302aa2bcd8539f434601bbf"
+    assert hashlib.sha256(packed).hexdigest() == digest
+
+
+def test_numpy_reads_a_file_without_pickle(fixtures: Path):
+    with np.load(the_file(fixtures), allow_pickle=False) as archive:
+        assert archive["data"].tobytes() == b"old data"
+        assert json.loads(archive["index"].tobytes())["layer"] == "Flatten"
+
+
+def test_what_was_written_is_read_again(fixtures: Path):
+    manifest, read = read_all(fixtures)
+    assert [f.pack() for f in read] == [f.pack() for f in OLD]
+    assert manifest.reason == "a test"
+
+
+def test_writing_the_same_again_changes_no_file(fixtures: Path):
+    before = {path: path.stat().st_mtime_ns for path in fixtures.iterdir()}
+    assert not write(fixtures, OLD, "another reason")
+    assert {path: path.stat().st_mtime_ns for path in fixtures.iterdir()} == before
+
+
+def test_replacing_leaves_only_the_new_files(fixtures: Path):
+    assert write(fixtures, NEW)
+    manifest, read = read_all(fixtures)
+    assert {f.stem for f in read} == {"expected-flatten", "expected-conv1d"}
+    assert {path.name for path in fixtures.iterdir()} == {*manifest.files, "manifest.json"}
+
+
+class Interrupted(BaseException):
+    """Stands for a signal."""
+
+
+@pytest.mark.parametrize("moment", range(12))
+def test_an_interruption_at_any_moment_leaves_whole_fixtures(fixtures, monkeypatch, moment):
+    """Every file operation of a replacement in turn is the last one that happens."""
+    count = 0
+
+    def interrupting(operation):
+        def run(*arguments, **keywords):
+            nonlocal count
+            if count == moment:
+                raise Interrupted
+            count += 1
+            return operation(*arguments, **keywords)
+
+        return run
+
+    for name in ("open", "replace", "unlink"):
+        monkeypatch.setattr(Path, name, interrupting(getattr(Path, name)))
+    with pytest.raises(Interrupted):
+        write(fixtures, NEW)
+    monkeypatch.undo()
+    packed = {fixture.pack() for fixture in read_all(fixtures)[1]}
+    assert packed in ({f.pack() for f in OLD}, {f.pack() for f in NEW})
+    write(fixtures, NEW)
+    assert {fixture.pack() for fixture in read_all(fixtures)[1]} == {f.pack() for f in NEW}
+    assert len(list(fixtures.iterdir())) == len(NEW) + 1
+
+
+def corrupt_missing(folder: Path) -> Path:
+    path = the_file(folder)
+    path.unlink()
+    return path
+
+
+def corrupt_truncated(folder: Path) -> Path:
+    path = the_file(folder)
+    path.write_bytes(path.read_bytes()[:-7])
+    return path
+
+
+def corrupt_altered(folder: Path) -> Path:
+    path = the_file(folder)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    return path
+
+
+def corrupt_extra(folder: Path) -> Path:
+    path = folder / "expected-extra.npz"
+    path.write_bytes(the_file(folder).read_bytes())
+    return path
+
+
+def corrupt_foreign_kind(folder: Path) -> Path:
+    path = folder / "notes.txt"
+    path.write_text("a stranger")
+    return path
+
+
+def corrupt_no_archive(folder: Path) -> Path:
+    return rename_to_digest(the_file(folder), b"no zip archive at all", folder / "manifest.json")
+
+
+def corrupt_bomb(folder: Path) -> Path:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("index.npy", b"\0" * 10_000_000)
+        file.writestr("data.npy", b"")
+    return rename_to_digest(the_file(folder), archive.getvalue(), folder / "manifest.json")
+
+
+def corrupt_pickle(folder: Path) -> Path:
+    archive = io.BytesIO()
+    objects = np.array([{"a": 1}], dtype=object)
+    np.savez(archive, index=objects, data=np.zeros(3, np.uint8))
+    return rename_to_digest(the_file(folder), archive.getvalue(), folder / "manifest.json")
+
+
+def corrupt_header(folder: Path) -> Path:
+    """The header announces a thousand billion bytes; eight follow."""
+    header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (1000000000000,), }"
+    member = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + b"12345678"
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("index.npy", member)
+        file.writestr("data.npy", member)
+    return rename_to_digest(the_file(folder), archive.getvalue(), folder / "manifest.json")
+
+
+def corrupt_announced_size(folder: Path) -> Path:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"][the_file(folder).name]["bytes"] = 10**15
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder / "manifest.json"
+
+
+def corrupt_count(folder: Path) -> Path:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"][the_file(folder).name]["cases"] = 7
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return the_file(folder)
+
+
+def corrupt_version(folder: Path) -> Path:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "format": 99}))
+    return folder / "manifest.json"
+
+
+def corrupt_path(folder: Path) -> Path:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["../outside.npz"] = next(iter(manifest["files"].values()))
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder / "manifest.json"
+
+
+def corrupt_manifest(folder: Path) -> Path:
+    (folder / "manifest.json").write_text("[]")
+    return folder / "manifest.json"
+
+
+def corrupt_no_manifest(folder: Path) -> Path:
+    (folder / "manifest.json").unlink()
+    return folder / "manifest.json"
+
+
+def corrupt_nested(folder: Path) -> Path:
+    content = pack(b"[" * 200_000, b"")
+    return rename_to_digest(the_file(folder), content, folder / "manifest.json")
+
+
+def corrupt_wrong_name(folder: Path) -> Path:
+    """A whole fixture of another layer under this layer's name."""
+    return rename_to_digest(the_file(folder), NEW[1].pack(), folder / "manifest.json")
+
+
+CORRUPTIONS = [value for name, value in globals().items() if name.startswith("corrupt_")]
+
+
+@pytest.mark.parametrize("corrupt", CORRUPTIONS, ids=lambda corrupt: corrupt.__name__)
+def test_anything_odd_is_refused_with_the_files_name(fixtures: Path, corrupt):
+    path = corrupt(fixtures)
+    before = {p.name: p.read_bytes() for p in fixtures.iterdir()}
+    with pytest.raises(FixtureError) as caught:
+        read_all(fixtures)
+    assert path.name in str(caught.value)
+    assert {p.name: p.read_bytes() for p in fixtures.iterdir()} == before
+
+
+def test_leftovers_of_an_interruption_are_no_strangers(fixtures: Path):
+    content = NEW[0].pack()
+    (fixtures / manifests.file_name(NEW[0].stem, content)).write_bytes(content)
+    (fixtures / ".manifest.json.123.tmp").write_bytes(b"half a manif")
+    read_all(fixtures)
+
+
+def test_a_symbolic_bomb_is_refused_before_it_is_read(tmp_path: Path):
+    path = tmp_path / "big.npz"
+    with path.open("wb") as stream:
+        stream.truncate(directories.LARGEST_FILE + 1)
+    assert not directories.is_leftover(path)
+
+
+def test_unpacking_is_the_inverse_of_packing():
+    for index, data in ((b"", b""), (b"{}", b"\x00" * 100), (b"x" * 70_000, b"y")):
+        assert unpack(Path("x"), pack(index, data)) == (index, data)
