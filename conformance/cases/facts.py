@@ -18,7 +18,7 @@ def canonical_config(case: Case) -> dict[str, Any]:
     """Every documented argument in canonical form: tuples of the layer's rank, defaults filled in.
 
     ``data_format`` is always given for the layers that slide a window and for Flatten, ``strides``
-    of a pooling layer is never None.  Meaningful for cases whose arguments are valid.
+    of a pooling layer is never None; names are in lower case, as Keras reads them.  Meaningful for cases whose arguments are valid.
     """
     config = {
         name: None if default is REQUIRED else default
@@ -28,6 +28,9 @@ def canonical_config(case: Case) -> dict[str, Any]:
     rank = RANK.get(case.layer)
     if case.layer != "Input":
         config["data_format"] = config.get("data_format") or "channels_last"
+    for name in ("padding", "data_format"):
+        if isinstance(config.get(name), str):
+            config[name] = config[name].lower()
     if rank is None:
         return config
     if case.layer.startswith("MaxPooling"):

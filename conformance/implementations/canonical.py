@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from conformance.cases.case import Case
 from conformance.cases.facts import canonical_config
+from conformance.judge import definition
 from conformance.spec.signatures import RANK, REQUIRED, SIGNATURES
 
 
@@ -65,6 +66,17 @@ def _size_problem(value: Any, rank: int) -> str | None:
     if isinstance(value, tuple | list) and len(value) == rank and all(map(_is_integer, value)):
         return None
     return f"an integer, nor a tuple or list of {rank}"
+
+
+def has_documented_values(case: Case) -> bool:
+    """Whether canonical arguments are such as the documentation gives, though they may clash."""
+    config = canonical_config(case)
+    activation = config.get("activation")
+    return (
+        has_plain_geometry(case)
+        and config.get("filters", 1) > 0
+        and (activation is None or activation in definition.ACTIVATIONS)
+    )
 
 
 def has_plain_geometry(case: Case) -> bool:

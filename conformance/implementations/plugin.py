@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from conformance.cases.case import Case
 from conformance.cases.facts import canonical_config
-from conformance.implementations.canonical import uncanonical
+from conformance.implementations.canonical import has_documented_values, uncanonical
 from conformance.implementations.observation import as_array, describe_result, observe_calls
 from conformance.implementations.protocol import Implementation, ImplementationError
 from conformance.implementations.registry import split_file
@@ -140,6 +140,8 @@ def _unsupported(case: Case) -> str | None:
     problem = uncanonical(case)
     if problem:
         return f"plug-ins get arguments in canonical form; {problem}"
+    if not has_documented_values(case):
+        return "plug-ins get documented values only; the refusal of others is not asked of them"
     if case.inputs is None or None in case.inputs:
         return "plug-ins get arrays, and this case has none"
     return None

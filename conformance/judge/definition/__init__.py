@@ -5,7 +5,8 @@ an error would have to be made twice to go unseen.  `output` gives the correctly
 a case, `output_shape` its shape, `forbidden` why a case must be rejected.
 """
 
+from conformance.judge.definition.activations import NAMES as ACTIVATIONS
 from conformance.judge.definition.arguments import forbidden
 from conformance.judge.definition.outputs import Operands, output, output_shape
 
-__all__ = ["Operands", "forbidden", "output", "output_shape"]
+__all__ = ["ACTIVATIONS", "Operands", "forbidden", "output", "output_shape"]
