@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
+from conformance import __version__
 from conformance.implementations.protocol import Implementation, ImplementationError
 
 _PLUGIN_LOADER: Final = "conformance.implementations.plugin:load"
@@ -228,8 +228,9 @@ def versions(entry: Entry) -> dict[str, str]:
         from conformance.implementations.golden import stored_versions
 
         return dict(stored_versions(entry.options["observed"]))
-    names = entry.distributions or ("conformance",)
-    found = {name: _version(name) for name in names}
+    if not entry.distributions:
+        return {"layerproof": __version__}
+    found = {name: _version(name) for name in entry.distributions}
     return {name: version for name, version in found.items() if version is not None}
 
 
@@ -237,18 +238,19 @@ def _is_stored(entry: Entry) -> bool:
     return entry.loader.startswith("conformance.implementations.golden:")
 
 
-_ALTERNATIVES: Final = MappingProxyType(
-    {
-        "tensorflow": ("tensorflow", "tensorflow-cpu", "tensorflow-intel", "tensorflow-macos"),
-        "conformance": ("layerproof",),
-    }
+_TENSORFLOW_DISTRIBUTIONS: Final = (
+    "tensorflow",
+    "tensorflow-cpu",
+    "tensorflow-intel",
+    "tensorflow-macos",
 )
-"""Distributions that provide what is known under another name."""
+"""The names under which TensorFlow is distributed."""
 
 
 @cache
 def _version(distribution: str) -> str | None:
-    for name in _ALTERNATIVES.get(distribution, (distribution,)):
+    tensorflow = distribution == "tensorflow"
+    for name in _TENSORFLOW_DISTRIBUTIONS if tensorflow else (distribution,):
         try:
             return metadata.version(name)
         except metadata.PackageNotFoundError:

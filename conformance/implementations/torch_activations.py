@@ -31,13 +31,17 @@ def _sparse_sigmoid(x: Tensor) -> Tensor:
 
 
 def _sparsemax(x: Tensor) -> Tensor:
-    """The projection of each row on the probability simplex (Martins and Astudillo, 2016)."""
-    if not x.shape[-1]:
+    """The projection of each row on the probability simplex (Martins and Astudillo, 2016).
+
+    It is the same for a row less its largest element, of which ``1 + x`` cannot lose the 1.
+    """
+    if not x.numel():
         return x
+    x = x - x.amax(dim=-1, keepdim=True)
     ordered = torch.sort(x, dim=-1, descending=True).values
     sums = torch.cumsum(ordered, dim=-1)
     ranks = torch.arange(1, x.shape[-1] + 1, dtype=x.dtype)
-    support = (1 + ranks * ordered > sums).sum(dim=-1, keepdim=True)
+    support = (1 + ranks * ordered > sums).sum(dim=-1, keepdim=True).clamp(min=1)
     threshold = (torch.gather(sums, -1, support - 1) - 1) / support
     return torch.clamp(x - threshold, min=0)
 

@@ -77,7 +77,7 @@ class TorchNN:
 
     def _output(self, case: Case, operands: Any) -> Outcome:
         config = canonical_config(case)
-        reason = _inexpressible(config)
+        reason = _unsupported(case, config)
         if reason:
             return Unsupported(reason)
         inputs = _tensor(operands.inputs)
@@ -91,7 +91,7 @@ class TorchNN:
         if case.inputs is None or None in case.inputs:
             return Unsupported("torch.nn has no symbolic inputs with a free length")
         config = canonical_config(case)
-        reason = _inexpressible(config)
+        reason = _unsupported(case, config)
         if reason:
             return Unsupported(reason)
         inputs = torch.empty(case.inputs, dtype=getattr(torch, case.dtype), device="meta")
@@ -254,6 +254,18 @@ def _tensor(array: Any) -> Tensor:
     if not array.flags.writeable or min(array.strides, default=0) < 0:
         array = array.copy()
     return torch.from_numpy(array)
+
+
+def _unsupported(case: Case, config: dict[str, Any]) -> str | None:
+    """Why torch.nn has no module for a valid case; None where it has."""
+    inputs = case.inputs or ()
+    first = config.get("data_format") == "channels_first"
+    spatial, channels = (inputs[2:], inputs[1]) if first else (inputs[1:-1], inputs[-1])
+    if case.layer != "Flatten" and 0 in spatial:
+        return "torch.nn's convolutions and poolings take no empty spatial axis"
+    if case.layer.startswith("MaxPooling") and channels == 0:
+        return "torch.nn's poolings take no empty axis but the batch"
+    return _inexpressible(config)
 
 
 def _inexpressible(config: dict[str, Any]) -> str | None:

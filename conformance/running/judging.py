@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.cases.case import Case
-from conformance.cases.operands import Operands, operands
+from conformance.cases.operands import operands
 from conformance.judge.expectation import expect, expect_by_definition
 from conformance.judge.judge import judge
 from conformance.judge.verdict import Judgement, Verdict
@@ -47,10 +47,10 @@ class Expectations:
 
     def __init__(self, cases: Sequence[Case]) -> None:
         self._cases = cases
-        self._operands: dict[int, Operands] = {}
+        self._operands: dict[int, Any] = {}
         self._expected: dict[tuple[int, bool], Any] = {}
 
-    def operands(self, index: int) -> Operands:
+    def operands(self, index: int) -> Any:
         """The operands of a case.
 
         Raises:
