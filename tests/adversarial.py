@@ -94,7 +94,9 @@ def _at_exponent(exponent: Callable[[Format], int]) -> Callable[[Random, Shape, 
 
 def _subnormal(random: Random, shape: Shape, format: Format) -> Array:
     limit = 2 ** (format.precision - 1)
-    return np.ldexp(random.integers(-limit, limit + 1, shape).astype(float), format.quantum_exponent)
+    return np.ldexp(
+        random.integers(-limit, limit + 1, shape).astype(float), format.quantum_exponent
+    )
 
 
 def _any_bits(random: Random, shape: Shape, format: Format) -> Array:

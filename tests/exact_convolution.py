@@ -73,10 +73,9 @@ def _flat(index: tuple[int, ...], shape: tuple[int, ...]) -> int:
 def _multiply(a: int | float, b: int | float) -> int | float:
     if isinstance(a, int) and isinstance(b, int):
         return a * b
-    signs = (a if isinstance(a, float) else float((a > 0) - (a < 0))) * (
+    return (a if isinstance(a, float) else float((a > 0) - (a < 0))) * (
         b if isinstance(b, float) else float((b > 0) - (b < 0))
     )
-    return signs
 
 
 def _add(products: list[int | float], bias: int | float) -> int | float:

@@ -8,7 +8,8 @@ much is copied at a time decides the speed:
 * up to 256 KiB of columns: one copy, least overhead;
 * few channels: the transposed columns (K, M), whose copies run along the outputs;
 * up to 8 MiB: one copy;
-* otherwise blocks of about 4 MiB, which stay in cache and keep the matrix product efficient.
+* otherwise blocks of about 4 MiB, which stay in cache, or as many as 256 windows need, up to
+  8 MiB, which keeps the matrix product efficient.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def contract(
     size = math.prod(shape[:-1]) * len(matrix) * padded.itemsize
     if size > SMALL and not _is_pointwise(axes):
         if _has_short_runs(padded.shape[-1], axes):
-            return _contract_narrow(padded, matrix, axes, shape)
+            return _contract_narrow(padded, matrix, axes, shape, piece)
         if size > WHOLE:
             return _contract_blocks(window_view(padded, axes), matrix, shape, piece)
     columns = window_view(padded, axes).reshape(-1, len(matrix))
@@ -94,7 +95,8 @@ def _contract_blocks(windows: Array, matrix: Array, shape: tuple[int, ...], piec
     """Copy and multiply a block of windows at a time."""
     products, filters = matrix.shape
     out = np.empty((math.prod(shape[:-1]), filters), windows.dtype)
-    rows = max(BLOCK // (products * windows.itemsize), 256)
+    row = products * windows.itemsize
+    rows = max(BLOCK // row, min(WHOLE // row, 256), 1)
     buffer = np.empty((min(rows, len(out)), products), windows.dtype)
     for index, start, stop in _slabs(shape[:-1], rows):
         block = windows[index]
@@ -105,7 +107,7 @@ def _contract_blocks(windows: Array, matrix: Array, shape: tuple[int, ...], piec
 
 
 def _contract_narrow(
-    padded: Array, matrix: Array, axes: Sequence[WindowAxis], shape: tuple[int, ...]
+    padded: Array, matrix: Array, axes: Sequence[WindowAxis], shape: tuple[int, ...], piece: int
 ) -> Array:
     """`_contract_blocks` with transposed columns, from a copy with the channels first."""
     products, filters = matrix.shape
@@ -121,7 +123,7 @@ def _contract_narrow(
         block = transposed[(..., *index, *(slice(None),) * (rank + 1 - len(index)))]
         columns = buffer[: products * (stop - start)]
         np.copyto(columns.reshape(block.shape), block)
-        np.matmul(columns.reshape(products, -1).T, matrix, out=out[start:stop])
+        _product(columns.reshape(products, -1).T, matrix, piece, out[start:stop])
     return out.reshape(shape)
 
 

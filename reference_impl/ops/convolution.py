@@ -36,9 +36,10 @@ def plain_convolution(inputs: Array, kernel: Array, axes: Sequence[WindowAxis]) 
         ``(batch, *output, F)`` in the dtype of `inputs`.
     """
     dtype = inputs.dtype
-    if dtype.itemsize < 4:
-        inputs, kernel = inputs.astype(np.float32), kernel.astype(np.float32)
-    return contract(pad(inputs, axes), kernel, axes).astype(dtype, copy=False)
+    with np.errstate(all="ignore"):
+        if dtype.itemsize < 4:
+            inputs, kernel = inputs.astype(np.float32), kernel.astype(np.float32)
+        return contract(pad(inputs, axes), kernel, axes).astype(dtype, copy=False)
 
 
 def convolution_sums(
@@ -60,10 +61,11 @@ def convolution_sums(
     """
     given = [operand for operand in (inputs, kernel, bias) if operand is not None]
     wide = FLOAT64 in [format_of(operand.dtype) for operand in given]
-    operands = [np.ascontiguousarray(operand, np.float64) for operand in given]
     special = None
-    if not all(np.isfinite(operand).all() for operand in operands):
-        special = nonfinite_sums(*operands, axes=axes)
-        operands = [np.where(np.isfinite(operand), operand, 0.0) for operand in operands]
-    enclosure: Enclosure = (wide_sums if wide else narrow_sums)(*operands, axes=axes)
+    with np.errstate(all="ignore"):
+        operands = [np.ascontiguousarray(operand, np.float64) for operand in given]
+        if not all(np.isfinite(operand).all() for operand in operands):
+            special = nonfinite_sums(*operands, axes=axes)
+            operands = [np.where(np.isfinite(operand), operand, 0.0) for operand in operands]
+        enclosure: Enclosure = (wide_sums if wide else narrow_sums)(*operands, axes=axes)
     return Sums.of(enclosure, (len(inputs), *output_shape(axes), kernel.shape[-1]), special)

@@ -73,14 +73,12 @@ def evaluate(sums: Sums, activation: CertifiedActivation | None, format: Format)
         activation: None for the identity.
         format: what to round to.
     """
-    if activation is None:
-        return _round(sums, format)
-    if activation.commutes_with_rounding:
-        rounded = _round(sums, format)
-        exact = rounded.value.astype(np.float64)
-        value = round_float64(activation.enclose(exact, exact)[0], format)
-        return Certified(value, format, rounded.resolved)
-    return _evaluate_bounds(sums, activation, format)
+    with np.errstate(all="ignore"):
+        if activation is None:
+            return _round(sums, format)
+        if activation.commutes_with_rounding:
+            return _round_before(sums, activation, format)
+        return _evaluate_bounds(sums, activation, format)
 
 
 def _round(sums: Sums, format: Format) -> Certified:
@@ -91,6 +89,14 @@ def _round(sums: Sums, format: Format) -> Certified:
     if indices.size:
         value.reshape(-1)[indices] = sums.exactly_rounded(indices, format)
     return Certified(value, format, indices.size)
+
+
+def _round_before(sums: Sums, activation: CertifiedActivation, format: Format) -> Certified:
+    """The activation, which is exact on numbers of the format, at the rounded sums."""
+    rounded = _round(sums, format)
+    exact = rounded.value.astype(np.float64)
+    value = round_float64(activation.enclose(exact, exact)[0], format)
+    return Certified(value, format, rounded.resolved)
 
 
 def _evaluate_bounds(sums: Sums, activation: CertifiedActivation, format: Format) -> Certified:

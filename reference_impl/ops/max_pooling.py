@@ -24,7 +24,8 @@ def max_pool(inputs: NDArray[Any], axes: Sequence[WindowAxis]) -> NDArray[Any]:
         the window gives NaN; a window of ``-inf`` gives ``-inf``; +0 is above -0 (the operation
         *maximum* of IEEE 754-2019, section 9.6).
     """
-    pooled = reduce_windows(inputs, axes, np.maximum, _least(inputs.dtype))
+    with np.errstate(invalid="ignore"):
+        pooled = reduce_windows(inputs, axes, np.maximum, _least(inputs.dtype))
     if np.issubdtype(inputs.dtype, np.integer) or inputs.dtype == np.bool_:
         return pooled
     return _order_zeros(pooled, inputs, axes)

@@ -78,7 +78,8 @@ class NarrowSums:
         """The computed sums, if all operands lie on a grid so coarse that float64 was exact."""
         products = self.products
         radii = (self.above - self.below).max(1, initial=0.0) / 2
-        largest = float((self.norms.max(0, initial=0.0) * radii).sum()) / _UNIT
+        radius = float((self.norms.max(0, initial=0.0) * radii).sum())
+        largest = radius / _relative_error(len(products.matrix)) * _SLACK
         if not is_exact_in_float64(products.padded, products.matrix, products.bias, largest):
             return None
         return self.centre + (0.0 if products.bias is None else products.bias + 0.0)
@@ -117,12 +118,17 @@ def narrow_sums(
     radii = np.empty((2, filters))
     radii[0] = np.sqrt(np.einsum("kf,kf->f", matrix, matrix))
     radii[1] = np.abs(offset)
-    radii *= (additions(len(matrix)) + 5) * _UNIT * _SLACK
+    radii *= _relative_error(len(matrix))
     below, above = -radii, +radii
     below[1] += offset
     above[1] += offset
     products = Products(padded, matrix, bias, axes, short=True)
     return NarrowSums(centre, norms, below, above, products)
+
+
+def _relative_error(products: int) -> float:
+    """The factor by which ``|x|_2 |w|_2 + |b|`` bounds the error."""
+    return (additions(products) + 5) * _UNIT * _SLACK
 
 
 def norms_of_windows(inputs: Float64Array, axes: Sequence[WindowAxis]) -> Float64Array:

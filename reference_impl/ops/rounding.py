@@ -96,7 +96,7 @@ def round_dyadic(n: int, e: int, format: Format) -> float:
     magnitude = abs(n)
     quantum = max(magnitude.bit_length() + e - format.precision, format.quantum_exponent)
     kept = _shift_right_to_even(magnitude, quantum - e)
-    if kept.bit_length() + quantum > format.max_exponent:
+    if kept and kept.bit_length() + quantum > format.max_exponent:
         return -math.inf if n < 0 else math.inf
     value = math.ldexp(kept, quantum)
     return -value if n < 0 else value
@@ -130,8 +130,8 @@ def half_spacing(values: NDArray[Any], format: Format) -> Float64Array:
     is not representable and is given as ``2**-1074``.
     """
     magnitude = np.abs(np.asarray(values, np.float64))
-    exponent = np.frexp(magnitude)[1] - format.precision
-    np.maximum(exponent, format.quantum_exponent, out=exponent)
+    at_least = np.maximum(magnitude, 2.0**format.quantum_exponent)
+    exponent = np.maximum(np.frexp(at_least)[1] - format.precision, format.quantum_exponent)
     half = np.ldexp(1.0, np.maximum(exponent - 1, -1074))
     return np.where(np.isfinite(magnitude), half, 0.0)
 

@@ -102,7 +102,8 @@ class Sums:
 
     @cached_property
     def _bounds(self) -> tuple[Float64Array, Float64Array]:
-        low, high = self.enclosure.bounds(slice(None))
+        with np.errstate(all="ignore"):
+            low, high = self.enclosure.bounds(slice(None))
         return self._present(low), self._present(high)
 
     def rounded(self, format: Format) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -186,7 +187,7 @@ class ExactValues:
 
     def rounded(self, rows: slice, format: Format) -> tuple[NDArray[Any], NDArray[Any]]:
         """The rounded values, twice."""
-        values = round_float64(self.values[rows], format)
+        values = round_float64(self.values[rows].copy(), format)
         return values, values
 
     def exact_values(self) -> Float64Array | None:

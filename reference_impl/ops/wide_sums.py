@@ -41,7 +41,6 @@ from reference_impl.ops.rounding import round_float64, times_power_of_two
 from reference_impl.ops.windows import output_shape, pad
 
 Float64Array = NDArray[np.float64]
-Exponents = NDArray[np.intp]
 
 _UNIT: Final = 2.0**-53
 _SLACK: Final = 1.0 + 2.0**-10
@@ -185,13 +184,15 @@ def _slice(values: Float64Array, axes: tuple[int, ...], bits: int, count: int) -
     return _Slices([*pieces, rests[-1]], rests, limits)
 
 
-def _scaled(values: Float64Array) -> tuple[Float64Array, int]:
-    """``values 2**-e`` and e: zero for ordinary magnitudes, else the largest one's exponent."""
-    largest = float(np.abs(values).max(initial=0.0))
-    exponent = math.frexp(largest)[1]
-    if abs(exponent) <= _ORDINARY:
-        return values, 0
-    return times_power_of_two(values, -exponent), exponent
+def _scale_exponents(x: Float64Array, w: Float64Array) -> tuple[int, int]:
+    """The exponents of the largest magnitudes, or zeros where both are ordinary.
+
+    Both operands are scaled or none: what underflows in one is then multiplied by less than one.
+    """
+    largest = (float(np.abs(a).max(initial=0.0)) for a in (x, w))
+    x_exponent, w_exponent = (math.frexp(magnitude)[1] for magnitude in largest)
+    ordinary = max(abs(x_exponent), abs(w_exponent)) <= _ORDINARY
+    return (0, 0) if ordinary else (x_exponent, w_exponent)
 
 
 def wide_sums(
@@ -212,22 +213,23 @@ def wide_sums(
     filters = kernel.shape[-1]
     matrix = kernel.reshape(math.prod(kernel.shape[:-1]), filters)
     products = Products(pad(inputs, axes), matrix, bias, axes, short=False)
-    x, x_exponent = _scaled(inputs)
-    w, w_exponent = _scaled(matrix)
+    x_exponent, w_exponent = _scale_exponents(inputs, matrix)
     exponent = x_exponent + w_exponent
     count = 2 if len(matrix) <= _FEW else 3
     bits = (53 - max(2 * len(matrix) - 1, 1).bit_length()) // 2
+    x = times_power_of_two(inputs, -x_exponent)
+    w = times_power_of_two(matrix, -w_exponent)
     x_slices = _slice(x, tuple(range(1, x.ndim)), bits, count)
     w_slices = _slice(w, (0,), bits, count)
     levels, rounded = _levels(x_slices, w_slices, kernel.shape, axes)
+    scaled_bias, unknown = _scale_bias(bias, exponent)
+    exact = not exponent and not rounded and len(levels) + (bias is not None) <= 2
     rows, columns = _radius(x_slices, w_slices, rounded, axes)
-    scaled_bias = unknown = None
-    if bias is not None:
-        scaled_bias, unknown = _scale_bias(bias, exponent)
-    if exponent or rounded:
-        columns[-1] += (8 * len(matrix) + 8) * 2.0**-1074
+    columns[-1] = (8 * len(matrix) + 8) * 2.0**-1074
     if scaled_bias is not None:
         columns[-1] += np.abs(scaled_bias) * _LOST
+    if exact:
+        columns[:] = 0.0
     return WideSums(levels, scaled_bias, unknown, rows, columns, exponent, products)
 
 
@@ -281,7 +283,7 @@ def _contract_all(
 def _radius(
     x: _Slices, w: _Slices, rounded: Sequence[int], axes: Sequence[WindowAxis]
 ) -> tuple[Float64Array, Float64Array]:
-    """Factors of the error bound; the last row of the columns is a constant to be added to.
+    """Factors of the error bound; the last row of the columns is left for a constant.
 
     The convolutions with a rest are wrong by at most ``n u G``, G being the sum over i of
     ``|x_i| |r_(s-1-i)|`` by norms, and n the number of roundings.  Norms of rests are bounded by
@@ -312,8 +314,12 @@ def _radius(
     )
 
 
-def _scale_bias(bias: Float64Array, exponent: int) -> tuple[Float64Array, NDArray[np.bool_] | None]:
+def _scale_bias(
+    bias: Float64Array | None, exponent: int
+) -> tuple[Float64Array | None, NDArray[np.bool_] | None]:
     """``bias 2**-exponent``, and where that overflows; what underflows is less than a quantum."""
+    if bias is None:
+        return None, None
     scaled = times_power_of_two(bias, -exponent) + 0.0
     unknown = ~np.isfinite(scaled)
     if not unknown.any():

@@ -96,13 +96,21 @@ def reduce_windows(array: Array, axes: Sequence[WindowAxis], ufunc: np.ufunc, st
 def _reduce_axis(
     array: Array, axis: WindowAxis, dimension: int, ufunc: np.ufunc, start: Any
 ) -> Array:
-    shape = (*array.shape[:dimension], max(axis.output, 0), *array.shape[dimension + 1 :])
-    reduced = np.empty(shape, array.dtype)
-    reduced.fill(start)
     before = (slice(None),) * dimension
-    for outputs, inputs in taps(axis):
-        target = reduced[(*before, outputs)]
-        ufunc(target, array[(*before, inputs)], out=target)
+    pairs = [((*before, outputs), (*before, inputs)) for outputs, inputs in taps(axis)]
+    whole = (*before, slice(0, axis.output))
+    everywhere = [inputs for outputs, inputs in pairs if outputs == whole]
+    if len(everywhere) > 1:
+        reduced: Array = ufunc(array[everywhere[0]], array[everywhere[1]])
+    else:
+        shape = (*array.shape[:dimension], max(axis.output, 0), *array.shape[dimension + 1 :])
+        reduced = np.empty(shape, array.dtype)
+        reduced[...] = array[everywhere[0]] if everywhere else start
+    used = everywhere[:2]
+    for outputs, inputs in pairs:
+        if inputs not in used:
+            target = reduced[outputs]
+            ufunc(target, array[inputs], out=target)
     return reduced
 
 

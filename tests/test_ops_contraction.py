@@ -1,0 +1,110 @@
+"""Every way in which a convolution is cut into matrix products gives the same exact sums."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pytest
+from adversarial import PROBLEMS, Problem
+from exact_convolution import exact_convolution
+from numpy.typing import NDArray
+
+from reference_impl.ops import contraction
+from reference_impl.ops.contraction import additions, contract
+from reference_impl.ops.convolution import plain_convolution
+from reference_impl.ops.geometry import window_axes
+from reference_impl.ops.windows import pad
+
+MORE = (
+    Problem(3, (8, 9), (3, 4), (1, 2), (1, 1), "same", 5, 7),
+    Problem(2, (6, 5, 4), (2, 3, 2), (1, 1, 2), (1, 1, 1), "same", 6, 3),
+    Problem(2, (17,), (5,), (2,), (1,), "same", 1, 3),
+    Problem(1, (9, 9), (1, 1), (2, 3), (1, 1), "valid", 3, 2),
+)
+LIMITS = {
+    "as it is": {},
+    "blocks of many rows": {"SMALL": 0, "WHOLE": 0},
+    "blocks of one row": {"SMALL": 0, "WHOLE": 0, "BLOCK": 1, "NARROW_BLOCK": 1},
+    "blocks of a few rows": {
+        "SMALL": 0,
+        "WHOLE": 0,
+        "BLOCK": 2000,
+        "NARROW_BLOCK": 2000,
+    },
+    "pieces of three products": {"SMALL": 0, "WHOLE": 0, "PIECE": 3},
+}
+
+
+def integers(shape: tuple[int, ...], seed: int, dtype: str) -> NDArray[Any]:
+    return np.random.default_rng(seed).integers(-3, 4, shape).astype(np.dtype(dtype))
+
+
+@pytest.mark.parametrize("limits", LIMITS)
+@pytest.mark.parametrize("problem", [*PROBLEMS, *MORE], ids=str)
+def test_all_strategies_add_the_same_products(
+    problem: Problem, limits: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in LIMITS[limits].items():
+        monkeypatch.setattr(contraction, name, value)
+    x = integers((problem.batch, *problem.spatial, problem.channels), 1, "float64")
+    w = integers((*problem.window, problem.channels, problem.filters), 2, "float64")
+    exact = list(exact_convolution(x, w, None, problem.axes, 0))
+    for short_sums in (False, True):
+        got = contract(pad(x, problem.axes), w, problem.axes, short_sums=short_sums)
+        outputs = tuple(max(axis.output, 0) for axis in problem.axes)
+        assert got.shape == (problem.batch, *outputs, problem.filters)
+        assert got.reshape(-1).tolist() == exact
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_plain_convolution_keeps_the_dtype(dtype: str) -> None:
+    if dtype == "bfloat16":
+        pytest.importorskip("ml_dtypes")
+    problem = PROBLEMS[0]
+    x = integers((problem.batch, *problem.spatial, problem.channels), 1, dtype)
+    w = integers((*problem.window, problem.channels, problem.filters), 2, dtype)
+    got = plain_convolution(x, w, problem.axes)
+    exact = list(exact_convolution(x, w, None, problem.axes, 0))
+    assert got.dtype == x.dtype
+    assert got.astype(np.float64).reshape(-1).tolist() == exact
+
+
+def test_no_strategy_copies_more_than_eight_mebibytes_of_windows() -> None:
+    """All windows together would take 38, 102 and 113 MiB."""
+    shapes = (
+        ((1, 64, 64, 128), (3, 3), 8),
+        ((1, 60, 1000, 8), (7, 4), 4),
+        ((4, 600, 600, 3), (3, 3), 2),
+    )
+    for shape, window, filters in shapes:
+        axes = window_axes(shape[1:-1], window, (1, 1), (1, 1), "same")
+        x, w = np.ones(shape), np.ones((*window, shape[-1], filters))
+        padded = pad(x, axes)
+        tracemalloc.start()
+        out = contract(padded, w, axes, short_sums=True)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        copied = padded.nbytes if shape[-1] <= 4 else 0
+        assert peak - out.nbytes - copied < 8.5 * 2**20, shape
+
+
+def test_a_term_goes_through_at_most_so_many_additions() -> None:
+    """Pieces of 512 products, then one addition per further piece."""
+    assert [additions(k) for k in (0, 1, 512, 513, 1024, 4608)] == [0, 2, 513, 514, 514, 521]
+
+
+def test_slabs_cover_every_position_once_and_in_order() -> None:
+    for shape in ((3, 4, 5), (2, 7), (6,), (1, 1, 3), (4, 1, 2)):
+        for rows in range(1, 1 + math.prod(shape)):
+            numbers = np.arange(math.prod(shape)).reshape(shape)
+            slabs = list(contraction._slabs(shape, rows))
+            got = itertools.chain.from_iterable(
+                [numbers[index].reshape(-1).tolist() for index, _, _ in slabs]
+            )
+            assert list(got) == list(range(numbers.size))
+            assert [start for _, start, _ in slabs[1:]] == [stop for _, _, stop in slabs[:-1]]
+            assert all(stop - start <= max(rows, 1) for _, start, stop in slabs)
