@@ -44,6 +44,9 @@ _UNDEFINED: Final = MappingProxyType(
 _ZERO_AT_NAN: Final = frozenset({"hard_shrink", "soft_shrink"})
 """Activations of the form "x where it is beyond a threshold, otherwise 0": a NaN is not beyond."""
 
+_FAR: Final = 1e4
+"""An argument at which activations have reached their limits, or grow like their argument."""
+
 
 def same(left: Floats, right: Floats) -> Mask:
     """Element-wise equality, plus and minus zero alike, NaN equal to NaN."""
@@ -87,6 +90,8 @@ def output_bound(gauge: Gauge, expected: Floats, error: Floats) -> Bound:
         error: how far the sums can be off, channels last.
     """
     with np.errstate(all="ignore"):
+        if gauge.special is not None:
+            error = np.where(gauge.special, 0.0, error)
         bound = _smooth(gauge, expected, gauge.convolution.laid_out(error))
         if gauge.overflow is None and gauge.special is None:
             return bound
@@ -111,13 +116,19 @@ def _smooth(gauge: Gauge, expected: Floats, error: Floats) -> Bound:
 
 
 def _settled_centre(gauge: Gauge) -> Floats:
-    """The sums; among a row those that are minus infinity count as too small to matter."""
+    """The sums, infinite ones replaced by such as the activation takes for infinite.
+
+    In a row, one of minus infinity counts as too small beside the others.
+    """
     c = gauge.convolution
     centre: Floats = c.laid_out(gauge.centre)
-    if gauge.special is None or c.activation not in ROWWISE:
+    if gauge.special is None:
         return centre
     absent = c.laid_out(gauge.special & (gauge.undefined == -np.inf))
-    return np.where(absent, centre.max(-1, keepdims=True) - 1000.0, centre)
+    if c.activation in ROWWISE:
+        return np.where(absent, centre.max(-1, keepdims=True) - _FAR, centre)
+    present = c.laid_out(gauge.special & (gauge.undefined == np.inf))
+    return np.where(absent, -_FAR, np.where(present, _FAR, centre))
 
 
 def _with_exceptional_sums(gauge: Gauge, expected: Floats, bound: Bound) -> Bound:
@@ -129,7 +140,7 @@ def _with_exceptional_sums(gauge: Gauge, expected: Floats, bound: Bound) -> Boun
     if gauge.special is not None:
         sums = np.where(special, gauge.undefined, sums)
     lay = gauge.convolution.laid_out
-    error = np.where(lay(special | np.isinf(gauge.centre)), 0.0, bound.error)
+    error = np.where(lay(np.isinf(gauge.centre)), 0.0, bound.error)
     error = np.where(lay((up & down) | (special & (up | down))), np.inf, error)
     readings = _readings(gauge.convolution.activation, lay(sums), gauge.format)
     exceptional = lay(up | down | special)

@@ -124,7 +124,8 @@ def _short_accumulator(gauge: Gauge, actual: Floats, expected: Floats) -> str | 
     candidates = [
         fmt
         for fmt in _shorter_formats(gauge.accumulator)
-        if _LEAST_UNITS <= typical / fmt.unit_roundoff <= _MOST_UNITS
+        if fmt.precision <= c.format.precision
+        and _LEAST_UNITS <= typical / fmt.unit_roundoff <= _MOST_UNITS
         and largest <= (6 + 2 * math.sqrt(gauge.products)) * fmt.unit_roundoff
     ]
     if not candidates:

@@ -11,9 +11,9 @@ its operands, by the mean value theorem, and adds its own:
 * where a result can lie below the smallest normal number, that number: it may be flushed to zero.
 
 The float64 values stand in for exact ones: they are at least as near to them as e, so sizes and
-slopes are taken over ``v - 2 e .. v + 2 e``.  Parameters that are no binary fractions carry a
-relative error of ``2**-24``, since frameworks and exchange formats keep them in float32 for layers
-of every dtype.
+slopes are taken over ``v - 2 e .. v + 2 e``.  Parameters that are no binary fractions are rounded
+to the layer's dtype, or to float32, in which frameworks and exchange formats keep them also for
+float64 layers.
 
 The formulas are those of the documentation, with two liberties: where such a formula overflows or
 cancels although the function does not, the equal form that does not is taken, with the errors of
@@ -127,7 +127,8 @@ class Running:
     def times_parameter(self, factor: float) -> Running:
         """The product with a parameter that is no binary fraction."""
         value = self.value * factor
-        error = self.error * abs(factor) + (np.abs(value) + self.error) * 2 * _PARAMETER_ERROR
+        parameter = max(_PARAMETER_ERROR, self.format.unit_roundoff)
+        error = self.error * abs(factor) + (np.abs(value) + self.error) * 2 * parameter
         return self._result(value, error)
 
     def exp(self) -> Running:
@@ -146,10 +147,15 @@ class Running:
         return self._result(np.tanh(self.value), slope * self.error, TANH_ULPS)
 
     def erf(self) -> Running:
-        """The error function; its slope is ``2 / sqrt(pi) exp(-x**2)``."""
+        """The error function; its slope is ``2 / sqrt(pi) exp(-x**2)``.
+
+        The ulps are those of one: polynomials of bounded absolute error are common, and one is
+        added next.
+        """
         slope = 2 / math.sqrt(math.pi) * np.exp(-(np.minimum(self.nearest_to_zero(), 27.0) ** 2))
         value = np.asarray(_erf(self.value)).astype(np.float64)
-        return self._result(value, slope * self.error, ERF_ULPS)
+        own = 2 * ERF_ULPS * self.format.unit_roundoff
+        return self._exactly(value, slope * self.error + own)
 
     def sqrt(self) -> Running:
         """The square root of numbers not below one."""
@@ -325,7 +331,8 @@ def selu(x: Running) -> Running:
 
 def gelu(x: Running) -> Running:
     """``x (1 + erf(x / sqrt(2))) / 2``; the root of two is rounded, and so is the division."""
-    root = x._lifted(math.sqrt(2.0)).loosened(x.format.unit_roundoff * np.full_like(x.value, 2.0))
+    size = np.full_like(x.value, math.sqrt(2.0))
+    root = Running(size, size * x.format.unit_roundoff, x.format)
     return _halved(x * ((x / root).erf() + 1.0))
 
 
