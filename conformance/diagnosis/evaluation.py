@@ -1,0 +1,329 @@
+"""A plain evaluation of the layers, made of steps that faults replace one by one.
+
+It gathers every window by index and sums in float64, from the documentation and not from the
+oracle, of which it knows nothing.  What it gives comes with the largest error that correct
+arithmetic can make on the way, so that an outcome can be held against it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conformance.cases.case import Case
+from conformance.cases.facts import Facts, facts
+from conformance.cases.operands import KINDS, Operands
+from conformance.judge.definition.rounding import FORMATS, Format
+from conformance.judge.running_error import growth, through_activation
+from conformance.judge.sums import NARROW, half_ulp
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The canonical arguments that the evaluation reads."""
+
+    window: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilation: tuple[int, ...]
+    padding: str
+    channels_first: bool
+    activation: str | None
+
+
+def span(k: int, d: int) -> int:
+    """Length of a dilated window: ``(k - 1) d + 1``."""
+    return (k - 1) * d + 1
+
+
+def total_padding(n: int, k: int, s: int, d: int) -> int:
+    """Padding of both sides under ``same``, never negative."""
+    return max((-(-n // s) - 1) * s + span(k, d) - n, 0)
+
+
+def geometry(n: int, k: int, s: int, d: int, padding: str) -> tuple[int, int]:
+    """Number of outputs along one axis, and the padding before it."""
+    if padding == "valid":
+        return (n - span(k, d)) // s + 1, 0
+    return -(-n // s), total_padding(n, k, s, d) // 2
+
+
+def to_channels_last(x: Array) -> Array:
+    """From ``(N, C, *spatial)`` to ``(N, *spatial, C)``."""
+    return np.moveaxis(x, 1, -1)
+
+
+def to_channels_first(y: Array) -> Array:
+    """From ``(N, *spatial, C)`` to ``(N, C, *spatial)``."""
+    return np.moveaxis(y, -1, 1)
+
+
+def flatten(x: Array, channels_first: bool) -> Array:
+    """All axes but the first in one, the channels varying fastest."""
+    if channels_first and x.ndim > 2:
+        x = to_channels_last(x)
+    flat: Array = x.reshape(x.shape[0], math.prod(x.shape[1:]))
+    return flat
+
+
+def contract(windows: Array, kernel: Array) -> Array:
+    """Sum over taps and channels: the last axes of `windows`, the first of `kernel`."""
+    axes = kernel.ndim - 1
+    return np.asarray(np.tensordot(windows, kernel, axes))
+
+
+def largest(windows: Array, inside: Array) -> Array:
+    """Greatest element of each window, padding left out; `inside` tells it by broadcasting."""
+    taps = windows.ndim // 2 - 1
+    least: Any = -np.inf if windows.dtype.kind not in "iu" else np.iinfo(windows.dtype).min
+    padded = np.where(inside, windows, np.asarray(least, windows.dtype))
+    greatest: Array = np.max(padded, axis=tuple(range(-1 - taps, -1)), initial=least)
+    return greatest
+
+
+def activate(name: str | None, y: Array) -> Array:
+    """The activation of sums whose last axis is the channels."""
+    if name is None:
+        return y
+    exact = np.zeros_like(y)
+    return through_activation(name, y, exact, FORMATS["float64"]).value
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps of the evaluation; a fault replaces one, in a few cases two.
+
+    Attributes:
+        settings: how the arguments are read.
+        inputs: what is taken for the input array.
+        to_last, from_last: from ``channels_first`` to channels last, and back.
+        geometry: outputs along one axis and padding before it, from n, k, s, d and the padding.
+        together: the same of all axes, from what `geometry` gives for each.
+        kernel: what is taken for the kernel.
+        contract: sums over taps and channels.
+        pad_value: what a convolution finds in the padding.
+        beyond: the index read in place of one outside the input; None where that is padding.
+        add_bias: adds it, before the activation unless `bias_last`.
+        activations: applies the activation of that name.
+        bias_last: whether the bias comes after the activation.
+        pool: reduces windows, given which elements are no padding.
+        flatten: flattens, given whether the channels come first.
+        outputs: a last change of the output.
+        on_grid: whether integer operands still make every order of summation exact.
+    """
+
+    settings: Callable[[Settings, Case], Settings] = lambda settings, _: settings
+    inputs: Callable[[Array], Array] = lambda x: x
+    to_last: Callable[[Array], Array] = to_channels_last
+    from_last: Callable[[Array], Array] = to_channels_first
+    geometry: Callable[[int, int, int, int, str], tuple[int, int]] = geometry
+    together: Callable[[list[tuple[int, int]]], list[tuple[int, int]]] = lambda axes: axes
+    kernel: Callable[[Array], Array] = lambda w: w
+    contract: Callable[[Array, Array], Array] = contract
+    pad_value: float = 0.0
+    beyond: Callable[[Array, int], Array] | None = None
+    add_bias: Callable[[Array, Array], Array] = lambda y, b: y + b
+    activations: Callable[[str | None, Array], Array] = activate
+    bias_last: bool = False
+    pool: Callable[[Array, Array], Array] = largest
+    flatten: Callable[[Array, bool], Array] = flatten
+    outputs: Callable[[Array], Array] = lambda y: y
+    on_grid: bool = True
+
+
+CORRECT: Final = Steps()
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What an implementation with certain steps gives.
+
+    Attributes:
+        value: the output in the case's dtype.
+        wide: the same before its last rounding; `value` itself where nothing is rounded.
+        error: how far from `wide` correct arithmetic with these steps can be; None for not at all.
+    """
+
+    value: Array
+    wide: Array
+    error: Array | None
+
+    def allows(self, actual: Array) -> Array:
+        """Which elements of an array of the same shape such an implementation can give."""
+        return close(actual, self.value, self.wide, self.error)
+
+    def fits(self, actual: Any) -> bool:
+        """Whether an implementation with these steps can give `actual`: shape, dtype, elements."""
+        if not isinstance(actual, np.ndarray):
+            return False
+        if actual.shape != self.value.shape or actual.dtype != self.value.dtype:
+            return False
+        return bool(np.all(self.allows(actual)))
+
+
+def close(actual: Array, value: Array, wide: Array, error: Array | None) -> Array:
+    """Element-wise: equal (zeros of both signs, and all NaN, alike) or within the error."""
+    with np.errstate(all="ignore"):
+        equal = (actual == value) | ((actual != actual) & (value != value))
+        if error is None or equal.all():
+            return np.asarray(equal)
+        return np.asarray(equal | (np.abs(actual.astype(np.float64) - wide) <= error))
+
+
+def evaluate(case: Case, operands: Operands, steps: Steps = CORRECT) -> Array:
+    """What an implementation with these steps returns for a case that observes its output.
+
+    Raises:
+        ValueError, IndexError: where these steps fail on the case.
+    """
+    return predict(case, operands, steps, with_error=False).value
+
+
+def predict(
+    case: Case, operands: Operands, steps: Steps = CORRECT, *, with_error: bool = True
+) -> Prediction:
+    """The same with its error.
+
+    Raises:
+        ValueError, IndexError: where these steps fail on the case.
+    """
+    if operands.inputs is None:
+        raise ValueError(f"{case} has no input array")
+    with np.errstate(all="ignore"):
+        if case.layer.startswith("Conv"):
+            return _Convolution(case, operands, steps).predict(with_error=with_error)
+        return _without_arithmetic(case, operands.inputs, steps)
+
+
+def _without_arithmetic(case: Case, inputs: Array, steps: Steps) -> Prediction:
+    x = steps.inputs(inputs)
+    if case.layer == "Flatten":
+        y = steps.outputs(steps.flatten(x, facts(case).channels_first))
+        return Prediction(y, y, None)
+    settings = settings_of(case, steps)
+    windows, inside = gather(steps.to_last(x) if settings.channels_first else x, settings, steps)
+    y = steps.pool(windows, inside)
+    y = steps.from_last(y) if settings.channels_first else y
+    y = steps.outputs(y.astype(inputs.dtype))
+    return Prediction(y, y, None)
+
+
+def settings_of(case: Case, steps: Steps = CORRECT) -> Settings:
+    """The arguments as these steps read them."""
+    known = facts(case)
+    return steps.settings(
+        Settings(
+            known.window,
+            known.strides,
+            known.dilation,
+            known.padding or "",
+            known.channels_first,
+            known.activation,
+        ),
+        case,
+    )
+
+
+class _Convolution:
+    """One convolution with certain steps."""
+
+    def __init__(self, case: Case, operands: Operands, steps: Steps) -> None:
+        assert operands.inputs is not None
+        self.case = case
+        self.steps = steps
+        self.operands = operands
+        self.settings = settings_of(case, steps)
+        self.dtype = operands.inputs.dtype
+        x = steps.inputs(operands.inputs)
+        x = steps.to_last(x) if self.settings.channels_first else x
+        windows, inside = gather(x, self.settings, steps)
+        self.windows = np.where(inside, windows.astype(np.float64), steps.pad_value)
+        self.kernel = steps.kernel(operands.weights["kernel"]).astype(np.float64)
+        bias = operands.weights.get("bias")
+        self.bias = None if bias is None else bias.astype(np.float64)
+
+    def predict(self, *, with_error: bool) -> Prediction:
+        sums = self._with_bias(self.steps.contract(self.windows, self.kernel), last=False)
+        activated = self.steps.activations(self.settings.activation, sums)
+        wide = self._with_bias(activated, last=True)
+        error = self._error(sums, wide) if with_error else None
+        laid_out = self._laid_out(wide)
+        return Prediction(
+            laid_out.astype(self.dtype),
+            laid_out,
+            None if error is None else self._laid_out(error),
+        )
+
+    def _with_bias(self, y: Array, *, last: bool) -> Array:
+        if self.bias is None or last != self.steps.bias_last:
+            return y
+        return y + self.bias if last else self.steps.add_bias(y, self.bias)
+
+    def _laid_out(self, y: Array) -> Array:
+        return self.steps.outputs(self.steps.from_last(y) if self.settings.channels_first else y)
+
+    def _error(self, sums: Array, wide: Array) -> Array:
+        """The error of the sums, through the activation, and of the last rounding.
+
+        Where nothing finite is known of it, equality is asked for.
+        """
+        fmt = FORMATS[self.case.dtype]
+        error = self._error_of_sums(facts(self.case), sums, fmt)
+        name = self.settings.activation or "linear"
+        if name not in ("linear", "relu"):
+            finite = np.where(np.isfinite(sums), sums, 0.0)
+            passed = through_activation(name, finite, error, fmt).error
+            error = passed if passed.shape == wide.shape else error
+        total = error + half_ulp(wide, fmt)
+        return np.where(np.isfinite(total), total, 0.0)
+
+    def _error_of_sums(self, known: Facts, sums: Array, fmt: Format) -> Array:
+        """As the judge's: see `conformance.judge.sums`; underflow only by roundings."""
+        kind = KINDS[self.case.operands]
+        bias = 0.0 if self.bias is None else np.abs(self.bias)
+        narrow = fmt.unit_roundoff * (np.abs(sums) + bias) * (fmt.name in NARROW)
+        if kind.exact and not kind.place and self.steps.on_grid:
+            return np.asarray(narrow + np.zeros_like(sums))
+        products = known.products
+        accumulator = FORMATS["float32"] if fmt.name in NARROW else fmt
+        factor = growth(products + 1, fmt.unit_roundoff)
+        if kind.random_sign:
+            units = (4 + 2 * math.sqrt(products)) * accumulator.unit_roundoff
+            factor = min(factor, units)
+        magnitude = self.steps.contract(np.abs(self.windows), np.abs(self.kernel))
+        error = factor * (np.abs(magnitude) + 2 * bias) + narrow
+        return np.asarray(error + (2 * products + 1) * accumulator.quantum)
+
+
+def gather(x: Array, settings: Settings, steps: Steps) -> tuple[Array, Array]:
+    """Windows of shape (N, *outputs, *taps, C), and which of their elements are no padding."""
+    rank = len(settings.window)
+    lengths = x.shape[1:-1]
+    sizes = zip(lengths, settings.window, settings.strides, settings.dilation, strict=True)
+    axes = steps.together([steps.geometry(*one, settings.padding) for one in sizes])
+    inside = np.ones((), dtype=bool)
+    for axis, (outputs, before) in enumerate(axes):
+        taps = np.arange(settings.window[axis]) * settings.dilation[axis]
+        starts = np.arange(max(outputs, 0)) * settings.strides[axis] - before
+        index = starts[:, None] + taps
+        if steps.beyond and lengths[axis]:
+            index = steps.beyond(index, lengths[axis])
+        valid = (index >= 0) & (index < lengths[axis])
+        x = _take(x, np.where(valid, index, 0), 1 + 2 * axis)
+        shape = [1] * (2 * rank + 1)
+        shape[2 * axis], shape[2 * axis + 1] = valid.shape
+        inside = inside & valid.reshape(shape)
+    order = [*range(1, 2 * rank, 2), *range(2, 2 * rank + 1, 2)]
+    return x.transpose(0, *order, 2 * rank + 1), inside.transpose(*(i - 1 for i in order), 2 * rank)
+
+
+def _take(x: Array, index: NDArray[np.intp], axis: int) -> Array:
+    if x.shape[axis] == 0:
+        return np.zeros((*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]), x.dtype)
+    return np.take(x, index, axis=axis)

@@ -1,0 +1,465 @@
+"""The catalogue of faults: ways in which implementations of these layers are known to go wrong.
+
+Each is a variation of one step of `conformance.diagnosis.evaluation`.  Sources: reports of faults
+in frameworks, converters and kernels, and what follows from the documentation by misreading it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+
+from conformance.diagnosis import variations as v
+from conformance.diagnosis.evaluation import CORRECT, Steps, flatten, largest, span, total_padding
+
+
+@dataclass(frozen=True, eq=False)
+class Fault:
+    """One known fault.
+
+    Attributes:
+        identifier: its name in the catalogue.
+        sentence: what the implementation does, to follow "what you get when".
+        steps: the evaluation with the fault.
+    """
+
+    identifier: str
+    sentence: str
+    steps: Steps
+
+
+def _same() -> tuple[Fault, ...]:
+    return (
+        Fault(
+            "same.odd-first",
+            "the extra SAME padding goes first",
+            v.same(lambda n, k, s, d: (total_padding(n, k, s, d) + 1) // 2),
+        ),
+        Fault(
+            "same.half-window",
+            "SAME pads half the window on both sides",
+            v.same(v.half_window, v.outputs_of_half_window),
+        ),
+        Fault(
+            "same.span",
+            "SAME counts the dilated window as window times dilation",
+            v.same(v.half_of_window_times_dilation),
+        ),
+        Fault(
+            "same.half-window-before",
+            "SAME pads half the window before the first input",
+            v.same(v.half_window),
+        ),
+        Fault(
+            "same.stride-one",
+            "SAME pads as for strides of 1",
+            v.same(lambda n, k, s, d: (span(k, d) - 1) // 2),
+        ),
+        Fault(
+            "same.undilated",
+            "SAME does not count the dilation in the padding",
+            v.same(v.half_undilated),
+        ),
+        Fault(
+            "same.rounded-down",
+            "the SAME output length is rounded down",
+            v.same(v.half_total, lambda n, k, s, d: n // s),
+        ),
+        Fault("same.all-last", "all SAME padding goes last", v.same(lambda n, k, s, d: 0)),
+        Fault("same.all-first", "all SAME padding goes first", v.same(total_padding)),
+        Fault(
+            "same.not-clipped",
+            "a negative SAME padding, where the strides exceed the window, is not clipped to zero",
+            v.same(v.half_not_clipped),
+        ),
+        Fault(
+            "same.valid", "padding 'same' is read as 'valid'", v.read_as(padding=lambda s: "valid")
+        ),
+        Fault(
+            "same.axes-exchanged",
+            "the SAME padding of rows and columns is exchanged",
+            Steps(together=v.of_other_axis),
+        ),
+        Fault(
+            "same.first-axis",
+            "the SAME padding of the first axis is used for both",
+            Steps(together=v.of_first_axis),
+        ),
+        Fault("padding.one", "the padding holds ones", Steps(pad_value=1.0)),
+        Fault(
+            "padding.edge",
+            "the padding repeats the edge",
+            Steps(beyond=lambda index, n: np.clip(index, 0, n - 1)),
+        ),
+        Fault(
+            "padding.wraps", "the padding wraps around", Steps(beyond=lambda index, n: index % n)
+        ),
+        Fault(
+            "valid.rounded-up",
+            "the VALID output length is rounded up",
+            Steps(geometry=v.valid_rounded_up),
+        ),
+        Fault(
+            "valid.same", "padding 'valid' is read as 'same'", v.read_as(padding=lambda s: "same")
+        ),
+    )
+
+
+def _steps_of_windows() -> tuple[Fault, ...]:
+    return (
+        Fault(
+            "strides.exchanged",
+            "the strides of rows and columns are exchanged",
+            v.read_as(strides=lambda s: v.exchanged(s.strides)),
+        ),
+        Fault(
+            "strides.first",
+            "the first stride is used for all axes",
+            v.read_as(strides=lambda s: s.strides[:1] * len(s.strides)),
+        ),
+        Fault(
+            "strides.ignored",
+            "the strides are ignored",
+            v.read_as(strides=lambda s: v.ones(s.strides)),
+        ),
+        Fault(
+            "strides.pointwise",
+            "the strides are ignored where the window is 1",
+            Steps(settings=v.pointwise_without_strides),
+        ),
+        Fault(
+            "dilation.ignored",
+            "the dilation is ignored",
+            v.read_as(dilation=lambda s: v.ones(s.dilation)),
+        ),
+        Fault(
+            "dilation.exchanged",
+            "the dilation rates of rows and columns are exchanged",
+            v.read_as(dilation=lambda s: v.exchanged(s.dilation)),
+        ),
+        Fault(
+            "dilation.first",
+            "the first dilation rate is used for all axes",
+            v.read_as(dilation=lambda s: s.dilation[:1] * len(s.window)),
+        ),
+        Fault(
+            "dilation.strides",
+            "the dilation rates are taken for strides",
+            v.read_as(
+                strides=lambda s: s.dilation if max(s.dilation) > 1 else s.strides,
+                dilation=lambda s: v.ones(s.dilation),
+            ),
+        ),
+        Fault(
+            "dilation.shape",
+            "the dilation is not counted in the output's shape",
+            Steps(geometry=v.undilated_shape),
+        ),
+    )
+
+
+def _kernel() -> tuple[Fault, ...]:
+    return (
+        Fault(
+            "kernel.flipped",
+            "the kernel is flipped (a convolution, not a cross-correlation)",
+            Steps(kernel=v.flipped),
+        ),
+        Fault(
+            "kernel.flipped-first",
+            "the kernel is flipped along its first axis",
+            Steps(kernel=lambda w: w[::-1]),
+        ),
+        Fault(
+            "kernel.flipped-last",
+            "the kernel is flipped along its last spatial axis",
+            Steps(kernel=v.flipped_along_last),
+        ),
+        Fault(
+            "kernel.transposed",
+            "the kernel's rows and columns are exchanged",
+            Steps(kernel=v.swapped_window),
+        ),
+        Fault(
+            "kernel.channels-reversed",
+            "the kernel's channels are read in reverse",
+            Steps(kernel=lambda w: w[..., ::-1, :]),
+        ),
+        Fault(
+            "kernel.square",
+            "the kernel's channels and filters are exchanged where there are as many of both",
+            Steps(kernel=v.transposed_if_square),
+        ),
+        Fault(
+            "kernel.filters-first",
+            "the kernel's memory is read as (filters, channels, window)",
+            Steps(kernel=v.read_filters_first),
+        ),
+        Fault(
+            "kernel.filters-reversed",
+            "the filters are in reverse",
+            Steps(kernel=lambda w: w[..., ::-1]),
+        ),
+        Fault(
+            "kernel.channels-of-four",
+            "the channels beyond a multiple of four are left out",
+            Steps(kernel=v.whole_groups_of_channels),
+        ),
+        Fault(
+            "kernel.filters-of-four",
+            "the filters beyond a multiple of four are left out",
+            Steps(contract=v.whole_groups_of_filters),
+        ),
+        Fault(
+            "kernel.tap",
+            "the last taps of the kernel are too large by 1e-5",
+            Steps(kernel=v.one_tap_off, on_grid=False),
+        ),
+    )
+
+
+def _layout() -> tuple[Fault, ...]:
+    return (
+        Fault(
+            "layout.reshaped",
+            "channels_first input is reshaped, not transposed",
+            Steps(to_last=v.reshaped_last),
+        ),
+        Fault(
+            "layout.reversed",
+            "the axes of channels_first input are put in reverse",
+            Steps(to_last=v.reversed_axes),
+        ),
+        Fault(
+            "layout.left",
+            "channels_first output is left with its channels last",
+            Steps(from_last=lambda y: y),
+        ),
+        Fault(
+            "layout.ignored",
+            "channels_first is ignored",
+            v.read_as(channels_first=lambda s: False),
+        ),
+        Fault(
+            "layout.default",
+            "data_format defaults to channels_first",
+            Steps(settings=v.channels_first_by_default),
+        ),
+        Fault(
+            "memory.contiguous",
+            "the input is read as if it were contiguous",
+            Steps(inputs=v.memory_order),
+        ),
+        Fault(
+            "batch.first",
+            "every sample is given the first one's output",
+            Steps(outputs=v.first_of_batch),
+        ),
+        Fault(
+            "batch.eight",
+            "the samples beyond the eighth are left out",
+            Steps(outputs=v.first_eight),
+        ),
+        Fault("batch.reversed", "the samples are in reverse", Steps(outputs=lambda y: y[::-1])),
+    )
+
+
+def _bias() -> tuple[Fault, ...]:
+    return (
+        Fault("bias.missing", "the bias is left out", Steps(add_bias=lambda y, b: y)),
+        Fault("bias.last", "the bias is added after the activation", Steps(bias_last=True)),
+        Fault("bias.twice", "the bias is added twice", Steps(add_bias=lambda y, b: y + b + b)),
+        Fault("bias.subtracted", "the bias is subtracted", Steps(add_bias=lambda y, b: y - b)),
+        Fault(
+            "bias.rows",
+            "the bias is added along an axis other than the filters, where it is as long",
+            Steps(add_bias=v.bias_by_rows),
+        ),
+        Fault(
+            "bias.first",
+            "the first filter's bias is used for all",
+            Steps(add_bias=lambda y, b: y + b[:1]),
+        ),
+    )
+
+
+def _activation() -> tuple[Fault, ...]:
+    return (
+        Fault(
+            "activation.missing", "the activation is left out", Steps(activations=lambda _, y: y)
+        ),
+        Fault(
+            "activation.relu",
+            "relu is applied where there is no activation",
+            Steps(activations=lambda name, y: CORRECT.activations(name or "relu", y)),
+        ),
+        Fault(
+            "softmax.axis",
+            "softmax is taken over the first spatial axis",
+            v.in_place_of("softmax", v.softmax_over(1)),
+        ),
+        Fault(
+            "softmax.all",
+            "softmax is taken over the whole sample",
+            v.in_place_of("softmax", v.softmax_over(None)),
+        ),
+        Fault(
+            "relu.nan",
+            "relu turns NaN into zero",
+            v.in_place_of("relu", lambda y: np.fmax(y, 0.0)),
+        ),
+        Fault("gelu.tanh", "gelu is approximated by tanh", v.in_place_of("gelu", v.gelu_by_tanh)),
+        Fault(
+            "hard_sigmoid.keras2",
+            "hard_sigmoid is that of Keras 2, clip(0.2 x + 0.5, 0, 1)",
+            v.in_place_of("hard_sigmoid", lambda y: np.clip(0.2 * y + 0.5, 0, 1)),
+        ),
+        Fault("leaky_relu.keras2", "leaky_relu has the slope 0.3", v.leaky_relu(0.3)),
+        Fault("leaky_relu.torch", "leaky_relu has the slope 0.01", v.leaky_relu(0.01)),
+        Fault(
+            "elu.linear",
+            "elu is clipped at -1 without its exponential",
+            v.in_place_of("elu", lambda y: np.maximum(y, -1)),
+        ),
+    )
+
+
+def _arithmetic() -> tuple[Fault, ...]:
+    return (
+        Fault(
+            "arithmetic.tf32",
+            "operands are rounded to TF32 (11 significant bits)",
+            Steps(contract=v.rounded_operands(11)),
+        ),
+        Fault(
+            "arithmetic.bfloat16",
+            "operands are rounded to bfloat16",
+            Steps(contract=v.rounded_operands(8)),
+        ),
+        Fault(
+            "arithmetic.float16",
+            "sums are accumulated in float16",
+            Steps(contract=v.accumulated_in("float16"), on_grid=False),
+        ),
+        Fault(
+            "arithmetic.float32",
+            "float64 sums are accumulated in float32",
+            Steps(contract=v.accumulated_in("float32"), on_grid=False),
+        ),
+        Fault(
+            "arithmetic.transform",
+            "a transform over the whole sample spreads the round-off of its largest element",
+            Steps(contract=v.spread, on_grid=False),
+        ),
+        Fault("values.subnormal", "subnormal inputs are taken for zero", Steps(inputs=v.flushed)),
+        Fault("values.nan", "NaN inputs are replaced by zero", Steps(inputs=v.without_nan)),
+        Fault(
+            "values.infinity",
+            "infinite inputs are replaced by the largest number",
+            Steps(inputs=v.without_infinity),
+        ),
+    )
+
+
+def _pooling() -> tuple[Fault, ...]:
+    def pool(name: str, sentence: str, function: Callable[[Any, Any], Any]) -> Fault:
+        return Fault(f"pooling.{name}", sentence, Steps(pool=function))
+
+    return (
+        pool("zero", "pooling takes the padding for zeros", v.pool_padding_as_zero),
+        pool("nan", "pooling leaves NaN out", v.pool_ignoring_nan),
+        pool("finite", "pooling starts from the least finite number", v.pool_from_finite_least),
+        pool("mean", "pooling takes the mean", v.pool_mean),
+        pool("least", "pooling takes the least element", lambda x, inside: -largest(-x, inside)),
+        pool(
+            "magnitude",
+            "pooling takes the greatest magnitude",
+            lambda x, inside: largest(np.abs(x), inside),
+        ),
+        pool(
+            "positive",
+            "pooling gives nothing below zero",
+            lambda x, inside: np.maximum(largest(x, inside), 0),
+        ),
+        pool("channels", "pooling is over the channels as well", v.pool_channels),
+        pool("float32", "pooling converts integers to float32", v.pool_through("float32")),
+        pool("float64", "pooling converts integers to float64", v.pool_through("float64")),
+        pool("signed", "pooling compares unsigned integers as signed ones", v.pool_as_signed),
+        Fault(
+            "pooling.strides",
+            "the strides of pooling default to 1",
+            Steps(settings=v.pool_strides_one),
+        ),
+        Fault("pooling.size", "pool_size defaults to 3", Steps(settings=v.pool_size_three)),
+    )
+
+
+def _flatten() -> tuple[Fault, ...]:
+    return (
+        Fault(
+            "flatten.ignored",
+            "Flatten ignores channels_first",
+            Steps(flatten=lambda x, first: flatten(x, False)),
+        ),
+        Fault(
+            "flatten.exchanged",
+            "Flatten takes channels_last for channels_first and the reverse",
+            Steps(flatten=lambda x, first: flatten(x, not first)),
+        ),
+        Fault(
+            "flatten.column-major",
+            "Flatten goes in column-major order",
+            Steps(flatten=v.column_major),
+        ),
+        Fault("flatten.batch", "Flatten flattens the batch as well", Steps(flatten=v.with_batch)),
+    )
+
+
+_ALL: Final = (
+    *_same(),
+    *_steps_of_windows(),
+    *_kernel(),
+    *_layout(),
+    *_bias(),
+    *_activation(),
+    *_arithmetic(),
+    *_pooling(),
+    *_flatten(),
+)
+
+FAULTS: Final = MappingProxyType({fault.identifier: fault for fault in _ALL})
+"""The catalogue, by identifier."""
+
+_CHAINED: Final = ("inputs", "kernel", "outputs", "together")
+
+
+def combined(one: Fault, other: Fault) -> Steps | None:
+    """The evaluation with both faults; None where they vary the same step and cannot both hold."""
+    changes = _changes(one.steps)
+    for name, step in _changes(other.steps).items():
+        if name not in changes:
+            changes[name] = step
+        elif name in _CHAINED:
+            changes[name] = _chain(changes[name], step)
+        elif name == "settings":
+            changes[name] = _chain_settings(changes[name], step)
+        elif name != "on_grid":
+            return None
+    return replace(CORRECT, **changes)
+
+
+def _changes(steps: Steps) -> dict[str, Any]:
+    values = {field.name: getattr(steps, field.name) for field in fields(Steps)}
+    return {name: value for name, value in values.items() if value is not getattr(CORRECT, name)}
+
+
+def _chain(first: Callable[[Any], Any], then: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda x: then(first(x))
+
+
+def _chain_settings(first: Callable[..., Any], then: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda settings, case: then(first(settings, case), case)

@@ -1,0 +1,375 @@
+"""Faulty steps, from which the catalogue of faults is made (`conformance.diagnosis.faults`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from conformance.cases.case import Case
+from conformance.diagnosis.evaluation import (
+    CORRECT,
+    Array,
+    Settings,
+    Steps,
+    contract,
+    flatten,
+    geometry,
+    largest,
+    span,
+    total_padding,
+)
+
+Length = Callable[[int, int, int, int], int]
+"""A number of elements from the lengths n, k, s and d of one axis."""
+
+
+def is_nan(x: Array) -> Array:
+    """Which elements are NaN; none of an integer array is."""
+    return np.zeros(x.shape, bool) if x.dtype.kind in "iu" else np.isnan(x)
+
+
+def same(before: Length, outputs: Length | None = None) -> Steps:
+    """Another padding before, or number of outputs, under ``same``."""
+
+    def faulty(n: int, k: int, s: int, d: int, padding: str) -> tuple[int, int]:
+        right, _ = geometry(n, k, s, d, padding)
+        if padding == "valid":
+            return right, 0
+        return outputs(n, k, s, d) if outputs else right, before(n, k, s, d)
+
+    return Steps(geometry=faulty)
+
+
+def half_window(n: int, k: int, s: int, d: int) -> int:
+    """Half the dilated window, rounded down."""
+    return span(k, d) // 2
+
+
+def outputs_of_half_window(n: int, k: int, s: int, d: int) -> int:
+    """Outputs where half the window is padded on both sides."""
+    return (n + 2 * half_window(n, k, s, d) - span(k, d)) // s + 1
+
+
+def half_of_window_times_dilation(n: int, k: int, s: int, d: int) -> int:
+    """Half the padding that a span of ``k d`` would need."""
+    return max((-(-n // s) - 1) * s + k * d - n, 0) // 2
+
+
+def half_not_clipped(n: int, k: int, s: int, d: int) -> int:
+    """Half the total, which strides beyond the window make negative."""
+    return ((-(-n // s) - 1) * s + span(k, d) - n) // 2
+
+
+def half_undilated(n: int, k: int, s: int, d: int) -> int:
+    """Half the padding of the window without dilation."""
+    return total_padding(n, k, s, 1) // 2
+
+
+def half_total(n: int, k: int, s: int, d: int) -> int:
+    """Half the padding, rounded down: the right one."""
+    return total_padding(n, k, s, d) // 2
+
+
+def valid_rounded_up(n: int, k: int, s: int, d: int, padding: str) -> tuple[int, int]:
+    """One more output under ``valid`` where the length does not divide."""
+    if padding == "same":
+        return geometry(n, k, s, d, padding)
+    return -(-(n - span(k, d)) // s) + 1, 0
+
+
+def undilated_shape(n: int, k: int, s: int, d: int, padding: str) -> tuple[int, int]:
+    """Outputs and padding of the window without dilation."""
+    return geometry(n, k, s, 1, padding)
+
+
+def read_as(**changes: Callable[[Settings], Any]) -> Steps:
+    """Arguments read as something else."""
+    return Steps(
+        settings=lambda settings, _: replace(
+            settings, **{name: change(settings) for name, change in changes.items()}
+        )
+    )
+
+
+def ones(sizes: Sequence[int]) -> tuple[int, ...]:
+    """A one for each size."""
+    return (1,) * len(sizes)
+
+
+def exchanged(sizes: Sequence[int]) -> tuple[int, ...]:
+    """The sizes in reverse."""
+    return tuple(sizes)[::-1]
+
+
+def pool_strides_one(settings: Settings, case: Case) -> Settings:
+    """Strides that are not given, or None, taken for one in pooling."""
+    missing = case.keywords.get("strides") is None and case.layer.startswith("MaxPooling")
+    return replace(settings, strides=ones(settings.window)) if missing else settings
+
+
+def pool_size_three(settings: Settings, case: Case) -> Settings:
+    """A pool size that is not given taken for three; strides as read before."""
+    if not case.layer.startswith("MaxPooling") or "pool_size" in case.keywords:
+        return settings
+    return replace(settings, window=(3,) * len(settings.window))
+
+
+def channels_first_by_default(settings: Settings, case: Case) -> Settings:
+    """A data_format that is not given taken for channels_first, in two dimensions."""
+    if "2D" not in case.layer or case.keywords.get("data_format") is not None:
+        return settings
+    return replace(settings, channels_first=True)
+
+
+def pointwise_without_strides(settings: Settings, case: Case) -> Settings:
+    """A window of one treated as a matrix product over all positions."""
+    return (
+        replace(settings, strides=ones(settings.window))
+        if set(settings.window) == {1}
+        else (settings)
+    )
+
+
+def of_first_axis(axes: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The padding of the first axis on all."""
+    return [(outputs, axes[0][1]) for outputs, _ in axes]
+
+
+def of_other_axis(axes: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The padding of the axes exchanged."""
+    return [(axes[i][0], axes[-1 - i][1]) for i in range(len(axes))]
+
+
+def memory_order(x: Array) -> Array:
+    """The elements as they lie in memory, taken for a contiguous array of the same shape."""
+    owner = x
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    return np.resize(owner.ravel(order="K"), x.shape)
+
+
+def flushed(x: Array) -> Array:
+    """Subnormal numbers replaced by zero."""
+    if x.dtype not in (np.float16, np.float32, np.float64):
+        return x
+    return np.where(np.abs(x) < np.finfo(x.dtype).smallest_normal, np.zeros_like(x), x)
+
+
+def without_nan(x: Array) -> Array:
+    """NaN replaced by zero."""
+    return np.where(is_nan(x), np.zeros_like(x), x)
+
+
+def without_infinity(x: Array) -> Array:
+    """Infinity replaced by the largest number."""
+    if x.dtype not in (np.float32, np.float64):
+        return x
+    return np.clip(x, np.finfo(x.dtype).min, np.finfo(x.dtype).max)
+
+
+def rounded_operands(bits: int) -> Callable[[Array, Array], Array]:
+    """Operands rounded to so many significant bits before the product."""
+
+    def rounded(values: Array) -> Array:
+        mantissa, exponent = np.frexp(values)
+        return np.ldexp(np.round(mantissa * 2.0**bits) * 2.0**-bits, exponent)
+
+    return lambda windows, kernel: contract(rounded(windows), rounded(kernel))
+
+
+def accumulated_in(dtype: str, step: int = 1) -> Callable[[Array, Array], Array]:
+    """Products and every partial sum rounded to the dtype, one tap after the other.
+
+    A fault where the dtype is narrower than the layer should accumulate in, else a correct order
+    of summation; `step` of -1 sums from the last tap to the first.
+    """
+
+    def contracted(windows: Array, kernel: Array) -> Array:
+        taps = kernel.reshape(-1, kernel.shape[-1]).astype(dtype)
+        rows = windows.reshape(*windows.shape[: 1 + kernel.ndim - 2], -1).astype(dtype)
+        total = np.zeros((*rows.shape[:-1], taps.shape[1]), dtype)
+        for tap in range(len(taps))[::step]:
+            total = total + rows[..., tap, None] * taps[tap]
+        return total.astype(np.float64)
+
+    return contracted
+
+
+def spread(windows: Array, kernel: Array) -> Array:
+    """A transform over the whole sample: round-off and NaN of one input reach every output."""
+    everything = np.abs(windows).reshape(len(windows), -1).max(axis=1, initial=0.0)
+    noise = everything.reshape(-1, *[1] * (kernel.ndim - 1)) * 2.0**-24
+    return np.asarray(contract(windows, kernel) + noise)
+
+
+def whole_groups_of_filters(windows: Array, kernel: Array) -> Array:
+    """Filters beyond a multiple of four not computed."""
+    sums = contract(windows, kernel)
+    whole = kernel.shape[-1] // 4 * 4
+    sums[..., whole:] *= whole == 0
+    return sums
+
+
+def whole_groups_of_channels(kernel: Array) -> Array:
+    """Channels beyond a multiple of four not read."""
+    changed = kernel.copy()
+    whole = kernel.shape[-2] // 4 * 4
+    changed[..., whole:, :] *= whole == 0
+    return changed
+
+
+def flipped(kernel: Array) -> Array:
+    """All spatial axes of the kernel in reverse."""
+    return kernel[tuple([slice(None, None, -1)] * (kernel.ndim - 2))]
+
+
+def flipped_along_last(kernel: Array) -> Array:
+    """The last spatial axis of the kernel in reverse."""
+    return kernel[:, ::-1] if kernel.ndim == 4 else kernel[::-1]
+
+
+def swapped_window(kernel: Array) -> Array:
+    """Rows and columns of the kernel exchanged; read in memory order where they do not fit."""
+    return kernel.swapaxes(0, 1).reshape(kernel.shape) if kernel.ndim == 4 else kernel
+
+
+def transposed_if_square(kernel: Array) -> Array:
+    """Channels and filters exchanged where there are as many."""
+    square = kernel.shape[-1] == kernel.shape[-2]
+    return kernel.swapaxes(-1, -2) if square else kernel
+
+
+def read_filters_first(kernel: Array) -> Array:
+    """The kernel's memory read as (filters, channels, *window), as other frameworks store it."""
+    stored = kernel.reshape(*kernel.shape[::-1][:2], *kernel.shape[:-2])
+    return stored.transpose(*range(2, kernel.ndim), 1, 0)
+
+
+def one_tap_off(kernel: Array) -> Array:
+    """The last taps too large by 1e-5."""
+    changed = kernel.astype(np.float64)
+    changed[-1:] *= 1 + 1e-5
+    return changed
+
+
+def reshaped_last(x: Array) -> Array:
+    """``(N, C, *spatial)`` read as ``(N, *spatial, C)`` without moving elements."""
+    return x.reshape(x.shape[0], *x.shape[2:], x.shape[1])
+
+
+def reversed_axes(x: Array) -> Array:
+    """All axes but the batch in reverse."""
+    return x.transpose(0, *range(x.ndim - 1, 0, -1))
+
+
+def bias_by_rows(y: Array, bias: Array) -> Array:
+    """Bias along the first spatial axis where it fits, a broadcast that happens to work."""
+    fits = y.ndim > 2 and y.shape[-2] == len(bias)
+    return np.asarray(y + (bias[:, None] if fits else bias))
+
+
+def in_place_of(name: str, function: Callable[[Array], Array]) -> Steps:
+    """Another function for one activation."""
+    return Steps(
+        activations=lambda given, y: function(y) if given == name else CORRECT.activations(given, y)
+    )
+
+
+def softmax_over(axis: int | None) -> Callable[[Array], Array]:
+    """Softmax over one axis; over all but the batch where it is None."""
+
+    def softmax(y: Array) -> Array:
+        axes = tuple(range(1, y.ndim)) if axis is None else axis
+        powers = np.exp(y - y.max(axis=axes, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=axes, keepdims=True))
+
+    return softmax
+
+
+def gelu_by_tanh(y: Array) -> Array:
+    """The approximation of gelu by the hyperbolic tangent."""
+    return np.asarray(0.5 * y * (1 + np.tanh(math.sqrt(2 / math.pi) * (y + 0.044715 * y**3))))
+
+
+def leaky_relu(slope: float) -> Steps:
+    """leaky_relu with another slope."""
+    return in_place_of("leaky_relu", lambda y: np.where(y < 0, slope * y, y))
+
+
+def pool_padding_as_zero(windows: Array, inside: Array) -> Array:
+    """The padding takes part as zero."""
+    filled = np.where(inside, windows, np.asarray(0, windows.dtype))
+    return largest(filled, np.ones_like(inside))
+
+
+def pool_ignoring_nan(windows: Array, inside: Array) -> Array:
+    """NaN does not take part."""
+    return largest(windows, inside & ~is_nan(windows))
+
+
+def pool_from_finite_least(windows: Array, inside: Array) -> Array:
+    """The greatest of the window and the least finite number."""
+    if windows.dtype.kind in "iu":
+        return largest(windows, inside)
+    least = np.nextafter(np.asarray(-np.inf, windows.dtype), np.asarray(0, windows.dtype))
+    return np.asarray(np.maximum(largest(windows, inside), least))
+
+
+def pool_mean(windows: Array, inside: Array) -> Array:
+    """The mean in place of the maximum."""
+    taps = tuple(range(-1 - (windows.ndim // 2 - 1), -1))
+    count = np.broadcast_to(inside, windows.shape).sum(axis=taps)
+    total = np.where(inside, windows, np.asarray(0, windows.dtype)).sum(axis=taps)
+    return np.asarray(total / np.maximum(count, 1), windows.dtype)
+
+
+def pool_through(dtype: str) -> Callable[[Array, Array], Array]:
+    """Elements converted to a dtype and back."""
+
+    def pooled(windows: Array, inside: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return largest(windows.astype(dtype), inside).astype(windows.dtype)
+
+    return pooled
+
+
+def pool_as_signed(windows: Array, inside: Array) -> Array:
+    """Unsigned integers compared as signed ones."""
+    if windows.dtype.kind != "u":
+        return largest(windows, inside)
+    signed = windows.view(windows.dtype.str.replace("u", "i"))
+    return largest(signed, inside).view(windows.dtype)
+
+
+def pool_channels(windows: Array, inside: Array) -> Array:
+    """The greatest over the channels of what the window holds."""
+    kept = largest(windows, inside)
+    return np.broadcast_to(kept.max(axis=-1, keepdims=True, initial=0), kept.shape)
+
+
+def first_of_batch(y: Array) -> Array:
+    """The first sample in place of all."""
+    return np.broadcast_to(y[:1], y.shape) if len(y) else y
+
+
+def first_eight(y: Array) -> Array:
+    """Zeros for all samples beyond the eighth."""
+    changed = y.copy()
+    changed[8:] = 0
+    return changed
+
+
+def column_major(x: Array, channels_first: bool) -> Array:
+    """All axes but the first in one, the first of them varying fastest."""
+    del channels_first
+    flat: Array = x.reshape(len(x), math.prod(x.shape[1:]), order="F")
+    return flat
+
+
+def with_batch(x: Array, channels_first: bool) -> Array:
+    """All axes in one."""
+    return flatten(x, channels_first).reshape(1, -1)
