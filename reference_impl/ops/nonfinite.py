@@ -9,8 +9,7 @@ a bias is
 * the infinity that occurs among them, if one does;
 * finite otherwise.
 
-Each count below is a convolution of zeros, ones and minus ones, which is exact in float32 up to
-2**24 products and in float64 always.
+Each count below is a convolution of zeros, ones and minus ones, and therefore exact.
 """
 
 from __future__ import annotations
@@ -22,9 +21,10 @@ from numpy.typing import NDArray
 
 from reference_impl.ops.contraction import contract
 from reference_impl.ops.geometry import WindowAxis
-from reference_impl.ops.windows import pad
+from reference_impl.ops.windows import output_shape, pad
 
 Float64Array = NDArray[np.float64]
+Booleans = NDArray[np.bool_]
 
 
 def nonfinite_sums(
@@ -68,14 +68,23 @@ def _count_products(
     w_sign = np.where(np.isnan(kernel), 0.0, np.sign(kernel))
     x_infinite_sign, w_infinite_sign = x_sign * x_infinite, w_sign * w_infinite
 
-    def convolve(x: NDArray[np.generic], w: NDArray[np.generic]) -> Float64Array:
-        return contract(x.astype(np.float64), w.astype(np.float64), axes)
+    def count(*pairs: tuple[Float64Array | Booleans, Float64Array | Booleans]) -> Float64Array:
+        shape = (len(padded), *output_shape(axes), kernel.shape[-1])
+        return sum(
+            (_convolve(x, w, axes) for x, w in pairs if x.any() and w.any()), np.zeros(shape)
+        )
 
-    infinite = convolve(x_infinite, np.abs(w_sign)) + convolve(np.abs(x_sign), w_infinite)
-    infinite -= convolve(x_infinite, w_infinite)
-    signed = convolve(x_infinite_sign, w_sign) + convolve(x_sign, w_infinite_sign)
-    signed -= convolve(x_infinite_sign, w_infinite_sign)
-    invalid = convolve(x_infinite, kernel == 0) + convolve(padded == 0, w_infinite)
-    invalid += convolve(np.isnan(padded), np.ones(kernel.shape))
-    invalid += convolve(np.ones(padded.shape), np.isnan(kernel))
+    infinite = count((x_infinite, np.abs(w_sign)), (np.abs(x_sign), w_infinite))
+    infinite -= count((x_infinite, w_infinite))
+    signed = count((x_infinite_sign, w_sign), (x_sign, w_infinite_sign))
+    signed -= count((x_infinite_sign, w_infinite_sign))
+    invalid = count((x_infinite, kernel == 0), (padded == 0, w_infinite))
+    everywhere = np.ones_like(padded), np.ones_like(kernel)
+    invalid += count((np.isnan(padded), everywhere[1]), (everywhere[0], np.isnan(kernel)))
     return infinite, signed, invalid
+
+
+def _convolve(
+    x: Float64Array | Booleans, w: Float64Array | Booleans, axes: Sequence[WindowAxis]
+) -> Float64Array:
+    return contract(x.astype(np.float64), w.astype(np.float64), axes)
