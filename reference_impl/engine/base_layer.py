@@ -192,6 +192,44 @@ class Layer:
         value = self.call(inputs)
         return Certificate(value, np.full(value.shape, 0.0 if self._is_exact else np.inf), 0)
 
+    def gradients(self, inputs: Any, upstream: Any) -> dict[str, Array]:
+        """The vector-Jacobian products of the output: ``sum_o upstream[o] d output[o] / d p``.
+
+        Args:
+            inputs: as for a call.
+            upstream: the gradient of some scalar with respect to the output, of the output's
+                shape; converted to the layer's dtype as inputs are.
+
+        Returns:
+            The gradients with respect to p = ``inputs`` and to each trainable weight, by its name
+            (``kernel``, ``bias``), each of the shape of p, in the layer's dtype.
+
+        Raises:
+            TypeError: if a dtype is not floating-point.
+            ValueError: if an array's shape does not fit, or no derivative of the activation is
+                known.
+        """
+        array = self._prepared(inputs)
+        given = as_array(type(self).__name__, upstream)
+        if not (is_float(array.dtype) and is_float(given.dtype)):
+            raise TypeError(
+                f"{type(self).__name__}: arguments `inputs` and `upstream` are of dtype "
+                f"{array.dtype.name} and {given.dtype.name}; expected {', '.join(FLOATS)}"
+            )
+        shape = self.compute_output_shape(array.shape)
+        if given.shape != shape:
+            raise ValueError(
+                f"{type(self).__name__} {self.name!r}: argument `upstream` has the shape "
+                f"{given.shape}; expected that of the output, {shape}"
+            )
+        found = self._gradients(array, convert(given, self.dtype))
+        trained = {weight.name for weight in self.trainable_weights}
+        return {name: found[name] for name in found if name == "inputs" or name in trained}
+
+    def _gradients(self, inputs: Array, upstream: Array) -> dict[str, Array]:
+        """`gradients` for arrays of the layer's dtype."""
+        raise NotImplementedError(f"{type(self).__name__} defines no gradients")
+
     def _prepared(self, inputs: Any) -> Array:
         """The inputs as an array of a dtype and shape that the layer takes; builds the layer."""
         array = as_array(type(self).__name__, inputs)

@@ -16,8 +16,11 @@ from reference_impl.engine.dtypes import Array, as_float64, convert
 from reference_impl.engine.variable import Variable
 from reference_impl.layers.windowed import Windowed
 from reference_impl.ops.convolution import convolution_sums, plain_convolution
+from reference_impl.ops.derivatives import pull_back
 from reference_impl.ops.evaluation import Certified, evaluate
 from reference_impl.ops.formats import format_of
+from reference_impl.ops.geometry import WindowAxis
+from reference_impl.ops.gradients import bias_gradient, input_gradient, kernel_gradient
 
 
 class Conv(Windowed):
@@ -244,6 +247,40 @@ class Conv(Windowed):
         is_proven = self._is_linear or activation is not None
         value = value if is_proven else self._applied(value)
         return Certified(value, format, certified.resolved), is_proven
+
+    def _gradients(self, inputs: Array, upstream: Array) -> dict[str, Array]:
+        """Through the activation the upstream gradient is rounded once to float64; see `pull_back`.
+
+        The sums of that with the operands are rounded once to the layer's dtype.  Without an
+        activation, or with one of slopes 0 and 1, nothing is rounded before.
+        """
+        axes, format = self._axes(inputs.shape), format_of(self.dtype)
+        images, kernel = self._channels_last(inputs), self.kernel.value
+        gradient = self._channels_last(self._pulled_back(images, upstream, axes))
+        found = {
+            "inputs": self._arranged(input_gradient(kernel, gradient, axes, format)),
+            "kernel": kernel_gradient(images, gradient, axes, format),
+        }
+        return found | ({"bias": bias_gradient(gradient, format)} if self.use_bias else {})
+
+    def _pulled_back(self, images: Array, upstream: Array, axes: Sequence[WindowAxis]) -> Array:
+        """The gradient of the sums: in the layer's dtype if that holds it, else in float64."""
+        if self._is_linear:
+            return upstream
+        activation = self._certified_activation
+        if activation is None:
+            raise ValueError(
+                f"{type(self).__name__} {self.name!r}: argument `activation` is "
+                f"{shown(self.activation)}, whose derivative is not known; expected one of "
+                "reference_impl.activations"
+            )
+        bias = None if self._bias is None else self._bias.value
+        sums = convolution_sums(images, self.kernel.value, bias, axes)
+        if self._channels_first:
+            sums = sums.moveaxis(-1, 1)
+        wide = pull_back(sums, as_float64(upstream), activation)
+        narrow = convert(wide, self.dtype)
+        return narrow if np.array_equal(as_float64(narrow), wide, equal_nan=True) else wide
 
     def _plain(self, inputs: Array) -> Array:
         """The output in ordinary floating-point arithmetic of the layer's dtype."""

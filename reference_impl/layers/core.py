@@ -66,6 +66,12 @@ class Flatten(Layer):
         flat.reshape(ordered.shape)[...] = ordered
         return flat
 
+    def _gradients(self, inputs: Array, upstream: Array) -> dict[str, Array]:
+        if self.data_format != "channels_first" or inputs.ndim < 3:
+            return {"inputs": upstream.reshape(inputs.shape).copy()}
+        moved = (inputs.shape[0], *inputs.shape[2:], inputs.shape[1])
+        return {"inputs": np.moveaxis(upstream.reshape(moved), -1, 1).copy()}
+
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Shape:
         """The output's shape; its length is free where one of the input's is.
 

@@ -11,6 +11,8 @@ from reference_impl.engine import arguments
 from reference_impl.engine.arguments import VALID, Shape
 from reference_impl.engine.dtypes import FLOATS, INTEGERS, Array
 from reference_impl.layers.windowed import Windowed
+from reference_impl.ops.formats import format_of
+from reference_impl.ops.gradients import max_pool_gradient
 from reference_impl.ops.max_pooling import max_pool
 
 
@@ -62,6 +64,12 @@ class MaxPooling(Windowed):
         with np.errstate(invalid="ignore"):  # some types warn of NaN
             pooled = max_pool(self._channels_last(inputs), self._axes(inputs.shape))
         return self._arranged(pooled)
+
+    def _gradients(self, inputs: Array, upstream: Array) -> dict[str, Array]:
+        images, gradient = self._channels_last(inputs), self._channels_last(upstream)
+        axes = self._axes(inputs.shape)
+        pulled = max_pool_gradient(images, gradient, axes, format_of(self.dtype))
+        return {"inputs": self._arranged(pulled)}
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Shape:
         """The output's shape, batch included; None stays free.

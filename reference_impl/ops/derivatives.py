@@ -1,0 +1,207 @@
+"""Derivatives of the activations, and the vector-Jacobian product that takes them back.
+
+For pre-activations s and the gradient u of the outputs, `pull_back` gives ``g = J(s)^T u``, each
+element the real number rounded once to float64: element by element ``u f'(s)``, and for the
+activations that mix a row the product with the whole Jacobian.
+
+At a kink, where the one-sided derivatives differ, one of them is chosen, as TensorFlow does:
+
+* relu, leaky_relu and its like at the threshold: the slope below (0 for relu); relu6 at 6: 0;
+* hard_tanh at -1 and 1: 1;  hard_sigmoid at -3 and 3, sparse_sigmoid at -1 and 1: 0;
+* hard_silu, a product, at -3: 0, at 3: 1;
+* hard_shrink, soft_shrink, threshold at their thresholds: 0;
+* elu, selu, celu at 0: the slope from above;
+* sparsemax: the derivative for the elements that have a part greater than zero.
+
+Where s is infinite the derivative is its limit, and NaN where s is NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reference_impl.ops.elementwise import Elementwise
+from reference_impl.ops.evaluation import CertifiedActivation
+from reference_impl.ops.rows import GLU, LOG_SOFTMAX, SOFTMAX, SPARSEMAX
+from reference_impl.ops.sums import Sums
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+Float64Array = NDArray[np.float64]
+
+
+class Piece(NamedTuple):
+    """A stretch of constant slope: ``slope / divisor`` up to `end`.
+
+    Attributes:
+        end: the next stretch begins there.
+        closed: whether `end` itself belongs to this stretch.
+        slope: a float64.
+        divisor: a float64; not 1 only beside the slope 1, so that one operation rounds once.
+    """
+
+    end: float
+    closed: bool
+    slope: float
+    divisor: float = 1.0
+
+
+def pull_back(
+    sums: Sums, upstream: Float64Array, activation: CertifiedActivation | None
+) -> Float64Array:
+    """``J(s)^T u``, rounded once to float64.
+
+    Args:
+        sums: the pre-activations s.
+        upstream: u, of the shape of the activation's output.
+        activation: None for the identity.
+
+    Raises:
+        ValueError: if the derivative of the activation is not known.
+    """
+    if activation is None:
+        return upstream
+    with np.errstate(all="ignore"):
+        if isinstance(activation, Elementwise):
+            pieces = _pieces(activation.name, *activation.parameters)
+            if pieces is not None:
+                return _pull_back_pieces(sums, upstream, pieces)
+            return _pull_back_smooth(sums, upstream, activation)
+        return _pull_back_rows(sums, upstream, activation)
+
+
+_END: Final = math.inf
+
+
+def _pieces(name: str, *parameters: float) -> tuple[Piece, ...] | None:
+    """The stretches of a piecewise linear activation; None for any other."""
+    return _PIECES[name](*parameters) if name in _PIECES else None
+
+
+def _ramp(low: float, high: float, divisor: float = 1.0, *, closed: bool) -> tuple[Piece, ...]:
+    """Constant, then a slope of ``1 / divisor`` from `low` to `high`, then constant."""
+    return (
+        Piece(low, not closed, 0.0),
+        Piece(high, closed, 1.0, divisor),
+        Piece(_END, True, 0.0),
+    )
+
+
+def _relu_pieces(slope: float, maximum: float, threshold: float) -> tuple[Piece, ...]:
+    below = Piece(threshold, True, slope)
+    if math.isinf(maximum):
+        return below, Piece(_END, True, 1.0)
+    return below, Piece(maximum, False, 1.0), Piece(_END, True, 0.0)
+
+
+def _shrink_pieces(threshold: float) -> tuple[Piece, ...]:
+    return (
+        Piece(-threshold, False, 1.0),
+        Piece(threshold, True, 0.0),
+        Piece(_END, True, 1.0),
+    )
+
+
+_PIECES: Final[dict[str, Callable[..., tuple[Piece, ...]]]] = {
+    "linear": lambda: (Piece(_END, True, 1.0),),
+    "relu": _relu_pieces,
+    "hard_tanh": lambda: _ramp(-1.0, 1.0, closed=True),
+    "hard_sigmoid": lambda: _ramp(-3.0, 3.0, 6.0, closed=False),
+    "hard_sigmoid_keras2": lambda: _ramp(-2.5, 2.5, 5.0, closed=True),
+    "sparse_sigmoid": lambda: _ramp(-1.0, 1.0, 2.0, closed=False),
+    "soft_shrink": _shrink_pieces,
+    "hard_shrink": _shrink_pieces,
+    "threshold": lambda threshold, _: (Piece(threshold, True, 0.0), Piece(_END, True, 1.0)),
+}
+
+
+def _pull_back_pieces(
+    sums: Sums, upstream: Float64Array, pieces: tuple[Piece, ...]
+) -> Float64Array:
+    """``u f'(s)`` by the stretch of each sum, which the bounds tell nearly always."""
+    low, high = (_stretch_of_floats(bound, pieces) for bound in (sums.low, sums.high))
+    flat = low.reshape(-1)
+    undecided = np.flatnonzero(low != high)
+    for i, value in zip(undecided, sums.exact(undecided), strict=True):
+        flat[i] = next(n for n, piece in enumerate(pieces) if _is_within(value, piece))
+    stretches = flat.reshape(upstream.shape)
+    slopes = np.array([piece.slope for piece in pieces])[stretches]
+    divisors = np.array([piece.divisor for piece in pieces])[stretches]
+    pulled: Float64Array = np.where(divisors == 1.0, upstream * slopes, upstream / divisors)
+    return np.where(np.isnan(sums.low), np.nan, pulled)
+
+
+def _is_within(value: Any, piece: Piece) -> bool:
+    return bool(value < piece.end or (piece.closed and value == piece.end))
+
+
+def _stretch_of_floats(values: Float64Array, pieces: tuple[Piece, ...]) -> NDArray[np.intp]:
+    """For each number the index of its stretch."""
+    stretches = np.zeros(values.shape, np.intp)
+    for piece in pieces[:-1]:
+        stretches += values > piece.end if piece.closed else values >= piece.end
+    return stretches
+
+
+def _pull_back_smooth(sums: Sums, upstream: Float64Array, activation: Elementwise) -> Float64Array:
+    """``u f'(s)`` by exact arguments and arithmetic of growing precision."""
+    from fractions import Fraction
+
+    from reference_impl.ops.slopes import rounded_product, slope, slope_at_infinity
+
+    function = slope(activation.name, *activation.parameters)
+    result = np.array(upstream, np.float64).reshape(-1)
+    indices = np.flatnonzero(result)
+    for i, value in zip(indices, sums.exact(indices), strict=True):
+        factor = float(result[i])
+        if isinstance(value, float):
+            result[i] = factor * slope_at_infinity(activation.name, value)
+        elif math.isfinite(factor):
+            result[i] = rounded_product(Fraction(factor), function, value)
+        else:
+            result[i] = factor * rounded_product(Fraction(1), function, value)
+    return result.reshape(upstream.shape)
+
+
+def _pull_back_rows(
+    sums: Sums, upstream: Float64Array, activation: CertifiedActivation
+) -> Float64Array:
+    """``J(s)^T u`` row by row along the last axis."""
+    from reference_impl.ops import slopes
+
+    known: tuple[tuple[CertifiedActivation, Callable[..., list[float]]], ...] = (
+        (SOFTMAX, slopes.softmax_row),
+        (LOG_SOFTMAX, slopes.log_softmax_row),
+        (SPARSEMAX, slopes.sparsemax_row),
+        (GLU, slopes.glu_row),
+    )
+    pull = next((function for owner, function in known if owner is activation), None)
+    if pull is None:
+        raise ValueError(f"the derivative of the activation {activation!r} is not known")
+    shape = sums.shape
+    width, outputs = shape[-1], upstream.shape[-1]
+    values = sums.exact(np.arange(math.prod(shape)))
+    rows = upstream.reshape(-1, outputs).tolist()
+    pulled = [
+        _pull_back_row(values[n * width : (n + 1) * width], row, pull) for n, row in enumerate(rows)
+    ]
+    return np.array(pulled, np.float64).reshape(shape)
+
+
+def _pull_back_row(
+    values: Sequence[Any],
+    upstream: Sequence[float],
+    pull: Callable[[Sequence[Fraction], Sequence[Fraction]], list[float]],
+) -> list[float]:
+    """One row; NaN throughout where an argument or an upstream gradient is not finite."""
+    from fractions import Fraction
+
+    if any(isinstance(value, float) for value in values) or not all(map(math.isfinite, upstream)):
+        return [math.nan] * len(values)
+    return pull(values, [Fraction(u) for u in upstream])

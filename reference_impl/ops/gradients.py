@@ -1,0 +1,198 @@
+"""Vector-Jacobian products of convolution and max pooling, correctly rounded.
+
+With ``y[n, o, f] = sum_{t, c} x[n, o s - p + t d, c] w[t, c, f] + b[f]`` and the gradient u of y:
+
+    dw[t, c, f] = sum_{n, o} x[n, o s - p + t d, c] u[n, o, f]
+    dx[n, i, c] = sum over t, f and the o with o s - p + t d = i of  u[n, o, f] w[t, c, f]
+    db[f]       = sum_{n, o} u[n, o, f]
+
+Each is a convolution again.  dw: of x, channels and batch exchanged, with u as the kernel, and
+stride and dilation exchanged.  dx: of u, with ``s - 1`` zeros between its elements, and the kernel
+turned around, with stride 1.  db: a product with ones.
+
+NaN and infinities: the padding of x is zeros that are multiplied, in dw as in y; the zeros between
+the elements of u in dx are none of its terms, and do not meet the kernel.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reference_impl.ops.convolution import convolution_sums
+from reference_impl.ops.evaluation import evaluate
+from reference_impl.ops.formats import Format
+from reference_impl.ops.geometry import WindowAxis
+from reference_impl.ops.windows import output_shape, window_shape
+
+Array = NDArray[Any]
+Slices = tuple[slice, ...]
+
+
+def kernel_gradient(
+    inputs: Array, upstream: Array, axes: Sequence[WindowAxis], format: Format
+) -> Array:
+    """dw, ``(*window, C, F)``, each element rounded once to `format`.
+
+    Args:
+        inputs: x, ``(batch, *spatial, C)``.
+        upstream: u, ``(batch, *output, F)``.
+        axes: the geometry of the convolution.
+        format: what to round to.
+    """
+    channels, filters = inputs.shape[-1], upstream.shape[-1]
+    if not upstream.size:
+        return np.zeros((*window_shape(axes), channels, filters), format.dtype)
+    exchanged = [
+        replace(a, window=a.output, stride=a.dilation, dilation=a.stride, output=a.window)
+        for a in axes
+    ]
+    kernel = np.moveaxis(upstream, 0, -2)
+    sums = convolution_sums(np.swapaxes(inputs, 0, -1), kernel, None, exchanged)
+    return evaluate(sums.moveaxis(0, len(axes)), None, format).value
+
+
+def input_gradient(
+    kernel: Array, upstream: Array, axes: Sequence[WindowAxis], format: Format
+) -> Array:
+    """dx, ``(batch, *spatial, C)``, each element rounded once to `format`.
+
+    Args:
+        kernel: w, ``(*window, C, F)``.
+        upstream: u, ``(batch, *output, F)``.
+        axes: the geometry of the convolution.
+        format: what to round to.
+    """
+    shape = (len(upstream), *(axis.length for axis in axes), kernel.shape[-2])
+    if not upstream.size or 0 in shape:
+        return np.zeros(shape, format.dtype)
+    special = None
+    if not (np.isfinite(kernel).all() and np.isfinite(upstream).all()):
+        special = _nonfinite(kernel, upstream, axes)
+        kernel, upstream = _finite_part(kernel), _finite_part(upstream)
+    turned = np.swapaxes(np.flip(kernel, tuple(range(len(axes)))), -1, -2)
+    transposed = [_transposed(axis) for axis in axes]
+    sums = convolution_sums(_spread(upstream, axes), turned, None, transposed)
+    return evaluate(replace(sums, special=special), None, format).value
+
+
+def bias_gradient(upstream: Array, format: Format) -> Array:
+    """db, ``(F,)``, of u, ``(batch, *output, F)``, each element rounded once to `format`."""
+    return totals(upstream.reshape(-1, upstream.shape[-1]).T, format)
+
+
+def totals(terms: Array, format: Format) -> Array:
+    """The sum of each row of a matrix, rounded once to `format`."""
+    count, products = terms.shape
+    if not terms.size:
+        return np.zeros(count, format.dtype)
+    point = WindowAxis(count, 1, 1, 1, 0, 0, count)
+    sums = convolution_sums(terms[None], np.ones((1, products, 1), terms.dtype), None, [point])
+    return evaluate(sums, None, format).value.reshape(count)
+
+
+def _transposed(axis: WindowAxis) -> WindowAxis:
+    """The geometry of dx along one axis: ``i + p - (k - 1) d + t d`` reads the spread u."""
+    spread = (axis.output - 1) * axis.stride + 1
+    before = axis.receptive_field - 1 - axis.pad_before
+    after = max(axis.length + axis.pad_before - spread, 0)
+    return WindowAxis(spread, axis.window, 1, axis.dilation, before, after, axis.length)
+
+
+def _spread(upstream: Array, axes: Sequence[WindowAxis]) -> Array:
+    """U with ``stride - 1`` zeros between neighbours along each spatial axis."""
+    if all(axis.stride == 1 for axis in axes):
+        return upstream
+    lengths = ((axis.output - 1) * axis.stride + 1 for axis in axes)
+    spread = np.zeros((len(upstream), *lengths, upstream.shape[-1]), upstream.dtype)
+    spread[(slice(None), *(slice(None, None, axis.stride) for axis in axes))] = upstream
+    return spread
+
+
+def _finite_part(array: Array) -> Array:
+    return np.where(np.isfinite(array), array, array.dtype.type(0))
+
+
+def tap_slices(axes: Sequence[WindowAxis]) -> Iterator[tuple[tuple[int, ...], Slices, Slices]]:
+    """For each tap in row-major order: its indices, the outputs that read an input, those inputs.
+
+    The slices are of arrays ``(batch, *spatial, channels)``.
+    """
+    for taps in np.ndindex(*window_shape(axes)):
+        pairs = [_meeting(axis, tap) for axis, tap in zip(axes, taps, strict=True)]
+        met = [pair for pair in pairs if pair is not None]
+        if len(met) == len(pairs):
+            outputs, inputs = zip(*met, strict=True)
+            yield taps, (slice(None), *outputs), (slice(None), *inputs)
+
+
+def _meeting(axis: WindowAxis, tap: int) -> tuple[slice, slice] | None:
+    offset = tap * axis.dilation - axis.pad_before
+    first = max(-(offset // axis.stride), 0)
+    last = min((axis.length - 1 - offset) // axis.stride, axis.output - 1)
+    if first > last:
+        return None
+    start, stop = first * axis.stride + offset, last * axis.stride + offset + 1
+    return slice(first, last + 1), slice(start, stop, axis.stride)
+
+
+def _nonfinite(kernel: Array, upstream: Array, axes: Sequence[WindowAxis]) -> Array:
+    """Dx where it is NaN or infinite, zero elsewhere: its terms' signs, added as IEEE 754 says."""
+    u, w = (_signs(array) for array in (upstream, kernel))
+    lengths = [axis.length for axis in axes]
+    total = np.zeros((len(u), *lengths, w.shape[-2]))
+    with np.errstate(all="ignore"):
+        for taps, outputs, inputs in tap_slices(axes):
+            terms = u[outputs][..., None, :] * w[taps]
+            total[inputs] += terms.sum(-1)
+    return np.where(np.isfinite(total), 0.0, total)
+
+
+def _signs(array: Array) -> Array:
+    wide = array.astype(np.float64)
+    return np.where(np.isfinite(wide), np.sign(wide), wide)
+
+
+def max_pool_gradient(
+    inputs: Array, upstream: Array, axes: Sequence[WindowAxis], format: Format
+) -> Array:
+    """The gradient of max pooling: each u goes to the largest element of its window.
+
+    Of several largest ones it goes to the first in row-major order (+0 and -0 are equal), of
+    several NaN to the first NaN; an element that is the largest of several windows gets the sum,
+    rounded once to `format`.
+
+    Args:
+        inputs: x, ``(batch, *spatial, C)``, floating point.
+        upstream: u, ``(batch, *output, C)``, of the same dtype.
+        axes: the geometry.
+        format: what to round to.
+
+    Returns:
+        ``(batch, *spatial, C)``.
+    """
+    winners = _winners(inputs, axes)
+    terms = np.zeros((math.prod(window_shape(axes)), *inputs.shape), upstream.dtype)
+    for tap, (_, outputs, places) in enumerate(tap_slices(axes)):
+        terms[tap][places] = np.where(winners[outputs] == tap, upstream[outputs], 0)
+    return totals(terms.reshape(len(terms), -1).T, format).reshape(inputs.shape)
+
+
+def _winners(inputs: Array, axes: Sequence[WindowAxis]) -> NDArray[np.intp]:
+    """For each window the number of the tap that holds its maximum, as `tap_slices` counts."""
+    shape = (len(inputs), *output_shape(axes), inputs.shape[-1])
+    winners = np.full(shape, -1, np.intp)
+    largest = np.zeros(shape, inputs.dtype)
+    with np.errstate(invalid="ignore"):
+        for tap, (_, outputs, places) in enumerate(tap_slices(axes)):
+            value, best = inputs[places], largest[outputs]
+            wins = (value > best) | (np.isnan(value) & ~np.isnan(best))
+            wins |= winners[outputs] < 0
+            winners[outputs] = np.where(wins, tap, winners[outputs])
+            largest[outputs] = np.where(wins, value, best)
+    return winners
