@@ -312,15 +312,15 @@ NAMES: Final = frozenset(ELEMENTWISE) | frozenset(ROWWISE)
 
 def round_elementwise(name: str, x: Fraction, fmt: Format) -> float:
     """The activation `name` of x, rounded once to `fmt`."""
-    return _settle(lambda digits: [ELEMENTWISE[name](x, digits)], fmt)[0]
+    return settle(lambda digits: [ELEMENTWISE[name](x, digits)], fmt)[0]
 
 
 def round_rowwise(name: str, row: Sequence[Fraction], fmt: Format) -> list[float]:
     """The activation `name` of one row, each element rounded once to `fmt`."""
-    return _settle(lambda digits: ROWWISE[name](row, digits), fmt)
+    return settle(lambda digits: ROWWISE[name](row, digits), fmt)
 
 
-def _settle(evaluate: Callable[[int], Sequence[Number]], fmt: Format) -> list[float]:
+def settle(evaluate: Callable[[int], Sequence[Number]], fmt: Format) -> list[float]:
     """Widen the precision until the rounding of every element is certain."""
     digits = fmt.precision // 3 + 8
     while digits <= _MOST_DIGITS:

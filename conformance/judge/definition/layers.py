@@ -106,7 +106,7 @@ class ExactArray:
         return Fraction(self.integers[index]) * Fraction(2) ** self.exponent
 
 
-def _neighbourhoods(spatial: Sequence[int], windows: Sequence[Window]) -> Iterator[list[int]]:
+def taps_of_windows(spatial: Sequence[int], windows: Sequence[Window]) -> Iterator[list[int]]:
     """For each window the flat spatial indices under its taps, in row-major order of both."""
     reads = [window.reads(length) for window, length in zip(windows, spatial, strict=True)]
     for taps_per_axis in product(*reads):
@@ -163,7 +163,7 @@ def _patches(
 ) -> Iterator[list[int]]:
     """The inputs under each window, tap by tap and channel by channel."""
     positions = math.prod(shape[1:-1])
-    neighbourhoods = list(_neighbourhoods(shape[1:-1], windows))
+    neighbourhoods = list(taps_of_windows(shape[1:-1], windows))
     channels = shape[-1]
     rows = [x.integers[i : i + channels] for i in range(0, len(x.integers), channels or 1)]
     for sample in range(shape[0]):
@@ -184,7 +184,7 @@ def _special_sums(
     rows = inputs.astype(np.float64).reshape(batch * positions, channels).tolist()
     columns = kernel.astype(np.float64).reshape(-1, filters).T.tolist()
     offsets = [0.0] * filters if bias is None else bias.astype(np.float64).tolist()
-    neighbourhoods = list(_neighbourhoods(inputs.shape[1:-1], windows))
+    neighbourhoods = list(taps_of_windows(inputs.shape[1:-1], windows))
     specials = {}
     for outer, (sample, taps) in enumerate(product(range(batch), neighbourhoods)):
         patch: list[float] = []
@@ -223,7 +223,7 @@ def max_pooling(inputs: Array, windows: Sequence[Window]) -> list[Any]:
     *_, channels = inputs.shape
     positions = math.prod(inputs.shape[1:-1])
     rows = inputs.reshape(inputs.shape[0] * positions, channels).tolist()
-    neighbourhoods = list(_neighbourhoods(inputs.shape[1:-1], windows))
+    neighbourhoods = list(taps_of_windows(inputs.shape[1:-1], windows))
     return [
         _largest([rows[sample * positions + tap][c] for tap in taps if tap != PADDED])
         for sample, taps in product(range(inputs.shape[0]), neighbourhoods)

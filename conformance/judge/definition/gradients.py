@@ -1,0 +1,169 @@
+"""The gradients of a case by the definition, differentiated: loops over exact numbers.
+
+The output is a sum of products, so that every product ``x w`` under a window adds ``g w`` to the
+gradient of its input and ``g x`` to that of its weight, g being the upstream gradient of that
+output; padding has no gradient, and adds nothing to those of the weights.  Through an activation
+g is what `slopes` makes of the upstream gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from conformance.cases.case import Case
+from conformance.judge.definition import activations
+from conformance.judge.definition.arguments import Arguments
+from conformance.judge.definition.layers import (
+    PADDED,
+    Array,
+    ExactArray,
+    Window,
+    convolution,
+    flatten_order,
+    format_of,
+    taps_of_windows,
+)
+from conformance.judge.definition.rounding import Format, round_dyadic
+from conformance.judge.definition.slopes import pulled_back, row_pulled_back
+
+
+def gradients(
+    case: Case, inputs: Array, weights: dict[str, Array], upstream: Array
+) -> dict[str, Array]:
+    """The gradients with respect to ``inputs`` and each weight, rounded once to the dtype.
+
+    Raises:
+        ValueError: if an operand of a convolution is NaN or infinite.
+    """
+    fmt = format_of(inputs.dtype.name)
+    arguments = Arguments.of(case)
+    if case.layer == "Flatten":
+        return {"inputs": _flattened(inputs, upstream, arguments.channels_first)}
+    images, outputs = (_channels_last(a, arguments.channels_first) for a in (inputs, upstream))
+    if case.layer.startswith("MaxPooling"):
+        found = {"inputs": _pooling(images, outputs, arguments.windows, fmt)}
+    else:
+        found = _convolution(arguments, images, weights, outputs, fmt)
+    if arguments.channels_first:
+        found["inputs"] = np.moveaxis(found["inputs"], -1, 1)
+    return {name: array.astype(inputs.dtype) for name, array in found.items()}
+
+
+def _channels_last(array: Array, channels_first: bool) -> Array:
+    wide = array.astype(np.float64)
+    return np.moveaxis(wide, 1, -1) if channels_first else wide
+
+
+def _flattened(inputs: Array, upstream: Array, channels_first: bool) -> Array:
+    gradient = np.zeros_like(inputs)
+    order = flatten_order(inputs.shape[1:], channels_first)
+    for sample, (position, place) in product(range(len(inputs)), enumerate(order)):
+        gradient[(sample, *place)] = upstream[sample, position]
+    return gradient
+
+
+def _pooling(inputs: Array, upstream: Array, windows: Sequence[Window], fmt: Format) -> Array:
+    """Each upstream element goes to the first largest input of its window, or to its first NaN."""
+    channels, positions = inputs.shape[-1], prod(inputs.shape[1:-1])
+    given = ExactArray.of(upstream)
+    totals = [0] * inputs.size
+    values = inputs.ravel().tolist()
+    around = list(taps_of_windows(inputs.shape[1:-1], windows))
+    sources = product(range(len(inputs)), around, range(channels))
+    for (sample, taps, c), gradient in zip(sources, given.integers, strict=True):
+        places = [(sample * positions + tap) * channels + c for tap in taps if tap != PADDED]
+        totals[_first_largest(values, places)] += gradient
+    return _rounded(totals, given.exponent, inputs.shape, fmt)
+
+
+def _first_largest(values: Sequence[Any], places: Sequence[int]) -> int:
+    undefined = [place for place in places if values[place] != values[place]]
+    return undefined[0] if undefined else max(places, key=lambda place: values[place])
+
+
+def _rounded(integers: Sequence[int], exponent: int, shape: Sequence[int], fmt: Format) -> Array:
+    values = [round_dyadic(integer, exponent, fmt) for integer in integers]
+    return np.array(values, np.float64).reshape(shape)
+
+
+def _convolution(
+    arguments: Arguments, inputs: Array, weights: dict[str, Array], upstream: Array, fmt: Format
+) -> dict[str, Array]:
+    kernel = weights["kernel"].astype(np.float64)
+    bias = weights["bias"].astype(np.float64) if arguments.use_bias else None
+    if arguments.activation != "linear":
+        sums = convolution(inputs, kernel, bias, arguments.windows)
+        upstream = _through(sums, upstream, arguments)
+    x, w, g = ExactArray.of(inputs), ExactArray.of(kernel), ExactArray.of(upstream)
+    if x.specials or w.specials or g.specials:
+        raise ValueError("gradients are defined for finite operands")
+    around = list(taps_of_windows(inputs.shape[1:-1], arguments.windows))
+    to_inputs, to_kernel = _products(x, w, g, around, inputs.shape)
+    found = {
+        "inputs": _rounded(to_inputs, g.exponent + w.exponent, inputs.shape, fmt),
+        "kernel": _rounded(to_kernel, g.exponent + x.exponent, kernel.shape, fmt),
+    }
+    if bias is not None:
+        filters = kernel.shape[-1]
+        to_bias = [sum(g.integers[f::filters]) for f in range(filters)]
+        found["bias"] = _rounded(to_bias, g.exponent, (filters,), fmt)
+    return found
+
+
+def _products(
+    x: ExactArray,
+    w: ExactArray,
+    g: ExactArray,
+    around: Sequence[Sequence[int]],
+    shape: Sequence[int],
+) -> tuple[list[int], list[int]]:
+    """What all products add to the gradients of the inputs and of the kernel, as integers."""
+    channels, filters = w.shape[-2:]
+    positions = prod(shape[1:-1])
+    to_inputs, to_kernel = [0] * len(x.integers), [0] * len(w.integers)
+    for outer, (sample, taps) in enumerate(product(range(shape[0]), around)):
+        row = g.integers[outer * filters : (outer + 1) * filters]
+        for (t, tap), c in product(enumerate(taps), range(channels)):
+            if tap == PADDED:
+                continue
+            place, start = (sample * positions + tap) * channels + c, (t * channels + c) * filters
+            for f, gradient in enumerate(row):
+                to_inputs[place] += gradient * w.integers[start + f]
+                to_kernel[start + f] += gradient * x.integers[place]
+    return to_inputs, to_kernel
+
+
+def _through(sums: ExactArray, upstream: Array, arguments: Arguments) -> Array:
+    """The upstream gradient, channels last, of the sums, through the activation."""
+    order = np.arange(len(sums.integers)).reshape(sums.shape)
+    if arguments.channels_first:
+        order = np.moveaxis(order, -1, 1)
+        upstream = np.moveaxis(upstream, -1, 1)
+    numbers = [Fraction(sums.number(i)) for i in order.ravel().tolist()]
+    given = [Fraction(value) for value in upstream.ravel().tolist()]
+    name = arguments.activation
+    if name in activations.ROWWISE:
+        values = _rows_through(name, numbers, given, order.shape[-1], upstream.shape[-1])
+    else:
+        values = [pulled_back(name, x, u) for x, u in zip(numbers, given, strict=True)]
+    gradient = np.array(values, np.float64).reshape(order.shape)
+    return np.moveaxis(gradient, 1, -1) if arguments.channels_first else gradient
+
+
+def _rows_through(
+    name: str, numbers: Sequence[Fraction], given: Sequence[Fraction], width: int, outputs: int
+) -> list[float]:
+    values: list[float] = []
+    for row in range(len(numbers) // width if width else 0):
+        values += row_pulled_back(
+            name,
+            numbers[row * width : (row + 1) * width],
+            given[row * outputs : (row + 1) * outputs],
+        )
+    return values
