@@ -128,7 +128,7 @@ class _NormConstraint(Constraint):
             size = np.abs(w) * ((np.abs(clipped) + np.abs(rest)) / (epsilon() + norms))
             radius = size * ((w.size // max(norms.size, 1) + 16) * _UNIT)
             finite = np.all(np.isfinite(w), axis=axes, keepdims=True)
-            unknown = finite & ~((norms > 1e-140) & (norms < 1e140))
+            unknown = finite & ~((norms > 1e-140) & np.isfinite(norms))
             value = np.where(finite & (w == 0), w, value)
             radius = np.where(finite & (w != 0), np.where(unknown, np.inf, radius), 0.0)
             value = np.where(np.isinf(radius), 0.0, value)

@@ -21,7 +21,7 @@ def seed_of(owner: str, seed: Any) -> int:
     number = as_integer(seed)
     if number is None or not -(2**63) <= number < 2**64:
         allowed = "None, an integer from -2**63 to 2**64 - 1, or a SeedGenerator"
-        raise ValueError(str(wrong_value(owner, "seed", seed, allowed)))
+        raise wrong_value(owner, "seed", seed, allowed)
     return number
 
 

@@ -16,6 +16,7 @@ from reference_impl.backend import epsilon, set_epsilon
 from reference_impl.config import READINGS, reading_as
 from reference_impl.constraints import MaxNorm, MinMaxNorm, NonNeg, RadialConstraint, UnitNorm
 from reference_impl.ops.formats import FORMATS, Format
+from reference_impl.ops.norm_scaling import Desired, NormScale
 from reference_impl.ops.rounding import round_fraction
 
 
@@ -94,6 +95,16 @@ def test_norms_are_constrained_by_the_formula(shape: tuple[int, ...], axis: Any,
             assert constrained.shape == shape
             expected = definition(w, tuple(int(a) for a in axes), format, least, most, rate)
             assert constrained.astype(np.float64).reshape(-1).tolist() == expected, made
+
+
+def test_an_enclosure_that_does_not_decide_is_narrowed() -> None:
+    """Started at 8 bits, too few for any float32, against the bits that are taken."""
+    values = np.random.default_rng(3).standard_normal(40)
+    desired = Desired.of(0.0, 1.0, 1.0, epsilon())
+    ready, started = (NormScale(values, desired, FORMATS["float32"]) for _ in range(2))
+    for value in values.tolist():
+        started.enclose(8)
+        assert started.apply(value) == ready.apply(value)
 
 
 def test_norms_worked_by_hand() -> None:

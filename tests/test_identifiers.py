@@ -37,7 +37,8 @@ class Scaled:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Scaled:
-        return cls(**config)
+        """As Keras' own may, this takes out of the dictionary what it has read."""
+        return cls(config.pop("factor", 2.0), **config)
 
 
 def negate(x: float) -> float:

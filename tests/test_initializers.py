@@ -289,6 +289,7 @@ def test_no_value_passes_its_limit(name: str) -> None:
     flat = initializers.RandomUniform(-0.05, 0.05, seed=1)((200_000,), dtype=name)
     values = flat.astype(np.float64)
     assert np.all((values >= -0.05) & (values < 0.05))
+    assert np.all(initializers.RandomUniform(-1, 1, seed=1)((200_000,), dtype=name) < 1)
     cut = initializers.TruncatedNormal(0.3, 0.1, seed=1)((200_000,), dtype=name)
     values = cut.astype(np.float64)
     assert np.all((values >= 0.3 - 2 * 0.1) & (values <= 0.3 + 2 * 0.1))

@@ -55,10 +55,9 @@ class NormScale:
         self._epsilon = desired.epsilon
         self._a, self._b = desired.coefficients(self._square)
         self._exact = self._rational()
-        self._bits = 2 * format.precision + 64
         self._low, self._high, self._exponent = 0, 0, 0
         if self._exact is None:
-            self._enclose()
+            self.enclose(2 * format.precision + 64)
 
     def apply(self, value: float) -> float:
         """The value times the factor, rounded once."""
@@ -70,8 +69,7 @@ class NormScale:
             rounded = round_dyadic(n * self._low, exponent, self._format)
             if rounded == round_dyadic(n * self._high, exponent, self._format):
                 return rounded
-            self._bits *= 2
-            self._enclose()
+            self.enclose(2 * self._bits)
 
     def _rational(self) -> Fraction | None:
         """The factor where it is rational, else None."""
@@ -84,16 +82,20 @@ class NormScale:
     def _at(self, norm: Fraction) -> Fraction:
         return (self._a + self._b * norm) / (self._epsilon + norm)
 
-    def _enclose(self) -> None:
-        """Integers between whose products with ``2**exponent`` the factor lies.
+    def enclose(self, bits: int) -> None:
+        """Find integers between whose products with a power of two the factor lies.
 
         The factor is monotone in the norm, so the ends of the root's enclosure give its ends.
+
+        Args:
+            bits: significant bits of the integers and of the root.
         """
+        self._bits = bits
         p, q = self._square.numerator, self._square.denominator
-        k = max(self._bits - (p * q).bit_length() // 2, 0)
+        k = max(bits - (p * q).bit_length() // 2, 0)
         root = math.isqrt(p * q << 2 * k)
         ends = sorted(self._at(Fraction(root + end, q << k)) for end in (0, 1))
         size = max(abs(ends[0]), abs(ends[1]))
-        self._exponent = size.numerator.bit_length() - size.denominator.bit_length() - self._bits
+        self._exponent = size.numerator.bit_length() - size.denominator.bit_length() - bits
         scale = Fraction(2) ** -self._exponent
         self._low, self._high = math.floor(ends[0] * scale), math.ceil(ends[1] * scale)
