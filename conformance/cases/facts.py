@@ -18,7 +18,8 @@ def canonical_config(case: Case) -> dict[str, Any]:
     """Every documented argument in canonical form: tuples of the layer's rank, defaults filled in.
 
     ``data_format`` is always given for the layers that slide a window and for Flatten, ``strides``
-    of a pooling layer is never None; names are in lower case, as Keras reads them.  Meaningful for cases whose arguments are valid.
+    of a pooling layer is never None; names are in lower case, as Keras reads them.  Meaningful for
+    cases whose arguments are valid.
     """
     config = {
         name: None if default is REQUIRED else default
