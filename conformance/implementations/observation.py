@@ -30,10 +30,11 @@ def rejection(error: BaseException, when: str = "") -> Rejection:
 
 
 def describe_result(result: Any) -> str:
-    """What a call that should have been rejected returned, in a few words."""
+    """What a call that should have been rejected returned, in words that each run repeats."""
     if isinstance(result, np.ndarray):
         return f"an array of shape {result.shape} and dtype {result.dtype.name}"
-    return describe(result)
+    shape = getattr(result, "shape", None)
+    return describe(result) if shape is None else f"{type(result).__name__} of shape {tuple(shape)}"
 
 
 def evaluate(implementation: Implementation, case: Case, operands: Any) -> Outcome:
@@ -64,10 +65,10 @@ def observe_calls(call: Callable[[], Any], operands: Mapping[str, Array]) -> Out
         Exception: whatever the first call raises.
     """
     saved = {name: array.copy() for name, array in operands.items()}
-    first = as_array(call())
+    first = as_arrays(call())
     changed = _restore(operands, saved)
     try:
-        second = as_array(call())
+        second = as_arrays(call())
     except Exception as error:
         return rejection(error, "the second call on the same operands: ")
     changed |= _restore(operands, saved)
@@ -83,6 +84,13 @@ def _restore(operands: Mapping[str, Array], saved: Mapping[str, Array]) -> set[s
         if array.flags.writeable:
             np.copyto(array, saved[name])
     return changed
+
+
+def as_arrays(result: Any) -> Any:
+    """`as_array` of a result, or of each value of a dictionary by name."""
+    if not isinstance(result, dict):
+        return as_array(result)
+    return {str(name): as_array(value) for name, value in result.items()}
 
 
 def as_array(result: Any) -> Any:
@@ -114,7 +122,12 @@ def _host_tensor(result: Any) -> Any:
 
 
 def same_bits(left: Any, right: Any) -> bool:
-    """Whether two results are equal in dtype, shape and every bit; any NaN equals any other."""
+    """Whether two results are equal in dtype, shape and every bit; any NaN equals any other.
+
+    Dictionaries are equal if they have the same names and equal values.
+    """
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(same_bits(left[k], right[k]) for k in left)
     if not isinstance(left, np.ndarray) or not isinstance(right, np.ndarray):
         return type(left) is type(right)
     if left.dtype != right.dtype or left.shape != right.shape:

@@ -145,6 +145,8 @@ class WorkerProcess:
                 message = wire.read_message(stream)
             except (wire.WireError, OSError, ValueError):
                 message = None
+            if message is not None:
+                self._last_words = b""  # what came before belongs to a case that is answered
             self._events.put(Event(self, message, time.monotonic()))
 
     def _read_last_words(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Any, Final
 
 import tensorflow as tf
@@ -53,20 +54,22 @@ class TfKeras(KerasStyle):
         return super().evaluate(case, operands)
 
     def _declared_unsupported(self, case: Case) -> str | None:
-        """The one thing that TensorFlow documents it cannot do here.
-
-        Its own CPU kernels take channels_last convolutions only; oneDNN and XLA bring others.
-        """
-        if case.observe != "output" or self._onednn or self._mode == "jit":
-            return None
-        known = facts(case)
-        if known.is_convolution and known.channels_first:
+        """What TensorFlow or Keras say that they cannot do here."""
+        if "stft" in case.keywords.values() and importlib.util.find_spec("scipy") is None:
+            return "Keras' stft initializer needs scipy, which is not installed"
+        if case.observe == "output" and self._lacks_kernel(case):
             return (
-                "TensorFlow's own CPU kernels convolve channels_last data only (`The Conv2D op "
-                "currently only supports the NHWC tensor format on the CPU`); the oneDNN kernels "
-                "and XLA take channels_first"
+                "TensorFlow's own CPU kernels, and the oneDNN ones in float64, convolve "
+                "channels_last data only (`The Conv2D op currently only supports the NHWC tensor "
+                "format on the CPU`)"
             )
         return None
+
+    def _lacks_kernel(self, case: Case) -> bool:
+        """Whether a convolution is channels_first and on kernels that take channels_last only."""
+        known = facts(case)
+        own_kernels = self._mode != "jit" and (not self._onednn or case.dtype == "float64")
+        return own_kernels and known.is_convolution and known.channels_first
 
 
 def _in_graph(layer: Layer) -> Layer:
