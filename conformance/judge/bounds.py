@@ -21,11 +21,8 @@ import numpy as np
 from conformance.judge.contraction import Floats
 from conformance.judge.definition.activations import at_special
 from conformance.judge.definition.rounding import Format
-from conformance.judge.running_error import ROWWISE, through_activation
-from conformance.judge.sums import Gauge, Mask, half_ulp
-
-WITHOUT_ERROR: Final = frozenset({"linear", "relu", "relu6", "hard_tanh"})
-"""Activations that round nothing."""
+from conformance.judge.running_error import ROWWISE, WITHOUT_ERROR, through_activation
+from conformance.judge.sums import NARROW, Gauge, Mask, half_ulp
 
 _UNDEFINED: Final = MappingProxyType(
     {
@@ -104,15 +101,26 @@ def _smooth(gauge: Gauge, expected: Floats, error: Floats) -> Bound:
     """The bound as if no sum were, or could become, NaN or infinite."""
     c = gauge.convolution
     running = through_activation(c.activation, _settled_centre(gauge), error, c.format)
-    known = np.isfinite(expected)
+    known, alternatives = np.isfinite(expected), []
     if c.exact and c.activation in WITHOUT_ERROR:
         # The float64 sums are the exact ones, where no operand stands apart.
         known &= False if gauge.touched is None else c.laid_out(gauge.touched)
+        alternatives = _rounded_twice(gauge)
     rounding = half_ulp(expected, c.format)
     reference = np.where(known, expected, running.value)
     total = running.error + np.where(known, rounding, 0.0)
     beyond_range = np.abs(reference) + total >= c.format.largest
-    return Bound(reference, total, ((beyond_range, np.copysign(np.inf, reference)),))
+    return Bound(reference, total, ((beyond_range, np.copysign(np.inf, reference)), *alternatives))
+
+
+def _rounded_twice(gauge: Gauge) -> list[tuple[Mask, Floats]]:
+    """In narrow formats, what comes of exact sums that are rounded before their bias is added."""
+    if gauge.format.name not in NARROW:
+        return []
+    twice = gauge.convolution.laid_out(gauge.rounded_twice)
+    name, nothing = gauge.convolution.activation, np.zeros_like(twice)
+    value = through_activation(name, twice, nothing, gauge.format).value
+    return [(np.ones(twice.shape, bool), value)]
 
 
 def _settled_centre(gauge: Gauge) -> Floats:

@@ -72,7 +72,8 @@ def _beyond(gauge: Gauge, wrong: WrongElements) -> Judgement:
     if outside:
         stage = "locality"
         remarks.append(
-            f"{outside} of them lie outside the receptive field of the one input that stands apart"
+            f"{outside} of them {'lies' if outside == 1 else 'lie'} outside the receptive field of "
+            "the one input that stands apart"
         )
     precision = named_precision(gauge, as_float64(wrong.actual), as_float64(wrong.expected))
     if precision is not None:

@@ -82,10 +82,11 @@ def _deviates(stage: str, message: str, ratio: float | None = None) -> Judgement
 
 def _judge_rejection(expectation: Expectation, outcome: Rejection) -> Judgement:
     what = f"{outcome.exception}: {outcome.message}" if outcome.message else outcome.exception
+    what = what.rstrip(".")
     if expectation.kind != Kind.REJECTION:
-        return _deviates("rejection", f"The case is valid, but was rejected with {what}")
+        return _deviates("rejection", f"The case is valid, but was rejected with {what}.")
     if outcome.exception in _EXTRAORDINARY:
-        return _deviates("rejection", f"The case must be rejected, but not with {what}")
+        return _deviates("rejection", f"The case must be rejected, but not with {what}.")
     return CONFORMS
 
 

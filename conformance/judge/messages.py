@@ -36,14 +36,14 @@ class WrongElements:
 
     def sentence(self) -> str:
         """``12 of 448 elements are wrong; the worst, [0, 2, 3, 1], is 4.0 but should be ...``."""
-        count, size = int(np.count_nonzero(self.excess > 1)), self.excess.size
-        flat = int(np.argmax(self.excess))
-        place = np.unravel_index(flat, self.excess.shape)
-        elements = "1 of 1 element is" if size == 1 else f"{count} of {size} elements are"
-        worst = "it" if size == 1 else f"the worst, {[int(index) for index in place]},"
+        place = np.unravel_index(int(np.argmax(self.excess)), self.excess.shape)
+        where = [int(index) for index in place]
+        count = int(np.count_nonzero(self.excess > 1))
+        which = f"the worst, {where}," if count > 1 else f"the one at {where}"
         return (
-            f"{elements} wrong; {worst} is {shown(self.actual[place])} but should be "
-            f"{shown(self.expected[place])}{self._distance(place)}"
+            f"{count} of {counted(self.excess.size, 'element')} "
+            f"{'is' if count == 1 else 'are'} wrong; {which} is {self.actual[place]!s} but should "
+            f"be {self.expected[place]!s}{self._distance(place)}"
         )
 
     def _distance(self, place: tuple[Any, ...]) -> str:
@@ -58,6 +58,6 @@ def sentence_case(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def shown(element: Any) -> str:
-    """A number as its dtype prints it."""
-    return str(element)
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: ``1 element``, ``2 elements``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -14,10 +14,9 @@ from typing import Final
 
 import numpy as np
 
-from conformance.judge.bounds import WITHOUT_ERROR
 from conformance.judge.contraction import Floats
 from conformance.judge.definition.rounding import FORMATS, Format
-from conformance.judge.running_error import through_activation
+from conformance.judge.running_error import WITHOUT_ERROR, through_activation
 from conformance.judge.sums import Gauge, half_ulp, round_to
 
 _OPERANDS: Final[MappingProxyType[str, tuple[Format, int]]] = MappingProxyType(

@@ -409,6 +409,9 @@ def glu(x: Running) -> Running:
 ROWWISE: Final = frozenset({"softmax", "log_softmax", "sparsemax", "glu"})
 """The activations whose outputs depend on whole rows along the last axis."""
 
+WITHOUT_ERROR: Final = frozenset({"linear", "relu", "relu6", "hard_tanh"})
+"""The activations that round nothing."""
+
 FORMULAS: Final[MappingProxyType[str, Callable[[Running], Running]]] = MappingProxyType(
     {
         function.__name__: function

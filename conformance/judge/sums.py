@@ -44,7 +44,7 @@ from conformance.cases.operands import KINDS
 from conformance.judge.contraction import Floats, as_float64, contract, sums_and_magnitudes
 from conformance.judge.definition import Operands
 from conformance.judge.definition.rounding import FORMATS, Format
-from conformance.judge.running_error import growth
+from conformance.judge.running_error import WITHOUT_ERROR, growth
 from reference_impl.ops.geometry import WindowAxis
 
 Mask = NDArray[np.bool_]
@@ -300,18 +300,18 @@ class Gauge:
         """How far a sum can be off where every order of summation is exact."""
         error = np.zeros_like(self.centre)
         if self.format.name in NARROW:
-            once, twice = self._narrow_roundings
-            error = np.maximum(np.abs(once - self.centre), np.abs(twice - self.centre))
+            error = np.abs(round_to(self.centre, self.format) - self.centre)
+            if self.convolution.activation not in WITHOUT_ERROR:
+                error = np.maximum(error, np.abs(self.rounded_twice - self.centre))
             error = np.where(np.isfinite(error), error, 0.0)
         return error if self.touched is None else np.where(self.touched, self.a_priori_error, error)
 
-    @property
-    def _narrow_roundings(self) -> tuple[Floats, Floats]:
-        """The sums rounded once, and rounded before and after the addition of the bias."""
+    @cached_property
+    def rounded_twice(self) -> Floats:
+        """The sums rounded to the layer's dtype before and after the addition of the bias."""
         bias = self.convolution.bias
         with np.errstate(all="ignore"):
-            before = round_to(self.centre - bias, self.format)
-            return round_to(self.centre, self.format), round_to(before + bias, self.format)
+            return round_to(round_to(self.centre - bias, self.format) + bias, self.format)
 
     @property
     def error(self) -> Floats:
