@@ -25,6 +25,9 @@ from conformance.implementations import wire
 from conformance.implementations.registry import Entry
 from conformance.outcomes import Crash
 
+BEGIN: Final = b"\x1e"
+"""What a worker writes to standard error before each case, so that last words can be told apart."""
+
 _LAST_WORDS: Final = 4096
 _GRACE_SECONDS: Final = 2.0
 
@@ -100,7 +103,7 @@ class WorkerProcess:
             self._process.kill()
         self._process.wait()
         self._release()
-        words = self._last_words.decode(errors="replace").strip()
+        words = self._last_words.rpartition(BEGIN)[2].decode(errors="replace").strip()
         return Crash(_ending(status), words)
 
     def close(self) -> None:
@@ -145,8 +148,6 @@ class WorkerProcess:
                 message = wire.read_message(stream)
             except (wire.WireError, OSError, ValueError):
                 message = None
-            if message is not None:
-                self._last_words = b""  # what came before belongs to a case that is answered
             self._events.put(Event(self, message, time.monotonic()))
 
     def _read_last_words(self) -> None:

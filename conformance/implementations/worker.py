@@ -16,6 +16,7 @@ middle of a case.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import os
 import queue
@@ -29,6 +30,7 @@ from conformance.cases.case import Case, parse
 from conformance.cases.operands import operands
 from conformance.implementations import registry, wire
 from conformance.implementations.observation import evaluate
+from conformance.implementations.process import BEGIN
 from conformance.implementations.protocol import Implementation, ImplementationError
 from conformance.outcomes import Outcome, Unsupported
 
@@ -103,6 +105,8 @@ def _answer(implementation: Implementation, index: int, descriptor: str) -> tupl
         return "outcome", index, Unsupported(str(error))
     except Exception:
         return "error", index, traceback.format_exc()
+    with contextlib.suppress(OSError):
+        os.write(2, BEGIN)
     return "outcome", index, _evaluate(implementation, case, prepared)
 
 
