@@ -88,7 +88,7 @@ def largest(windows: Array, inside: Array) -> Array:
 
 
 def activate(name: str | None, y: Array) -> Array:
-    """The activation of sums whose last axis is the channels."""
+    """The activation of sums in the output's layout; those of whole rows take the last axis."""
     if name is None:
         return y
     exact = np.zeros_like(y)
@@ -165,6 +165,12 @@ class Prediction:
         if actual.shape != self.value.shape or actual.dtype != self.value.dtype:
             return False
         return bool(np.all(self.allows(actual)))
+
+    def gives(self, actual: Array) -> bool:
+        """Whether `actual` is this very value (zeros of both signs, and all NaN, alike)."""
+        if actual.shape != self.value.shape or actual.dtype != self.value.dtype:
+            return False
+        return bool(np.all(close(actual, self.value, self.wide, None)))
 
 
 def close(actual: Array, value: Array, wide: Array, error: Array | None) -> Array:
@@ -249,24 +255,19 @@ class _Convolution:
         self.bias = None if bias is None else bias.astype(np.float64)
 
     def predict(self, *, with_error: bool) -> Prediction:
-        sums = self._with_bias(self.steps.contract(self.windows, self.kernel), last=False)
-        activated = self.steps.activations(self.settings.activation, sums)
-        wide = self._with_bias(activated, last=True)
-        error = self._error(sums, wide) if with_error else None
-        laid_out = self._laid_out(wide)
-        return Prediction(
-            laid_out.astype(self.dtype),
-            laid_out,
-            None if error is None else self._laid_out(error),
-        )
-
-    def _with_bias(self, y: Array, *, last: bool) -> Array:
-        if self.bias is None or last != self.steps.bias_last:
-            return y
-        return y + self.bias if last else self.steps.add_bias(y, self.bias)
+        steps = self.steps
+        sums = steps.contract(self.windows, self.kernel)
+        if self.bias is not None and not steps.bias_last:
+            sums = steps.add_bias(sums, self.bias)
+        wide = steps.activations(self.settings.activation, self._laid_out(sums))
+        if self.bias is not None and steps.bias_last:
+            wide = wide + self._laid_out(np.broadcast_to(self.bias, sums.shape))
+        error = steps.outputs(self._error(sums, wide)) if with_error else None
+        wide = steps.outputs(wide)
+        return Prediction(wide.astype(self.dtype), wide, error)
 
     def _laid_out(self, y: Array) -> Array:
-        return self.steps.outputs(self.steps.from_last(y) if self.settings.channels_first else y)
+        return self.steps.from_last(y) if self.settings.channels_first else y
 
     def _error(self, sums: Array, wide: Array) -> Array:
         """The error of the sums, through the activation, and of the last rounding.
@@ -274,10 +275,10 @@ class _Convolution:
         Where nothing finite is known of it, equality is asked for.
         """
         fmt = FORMATS[self.case.dtype]
-        error = self._error_of_sums(facts(self.case), sums, fmt)
+        error = self._laid_out(self._error_of_sums(facts(self.case), sums, fmt))
         name = self.settings.activation or "linear"
         if name not in ("linear", "relu"):
-            finite = np.where(np.isfinite(sums), sums, 0.0)
+            finite = self._laid_out(np.where(np.isfinite(sums), sums, 0.0))
             passed = through_activation(name, finite, error, fmt).error
             error = passed if passed.shape == wide.shape else error
         total = error + half_ulp(wide, fmt)

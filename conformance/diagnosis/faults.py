@@ -299,7 +299,7 @@ def _activation() -> tuple[Fault, ...]:
         ),
         Fault(
             "softmax.axis",
-            "softmax is taken over the first spatial axis",
+            "softmax is taken over axis 1",
             v.in_place_of("softmax", v.softmax_over(1)),
         ),
         Fault(

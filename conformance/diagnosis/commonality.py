@@ -1,0 +1,121 @@
+"""What failing cases have in common that passing ones lack, in the words of the descriptor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import combinations
+from typing import Final
+
+from conformance.cases.case import Case
+from conformance.cases.facts import Facts, facts
+
+_LARGEST_CONJUNCTION: Final = 3
+_FEW: Final = 0.1
+"""Share of the passing cases that may have the best conjunction too, if none excludes all."""
+
+
+def common(failing: Sequence[Case], passing: Sequence[Case]) -> str | None:
+    """The smallest conjunction of features that all failing cases have and no passing one.
+
+    Where there is none of at most three features, one that few passing cases have, with their
+    number; None where there is none of these either, or nothing to compare.
+    """
+    if not failing or not passing:
+        return None
+    shared = [f for f in features(failing[0]) if all(f in features(case) for case in failing)]
+    everything = (1 << len(passing)) - 1
+    having = {f: _mask(f, passing) for f in shared}
+    telling = [f for f in shared if having[f] != everything]
+    best, fewest = None, len(passing)
+    for size in range(1, _LARGEST_CONJUNCTION + 1):
+        for chosen in combinations(telling, size):
+            left = everything
+            for feature in chosen:
+                left &= having[feature]
+            if left.bit_count() < fewest:
+                best, fewest = chosen, left.bit_count()
+        if fewest == 0:
+            break
+    if best is None or fewest > _FEW * len(passing):
+        return None
+    others = f" (as {fewest} of the {len(passing)} passing cases)" if fewest else ""
+    return " and ".join(best) + others
+
+
+def _mask(feature: str, cases: Sequence[Case]) -> int:
+    return sum(1 << number for number, case in enumerate(cases) if feature in features(case))
+
+
+@lru_cache(maxsize=8192)
+def features(case: Case) -> dict[str, None]:
+    """The features of a case, the plainest first; a dictionary for its order."""
+    found = dict.fromkeys(_of_fields(case))
+    if case.observe in ("output", "shape"):
+        found |= dict.fromkeys(_of_geometry(facts(case)))
+    return found
+
+
+def _of_fields(case: Case) -> Iterator[str]:
+    yield f"layer:{case.layer}"
+    yield f"dtype:{case.dtype}"
+    yield f"observe:{case.observe}"
+    yield f"operands:{case.operands}"
+    if case.layer.startswith(("Conv", "MaxPooling")):
+        yield "a convolution" if case.layer.startswith("Conv") else "a pooling layer"
+        yield f"{case.layer[-2]} spatial axes" if case.layer.endswith("2D") else "one spatial axis"
+    if case.observe not in ("output", "shape"):
+        yield from (f"{name} given" for name, _ in case.arguments)
+
+
+def _of_geometry(known: Facts) -> Iterator[str]:
+    config = known.config
+    for name in ("padding", "data_format", "use_bias"):
+        if name in config:
+            yield f"{name}:{str(config[name]).lower() if name == 'padding' else config[name]}"
+    if known.is_convolution:
+        yield f"activation:{known.activation}"
+        yield "an activation" if known.activation not in (None, "linear") else "no activation"
+    if known.batch is not None:
+        yield f"batch = {known.batch}" if known.batch < 2 else "batch > 1"
+        yield from ["batch > 8"] * (known.batch > 8)
+    if known.layer == "Flatten":
+        yield f"inputs of rank {len(known.case.inputs or ())}"
+    if known.rank:
+        yield from _of_windows(known)
+
+
+def _of_windows(known: Facts) -> Iterator[str]:
+    argument = "kernel_size" if known.is_convolution else "pool_size"
+    yield "strides > 1" if max(known.strides) > 1 else "strides = 1"
+    if known.is_convolution:
+        yield "dilation_rate > 1" if max(known.dilation) > 1 else "dilation_rate = 1"
+    yield f"{argument} > 1" if max(known.window) > 1 else f"{argument} = 1"
+    yield f"an even {argument}" if any(k % 2 == 0 for k in known.window) else f"an odd {argument}"
+    for name, sizes in (("strides", known.strides), (argument, known.window)):
+        if len(set(sizes)) > 1:
+            yield f"{name} that differ between the axes"
+    if any(s > k for s, k in zip(known.strides, known.window, strict=True)):
+        yield f"strides > {argument}"
+    if known.channels is not None:
+        yield "channels = 1" if known.channels == 1 else "channels > 1"
+        yield from ["channels no multiple of 4"] * (known.channels % 4 > 0)
+    if known.is_convolution:
+        yield "filters = 1" if known.config["filters"] == 1 else "filters > 1"
+        yield from ["filters as many as channels"] * (known.config["filters"] == known.channels)
+    if known.has_axes:
+        yield from _of_axes(known)
+
+
+def _of_axes(known: Facts) -> Iterator[str]:
+    axes = known.axes
+    if known.padding == "same":
+        padded = any(axis.padding_total for axis in axes)
+        yield "padded elements" if padded else "no padded element"
+        yield from ["an odd number of padded elements"] * any(a.padding_total % 2 for a in axes)
+    if any(axis.length % axis.stride for axis in axes):
+        yield "a length that strides do not divide"
+    if any(axis.receptive_field > axis.length for axis in axes):
+        yield "a window larger than the input"
+    if len({axis.length for axis in axes}) > 1:
+        yield "lengths that differ between the axes"

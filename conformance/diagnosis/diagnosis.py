@@ -1,0 +1,194 @@
+"""The diagnosis of an implementation: what explains its failing cases, in words."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from conformance.cases.case import Case
+from conformance.diagnosis.commonality import common
+from conformance.diagnosis.faults import Fault
+from conformance.diagnosis.hypotheses import (
+    Failure,
+    Hypotheses,
+    Hypothesis,
+    is_predictable,
+    operands_of,
+)
+from conformance.diagnosis.search import Explanation, explanations
+from conformance.diagnosis.stages import first_difference
+from conformance.outcomes import Value
+
+__all__ = ["Diagnosis", "Failure", "Group", "diagnose", "failure_reason"]
+
+_MOST_ALTERNATIVES: Final = 2
+_IN_STAGE: Final = {
+    "padding": "they first differ at the padding: only outputs whose window reaches into it",
+    "window": "they first differ at the window: its positions, or their number",
+    "contraction": "they first differ at the contraction of window and kernel",
+    "bias": "they first differ at the bias: each filter is off by one number",
+    "activation": "they first differ at the activation: the sums are right",
+    "layout": "they first differ in the layout: the elements are right, their places are not",
+    "shape": "the output has the wrong shape, or is no array",
+    "dtype": "the output has the wrong dtype",
+    "inputs": "the operands are changed by the call",
+    "repeat": "a second call on the same operands gives another answer",
+    "rejection": "what is valid is rejected, or what is forbidden accepted",
+    "literal": "what is observed besides output values is not as documented",
+    "process": "the process ended or did not answer",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Failing cases that have one explanation.
+
+    Attributes:
+        failures: the failures.
+        faults: the fault that reproduces what the implementation gave, or two at a time; empty
+            where none does.
+        alternatives: other faults that do so as well.
+        stage: where no fault does, the stage at which the outputs first differ.
+        named: where no fault does, what the judge found, such as a reduced precision.
+        common: what the cases have in common that those lack which pass (of a fault: those that
+            would fail with it); None where nothing simple is.
+    """
+
+    failures: tuple[Failure, ...]
+    faults: Hypothesis = ()
+    alternatives: tuple[Hypothesis, ...] = ()
+    stage: str = ""
+    named: str | None = None
+    common: str | None = None
+
+    @property
+    def reason(self) -> str:
+        """What explains each of the cases, as a report gives it beside the case."""
+        if self.faults:
+            return _joined(self.faults)
+        where = self.named or _IN_STAGE.get(self.stage, self.stage).removeprefix("they ")
+        return f"{where}; in common: {self.common}" if self.common else where
+
+    def clause(self, of: int) -> str:
+        """The sentence about the group, one of those that make up so many failures."""
+        return f"{_counted(len(self.failures), of)} {self._predicate()}"
+
+    def _predicate(self) -> str:
+        count = len(self.failures)
+        are = "is" if count == 1 else "are"
+        if self.faults:
+            others = "".join(f", or {_joined(o)}" for o in self.alternatives[:_MOST_ALTERNATIVES])
+            only = f"; they are the cases with {self.common}" if self.common else ""
+            return f"{are} what you get when {_joined(self.faults)}{others}{only}"
+        if self.named:
+            words = f"{are} explained by no fault of the catalogue but have the errors of "
+            words += self.named
+        else:
+            words = f"{are} explained by no fault of the catalogue: "
+            words += _IN_STAGE.get(self.stage, f"stage {self.stage}")
+        if self.common:
+            words += f"; what they have in common, and passing cases lack: {self.common}"
+        return words
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """What explains the failing cases of one implementation, group by group."""
+
+    groups: tuple[Group, ...]
+
+    @cached_property
+    def _groups_by_case(self) -> dict[Case, Group]:
+        return {failure.case: group for group in self.groups for failure in group.failures}
+
+    @property
+    def message(self) -> str:
+        """The whole, a line per group: "all 41 failures are what you get when ..."."""
+        total = sum(len(group.failures) for group in self.groups)
+        return "\n".join(group.clause(total) for group in self.groups)
+
+    def of(self, case: Case) -> str | None:
+        """What explains one case; None for a case that is not among the failures."""
+        group = self._groups_by_case.get(case)
+        return group.reason if group else None
+
+
+def diagnose(
+    failures: Sequence[Failure],
+    passed: Sequence[Case] = (),
+    hypotheses: Hypotheses | None = None,
+) -> Diagnosis | None:
+    """Find what explains all failing cases of an implementation.
+
+    Args:
+        failures: the failing cases, with what the implementation did.
+        passed: the cases in which it conforms; they tell apart faults that explain the same.
+        hypotheses: predictions from an earlier diagnosis, to be used again.
+
+    Returns:
+        None where there are no failures.
+    """
+    if not failures:
+        return None
+    hypotheses = hypotheses or Hypotheses()
+    ordinary = [failure for failure in failures if _has_wrong_output(failure)]
+    found = explanations(ordinary, passed, hypotheses)
+    explained = {failure for one in found for failure in one.failures}
+    groups = [_explained(one) for one in found]
+    groups += _unexplained([f for f in failures if f not in explained], passed)
+    return Diagnosis(tuple(groups))
+
+
+def _has_wrong_output(failure: Failure) -> bool:
+    """Whether the output itself is wrong, and not what else a call did."""
+    return failure.stage not in ("inputs", "repeat", "process")
+
+
+def failure_reason(failure: Failure) -> str:
+    """The stage at which a failing case first differs: of the evaluation, else of the judge."""
+    outcome = failure.outcome
+    told = failure.stage in ("inputs", "repeat", "process", "rejection", "dtype", "literal")
+    if told or not is_predictable(failure.case) or not isinstance(outcome, Value):
+        return failure.stage
+    if failure.case.observe != "output" or not isinstance(outcome.value, np.ndarray):
+        return failure.stage
+    return first_difference(failure.case, operands_of(failure.case), outcome.value)
+
+
+def _explained(one: Explanation) -> Group:
+    cases = [failure.case for failure in one.failures]
+    only = common(cases, one.contradicted) if one.contradicted else None
+    return Group(one.failures, one.faults, one.alternatives, common=only)
+
+
+def _unexplained(failures: Iterable[Failure], passed: Sequence[Case]) -> list[Group]:
+    """Groups by what the judge named, else by stage; the largest first."""
+    groups: dict[tuple[str | None, str], list[Failure]] = defaultdict(list)
+    for failure in failures:
+        key = (failure.named, "" if failure.named else failure_reason(failure))
+        groups[key].append(failure)
+    made = [
+        Group(
+            tuple(group),
+            stage=stage,
+            named=named,
+            common=common([failure.case for failure in group], passed),
+        )
+        for (named, stage), group in groups.items()
+    ]
+    return sorted(made, key=lambda group: -len(group.failures))
+
+
+def _joined(faults: Sequence[Fault]) -> str:
+    return ", and ".join(fault.sentence for fault in faults)
+
+
+def _counted(count: int, total: int) -> str:
+    if count < total:
+        return f"{count} of {total} failures"
+    return "the only failure" if total == 1 else f"all {total} failures"

@@ -1,0 +1,126 @@
+"""Faults held against cases: whether they give what an implementation gave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+
+from conformance.cases.case import Case
+from conformance.cases.operands import Operands, operands
+from conformance.diagnosis.evaluation import CORRECT, Prediction, Steps, predict
+from conformance.diagnosis.faults import Fault, combined
+from conformance.outcomes import Outcome, Rejection, Value
+
+Hypothesis = tuple[Fault, ...]
+"""No fault, one, or two at a time."""
+
+_KEPT: Final = 64 << 20
+"""Bytes of predictions that are kept."""
+
+
+@dataclass(frozen=True, eq=False)
+class Failure:
+    """One case in which an implementation fails.
+
+    Attributes:
+        case: the case.
+        outcome: what the implementation did.
+        stage: the stage of the judge that objected.
+        named: what the judge itself found, such as a reduced precision; None for nothing.
+    """
+
+    case: Case
+    outcome: Outcome
+    stage: str = ""
+    named: str | None = None
+
+
+class Hypotheses:
+    """Predictions by fault and case; the last ones are kept, up to 64 MB."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[Hypothesis, Case], Prediction | None] = {}
+        self._bytes = 0
+
+    def explain(self, hypothesis: Hypothesis, failure: Failure) -> bool:
+        """Whether an implementation with these faults, and none without, does what was done.
+
+        A rejection is explained where the faults leave no way to compute the output.
+        """
+        if not is_predictable(failure.case):
+            return False
+        right = self.prediction((), failure.case)
+        faulty = self.prediction(hypothesis, failure.case)
+        if right is None or faulty is None:
+            return right is not None and isinstance(failure.outcome, Rejection)
+        if not isinstance(failure.outcome, Value):
+            return False
+        actual = failure.outcome.value
+        if failure.case.observe == "shape":
+            return bool(tuple(actual) == faulty.value.shape != right.value.shape)
+        if not faulty.fits(actual) or right.gives(actual):
+            return False
+        return faulty.gives(actual) or not faulty.fits(right.value)
+
+    def affect(self, hypothesis: Hypothesis, case: Case) -> bool:
+        """Whether an implementation with these faults fails in a case."""
+        if case.observe != "output" or not is_predictable(case):
+            return False
+        right, faulty = self.prediction((), case), self.prediction(hypothesis, case)
+        return right is not None and (faulty is None or not right.fits(faulty.value))
+
+    def prediction(self, hypothesis: Hypothesis, case: Case) -> Prediction | None:
+        """What such an implementation gives; None where it cannot compute anything."""
+        key = (hypothesis, case)
+        if key not in self._kept:
+            made = _prediction(case, _steps(hypothesis))
+            self._bytes += _size(made)
+            if self._bytes > _KEPT:
+                self._kept.clear()
+                self._bytes = _size(made)
+            self._kept[key] = made
+        return self._kept[key]
+
+
+def are_compatible(one: Fault, other: Fault) -> bool:
+    """Whether an implementation can have both faults."""
+    return combined(one, other) is not None
+
+
+@lru_cache(maxsize=8192)
+def _steps(hypothesis: Sequence[Fault]) -> Steps:
+    if not hypothesis:
+        return CORRECT
+    if len(hypothesis) == 1:
+        return hypothesis[0].steps
+    return combined(*hypothesis) or CORRECT
+
+
+def _prediction(case: Case, steps: Steps) -> Prediction | None:
+    try:
+        return predict(case, operands_of(case), steps)
+    except (ValueError, IndexError):
+        return None
+
+
+def _size(prediction: Prediction | None) -> int:
+    if prediction is None:
+        return 0
+    arrays = (prediction.value, prediction.wide, prediction.error)
+    return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
+
+
+def is_predictable(case: Case) -> bool:
+    """Whether a case looks at what a layer computes, on lengths that are known."""
+    known = case.inputs is not None and None not in case.inputs
+    return known and case.layer != "Input" and case.observe in ("output", "shape")
+
+
+@lru_cache(maxsize=256)
+def operands_of(case: Case) -> Operands:
+    """The operands of a case; of one that observes a shape, those for its output."""
+    return operands(case.replace(observe="output"))

@@ -1,0 +1,145 @@
+"""Where an output that no known fault explains first differs from the right one.
+
+The output is held against partial evaluations: the padded windows, the sums without bias, without
+activation, at other positions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from conformance.cases.case import Case
+from conformance.cases.facts import facts
+from conformance.cases.operands import Operands
+from conformance.diagnosis.evaluation import (
+    CORRECT,
+    Array,
+    Prediction,
+    gather,
+    predict,
+    settings_of,
+    to_channels_first,
+    to_channels_last,
+)
+
+STAGES = ("padding", "window", "contraction", "bias", "activation", "layout")
+
+
+def first_difference(case: Case, operands: Operands, actual: Array) -> str:
+    """The stage, one of `STAGES`, at which an output goes wrong.
+
+    * ``layout``: the right elements in other places, or the axes in another order;
+    * ``window``: another number of outputs, or elements that are right for other windows;
+    * ``activation``: the outputs follow from the right sums by some other monotone function;
+    * ``padding``: wrong only where the window reaches into the padding;
+    * ``bias``: off by one number per filter;
+    * ``contraction``: none of these.
+    """
+    expected = predict(case, operands)
+    if actual.shape != expected.value.shape:
+        same_sizes = sorted(actual.shape) == sorted(expected.value.shape)
+        return "layout" if same_sizes or case.layer == "Flatten" else "window"
+    if case.layer == "Flatten" or _is_permutation(actual, expected):
+        return "layout"
+    wrong = ~expected.allows(actual)
+    if _only_in_padding(case, operands, wrong):
+        return "padding"
+    if case.layer.startswith("MaxPooling"):
+        return "window" if _are_inputs(case, operands, actual) else "contraction"
+    return _stage_of_convolution(case, operands, actual, expected)
+
+
+def _stage_of_convolution(
+    case: Case, operands: Operands, actual: Array, expected: Prediction
+) -> str:
+    if facts(case).activation not in (None, "linear"):
+        sums = predict(case, operands, replace(CORRECT, activations=lambda _, y: y)).wide
+        return "activation" if _is_monotone(sums, actual) else "contraction"
+    if _is_constant_per_filter(case, actual, expected):
+        return "bias"
+    return "window" if _are_sums(case, operands, actual, expected) else "contraction"
+
+
+def _is_permutation(actual: Array, expected: Prediction) -> bool:
+    there = np.sort(actual.astype(np.float64).ravel())
+    wanted = np.sort(expected.value.astype(np.float64).ravel())
+    error = 0.0 if expected.error is None else float(expected.error.max(initial=0.0))
+    if there.size < 2:
+        return False
+    return bool(np.allclose(there, wanted, rtol=0.0, atol=error, equal_nan=True))
+
+
+def _only_in_padding(case: Case, operands: Operands, wrong: Array) -> bool:
+    """Whether only outputs are wrong whose window reaches into the padding, and others are not."""
+    known = facts(case)
+    if known.padding != "same" or wrong.size == 0 or operands.inputs is None:
+        return False
+    x = to_channels_last(operands.inputs) if known.channels_first else operands.inputs
+    _, inside = gather(x, settings_of(case), CORRECT)
+    taps = tuple(range(-1 - known.rank, -1))
+    padded = ~inside.all(axis=taps)
+    filters = wrong.shape[1 if known.channels_first else -1]
+    reached = np.broadcast_to(padded, (len(wrong), *padded.shape[:-1], filters))
+    reached = to_channels_first(reached) if known.channels_first else reached
+    return bool(reached.any() and not reached.all() and not (wrong & ~reached).any())
+
+
+def _is_constant_per_filter(case: Case, actual: Array, expected: Prediction) -> bool:
+    if "use_bias" in case.keywords and not case.keywords["use_bias"]:
+        return False
+    off = actual.astype(np.float64) - expected.wide
+    off = to_channels_last(off) if facts(case).channels_first else off
+    rows = off.reshape(-1, off.shape[-1])
+    if len(rows) < 2 or not np.isfinite(rows).all():
+        return False
+    error = 0.0 if expected.error is None else 2 * float(expected.error.max())
+    return bool(np.all(np.ptp(rows, axis=0) <= error))
+
+
+def _is_monotone(sums: Array, actual: Array) -> bool:
+    """Whether outputs grow with the sums, or fall, over at least eight different sums."""
+    if sums.shape != actual.shape or not np.isfinite(sums).all():
+        return False
+    order = np.argsort(sums, axis=None)
+    steps = np.diff(actual.astype(np.float64).ravel()[order])
+    if len(np.unique(sums)) < 8 or not np.isfinite(steps).all() or not steps.any():
+        return False
+    return bool(np.all(steps >= 0) or np.all(steps <= 0))
+
+
+def _are_inputs(case: Case, operands: Operands, actual: Array) -> bool:
+    """Whether every output of pooling is an input of the same sample and channel."""
+    known = facts(case)
+    assert operands.inputs is not None
+    x = to_channels_last(operands.inputs) if known.channels_first else operands.inputs
+    y = to_channels_last(actual) if known.channels_first else actual
+    pairs = ((n, c) for n in range(y.shape[0]) for c in range(y.shape[-1]))
+    return all(np.isin(y[n, ..., c], x[n, ..., c]).all() for n, c in pairs)
+
+
+def _are_sums(case: Case, operands: Operands, actual: Array, expected: Prediction) -> bool:
+    """Whether every output is the right sum for some other position of the window."""
+    known = facts(case)
+    everywhere = replace(
+        CORRECT,
+        geometry=lambda n, k, s, d, padding: (n + (k - 1) * d, (k - 1) * d),
+        settings=lambda settings, _: replace(settings, strides=(1,) * known.rank),
+    )
+    sums = predict(case, operands, everywhere, with_error=False).wide
+    sums = to_channels_last(sums) if known.channels_first else sums
+    y = to_channels_last(actual) if known.channels_first else actual
+    error = 0.0 if expected.error is None else float(expected.error.max(initial=0.0))
+    pairs = ((n, c) for n in range(y.shape[0]) for c in range(y.shape[-1]))
+    return all(_are_among(y[n, ..., c], sums[n, ..., c], error) for n, c in pairs)
+
+
+def _are_among(some: Array, all_: Array, error: float) -> bool:
+    """Whether every one of some numbers is, up to an error, among others."""
+    ordered = np.sort(all_.ravel())
+    values = some.astype(np.float64).ravel()
+    place = np.searchsorted(ordered, values)
+    left = ordered[np.clip(place - 1, 0, ordered.size - 1)]
+    right = ordered[np.clip(place, 0, ordered.size - 1)]
+    return bool(np.all(np.minimum(np.abs(values - left), np.abs(values - right)) <= error))
