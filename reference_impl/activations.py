@@ -14,8 +14,8 @@ to that dtype.  Constants within a formula are the decimal numbers written there
 Special values: NaN gives NaN (Keras' `hard_shrink` and `soft_shrink` give 0), and an infinite
 argument gives the limit (TensorFlow gives NaN for `gelu`, `silu`, `mish` and `hard_silu` at minus
 infinity, where it is 0, for `softsign` at both, where it is -1 and 1, and for `softmax`,
-`log_softmax` and `sparsemax` of rows with an infinity).  An exact zero is +0; a value that rounds
-to zero keeps its sign.
+`log_softmax` and `sparsemax` of rows with an infinity).  An exact zero is +0 (`linear` and
+`hard_tanh` leave -0 as it is); a value that rounds to zero keeps its sign.
 
 The functions may be called by name in layers, where the sum that they are applied to is not rounded
 first: `certified` gives what a layer needs for that.

@@ -172,7 +172,8 @@ def _mish() -> RealFunction:
 
 
 def _gelu() -> RealFunction:
-    return _gated(lambda d, x: d.normal_distribution(d.of(x)))
+    # The tail magnifies the width of x, so x gets more digits.
+    return _gated(lambda d, x: d.normal_distribution(d.wider(8).of(x)))
 
 
 def _gelu_tanh() -> RealFunction:

@@ -76,7 +76,7 @@ def round_between(interval: Interval, format: Format) -> float | None:
 def _round_magnitudes(interval: Interval, format: Format) -> float | None:
     low, high = interval
     if format.precision == 53:
-        value = float(low)
+        value = abs(float(low))
         if value == float(high):
             return value
     value = _round_beside(low, 1, format)
