@@ -61,9 +61,9 @@ def _padded(
     for n, k, s, d in zip(x.shape[1:-1], window, strides, dilation, strict=True):
         reach = (k - 1) * d + 1
         length = -(-n // s) if padding == "same" else (n - reach) // s + 1
-        if length <= 0:
+        if length <= 0 and padding == "valid":
             raise ValueError(f"a window of {reach} does not fit into {n}")
-        total = max((length - 1) * s + reach - n, 0) if padding == "same" else 0
+        total = max((length - 1) * s + reach - n, 0) if padding == "same" and length else 0
         pads.append((total // 2, total - total // 2))
         lengths.append(length)
     return np.pad(x, [(0, 0), *pads, (0, 0)], constant_values=value), lengths

@@ -1,0 +1,215 @@
+"""The runner: order, verdicts, reproducers, and no process left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from evaluating import PLUGINS
+from test_worker import misbehaving
+
+from conformance.cases.case import Case, parse
+from conformance.command_line import main
+from conformance.implementations.protocol import ImplementationError
+from conformance.judge.verdict import Judgement, Verdict
+from conformance.outcomes import Value
+from conformance.runner import Limits, Runner, run
+
+ILL_BEHAVED = str(PLUGINS / "ill_behaved.py")
+WELL_BEHAVED = str(PLUGINS / "well_behaved.py")
+
+CASES = [
+    Case.of("Flatten", (1, 3, 4)),
+    Case.of("Conv2D", (2, 7, 8, 3), filters=4, kernel_size=(3, 2), padding="same"),
+    Case.of("MaxPooling2D", (2, 7, 8, 3), strides=3),
+    *(Case.of("Flatten", (1, 3, 4), seed=seed) for seed in range(1, 40)),
+]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_results_come_in_the_order_of_cases_and_implementations(workers: int) -> None:
+    specs = ["reference", WELL_BEHAVED]
+    results = list(run(CASES, specs, workers=workers))
+    names = ["reference", "naive loops"]
+    expected = [(case.descriptor, name) for case in CASES for name in names]
+    assert [(result.case, result.implementation) for result in results] == expected
+    assert {result.verdict for result in results} == {Verdict.CONFORMS}
+
+
+def test_repeated_cases_and_implementations_are_judged_once() -> None:
+    assert len(list(run([CASES[0], CASES[1], CASES[0]], ["reference", "reference"]))) == 2
+
+
+def test_no_cases_give_no_results() -> None:
+    assert list(run([], ["reference"])) == []
+    assert list(run(CASES, [])) == []
+
+
+VERDICTS = {
+    "aborts": (Verdict.CRASHED, "signal SIGABRT"),
+    "calls_sys_exit": (Verdict.CRASHED, "exit status 3"),
+    "hangs": (Verdict.TIMED_OUT, "within 1 seconds"),
+    "changes_its_inputs": (Verdict.DEVIATES, "changed its operands: inputs"),
+    "answers_differently_the_second_time": (Verdict.DEVIATES, "A second call"),
+    "raises_the_second_time": (Verdict.DEVIATES, "once only"),
+    "returns_lists": (Verdict.DEVIATES, "dtype is float64"),
+    "returns_another_shape": (Verdict.DEVIATES, "shape is"),
+    "returns_nothing": (Verdict.DEVIATES, "None"),
+    "returns_a_text": (Verdict.DEVIATES, "flat"),
+    "returns_a_ragged_list": (Verdict.DEVIATES, "[[1.0], [1.0, 2.0]]"),
+    "returns_a_tensor": (Verdict.CONFORMS, ""),
+    "returns_a_strided_array": (Verdict.CONFORMS, ""),
+    "floods_both_streams": (Verdict.CONFORMS, ""),
+    "rejects": (Verdict.DEVIATES, "no such batch"),
+    "declares_it_unsupported": (Verdict.UNSUPPORTED, "no such batch yet"),
+}
+
+
+def test_every_misbehaviour_gets_its_verdict_and_the_run_ends() -> None:
+    cases = [misbehaving(name) for name in VERDICTS]
+    with Runner(cases, [ILL_BEHAVED], limits=Limits(timeout=1.0)) as runner:
+        results = list(runner)
+    found = dict(zip(VERDICTS, results, strict=True))
+    assert {name: result.verdict for name, result in found.items()} == {
+        name: verdict for name, (verdict, _) in VERDICTS.items()
+    }
+    for name, (_, words) in VERDICTS.items():
+        assert words in found[name].message, name
+
+
+def test_a_result_tells_how_to_repeat_it(capsys: pytest.CaptureFixture[str]) -> None:
+    (result,) = run([misbehaving("returns_nothing")], [ILL_BEHAVED])
+    command, *arguments = shlex.split(result.reproduce)
+    assert command == "conformance"
+    assert main(arguments) == 1
+    assert result.case in capsys.readouterr().out
+
+
+def test_descriptors_are_quoted_for_the_shell() -> None:
+    case = Case.of("MaxPooling1D", (2, 7, 3), pool_size=(2,))
+    (result,) = run([case], ["reference"])
+    assert parse(shlex.split(result.reproduce)[-1]) == case
+
+
+def test_versions_are_known_before_the_first_result() -> None:
+    with Runner(CASES[:1], ["reference", ILL_BEHAVED, WELL_BEHAVED]) as runner:
+        versions = runner.versions
+        assert list(versions) == ["reference", "ill-behaved", "naive loops"]
+        assert versions["reference"].startswith("layerproof ")
+        assert versions["naive loops"] == "naive loops 1.0"
+        assert len(list(runner)) == 3
+
+
+def test_progress_counts_up_to_the_total() -> None:
+    seen: list[tuple[int, int]] = []
+    list(run(CASES, ["reference"], progress=lambda done, total: seen.append((done, total))))
+    assert seen == [(done, len(CASES)) for done in range(1, len(CASES) + 1)]
+
+
+def test_known_deviations_have_the_last_word() -> None:
+    asked = []
+
+    def records(*arguments: object) -> Judgement:
+        asked.append(arguments)
+        return Judgement(Verdict.KNOWN_DEVIATION, "as recorded", diagnosis="some-record")
+
+    with Runner(CASES[:1], [WELL_BEHAVED], records=records) as runner:
+        (result,) = runner
+    assert (result.verdict, result.diagnosis) == (Verdict.KNOWN_DEVIATION, "some-record")
+    ((name, versions, case, outcome, judgement),) = asked
+    assert (name, versions, case) == ("naive loops", {"naive loops": "1.0"}, CASES[0])
+    assert isinstance(outcome, Value)
+    assert isinstance(judgement, Judgement)
+    assert judgement.verdict is Verdict.CONFORMS
+
+
+def test_what_names_nothing_is_refused_at_once() -> None:
+    with pytest.raises(ImplementationError, match="'absent' is no implementation"):
+        Runner(CASES, ["reference", "absent"])
+
+
+def test_a_plug_in_that_cannot_be_loaded_ends_the_run(tmp_path: Path) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text("import absent_module", encoding="utf-8")
+    with pytest.raises(ImplementationError, match="absent_module"):
+        list(run(CASES, ["reference", str(path)]))
+    assert children() == []
+
+
+def test_a_dtype_whose_package_is_missing_is_unsupported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    (result,) = run([Case.of("Flatten", (2, 3), dtype="bfloat16")], ["reference"])
+    assert result.verdict is Verdict.UNSUPPORTED
+    assert "ml_dtypes" in result.message
+
+
+has_proc = pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="lists processes by /proc"
+)
+
+
+def children() -> list[int]:
+    """The child processes of this one, zombies included."""
+    return [
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/stat")
+        if _parent(path) == os.getpid()
+    ]
+
+
+def _parent(stat: Path) -> int | None:
+    with contextlib.suppress(OSError):
+        text = stat.read_text(encoding="utf-8", errors="replace")
+        return int(text.rpartition(")")[2].split()[1])
+    return None
+
+
+@has_proc
+def test_an_abandoned_run_leaves_no_process() -> None:
+    iterator: Iterator[object] = run([misbehaving("hangs"), *CASES], [ILL_BEHAVED], workers=2)
+    with contextlib.closing(iterator):  # type: ignore[type-var]
+        time.sleep(0.5)
+    with Runner([misbehaving("hangs"), *CASES], [ILL_BEHAVED], workers=2) as runner:
+        assert runner.versions
+        assert len(children()) == 2
+    assert children() == []
+
+
+@has_proc
+def test_an_interrupted_command_leaves_no_process(tmp_path: Path) -> None:
+    """Ctrl-C in the middle of a hanging case."""
+    plug_in = tmp_path / "hanging.py"
+    started = tmp_path / "started"
+    plug_in.write_text(
+        "import os, pathlib, time\n"
+        "def Flatten(inputs, weights, config):\n"
+        f"    pathlib.Path({str(started)!r}).write_text(str(os.getpid()))\n"
+        "    time.sleep(3600)\n",
+        encoding="utf-8",
+    )
+    command = [sys.executable, "-m", "conformance", "run", "--implementation", str(plug_in)]
+    run_command = subprocess.Popen(
+        [*command, "--case", str(CASES[0])], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    while not (started.exists() and started.read_text(encoding="utf-8")):
+        assert run_command.poll() is None
+        time.sleep(0.02)
+    worker = int(started.read_text(encoding="utf-8"))
+    run_command.send_signal(signal.SIGINT)
+    _, errors = run_command.communicate(timeout=20)
+    assert run_command.returncode == 130, errors
+    assert not Path(f"/proc/{worker}/cmdline").exists() or not _command_line(worker)
+
+
+def _command_line(process: int) -> bytes:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    return b""
