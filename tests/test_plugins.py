@@ -211,7 +211,7 @@ def test_inputs_keep_their_layout_in_both_calls(kind: str) -> None:
     [
         ("Conv2D/inputs:2x7x8x3/filters:4/kernel_size:3", "the plug-in has no callable Conv2D"),
         ("Input/observe:shape/shape:(3,)", "the plug-in has no callable Input"),
-        ("Flatten/observe:shape/inputs:Nonex3", "plug-ins compute outputs; 'shape' is not asked"),
+        ("Flatten/observe:shape/inputs:Nonex3", "'shape' is not asked of them"),
         ("Flatten/observe:rejection/inputs:2x3/foo:1", "there is no argument 'foo'"),
         ("Flatten/observe:rejection/inputs:2x3/data_format:1", "data_format=1 is not a string"),
     ],

@@ -16,7 +16,7 @@ Array = Any
 def max_pool(inputs: Array, weights: dict[str, Array], config: dict[str, Any]) -> Array:
     x = _channels_last(inputs, config)
     window, strides = config["pool_size"], config["strides"]
-    lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+    lowest = np.iinfo(x.dtype).min if x.dtype.kind in "iu" else -np.inf
     padded, lengths = _padded(x, window, strides, (1, 1), config["padding"], lowest)
     y = np.empty((x.shape[0], *lengths, x.shape[-1]), x.dtype)
     for position in product(*map(range, lengths)):
