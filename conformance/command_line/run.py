@@ -6,15 +6,15 @@ import argparse
 import fnmatch
 import platform
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 from conformance import __version__
 from conformance.command_line.parser import UsageError
 from conformance.command_line.progress import Progress
 from conformance.command_line.selection import select_cases
+from conformance.diagnosis.results import bounded, diagnosed
 from conformance.implementations import registry
 from conformance.implementations.protocol import ImplementationError
 from conformance.judge.verdict import Verdict
@@ -49,13 +49,16 @@ def run(options: argparse.Namespace) -> int:
             progress=Progress(sys.stderr),
         ) as runner:
             header = _header(options, runner.versions)
-            results = list(_reported(runner, options, header))
+            results = bounded(runner)
     except ImplementationError as error:
         raise UsageError(str(error)) from error
+    results, diagnoses = diagnosed(results)
+    if options.jsonl:
+        _write_jsonl(options.jsonl, header, results)
     if options.junit:
         write_junit(options.junit, results)
     if results:
-        print(summary(results, header["implementations"]))
+        print(summary(results, header["implementations"], diagnoses))
     return exit_status(results)
 
 
@@ -94,18 +97,10 @@ def exit_status(results: list[Result]) -> int:
     return EXIT_DEVIATES if verdicts - ACCEPTED else 0
 
 
-def _reported(
-    runner: Runner, options: argparse.Namespace, header: dict[str, Any]
-) -> Iterator[Result]:
-    """The results, each written to the JSON-lines report as it comes."""
-    with ExitStack() as stack:
-        report = None
-        if options.jsonl:
-            report = stack.enter_context(json_lines_report(options.jsonl, header))
-        for result in runner:
-            if report:
-                report.add(result)
-            yield result
+def _write_jsonl(path: Path, header: dict[str, Any], results: list[Result]) -> None:
+    with json_lines_report(path, header) as report:
+        for result in results:
+            report.add(result)
 
 
 def _header(options: argparse.Namespace, versions: dict[str, str]) -> dict[str, Any]:

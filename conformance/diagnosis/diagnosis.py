@@ -67,6 +67,11 @@ class Group:
     common: str | None = None
 
     @property
+    def smallest(self) -> Case:
+        """The failing case with the shortest descriptor, the first of those."""
+        return min((failure.case for failure in self.failures), key=lambda c: len(c.descriptor))
+
+    @property
     def reason(self) -> str:
         """What explains each of the cases, as a report gives it beside the case."""
         if self.faults:

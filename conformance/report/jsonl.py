@@ -1,7 +1,7 @@
 """The JSON-lines report: a header, a line per result, and a footer that says it is complete.
 
-Results are written as they come, to a temporary file beside the target; the finished report
-takes the target's place in one step.  So a file of that name is always a whole report.
+Results are written to a temporary file beside the target; the finished report takes the target's
+place in one step.  So a file of that name is always a whole report.
 """
 
 from __future__ import annotations

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
+from conformance.diagnosis.diagnosis import Diagnosis
 from conformance.judge.verdict import Verdict
 from conformance.results import ACCEPTED, Result
 
@@ -20,17 +23,26 @@ _LABELS = {
 }
 
 
-def summary(results: Sequence[Result], versions: dict[str, str]) -> str:
+_UNDIAGNOSED: Mapping[str, Diagnosis] = MappingProxyType({})
+
+
+def summary(
+    results: Sequence[Result],
+    versions: dict[str, str],
+    diagnoses: Mapping[str, Diagnosis] = _UNDIAGNOSED,
+) -> str:
     """The whole summary as text.
 
     Args:
         results: every result of the run.
         versions: the version of each implementation, by name.
+        diagnoses: what explains the failures of each implementation, by name.
     """
     implementations = list(dict.fromkeys(result.implementation for result in results))
     sections = [
         clause_table(results, implementations),
         known_deviations(results),
+        diagnosis(results, diagnoses),
         deviations(results),
         totals(results, implementations, versions),
     ]
@@ -76,6 +88,21 @@ def known_deviations(results: Iterable[Result]) -> str:
         lines.append(f"  {implementation}: {identifier} ({_cases(len(group))})")
         lines.append(f"    {group[0].message}")
         lines.append(f"    {group[0].reproduce}")
+    return "\n".join(lines)
+
+
+def diagnosis(results: Iterable[Result], diagnoses: Mapping[str, Diagnosis]) -> str:
+    """What explains the failures of each implementation, and how to get a smallest failing case."""
+    if not diagnoses:
+        return ""
+    specs = {result.implementation: result.evidence.spec for result in results if result.evidence}
+    lines = ["Diagnosis"]
+    for name, found in diagnoses.items():
+        total = sum(len(group.failures) for group in found.groups)
+        for group in found.groups:
+            words = ["conformance", "shrink", "--implementation", specs[name]]
+            lines.append(f"  {name}: {group.clause(total)}")
+            lines.append(f"    {shlex.join([*words, group.smallest.descriptor])}")
     return "\n".join(lines)
 
 

@@ -14,7 +14,7 @@ from conformance.judge.expectation import expect, expect_by_definition
 from conformance.judge.judge import judge
 from conformance.judge.verdict import Judgement, Verdict
 from conformance.outcomes import Outcome, Unsupported
-from conformance.results import Result
+from conformance.results import FAILING, Evidence, Result
 from conformance.spec.coverage import clauses_of
 
 Records = Callable[[str, Mapping[str, str], Case, Outcome, Judgement], Judgement]
@@ -106,6 +106,7 @@ def write_up(
 ) -> Result:
     """A judgement, seen in the light of the known deviations, as a result."""
     judgement = records(subject.name, subject.versions, case, outcome, judgement)
+    fails = judgement.verdict in FAILING
     return Result(
         case=case.descriptor,
         clauses=tuple(clauses_of(case)),
@@ -115,6 +116,7 @@ def write_up(
         message=judgement.message,
         reproduce=reproduce(subject.spec, case),
         diagnosis=judgement.diagnosis,
+        evidence=Evidence(subject.spec, case, outcome, judgement.stage) if fails else None,
     )
 
 
