@@ -27,15 +27,10 @@ MORE = (
 )
 LIMITS = {
     "as it is": {},
-    "blocks of many rows": {"SMALL": 0, "WHOLE": 0},
-    "blocks of one row": {"SMALL": 0, "WHOLE": 0, "BLOCK": 1, "NARROW_BLOCK": 1},
-    "blocks of a few rows": {
-        "SMALL": 0,
-        "WHOLE": 0,
-        "BLOCK": 2000,
-        "NARROW_BLOCK": 2000,
-    },
-    "pieces of three products": {"SMALL": 0, "WHOLE": 0, "PIECE": 3},
+    "blocks of many rows": {"SMALL": 0},
+    "blocks of one row": {"SMALL": 0, "BLOCK": 1, "NARROW_BLOCK": 1, "LARGEST": 1},
+    "blocks of a few rows": {"SMALL": 0, "BLOCK": 2000, "NARROW_BLOCK": 2000, "LEAST_ROWS": 1},
+    "pieces of three products": {"SMALL": 0, "PIECE": 3},
 }
 
 

@@ -80,6 +80,12 @@ def test_no_terms_have_the_sum_zero() -> None:
     assert exact_slices(np.zeros((0, 4))).shape[0] == 0
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1e308])
+def test_terms_that_cannot_be_sliced_are_refused(value: float) -> None:
+    with pytest.raises(OverflowError, match="the terms are not finite, or too large"):
+        exact_slices(np.array([[1.0, value], [0.0, 0.0]]))
+
+
 @pytest.mark.parametrize("power", [0, 30, 200])
 def test_the_radius_of_a_sum_holds(power: int) -> None:
     terms = [spread((2000,), power, seed) for seed in range(5)]

@@ -6,10 +6,13 @@ much is copied at a time decides the speed:
 
 * windows of one element and stride one: no copy at all;
 * up to 256 KiB of columns: one copy, least overhead;
-* few channels: the transposed columns (K, M), whose copies run along the outputs;
-* up to 8 MiB: one copy;
-* otherwise blocks of about 4 MiB, which stay in cache, or as many as 256 windows need, up to
-  8 MiB, which keeps the matrix product efficient.
+* few channels: transposed columns (K, M), whose copies run along the outputs, 512 KiB at a time;
+* otherwise 1 MiB at a time, which stays in cache, or 384 windows, which keep the matrix product
+  efficient; in no case more than 8 MiB, unless a single window is larger.
+
+The bounds on rounding errors elsewhere rest on the matrix product: it must add up the K products
+themselves, in any order and with or without fused operations, as every BLAS does; algorithms of
+Strassen's kind do not.
 """
 
 from __future__ import annotations
@@ -27,10 +30,13 @@ from reference_impl.ops.windows import output_shape, window_view
 Array = NDArray[Any]
 
 SMALL: Final = 256 << 10
-WHOLE: Final = 8 << 20
-BLOCK: Final = 4 << 20
 NARROW_BLOCK: Final = 512 << 10
+BLOCK: Final = 1 << 20
+LARGEST: Final = 8 << 20
 """Sizes of columns in bytes (see above)."""
+
+LEAST_ROWS: Final = 384
+"""Windows per block, unless that takes more than `LARGEST`."""
 
 PIECE: Final = 512
 """Products per matrix product where `contract` is asked for short sums."""
@@ -58,13 +64,12 @@ def contract(
     matrix = kernel.reshape(-1, filters)
     piece = PIECE if short_sums else len(matrix)
     size = math.prod(shape[:-1]) * len(matrix) * padded.itemsize
-    if size > SMALL and not _is_pointwise(axes):
-        if _has_short_runs(padded.shape[-1], axes):
-            return _contract_narrow(padded, matrix, axes, shape, piece)
-        if size > WHOLE:
-            return _contract_blocks(window_view(padded, axes), matrix, shape, piece)
-    columns = window_view(padded, axes).reshape(-1, len(matrix))
-    return _product(columns, matrix, piece).reshape(shape)
+    if size <= SMALL or _is_pointwise(axes):
+        columns = window_view(padded, axes).reshape(-1, len(matrix))
+        return _product(np.ascontiguousarray(columns), matrix, piece).reshape(shape)
+    if _has_short_runs(padded.shape[-1], axes):
+        return _contract_narrow(padded, matrix, axes, shape, piece)
+    return _contract_blocks(window_view(padded, axes), matrix, shape, piece)
 
 
 def additions(products: int) -> int:
@@ -96,7 +101,7 @@ def _contract_blocks(windows: Array, matrix: Array, shape: tuple[int, ...], piec
     products, filters = matrix.shape
     out = np.empty((math.prod(shape[:-1]), filters), windows.dtype)
     row = products * windows.itemsize
-    rows = max(BLOCK // row, min(WHOLE // row, 256), 1)
+    rows = max(BLOCK // row, min(LARGEST // row, LEAST_ROWS), 1)
     buffer = np.empty((min(rows, len(out)), products), windows.dtype)
     for index, start, stop in _slabs(shape[:-1], rows):
         block = windows[index]

@@ -64,7 +64,7 @@ def convolution_sums(
     special = None
     with np.errstate(all="ignore"):
         operands = [np.ascontiguousarray(operand, np.float64) for operand in given]
-        if not all(np.isfinite(operand).all() for operand in operands):
+        if not all(np.isfinite(operand).all() for operand in given):
             special = nonfinite_sums(*operands, axes=axes)
             operands = [np.where(np.isfinite(operand), operand, 0.0) for operand in operands]
         enclosure: Enclosure = (wide_sums if wide else narrow_sums)(*operands, axes=axes)

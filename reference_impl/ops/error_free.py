@@ -61,14 +61,14 @@ def exact_slices(terms: Float64Array) -> Float64Array:
     the rests ``p - q`` are exact and at most ``u sigma``.  This is repeated on the rests until
     none is left; each pass takes ``53 - log2(T + 2)`` bits of every row.
 
-    Needs ``4 (T + 2) m`` below the overflow threshold.
+    Raises:
+        OverflowError: if a term is not finite, or ``4 (T + 2) m`` overflows.
     """
     rest, slices = terms, []
-    count = (terms.shape[1] + 2 - 1).bit_length()
-    while True:
-        largest = np.maximum(rest.max(1, initial=0.0), -rest.min(1, initial=0.0))
-        if not largest.any():
-            break
+    count = (terms.shape[1] + 1).bit_length()
+    while (largest := np.abs(rest).max(1, initial=0.0)).any():
+        if not (largest < 2.0 ** (1022 - count)).all():
+            raise OverflowError("the terms are not finite, or too large for their number")
         sigma = np.ldexp(np.sign(largest), np.frexp(largest)[1] + count)[:, None]
         high = rest + sigma
         high -= sigma

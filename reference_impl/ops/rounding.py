@@ -23,6 +23,7 @@ Float64Array = NDArray[np.float64]
 def round_float64(values: Float64Array, format: Format) -> NDArray[Any]:
     """Round each float64 once to `format`; the result has the format's dtype and the same shape.
 
+    For float64 that is the array itself.
     NumPy converts to float16 and float32 with one rounding.  The conversion of ml_dtypes to
     bfloat16 rounds to float32 first, so bfloat16 is rounded here (`_to_bfloat16`).
     """
