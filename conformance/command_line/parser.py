@@ -28,6 +28,8 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_list(commands)
     _add_golden(commands)
+    _add_shrink(commands)
+    _add_selftest(commands)
     return top
 
 
@@ -92,6 +94,52 @@ def _add_golden(commands: Any) -> None:
     observe.add_argument("--implementation", action="append", metavar="NAME")
 
 
+def _add_shrink(commands: Any) -> None:
+    shrink = commands.add_parser(
+        "shrink",
+        help="shrink a failing case",
+        description="Shrink a failing case to a smallest one that fails for the same reason (the "
+        "same known fault, else the same stage), and print it as a command and as a program that "
+        "needs only NumPy and the implementation. Exit status: 1, or 0 where it does not fail.",
+    )
+    shrink.set_defaults(command=_shrink)
+    shrink.add_argument("descriptor", metavar="DESCRIPTOR", help="the failing case")
+    shrink.add_argument(
+        "--implementation",
+        required=True,
+        metavar="NAME|MODULE[:ATTRIBUTE]|FILE.py",
+        help="the implementation in which it fails",
+    )
+    shrink.add_argument(
+        "--seconds",
+        type=_positive(float),
+        default=60.0,
+        help="when to stop with the smallest case so far (default 60)",
+    )
+    shrink.add_argument(
+        "--timeout",
+        type=_positive(float),
+        default=60.0,
+        metavar="SECONDS",
+        help="time allowed for one case (default 60)",
+    )
+
+
+def _add_selftest(commands: Any) -> None:
+    selftest = commands.add_parser(
+        "selftest",
+        help="plant known faults and see whether the suite finds and names them",
+        description="Plant each fault of the catalogue, alone, in an implementation; the suite has "
+        "to detect it and to name it. Correct implementations that are written in other ways must "
+        "raise no alarm. Exit status: 0 for a full score, else 1.",
+    )
+    selftest.set_defaults(command=_selftest)
+    selftest.add_argument(
+        "--fault", action="append", metavar="ID", help="only this fault; may be repeated"
+    )
+    selftest.add_argument("--grid", choices=GRIDS, default="smoke", help="default: smoke")
+
+
 def _golden(command: str) -> Callable[[argparse.Namespace], int]:
     def run(options: argparse.Namespace) -> int:
         from conformance.command_line import golden
@@ -127,6 +175,18 @@ def _run(options: argparse.Namespace) -> int:
     from conformance.command_line.run import run
 
     return run(options)
+
+
+def _shrink(options: argparse.Namespace) -> int:
+    from conformance.command_line.shrinking import shrink
+
+    return shrink(options)
+
+
+def _selftest(options: argparse.Namespace) -> int:
+    from conformance.command_line.selftest import selftest
+
+    return selftest(options)
 
 
 def _list(options: argparse.Namespace) -> int:

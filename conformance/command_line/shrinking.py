@@ -1,0 +1,51 @@
+"""``conformance shrink``: the smallest case that fails for the same reason, as a program."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import textwrap
+
+from conformance.cases.case import Case, DescriptorError, parse
+from conformance.command_line.parser import UsageError
+from conformance.diagnosis.shrink import Shrinker, Shrunk
+from conformance.diagnosis.snippet import snippet
+from conformance.implementations.protocol import ImplementationError
+from conformance.runner import Limits
+from conformance.suite.session import Session
+
+
+def shrink(options: argparse.Namespace) -> int:
+    """Shrink the case and print what it comes to; 0 where it does not fail, else 1.
+
+    Raises:
+        UsageError: for a descriptor or an implementation that does not exist.
+    """
+    try:
+        case = parse(options.descriptor)
+        with Session(Limits(timeout=options.timeout)) as session:
+            shrinker = Shrinker(lambda c: session.judge(options.implementation, c), options.seconds)
+            shrunk = shrinker.shrink(case)
+    except (DescriptorError, ImplementationError) as error:
+        raise UsageError(str(error)) from error
+    if shrunk is None:
+        print(f"{options.implementation} does not fail in {case}: there is nothing to shrink")
+        return 0
+    print(_report(case, shrunk, options.implementation))
+    return 1
+
+
+def _report(case: Case, shrunk: Shrunk, implementation: str) -> str:
+    evidence = shrunk.result.evidence
+    program = snippet(shrunk.case, implementation, evidence.stage if evidence else "")
+    command = ["conformance", "run", "--implementation", implementation, "--case"]
+    lines = [
+        f"from  {case.descriptor}",
+        f"to    {shrunk.case.descriptor}  ({shrunk.judged} cases judged)",
+        shrunk.result.message,
+    ]
+    lines += [f"diagnosis: {shrunk.diagnosis.message}"] if shrunk.diagnosis else []
+    lines += ["", shlex.join([*command, shrunk.case.descriptor]), ""]
+    if program is None:
+        return "\n".join([*lines, "No program: the case is about more than one layer's output."])
+    return "\n".join([*lines, "As a program of its own:", "", textwrap.indent(program, "    ")])

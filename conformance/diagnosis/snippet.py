@@ -1,0 +1,182 @@
+"""A failing case as a program of its own, which needs NumPy and the implementation alone."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from conformance.cases.case import Case
+from conformance.cases.facts import canonical_config
+from conformance.cases.operands import KINDS, Operands, operands
+from conformance.implementations.registry import split_file
+from conformance.judge.bounds import output_bound
+from conformance.judge.expectation import Expectation, Kind, expect
+
+Array = np.ndarray[Any, Any]
+
+_LAYOUTS: Final = {
+    "strided": "larger = np.zeros([2 * n + 1 for n in {0}.shape], {0}.dtype)\n"
+    "larger[(slice(1, None, 2),) * {0}.ndim] = {0}\n"
+    "{0} = larger[(slice(1, None, 2),) * {0}.ndim]",
+    "reversed": "backwards = (slice(None, None, -1),) * {0}.ndim\n"
+    "{0} = np.ascontiguousarray({0}[backwards])[backwards]",
+    "fortran": "{0} = np.asfortranarray({0})",
+    "broadcast": "{0} = np.broadcast_to({0}[:1].copy(), {0}.shape)",
+    "readonly": "{0}.flags.writeable = False",
+}
+"""How the arrays are brought into the memory layout of a kind of operands."""
+
+
+def snippet(case: Case, spec: str, stage: str = "") -> str | None:
+    """A program that shows the failure with literal operands and expected values.
+
+    Args:
+        case: the case, small.
+        spec: the implementation, as it is asked for.
+        stage: the stage of the judge that objects.
+
+    Returns:
+        None where the case looks at something other than an output or a rejection.
+    """
+    if case.observe not in ("output", "rejection"):
+        return None
+    arrays = operands(case)
+    if arrays.inputs is None:
+        return None
+    lines = [f'"""{case.descriptor}"""', "", *_imports(case, spec), ""]
+    lines += _operands(case, arrays)
+    lines += ["", *_layer(case, spec), ""]
+    expectation = expect(case, arrays)
+    if expectation.kind is Kind.REJECTION:
+        lines += _rejected()
+    else:
+        lines += _compared(case, arrays, expectation, stage)
+    return "\n".join(lines) + "\n"
+
+
+def _imports(case: Case, spec: str) -> list[str]:
+    lines = ["import numpy as np", "from numpy import inf, nan"]
+    if case.dtype == "bfloat16":
+        lines.append("from ml_dtypes import bfloat16")
+    if _surface(spec):
+        return [*lines, _surface(spec)]
+    path, _ = split_file(spec)
+    if path is not None:
+        return ["import runpy", "", *lines]
+    return [*lines, f"import {spec.partition(':')[0]}"] if _is_module(spec) else lines
+
+
+def _surface(spec: str) -> str:
+    """The import of a module with Keras' surface; empty for other implementations."""
+    if spec.partition("[")[0] == "tf.keras":
+        return "from tensorflow import keras"
+    return "import reference_impl as keras" if spec == "reference" else ""
+
+
+def _is_module(spec: str) -> bool:
+    builtin = spec.startswith(("torch.nn", "golden", "exec:"))
+    return not builtin and spec.partition(":")[0].replace(".", "_").isidentifier()
+
+
+def _operands(case: Case, arrays: Operands) -> list[str]:
+    lines = [f"inputs = {literal(arrays.inputs)}"]
+    lines += [f"{name} = {literal(array)}" for name, array in arrays.weights.items()]
+    layout = KINDS[case.operands].layout
+    named = ["inputs", *([] if layout == "broadcast" else arrays.weights)]
+    return lines + [_LAYOUTS[layout].format(name) for name in named if layout]
+
+
+def literal(array: Array | None) -> str:
+    """An array as Python writes it, every element exact."""
+    if array is None:
+        return "None"
+    dtype = "bfloat16" if array.dtype.name == "bfloat16" else f'"{array.dtype.name}"'
+    if array.size == 0:
+        return f"np.zeros({array.shape}, {dtype})"
+    return f"np.array({_nested(array)}, {dtype})"
+
+
+def _nested(array: Array) -> str:
+    if array.ndim:
+        return f"[{', '.join(_nested(part) for part in array)}]"
+    return str(int(array)) if array.dtype.kind in "iu" else repr(float(array))
+
+
+def _layer(case: Case, spec: str) -> list[str]:
+    """The definition of ``call()``, which asks the implementation once."""
+    if _surface(spec):
+        arguments = ", ".join(f"{name}={value!r}" for name, value in case.arguments)
+        dtype = "" if case.dtype.startswith(("int", "uint")) else f', dtype="{case.dtype}"'
+        names = ["kernel", "bias"] if canonical_config(case).get("use_bias") else ["kernel"]
+        weights = f"    layer.set_weights([{', '.join(names)}])"
+        return [
+            "def call():",
+            f"    layer = keras.layers.{case.layer}({arguments}{dtype})".replace("(, ", "("),
+            "    layer.build(inputs.shape)",
+            *([weights] if case.layer.startswith("Conv") else []),
+            "    return np.asarray(layer(inputs))",
+        ]
+    return [*_plugin(case, spec), "", "def call():", "    return layer(inputs, weights, config)"]
+
+
+def _plugin(case: Case, spec: str) -> list[str]:
+    known = canonical_config(case)
+    weights: list[str] = []
+    if case.layer.startswith("Conv"):
+        weights = ["kernel", *(["bias"] if known["use_bias"] else [])]
+    config = {**known, "dtype": case.dtype}
+    lines = ["weights = {" + ", ".join(f'"{name}": {name}' for name in weights) + "}"]
+    return [*lines, f"config = {config!r}", _callable(case, spec)]
+
+
+def _callable(case: Case, spec: str) -> str:
+    path, attribute = split_file(spec)
+    if path is not None and attribute:
+        first, _, rest = attribute.partition(".")
+        rest = f".{rest}" if rest else ""
+        return f'layer = runpy.run_path({str(path)!r})["{first}"]{rest}.{case.layer}'
+    if path is not None:
+        return f'layer = runpy.run_path({str(path)!r})["{case.layer}"]'
+    if _is_module(spec):
+        module, _, attribute = spec.partition(":")
+        return f"layer = {'.'.join(filter(None, [module, attribute, case.layer]))}"
+    return f"layer = ...  # put here what calls {case.layer} of {spec}"
+
+
+def _rejected() -> list[str]:
+    return [
+        "try:",
+        "    returned = call()",
+        "except Exception as error:",
+        "    print('rejected, as it must be:', error)",
+        "else:",
+        "    raise AssertionError(f'must be rejected, but gave {returned!r}')",
+    ]
+
+
+def _compared(case: Case, arrays: Operands, expectation: Expectation, stage: str) -> list[str]:
+    lines = [f"expected = {literal(expectation.value)}"]
+    lines += ["before = inputs.copy()"] * (stage == "inputs")
+    lines += ["actual = np.asarray(call())", "print(actual)"]
+    lines += ["np.testing.assert_array_equal(inputs, before)"] * (stage == "inputs")
+    lines += ["np.testing.assert_array_equal(call(), actual)"] * (stage == "repeat")
+    lines += ["assert actual.dtype == expected.dtype, actual.dtype"]
+    bound = _bound(case, arrays, expectation)
+    if bound:
+        lines += [f"bound = {bound!r}  # the largest error of correct arithmetic"]
+        lines += ["np.testing.assert_allclose(actual, expected, rtol=0, atol=bound)"]
+    else:
+        lines += ["np.testing.assert_array_equal(actual, expected)"]
+    return lines
+
+
+def _bound(case: Case, arrays: Operands, expectation: Expectation) -> float:
+    """The largest finite bound of an element; zero where equality is due."""
+    gauge = expectation.gauge(case, arrays)
+    plain = canonical_config(case).get("activation") in (None, "linear", "relu")
+    exact = KINDS[case.operands].exact and plain and case.dtype in ("float32", "float64")
+    if gauge is None or exact:
+        return 0.0
+    bound = output_bound(gauge, expectation.wide, gauge.error).error
+    return float(np.max(bound, where=np.isfinite(bound), initial=0.0))
