@@ -101,8 +101,20 @@ class Decimals:
 
         Every result there underflows or overflows the formats, or is added to a number that
         decides the rounding, so narrower bounds would cost time and decide nothing.
+
+        Nearer, one evaluation at the lower end serves both, as ``exp(w) <= 1 + 2 w`` for widths w
+        below 1.
         """
-        return self._exp_low(a[0]), self._exp_high(a[1])
+        width = self.up.subtract(a[1], a[0])
+        if max(a[0].copy_abs(), a[1].copy_abs()) > _EXPONENT_LIMIT or width > 1:
+            return self._exp_low(a[0]), self._exp_high(a[1])
+        value = self.down.exp(a[0])
+        high = value.next_plus(self.up)
+        return value.next_minus(self.down), self._enlarged(high, width)
+
+    def _enlarged(self, value: Decimal, width: Decimal) -> Decimal:
+        """``value (1 + 2 width)``."""
+        return self.up.fma(self.up.multiply(_TWO, width), value, value) if width else value
 
     def _exp_low(self, x: Decimal) -> Decimal:
         if x.copy_abs() > _EXPONENT_LIMIT:
@@ -120,38 +132,30 @@ class Decimals:
         For ``|x| < 10**-precision`` by ``x <= exp(x) - 1 <= x + x**2``; otherwise by subtraction
         with as many more digits as it cancels.
         """
-        return self._expm1_low(a[0]), self._expm1_high(a[1])
-
-    def _expm1_low(self, x: Decimal) -> Decimal:
-        if not x or x.adjusted() < -self.precision:
-            return x
-        wide = self.wider(2 - x.adjusted())
-        return self.down.plus(wide.down.subtract(wide._exp_low(x), _ONE))
-
-    def _expm1_high(self, x: Decimal) -> Decimal:
-        if not x or x.adjusted() < -self.precision:
-            return self.up.fma(x, x, x)
-        wide = self.wider(2 - x.adjusted())
-        return self.up.plus(wide.up.subtract(wide._exp_high(x), _ONE))
+        digits = a[0].adjusted(), a[1].adjusted()
+        if max(digits) < -self.precision:
+            return a[0], self.up.fma(a[1], a[1], a[1])
+        wide = self.wider(2 - min(digits))
+        low, high = wide.exp(a)
+        return self.down.subtract(low, _ONE), self.up.subtract(high, _ONE)
 
     def log1p(self, a: Interval) -> Interval:
         """``ln(1 + a)`` for a not negative, with a small relative width also near zero.
 
-        For ``y < 10**-precision`` by ``y - y**2 / 2 <= ln(1 + y) <= y``.
+        For ``y < 10**-precision`` by ``y - y**2 <= ln(1 + y) <= y``; otherwise with as many more
+        digits as 1 has before those of y.  One evaluation serves both ends, as the slope is
+        below 1.
         """
-        return self._log1p_low(a[0]), self._log1p_high(a[1])
-
-    def _log1p_low(self, y: Decimal) -> Decimal:
-        if not y or y.adjusted() < -self.precision:
-            return self.down.fma(y, y.copy_negate(), y)
-        wide = self.wider(2 - y.adjusted())
-        return self.down.plus(wide.down.ln(wide.down.add(_ONE, y)).next_minus(wide.down))
-
-    def _log1p_high(self, y: Decimal) -> Decimal:
-        if not y or y.adjusted() < -self.precision:
-            return y
-        wide = self.wider(2 - y.adjusted())
-        return self.up.plus(wide.up.ln(wide.up.add(_ONE, y)).next_plus(wide.up))
+        low, high = a
+        if not low or low.adjusted() < -self.precision:
+            return self.down.fma(low, low.copy_negate(), low), high
+        wide = self.wider(2 - low.adjusted())
+        value = wide.down.ln(wide.down.add(_ONE, low))
+        upper = wide.up.add(value.next_plus(wide.up), wide.up.subtract(high, low))
+        # The argument was rounded downwards by at most one unit of its last place.
+        slack = _ONE.scaleb(1 - wide.precision, wide.up)
+        upper = wide.up.fma(slack, wide.up.add(_ONE, high), upper)
+        return self.down.plus(value.next_minus(wide.down)), self.up.plus(upper)
 
     def sigmoid(self, a: Interval) -> Interval:
         """``1 / (1 + exp(-a))`` for any a."""
