@@ -11,8 +11,9 @@ class Value:
     """It returned something.
 
     Attributes:
-        value: an array for ``observe:output``; for other observations the shape as a tuple, or
-            what the scenario returns (numbers, strings, tuples, lists, dictionaries, arrays).
+        value: an array for ``observe:output``; a dictionary of arrays for ``observe:gradients``;
+            for other observations the shape as a tuple, or what the scenario returns (numbers,
+            strings, tuples, lists, dictionaries, arrays).
         repeat: what a second call on the same operands returned, where it differed from the
             first in any bit; None where it did not.
         changed_inputs: names of the operands that the call left different from before.

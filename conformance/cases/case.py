@@ -113,7 +113,8 @@ class Case:
         inputs: shape of the input array, batch included; None where there is no array.
         dtype: the layer's dtype.
         operands: kind of the operands, a name in `conformance.cases.operands.KINDS`.
-        observe: what is looked at: ``output``, ``shape``, ``rejection`` or a scenario's name.
+        observe: what is looked at: ``output``, ``gradients``, ``shape``, ``rejection`` or a
+            scenario's name.
         seed: distinguishes cases that are otherwise the same.
     """
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Any
 
 from conformance.cases.case import Case
@@ -76,6 +77,11 @@ class Facts:
     def observes_values(self) -> bool:
         """Whether the case looks at output values."""
         return self.case.observe == "output"
+
+    @property
+    def observes_gradients(self) -> bool:
+        """Whether the case looks at gradients."""
+        return self.case.observe == "gradients"
 
     @property
     def observes_rejection(self) -> bool:
@@ -150,6 +156,24 @@ class Facts:
         if self.padding is None or not lengths or len(lengths) < len(self.spatial):
             raise ValueError(f"{self.case} has no window geometry: a length or the padding is open")
         return window_axes(lengths, self.window, self.strides, self.dilation, self.padding)
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """The output's shape.
+
+        Raises:
+            ValueError: if a length is free, or there is no input.
+        """
+        sizes = [size for size in self.case.inputs or () if size is not None]
+        if not sizes or len(sizes) != len(self.case.inputs or ()):
+            raise ValueError(f"{self.case} has no known output shape: a length is open")
+        if not self.rank:
+            return sizes[0], prod(sizes[1:])
+        spatial = [max(axis.output, 0) for axis in self.axes]
+        channels = self.config["filters"] if self.is_convolution else self.channels or 0
+        inner: list[int] = [channels, *spatial] if self.channels_first else [*spatial, channels]
+        inner[-1] //= 2 if self.activation == "glu" else 1
+        return sizes[0], *inner
 
     @property
     def has_axes(self) -> bool:

@@ -6,8 +6,10 @@ any language makes the same bytes; no library's random stream is involved.
 **Words.**  Every array has a stream of unsigned 64-bit words, one for each element in row-major
 order.  Its key is the first 8 bytes, read big-endian, of the SHA-256 of the ASCII text
 ``ROLE/SHAPE/KIND/DTYPE/SEED``, such as ``kernel/3x3x4x8/integers/float32/0``.  ROLE is ``inputs``,
-``kernel``, ``bias`` or ``place``; SHAPE joins the array's sizes by ``x``; the kernel's shape is
-``(*window, channels, filters)``; KIND is the kind's base, or the kind itself where it has none.
+``kernel``, ``bias``, ``upstream`` or ``place``; SHAPE joins the array's sizes by ``x``; the
+kernel's shape is ``(*window, channels, filters)``; the upstream gradient, which only the
+observation of gradients has, is made with the layer's axis of channels last and put where the
+layer's output has it; KIND is the kind's base, or the kind itself where it has none.
 Word i = 0, 1, ... is SplitMix64 on a counter, modulo 2**64::
 
     z = key + (i + 1) * 0x9E3779B97F4A7C15
@@ -37,14 +39,15 @@ number, R of the wide range, S of the spike:
     float64   53  40  53  3  3  1023  -1074  300  40
     ========  ==  ==  ==  =  =  ====  =====  ===  ==
 
-**Elements** follow from their words by the recipes that `KINDS` names for inputs, kernel and bias;
+**Elements** follow from their words by the recipes that `KINDS` names for inputs, kernel and bias,
+the upstream gradient's by the kernel's, its outputs counting as taps and its channels as filters;
 the docstrings in `conformance.cases.recipes` are their formulas.  All are exact in the dtype, for K
 below 2**14; a zero computed with ``sign(v)`` has that sign, as in IEEE 754's multiplication.
 
-Kernel and bias are multiplied by ``2**(-D e)`` at the end, where K is the number of products in one
-output (the window's sizes times the channels), ``e = (bits(K) + 1) // 2`` with bits(K) its length
-in binary, and D is the kind's damping: outputs are then of magnitude one whatever K is, and
-activations see numbers that do not saturate them.
+Kernel and bias, not the upstream gradient, are multiplied by ``2**(-D e)`` at the end, where K is
+the number of products in one output (the window's sizes times the channels),
+``e = (bits(K) + 1) // 2`` with bits(K) its length in binary, and D is the kind's damping: outputs
+are then of magnitude one whatever K is, and activations see numbers that do not saturate them.
 
 **Placing.**  A kind with ``place`` sets one element of the array that it names, at the row-major
 index ``high(w, size)``, to NaN, to ``sign(w)`` times infinity, or to ``sign(w) 2**S``, where w is
@@ -89,10 +92,13 @@ class Operands:
         weights: ``kernel`` of shape (*window, channels, filters) and, where used, ``bias`` of shape
             (filters,); empty for layers without weights, and where the arguments are too
             ill-formed to tell the shapes.
+        upstream: the gradient with respect to the output, of its shape and dtype; None where no
+            gradients are observed.
     """
 
     inputs: Array | None
     weights: dict[str, Array]
+    upstream: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -263,7 +269,7 @@ _LAID_OUT: Final = {"broadcast": ("inputs",)}
 """The arrays that a layout applies to, where it is not all of them."""
 
 
-_FED: Final = ("output", "rejection")
+_FED: Final = ("output", "gradients", "rejection")
 """The observations that feed an array to the layer."""
 
 
@@ -282,9 +288,12 @@ def operands(case: Case) -> Operands:
     known = facts(case)
     arrays = {"inputs": _inputs(known, kind, tuple(size or 0 for size in shape))}
     arrays |= {role: _weight(known, kind, role, s) for role, s in _weight_shapes(known).items()}
+    if case.observe == "gradients":
+        arrays["upstream"] = _upstream(known, kind)
     for role in _LAID_OUT.get(kind.layout, arrays) if kind.layout else ():
         arrays[role] = LAYOUTS[kind.layout](arrays[role])
-    return Operands(arrays.pop("inputs"), arrays)
+    inputs, upstream = arrays.pop("inputs"), arrays.pop("upstream", None)
+    return Operands(inputs, arrays, upstream)
 
 
 def _kind(name: str) -> Kind:
@@ -324,6 +333,18 @@ def _weight(known: Facts, kind: Kind, role: str, shape: tuple[int, ...]) -> Arra
     values = (kind.kernel if role == "kernel" else kind.bias)(v, n)
     values *= 2.0 ** -(kind.damping * ((known.products.bit_length() + 1) // 2))
     return _finish(known.case, kind, role, values)
+
+
+def _upstream(known: Facts, kind: Kind) -> Array:
+    """The gradient with respect to the output, made with its channels last."""
+    shape = known.output_shape
+    if known.channels_first and known.rank:
+        shape = (shape[0], *shape[2:], shape[1])
+    v = _stream(known.case, kind, "upstream", shape, prod(shape)).reshape(shape)
+    array = kind.kernel(v, _numbers(known.case.dtype)).astype(_dtype(known.case.dtype))
+    if known.channels_first and known.rank:
+        array = np.ascontiguousarray(np.moveaxis(array, -1, 1))
+    return array
 
 
 def _finish(case: Case, kind: Kind, role: str, values: Values) -> Array:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from conformance.golden.encoding import is_arrays
 from conformance.golden.expected import expected_value
 from conformance.golden.fixture import Fixture
 
@@ -39,6 +40,10 @@ def _same(left: tuple[str, Any], right: tuple[str, Any]) -> bool:
         return False
     if isinstance(left[1], np.ndarray) and isinstance(right[1], np.ndarray):
         return _bits(left[1]) == _bits(right[1])
+    if is_arrays(left[1]) and is_arrays(right[1]):
+        return left[1].keys() == right[1].keys() and all(
+            _bits(left[1][name]) == _bits(right[1][name]) for name in left[1]
+        )
     return repr(left[1]) == repr(right[1])
 
 
@@ -49,6 +54,13 @@ def _bits(array: np.ndarray[Any, Any]) -> tuple[Any, ...]:
 def describe_difference(left: tuple[str, Any], right: tuple[str, Any]) -> str:
     """Two entries, each its form and its value, as ``old -> new``."""
     old, new = left[1], right[1]
+    if is_arrays(old) and is_arrays(new) and old.keys() == new.keys():
+        parts = {name: (("array", old[name]), ("array", new[name])) for name in old}
+        return "; ".join(
+            f"{name}: {describe_difference(*pair)}"
+            for name, pair in parts.items()
+            if not _same(*pair)
+        )
     comparable = isinstance(old, np.ndarray) and isinstance(new, np.ndarray)
     if not comparable or old.dtype != new.dtype or old.shape != new.shape:
         return f"{_short(left)} -> {_short(right)}"

@@ -4,6 +4,7 @@ An entry is a JSON object with one key that tells its form:
 
 =================  ==================================================================
 ``array``          ``[dtype, shape, offset]``: elements in C order, little-endian
+``arrays``         gradients: an object of such entries by name (observed ones: of entries)
 ``shape``          an output shape; null stands for a free length
 ``rejection``      true where a rejection is expected; else the exception's type and message
 ``literal``        what a scenario returns (`literal_tree`)
@@ -150,13 +151,30 @@ def outcome_entry(outcome: Outcome, expected: Any, writer: DataWriter) -> Entry:
         return {"timeout": outcome.seconds}
     entry = _value_entry(outcome.value, expected, writer)
     if outcome.repeat is not None:
-        entry["repeat"] = array_entry(np.asarray(outcome.repeat), writer)
+        entry["repeat"] = _repeat_entry(outcome.repeat, writer)
     if outcome.changed_inputs:
         entry["changed"] = list(outcome.changed_inputs)
     return entry
 
 
+def _repeat_entry(repeat: Any, writer: DataWriter) -> Any:
+    """An array entry, or an object of them by name."""
+    if isinstance(repeat, dict):
+        return {name: array_entry(np.asarray(a), writer) for name, a in repeat.items()}
+    return array_entry(np.asarray(repeat), writer)
+
+
+def _repeat_of(entry: Any, data: bytes) -> Any:
+    """The inverse of `_repeat_entry`."""
+    if isinstance(entry, dict):
+        return {name: _repeat_of(item, data) for name, item in entry.items()}
+    return None if entry is None else load_array(data, entry[0], tuple(entry[1]), entry[2])
+
+
 def _value_entry(value: Any, expected: Any, writer: DataWriter) -> Entry:
+    if is_arrays(value) and isinstance(expected, dict):
+        entries = {n: _value_entry(a, expected.get(n), writer) for n, a in value.items()}
+        return {"arrays": entries}
     if not isinstance(value, np.ndarray):
         return {"literal": literal_tree(value, writer)}
     comparable = isinstance(expected, np.ndarray) and value.dtype == expected.dtype
@@ -165,6 +183,15 @@ def _value_entry(value: Any, expected: Any, writer: DataWriter) -> Entry:
     if value.tobytes() == expected.tobytes():
         return {"same": True}
     return {"ulps": list(writer.store(difference(value, expected)))}
+
+
+def is_arrays(value: Any) -> bool:
+    """Whether a value is a dictionary of arrays, as gradients are."""
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(isinstance(array, np.ndarray) for array in value.values())
+    )
 
 
 def outcome_of(entry: Entry, expected: Any, data: bytes) -> Outcome:
@@ -181,10 +208,9 @@ def outcome_of(entry: Entry, expected: Any, data: bytes) -> Outcome:
         return Crash(str(entry["crash"]))
     if "timeout" in entry:
         return Timeout(float(entry["timeout"]))
-    repeat = entry.get("repeat")
     return Value(
         _value_of(entry, expected, data),
-        None if repeat is None else load_array(data, repeat[0], tuple(repeat[1]), repeat[2]),
+        _repeat_of(entry.get("repeat"), data),
         tuple(map(str, entry.get("changed", ()))),
     )
 
@@ -192,6 +218,9 @@ def outcome_of(entry: Entry, expected: Any, data: bytes) -> Outcome:
 def _value_of(entry: Entry, expected: Any, data: bytes) -> Any:
     if "same" in entry:
         return expected
+    if "arrays" in entry:
+        entries = entry["arrays"]
+        return {n: _value_of(item, expected.get(n), data) for n, item in entries.items()}
     if "array" in entry:
         dtype, shape, offset = entry["array"]
         return load_array(data, dtype, tuple(shape), offset)

@@ -88,6 +88,10 @@ def disagreement(case: Case, prepared: Operands, oracle: Expectation) -> list[Di
 def _same_expectation(left: Expectation, right: Expectation) -> bool:
     if left.kind != right.kind:
         return False
+    if left.kind == Kind.GRADIENTS:
+        return left.value.keys() == right.value.keys() and all(
+            same_values(left.value[name], right.value[name]) for name in left.value
+        )
     if left.kind != Kind.VALUE:
         return left.kind == Kind.REJECTION or bool(np.all(left.value == right.value))
     return same_values(np.asarray(left.value), np.asarray(right.value))
@@ -115,11 +119,14 @@ def expected_entry(expectation: Expectation, writer: DataWriter) -> Entry:
         return {"shape": list(expectation.value)}
     if expectation.kind == Kind.LITERAL:
         return {"literal": literal_tree(expectation.value, writer)}
+    if expectation.kind == Kind.GRADIENTS:
+        gradients = expectation.value.items()
+        return {"arrays": {name: {"array": array_entry(a, writer)} for name, a in gradients}}
     return {"array": array_entry(np.asarray(expectation.value), writer)}
 
 
 def expected_value(entry: Entry, data: bytes) -> Any:
-    """The stored value of an entry: an array, a shape, a literal; None for a rejection.
+    """The stored value of an entry: an array, gradients, a shape, a literal; None if rejected.
 
     Raises:
         ValueError, KeyError, TypeError: if the entry is not of a known form.
@@ -127,6 +134,8 @@ def expected_value(entry: Entry, data: bytes) -> Any:
     if "array" in entry:
         dtype, shape, offset = entry["array"]
         return load_array(data, dtype, tuple(shape), offset)
+    if "arrays" in entry:
+        return {name: expected_value(item, data) for name, item in entry["arrays"].items()}
     if "shape" in entry:
         return tuple(entry["shape"])
     if "literal" in entry:

@@ -16,11 +16,18 @@ from conformance.implementations.observation import as_array, describe_result, o
 from conformance.outcomes import Outcome, Unsupported, Value
 
 Layer = Callable[[Any], Any]
+Gradients = Callable[[Any, Any], dict[str, Any]]
 
 
 def call_directly(layer: Layer) -> Layer:
     """The layer as it is, called eagerly."""
     return layer
+
+
+def own_gradients(layer: Any) -> Gradients:
+    """The layer's method, a function of inputs and upstream gradient (contract C8)."""
+    gradients: Gradients = layer.gradients
+    return gradients
 
 
 def supports_everything(case: Case) -> str | None:
@@ -38,6 +45,7 @@ class KerasStyle:
         keras: the module, with ``layers``, ``Input``, ``Model`` and so on.
         prepare: turns a built layer into the function that is called on the input.
         unsupported: the reason why a case is declared unsupported, or None.
+        differentiate: turns a built layer into the function that makes its gradients.
     """
 
     def __init__(
@@ -47,19 +55,26 @@ class KerasStyle:
         keras: Any,
         prepare: Callable[[Layer], Layer] = call_directly,
         unsupported: Callable[[Case], str | None] = supports_everything,
+        differentiate: Callable[[Any], Gradients] = own_gradients,
     ) -> None:
         self.name = name
         self.version = version
         self._keras = keras
         self._prepare = prepare
         self._unsupported = unsupported
+        self._differentiate = differentiate
 
     def evaluate(self, case: Case, operands: Any) -> Outcome:
         """Construct, build, call, and look at what the case observes."""
         reason = self._unsupported(case)
         if reason is not None:
             return Unsupported(reason)
-        observe = {"output": self._output, "shape": self._shape, "rejection": self._rejection}
+        observe = {
+            "output": self._output,
+            "gradients": self._gradients,
+            "shape": self._shape,
+            "rejection": self._rejection,
+        }
         if case.observe in observe:
             return observe[case.observe](case, operands)
         return Value(SCENARIOS[case.observe].run(self._keras, case))
@@ -77,13 +92,23 @@ class KerasStyle:
         return getattr(self._keras.layers, case.layer)(**arguments)
 
     def _output(self, case: Case, operands: Any) -> Outcome:
+        call = self._prepare(self._built(case, operands))
+        arrays = {"inputs": operands.inputs, **operands.weights}
+        return observe_calls(lambda: call(operands.inputs), arrays)
+
+    def _gradients(self, case: Case, operands: Any) -> Outcome:
+        call = self._differentiate(self._built(case, operands))
+        inputs, upstream = operands.inputs, operands.upstream
+        arrays = {"inputs": inputs, "upstream": upstream, **operands.weights}
+        return observe_calls(lambda: call(inputs, upstream), arrays)
+
+    def _built(self, case: Case, operands: Any) -> Any:
+        """The layer, built and with the case's weights."""
         layer = self._construct(case)
         layer.build(operands.inputs.shape)
         if operands.weights:
             layer.set_weights(list(operands.weights.values()))
-        call = self._prepare(layer)
-        arrays = {"inputs": operands.inputs, **operands.weights}
-        return observe_calls(lambda: call(operands.inputs), arrays)
+        return layer
 
     def _shape(self, case: Case, operands: Any) -> Outcome:
         del operands

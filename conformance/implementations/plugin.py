@@ -9,7 +9,9 @@ It offers any of the callables ``Conv1D``, ``Conv2D``, ``MaxPooling1D``, ``MaxPo
   ``data_format`` always given, activations by name), and ``dtype``.
 
 Raising NotImplementedError, or leaving out the callable, declares a case unsupported; any other
-exception is a rejection.  Optional attributes: ``name`` and ``version``.
+exception is a rejection.  Optional attributes: ``name``, ``version``, and
+``gradients(layer, inputs, weights, config, upstream) -> dict``: given the layer's name and the
+gradient with respect to its output, those with respect to ``inputs``, ``kernel`` and ``bias``.
 """
 
 from __future__ import annotations
@@ -118,6 +120,8 @@ class Plugin:
         reason = _unsupported(case) if layer else f"the plug-in has no callable {case.layer}"
         if layer is None or reason is not None:
             return Unsupported(str(reason))
+        if case.observe == "gradients":
+            return self._gradients(case, operands)
         inputs, weights = operands.inputs, dict(operands.weights)
 
         def call() -> Any:
@@ -130,11 +134,26 @@ class Plugin:
         except NotImplementedError as error:
             return Unsupported(str(error) or "the plug-in raises NotImplementedError")
 
+    def _gradients(self, case: Case, operands: Any) -> Outcome:
+        function = getattr(self._target, "gradients", None)
+        if function is None:
+            return Unsupported("the plug-in has no callable gradients")
+        inputs, upstream = operands.inputs, operands.upstream
+        weights = dict(operands.weights)
+
+        def call() -> Any:
+            return function(case.layer, inputs, dict(weights), _config(case), upstream)
+
+        try:
+            return observe_calls(call, {"inputs": inputs, "upstream": upstream, **weights})
+        except NotImplementedError as error:
+            return Unsupported(str(error) or "the plug-in raises NotImplementedError")
+
 
 def _unsupported(case: Case) -> str | None:
     """Why the plug-in interface cannot carry a case; None where it can."""
-    if case.observe not in ("output", "rejection"):
-        return f"plug-ins compute outputs; {case.observe!r} is not asked of them"
+    if case.observe not in ("output", "gradients", "rejection"):
+        return f"plug-ins compute outputs and gradients; {case.observe!r} is not asked of them"
     if case.observe == "rejection" and (idle := [n for n in case.keywords if n.endswith(_IDLE)]):
         return f"plug-ins compute outputs, in which {idle[0]} has no part"
     problem = uncanonical(case)

@@ -9,7 +9,12 @@ import tensorflow as tf
 
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
-from conformance.implementations.keras_style import KerasStyle, Layer, call_directly
+from conformance.implementations.keras_style import (
+    Gradients,
+    KerasStyle,
+    Layer,
+    call_directly,
+)
 from conformance.implementations.protocol import Implementation
 from conformance.outcomes import Outcome
 
@@ -44,6 +49,7 @@ class TfKeras(KerasStyle):
             tf.keras,
             {"eager": call_directly, "graph": _in_graph, "jit": _compiled}[mode],
             self._declared_unsupported,
+            {"eager": _taped, "graph": _taped_in_graph, "jit": _taped_and_compiled}[mode],
         )
 
     def evaluate(self, case: Case, operands: Any) -> Outcome:
@@ -70,6 +76,31 @@ class TfKeras(KerasStyle):
         known = facts(case)
         own_kernels = self._mode != "jit" and (not self._onednn or case.dtype == "float64")
         return own_kernels and known.is_convolution and known.channels_first
+
+
+def _taped(layer: Any) -> Gradients:
+    """The gradients by a GradientTape around an eager call."""
+
+    def gradients(inputs: Any, upstream: Any) -> dict[str, Any]:
+        x, u = tf.convert_to_tensor(inputs), tf.convert_to_tensor(upstream)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+        sources = {"inputs": x} | {w.name: w.value for w in layer.trainable_weights}
+        found: dict[str, Any] = tape.gradient(y, sources, output_gradients=u)
+        return found
+
+    return gradients
+
+
+def _taped_in_graph(layer: Any) -> Gradients:
+    function: Gradients = tf.function(_taped(layer))
+    return lambda inputs, upstream: function(*map(tf.convert_to_tensor, (inputs, upstream)))
+
+
+def _taped_and_compiled(layer: Any) -> Gradients:
+    function: Gradients = tf.function(_taped(layer), jit_compile=True)
+    return lambda inputs, upstream: function(*map(tf.convert_to_tensor, (inputs, upstream)))
 
 
 def _in_graph(layer: Layer) -> Layer:

@@ -67,7 +67,12 @@ class TorchNN:
 
     def evaluate(self, case: Case, operands: Any) -> Outcome:
         """Express the case by modules, and look at what it observes."""
-        observe = {"output": self._output, "shape": self._shape, "rejection": self._rejection}
+        observe = {
+            "output": self._output,
+            "gradients": self._gradients,
+            "shape": self._shape,
+            "rejection": self._rejection,
+        }
         if case.observe not in observe or case.layer == "Input":
             return Unsupported("torch.nn has no Keras-style model API")
         if case.layer != "Flatten" and case.dtype not in _NUMBER_TYPES:
@@ -85,6 +90,18 @@ class TorchNN:
         layer = self._layer(case, config, inputs, weights)
         arrays = {"inputs": operands.inputs, **operands.weights}
         return observe_calls(lambda: layer(inputs), arrays)
+
+    def _gradients(self, case: Case, operands: Any) -> Outcome:
+        """By autograd, with respect to the input and the module's parameters."""
+        config = canonical_config(case)
+        reason = _unsupported(case, config)
+        if reason:
+            return Unsupported(reason)
+        inputs, upstream = _tensor(operands.inputs), _tensor(operands.upstream)
+        weights = {name: _tensor(array) for name, array in operands.weights.items()}
+        layer = self._layer(case, config, inputs, weights)
+        arrays = {"inputs": operands.inputs, "upstream": operands.upstream, **operands.weights}
+        return observe_calls(lambda: _differentiated(layer, inputs, upstream), arrays)
 
     def _shape(self, case: Case, operands: Any) -> Outcome:
         del operands
@@ -143,6 +160,20 @@ class _Layer:
             x = x.contiguous()
         y = self.module(x)
         return self.activation(y if self.first else y.movedim(1, -1))
+
+
+def _differentiated(layer: Any, inputs: Tensor, upstream: Tensor) -> dict[str, Tensor]:
+    """The gradients by name, that of the kernel in Keras' layout."""
+    module = getattr(layer, "module", None)
+    parameters = dict(getattr(getattr(module, "module", module), "named_parameters", dict)())
+    x = inputs.detach().requires_grad_()
+    with torch.enable_grad():
+        y = layer(x)
+    found = torch.autograd.grad(y, [x, *parameters.values()], upstream)
+    gradients = dict(zip(("inputs", *parameters), found, strict=True))
+    if "weight" in gradients:
+        gradients["kernel"] = gradients.pop("weight").movedim((0, 1), (-1, -2))
+    return gradients
 
 
 @dataclass(frozen=True)

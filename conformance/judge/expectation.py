@@ -23,6 +23,7 @@ class Kind(StrEnum):
     """What a case expects."""
 
     VALUE = "value"
+    GRADIENTS = "gradients"
     SHAPE = "shape"
     REJECTION = "rejection"
     LITERAL = "literal"
@@ -33,17 +34,20 @@ class Expectation:
     """What is expected of one case.
 
     Attributes:
-        kind: an output array, a shape, a rejection, or a scenario's literal.
-        value: the correctly rounded array, the shape as a tuple, the literal; None for a rejection.
+        kind: an output array, gradients, a shape, a rejection, or a scenario's literal.
+        value: the correctly rounded array, or a dictionary of them by name, the shape as a tuple,
+            the literal; None for a rejection.
         reason: why a rejection is expected, where the derivation says.
         demands_equality: whether nothing but the correctly rounded values is accepted, as of the
             oracle itself; otherwise values are judged by the bound.
+        without_upstream: whether gradients of an output without elements are expected.
     """
 
     kind: Kind
     value: Any = None
     reason: str = ""
     demands_equality: bool = False
+    without_upstream: bool = False
 
     @cached_property
     def wide(self) -> Floats:
@@ -56,16 +60,30 @@ class Expectation:
 
         An array of more than 90 % zeros, or of one value throughout, is what many a wrong
         computation gives too.  An empty array is judged by its shape, which is something.
+        Gradients are zero wherever nothing reads, and say something by where they are not.
         """
-        if self.kind != Kind.VALUE or not self.value.size:
+        flat = self._elements
+        if not flat.size:
             return None
-        zeros = np.count_nonzero(self.value == 0)
-        if zeros > 0.9 * self.value.size:
-            return f"{zeros} of the {self.value.size} expected elements are zero"
-        flat = self.value.reshape(-1)
+        zeros = np.count_nonzero(flat == 0)
+        if zeros > (0.9 * flat.size if self.kind == Kind.VALUE else flat.size - 1):
+            return f"{zeros} of the {flat.size} expected elements are zero"
         if flat.size > 1 and (np.all(flat == flat[0]) or np.all(flat != flat)):
             return f"all {flat.size} expected elements are {flat[0]!s}"
         return None
+
+    @property
+    def _elements(self) -> Array:
+        """All expected elements; none where there are none to compute, so that zeros are told.
+
+        Where the upstream gradient has no elements all gradients are zeros, which uninitialised
+        memory is not.
+        """
+        if self.kind == Kind.VALUE:
+            return np.asarray(self.value).reshape(-1)
+        if self.kind != Kind.GRADIENTS or not self.value["inputs"].size or self.without_upstream:
+            return np.empty(0)
+        return np.concatenate([as_float64(array).reshape(-1) for array in self.value.values()])
 
     def gauge(self, case: Case, operands: Operands) -> Gauge | None:
         """The sums of a convolution and their errors, kept for the next implementation."""
@@ -90,6 +108,8 @@ def expect(case: Case, operands: Operands) -> Expectation:
     try:
         if case.observe == "shape":
             return Expectation(Kind.SHAPE, _oracle_shape(case))
+        if case.observe == "gradients":
+            return _expected_gradients(operands, _oracle_gradients(case, operands))
         return Expectation(Kind.VALUE, _oracle_output(case, operands))
     except (TypeError, ValueError) as error:
         return Expectation(Kind.REJECTION, reason=str(error))
@@ -102,11 +122,31 @@ def _oracle_layer(case: Case) -> Any:
 
 
 def _oracle_output(case: Case, operands: Operands) -> Array:
+    return np.asarray(_built_layer(case, operands)(operands.inputs))
+
+
+def _oracle_gradients(case: Case, operands: Operands) -> dict[str, Array]:
+    layer = _built_layer(case, operands)
+    return dict(layer.gradients(operands.inputs, operands.upstream))
+
+
+def _built_layer(case: Case, operands: Operands) -> Any:
     layer = _oracle_layer(case)
     layer.build(operands.inputs.shape)
     if operands.weights:
         layer.set_weights(list(operands.weights.values()))
-    return np.asarray(layer(operands.inputs))
+    return layer
+
+
+def _expected_gradients(
+    operands: Operands, gradients: dict[str, Array], *, demands_equality: bool = False
+) -> Expectation:
+    return Expectation(
+        Kind.GRADIENTS,
+        gradients,
+        demands_equality=demands_equality,
+        without_upstream=not operands.upstream.size,
+    )
 
 
 def _oracle_shape(case: Case) -> tuple[int | None, ...]:
@@ -130,5 +170,8 @@ def expect_by_definition(case: Case, operands: Operands) -> Expectation:
         return Expectation(Kind.REJECTION, reason=reason)
     if case.observe == "shape" or case.layer == "Input" or operands.inputs is None:
         return Expectation(Kind.SHAPE, definition.output_shape(case))
+    if case.observe == "gradients":
+        gradients = definition.gradients(case, operands)
+        return _expected_gradients(operands, gradients, demands_equality=True)
     output = definition.output(case, operands)
     return Expectation(Kind.VALUE, output, demands_equality=True)

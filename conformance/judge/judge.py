@@ -26,6 +26,7 @@ from conformance.judge.contraction import as_float64
 from conformance.judge.definition import Operands
 from conformance.judge.elements import equal, judge_equality, judge_sums
 from conformance.judge.expectation import Expectation, Kind
+from conformance.judge.gradients import judge_gradients
 from conformance.judge.literals import difference
 from conformance.judge.messages import sentence_case
 from conformance.judge.verdict import Judgement, Verdict
@@ -100,12 +101,14 @@ def _judge_value(
             f"The case must be rejected{because}, but was accepted and gave "
             f"{_described(outcome.value)}.",
         )
+    if expectation.kind == Kind.GRADIENTS:
+        return _judge_gradients(case, operands, expectation, outcome)
     if expectation.kind != Kind.VALUE:
         stage = "shape" if expectation.kind == Kind.SHAPE else "literal"
         found = difference(expectation.value, outcome.value)
         return CONFORMS if found is None else _deviates(stage, f"{sentence_case(found)}.")
     return (
-        _objection_to_form(expectation.value, outcome)
+        _objection_to_form(expectation.value, outcome.value)
         or _objection_to_calls(outcome)
         or _judge_elements(case, operands, expectation, outcome.value)
     )
@@ -117,18 +120,38 @@ def _described(value: Any) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-def _objection_to_form(expected: Array, outcome: Value) -> Judgement | None:
-    actual = outcome.value
+def _judge_gradients(
+    case: Case, operands: Operands, expectation: Expectation, outcome: Value
+) -> Judgement:
+    """The same stages for each gradient, by name."""
+    expected, actual = expectation.value, outcome.value
+    if not isinstance(actual, dict) or actual.keys() != expected.keys():
+        found = f"{sorted(actual)}" if isinstance(actual, dict) else _described(actual)
+        return _deviates("shape", f"Gradients of {sorted(expected)} are expected, not {found}.")
+    for name, array in expected.items():
+        objection = _objection_to_form(array, actual[name], f"gradient of {name}")
+        if objection is not None:
+            return objection
+    strict = expectation.demands_equality
+    judgement = _objection_to_calls(outcome) or judge_gradients(
+        case, operands, expected, actual, strict=strict
+    )
+    if judgement.verdict != Verdict.CONFORMS:
+        return judgement
+    return _unless_uninformative(expectation, judgement)
+
+
+def _objection_to_form(expected: Array, actual: Any, what: str = "output") -> Judgement | None:
     if not isinstance(actual, np.ndarray):
         return _deviates("shape", f"An array is expected, but the answer is {_described(actual)}.")
     if actual.shape != expected.shape:
         return _deviates(
-            "shape", f"The output's shape is {actual.shape}, but should be {expected.shape}."
+            "shape", f"The {what}'s shape is {actual.shape}, but should be {expected.shape}."
         )
     if actual.dtype != expected.dtype:
         return _deviates(
             "dtype",
-            f"The output's dtype is {actual.dtype.name}, but should be {expected.dtype.name}.",
+            f"The {what}'s dtype is {actual.dtype.name}, but should be {expected.dtype.name}.",
         )
     return None
 
@@ -146,7 +169,17 @@ def _objection_to_calls(outcome: Value) -> Judgement | None:
     )
 
 
-def _how_repeat_differs(first: Array, second: Any) -> str:
+def _has_same_bits(first: Array, second: Any) -> bool:
+    return isinstance(second, np.ndarray) and first.tobytes() == second.tobytes()
+
+
+def _how_repeat_differs(first: Any, second: Any) -> str:
+    if isinstance(first, dict) and isinstance(second, dict):
+        return "; ".join(
+            f"gradient of {name}: {_how_repeat_differs(first[name], second.get(name))}"
+            for name in first
+            if not _has_same_bits(first[name], second.get(name))
+        )
     if not isinstance(second, np.ndarray) or second.shape != first.shape:
         return _described(second)
     if second.dtype != first.dtype:

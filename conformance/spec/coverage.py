@@ -8,7 +8,7 @@ from typing import Final
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
 from conformance.spec.clauses import clauses
-from conformance.spec.covers import outputs, rejections, scenarios
+from conformance.spec.covers import gradients, outputs, rejections, scenarios
 from conformance.spec.covers.outputs import Predicate, Table
 from conformance.spec.covers.scenarios import Names
 from conformance.spec.signatures import LAYERS
@@ -27,12 +27,15 @@ _FAMILIES: Final[Mapping[str, str]] = {
 
 _TABLES: Final[Mapping[tuple[str, str], Table]] = {
     ("conv", "output"): outputs.CONVOLUTION_OUTPUT,
+    ("conv", "gradients"): gradients.CONVOLUTION,
     ("conv", "shape"): outputs.CONVOLUTION_SHAPE,
     ("conv", "rejection"): rejections.CONVOLUTION,
     ("maxpooling", "output"): outputs.POOLING_OUTPUT,
+    ("maxpooling", "gradients"): gradients.POOLING,
     ("maxpooling", "shape"): outputs.POOLING_SHAPE,
     ("maxpooling", "rejection"): rejections.POOLING,
     ("flatten", "output"): outputs.FLATTEN_OUTPUT,
+    ("flatten", "gradients"): gradients.FLATTEN,
     ("flatten", "shape"): outputs.FLATTEN_SHAPE,
     ("flatten", "rejection"): rejections.FLATTEN,
     ("input", "shape"): outputs.INPUT_SHAPE,

@@ -13,7 +13,15 @@ from functools import cache
 from typing import Final
 
 from conformance.cases.case import Case
-from conformance.cases.grids import arguments, exhaustive, flatten, rejections, values, windows
+from conformance.cases.grids import (
+    arguments,
+    exhaustive,
+    flatten,
+    gradients,
+    rejections,
+    values,
+    windows,
+)
 from conformance.spec.signatures import LAYERS
 
 LEVELS: Final = ("smoke", "standard", "full")
@@ -36,6 +44,7 @@ _ADDED: Final[dict[str, tuple[Callable[[], Iterable[Case]], ...]]] = {
         rejections.smoke,
         windows.few_sizes,
         windows.few_symbolic,
+        gradients.smoke,
     ),
     "standard": (
         windows.coincidences,
@@ -57,6 +66,7 @@ _ADDED: Final[dict[str, tuple[Callable[[], Iterable[Case]], ...]]] = {
         _scenarios,
         rejections.values,
         rejections.relations,
+        gradients.standard,
     ),
     "full": (exhaustive.small_windows,),
 }

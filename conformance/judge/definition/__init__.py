@@ -7,6 +7,7 @@ a case, `output_shape` its shape, `forbidden` why a case must be rejected.
 
 from conformance.judge.definition.activations import NAMES as ACTIVATIONS
 from conformance.judge.definition.arguments import forbidden
+from conformance.judge.definition.gradients import gradients
 from conformance.judge.definition.outputs import Operands, output, output_shape
 
-__all__ = ["ACTIVATIONS", "Operands", "forbidden", "output", "output_shape"]
+__all__ = ["ACTIVATIONS", "Operands", "forbidden", "gradients", "output", "output_shape"]

@@ -29,18 +29,18 @@ from conformance.judge.definition.layers import (
     format_of,
     taps_of_windows,
 )
+from conformance.judge.definition.outputs import Operands
 from conformance.judge.definition.rounding import Format, round_dyadic
 from conformance.judge.definition.slopes import pulled_back, row_pulled_back
 
 
-def gradients(
-    case: Case, inputs: Array, weights: dict[str, Array], upstream: Array
-) -> dict[str, Array]:
+def gradients(case: Case, operands: Operands) -> dict[str, Array]:
     """The gradients with respect to ``inputs`` and each weight, rounded once to the dtype.
 
     Raises:
         ValueError: if an operand of a convolution is NaN or infinite.
     """
+    inputs, weights, upstream = operands.inputs, operands.weights, operands.upstream
     fmt = format_of(inputs.dtype.name)
     arguments = Arguments.of(case)
     if case.layer == "Flatten":

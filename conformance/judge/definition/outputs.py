@@ -31,6 +31,10 @@ class Operands(Protocol):
     def weights(self) -> dict[str, Array]:
         """``kernel`` and, where used, ``bias``; empty for layers without weights."""
 
+    @property
+    def upstream(self) -> Any:
+        """The gradient with respect to the output; None where no gradients are observed."""
+
 
 def output_shape(case: Case) -> tuple[int | None, ...]:
     """The shape of the case's output, batch axis included; None where a length is free."""

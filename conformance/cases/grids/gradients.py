@@ -1,0 +1,164 @@
+"""Gradients: geometries of the grid, kinds of operands, dtypes and activations, differentiated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice, product
+from typing import Any, Final
+
+from conformance.cases.case import Case
+from conformance.cases.grids import flatten, values, windows
+from conformance.cases.grids.axes import Axis
+from conformance.cases.grids.build import windowed
+from conformance.cases.operands import FLOATING_DTYPES
+from conformance.spec.signatures import RANK
+
+_KINDS: Final = (
+    "small",
+    "reals",
+    "positive",
+    "negative",
+    "constant",
+    "wide",
+    "cancellation",
+    "huge",
+    "subnormal",
+    "strided",
+    "reversed",
+    "fortran",
+    "broadcast",
+    "readonly",
+)
+"""Kinds of operands besides `integers`: those of finite numbers whose sums stay finite."""
+
+_EVERY: Final = {1: 6, 2: 9}
+"""By number of axes, of how many cases of `windows.standard` one is differentiated."""
+
+_KINKED: Final = (
+    "relu",
+    "relu6",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "celu",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_swish",
+    "hard_tanh",
+    "hard_shrink",
+    "soft_shrink",
+    "softsign",
+    "sparse_plus",
+)
+"""Activations put together from pieces, with a joint at a small integer or next to it."""
+
+_VALID: Final = (Axis(5, 2), Axis(6, 3))
+_SAME: Final = (Axis(7, 3, 2), Axis(8, 2, 3))
+
+
+def _differentiated(cases: Iterable[Case]) -> Iterator[Case]:
+    """The same cases, observing gradients, where they have values and floating-point operands."""
+    for case in cases:
+        if case.observe == "output" and case.dtype in FLOATING_DTYPES:
+            yield case.replace(observe="gradients")
+
+
+def smoke() -> Iterator[Case]:
+    """The plainest cases, every tuple on every axis, each kind, dtype and activation once."""
+    yield from _differentiated(windows.first_cases())
+    yield from _differentiated(islice(windows.smoke(), 0, None, 3))
+    yield from _differentiated(islice(flatten.smoke(), 0, None, 4))
+    yield from _ties("small")
+    for position, activation in enumerate(values.ACTIVATIONS):
+        yield _activated(values.CONVOLUTIONS[position % 2], activation, "reals")
+
+
+def standard() -> Iterator[Case]:
+    """Every class of geometry, batches, empty outputs, windows of one, kinds, dtypes, layouts."""
+    blocks: tuple[Callable[[], Iterable[Case]], ...] = (
+        windows.smoke,
+        windows.pointwise,
+        windows.empties,
+    )
+    yield from _differentiated(chain.from_iterable(block() for block in blocks))
+    for block in (windows.extremes, windows.batches):
+        yield from _differentiated(islice(block(), 0, None, 2))
+    for block in (windows.coincidences, windows.widths):
+        yield from _differentiated(islice(block(), 0, None, 5))
+    yield from _differentiated(_pairs())
+    yield from _differentiated(islice(flatten.standard(), 0, None, 5))
+    yield from _of_kinds()
+    for kind in ("integers", "reals"):
+        yield from _ties(kind)
+    yield from _of_activations()
+    yield from _long_sums()
+
+
+def _pairs() -> Iterator[Case]:
+    """A selection of `windows.standard` in every layer."""
+    for layer in RANK:
+        own = [case for case in windows.standard() if case.layer == layer]
+        yield from islice(own, 0, None, _EVERY[RANK[layer]])
+
+
+def _of_kinds() -> Iterator[Case]:
+    for layer, (turn, kind) in product(RANK, enumerate(_KINDS)):
+        rank = RANK[layer]
+        geometries = ((_VALID[:rank], "valid"), (_SAME[:rank], "same"))
+        for position, (axes, padding) in enumerate(geometries):
+            yield _gradients(layer, axes, padding, operands=kind)
+            dtype = ("float64", "float16", "bfloat16")[(turn + position) % 3]
+            yield _gradients(layer, axes, padding, operands=kind, dtype=dtype)
+    for layer, dtype in product(RANK, FLOATING_DTYPES):
+        yield _gradients(layer, _SAME[: RANK[layer]], "same", dtype=dtype)
+
+
+def _gradients(layer: str, axes: tuple[Axis, ...], padding: str, **rest: Any) -> Case:
+    return windowed(layer, axes, padding, observe="gradients", **rest)
+
+
+def _ties(kind: str) -> Iterator[Case]:
+    """Overlapping windows over few distinct values: several largest elements in most windows."""
+    for layer in ("MaxPooling1D", "MaxPooling2D"):
+        rank = RANK[layer]
+        for padding, dtype in product(("valid", "same"), ("float32", "float64")):
+            axes = (Axis(9, 3), Axis(8, 4, 2))[:rank]
+            yield _gradients(layer, axes, padding, operands=kind, dtype=dtype, channels=1)
+            yield _gradients(layer, axes, padding, operands=kind, dtype=dtype, channels=8, batch=1)
+        if rank == 2:
+            axes = (Axis(9, 3), Axis(8, 4, 2))
+            yield _gradients(layer, axes, "same", operands=kind, data_format="channels_first")
+
+
+def _activated(layer: str, activation: str, operands: str, **rest: Any) -> Case:
+    axes = (Axis(4, 2), Axis(5, 1))[: RANK[layer]]
+    return _gradients(
+        layer,
+        axes,
+        "valid",
+        **({"filters": 5, "operands": operands, "activation": activation} | rest),
+    )
+
+
+def _of_activations() -> Iterator[Case]:
+    for position, activation in enumerate(values.ACTIVATIONS):
+        layer = values.CONVOLUTIONS[position % 2]
+        for kind in ("reals", "integers"):
+            yield _activated(layer, activation, kind)
+        if activation in _KINKED:
+            yield _activated(layer, activation, "small")
+        for dtype in ("float64", "float16", "bfloat16"):
+            yield _activated(layer, activation, "reals", dtype=dtype)
+        first: dict[str, Any] = {"data_format": "channels_first", "padding": "same"}
+        yield _activated("Conv2D", activation, "reals").replace(**first, use_bias=False)
+    for layer in values.CONVOLUTIONS:
+        yield _activated(layer, "glu", "reals", filters=4)
+
+
+def _long_sums() -> Iterator[Case]:
+    """Sums of many products: over taps and filters for the inputs, over outputs for the kernel."""
+    for dtype, kind in product(FLOATING_DTYPES, ("integers", "reals", "positive")):
+        rest: dict[str, Any] = {"operands": kind, "dtype": dtype}
+        yield _gradients("Conv1D", (Axis(400, 3),), "same", channels=2, filters=2, **rest)
+        wide = (Axis(3, 3), Axis(4, 3))
+        yield _gradients("Conv2D", wide, "same", batch=1, channels=2, filters=64, **rest)

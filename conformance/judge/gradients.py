@@ -1,0 +1,269 @@
+"""The judgement of gradients: each is a convolution, and judged as one.
+
+With ``y = conv(x, w) + b`` and the gradient g of y, the gradient of the kernel is the convolution
+of x with g as the kernel, batch and channels as well as stride and dilation exchanged; that of the
+inputs is the convolution of g, spread by the strides, with the kernel turned around; that of the
+bias is the product of g with ones.  So each has K products, and the bounds and statistics of
+`sums`: K is batch times outputs for the kernel and the bias, window times filters for the inputs.
+
+Through an activation, g itself is off by what `slopes` derives, and the sums by those errors times
+the magnitudes of the other operand.  Errors of g do not have random signs; then only the bound
+applies.
+
+Max pooling adds up one upstream element for each window that an input is the largest of: at most as
+many terms as the window has taps.  Flatten moves elements.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from conformance.cases.case import Case
+from conformance.cases.facts import facts
+from conformance.cases.operands import KINDS
+from conformance.judge.contraction import Floats, as_float64, contract
+from conformance.judge.definition import Operands
+from conformance.judge.definition.rounding import FORMATS
+from conformance.judge.elements import equal, judge_equality, judge_sums
+from conformance.judge.running_error import growth
+from conformance.judge.slopes import UNROUNDED, slope_errors
+from conformance.judge.sums import Convolution, Gauge, half_ulp
+from conformance.judge.verdict import Judgement, Verdict
+from reference_impl.ops.geometry import WindowAxis
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class _Sums(Convolution):
+    """A gradient as a convolution.
+
+    Attributes:
+        name: which: ``inputs``, ``kernel`` or ``bias``.
+        errors: how far the factor that is g can be off, in its own layout; None for not at all.
+    """
+
+    name: str = "inputs"
+    errors: Floats | None = None
+
+    def laid_out(self, sums: Any) -> Any:
+        """The sums as the gradient is laid out."""
+        if self.name == "kernel":
+            return np.moveaxis(sums, 0, -2)
+        return sums.reshape(-1) if self.name == "bias" else super().laid_out(sums)
+
+
+class _GradientGauge(Gauge):
+    """The sums of a gradient, whose factor g may itself be off."""
+
+    @property
+    def error(self) -> Floats:
+        """How far the gradient of a correct implementation can be off."""
+        return super().error + self._from_factor
+
+    @property
+    def _from_factor(self) -> Floats | float:
+        """What the errors of g add."""
+        c = self.convolution
+        if not isinstance(c, _Sums) or c.errors is None:
+            return 0.0
+        inputs, kernel = np.abs(c.inputs), np.abs(c.kernel)
+        with np.errstate(all="ignore"):
+            if c.name == "inputs":
+                added = contract(c.errors, kernel, c.axes)
+            else:
+                added = contract(inputs, c.errors, c.axes)
+            added = added * (1 + growth(self.products + 1, self.format.unit_roundoff))
+        return np.where(np.isnan(added), np.inf, added)
+
+
+def _exchanged(axis: WindowAxis) -> WindowAxis:
+    return replace(
+        axis, window=axis.output, output=axis.window, stride=axis.dilation, dilation=axis.stride
+    )
+
+
+def _transposed(axis: WindowAxis) -> WindowAxis:
+    spread = (axis.output - 1) * axis.stride + 1
+    before = (axis.window - 1) * axis.dilation - axis.pad_before
+    return WindowAxis(spread, axis.window, 1, axis.dilation, before, 0, axis.length)
+
+
+def _spread(values: Floats, axes: tuple[WindowAxis, ...]) -> Floats:
+    lengths = [(axis.output - 1) * axis.stride + 1 for axis in axes]
+    spread = np.zeros((values.shape[0], *lengths, values.shape[-1]))
+    spread[(slice(None), *(slice(None, None, axis.stride) for axis in axes))] = values
+    return spread
+
+
+def convolution_gauges(case: Case, operands: Operands) -> dict[str, Gauge]:
+    """The gauges of the gradients of a convolution with at least one output, by name."""
+    forward = Convolution.of(case, operands)
+    upstream, kind = as_float64(operands.upstream), KINDS[case.operands]
+    exact = kind.exact and forward.activation in UNROUNDED
+    gradient, errors = upstream, None
+    if forward.activation != "linear":
+        sums = Gauge(forward)
+        lay = forward.laid_out
+        running = slope_errors(
+            forward.activation,
+            lay(sums.centre),
+            lay(sums.error),
+            upstream,
+            forward.format,
+            exact=exact,
+        )
+        gradient = running.value
+        # The expected sums are those of g rounded to float64.
+        errors = running.error + np.abs(gradient) * FORMATS["float64"].unit_roundoff
+        if exact and not running.error.any():
+            errors = None
+    if forward.channels_first:
+        gradient = np.moveaxis(gradient, 1, -1)
+        errors = None if errors is None else np.moveaxis(errors, 1, -1)
+    common: dict[str, Any] = {
+        "format": forward.format,
+        "exact": exact,
+        "random_sign": kind.random_sign and errors is None,
+    }
+    found = {
+        "inputs": _to_inputs(forward, gradient, errors, common),
+        "kernel": _to_kernel(forward, gradient, errors, common),
+    }
+    if "bias" in operands.weights:
+        found["bias"] = _to_bias(gradient, errors, common)
+    return {name: _GradientGauge(sums) for name, sums in found.items()}
+
+
+def _to_inputs(
+    forward: Convolution, gradient: Floats, errors: Floats | None, common: dict[str, Any]
+) -> _Sums:
+    turned = np.flip(forward.kernel, tuple(range(len(forward.axes))))
+    channels = forward.kernel.shape[-2]
+    return _Sums(
+        inputs=_spread(gradient, forward.axes),
+        kernel=np.swapaxes(turned, -1, -2),
+        bias=np.zeros(channels),
+        axes=tuple(map(_transposed, forward.axes)),
+        channels_first=forward.channels_first,
+        name="inputs",
+        errors=None if errors is None else _spread(errors, forward.axes),
+        **common,
+    )
+
+
+def _to_kernel(
+    forward: Convolution, gradient: Floats, errors: Floats | None, common: dict[str, Any]
+) -> _Sums:
+    return _Sums(
+        inputs=np.swapaxes(forward.inputs, 0, -1),
+        kernel=np.moveaxis(gradient, 0, -2),
+        bias=np.zeros(gradient.shape[-1]),
+        axes=tuple(map(_exchanged, forward.axes)),
+        name="kernel",
+        errors=None if errors is None else np.moveaxis(errors, 0, -2),
+        **common,
+    )
+
+
+def _to_bias(gradient: Floats, errors: Floats | None, common: dict[str, Any]) -> _Sums:
+    filters = gradient.shape[-1]
+    terms = gradient.reshape(1, -1, filters)
+    return _Sums(
+        inputs=np.ones((1, 1, terms.shape[1])),
+        kernel=terms,
+        bias=np.zeros(filters),
+        axes=(WindowAxis(1, 1, 1, 1, 0, 0, 1),),
+        name="bias",
+        errors=None if errors is None else errors.reshape(1, -1, filters),
+        **common,
+    )
+
+
+def judge_gradients(
+    case: Case,
+    operands: Operands,
+    expected: dict[str, Array],
+    actual: dict[str, Array],
+    *,
+    strict: bool,
+) -> Judgement:
+    """The elements of all gradients, which have the right names, shapes and dtypes.
+
+    Args:
+        case: the case.
+        operands: its operands.
+        expected: the correctly rounded gradients.
+        actual: the gradients given.
+        strict: whether nothing but the expected values is accepted.
+    """
+    wrong = [name for name in expected if not equal(actual[name], expected[name])]
+    if not wrong:
+        return Judgement(Verdict.CONFORMS, ratio=0.0)
+    gauges: dict[str, Gauge] = {}
+    if case.layer.startswith("Conv") and operands.upstream.size and operands.inputs.size:
+        gauges = {} if strict else convolution_gauges(case, operands)
+    judgements = {
+        name: _judge_one(case, operands, gauges.get(name), actual[name], expected[name], strict)
+        for name in wrong
+    }
+    objections = {n: j for n, j in judgements.items() if j.verdict != Verdict.CONFORMS}
+    if not objections:
+        return Judgement(Verdict.CONFORMS, ratio=max(j.ratio or 0.0 for j in judgements.values()))
+    return _joined(objections)
+
+
+def _joined(objections: dict[str, Judgement]) -> Judgement:
+    """The objections to several gradients as one."""
+    first = next(iter(objections.values()))
+    message = " ".join(f"Gradient of {name}: {j.message}" for name, j in objections.items())
+    ratio = max(j.ratio or 0.0 for j in objections.values())
+    return Judgement(Verdict.DEVIATES, message, ratio, first.stage, first.diagnosis)
+
+
+def _judge_one(
+    case: Case,
+    operands: Operands,
+    gauge: Gauge | None,
+    actual: Array,
+    expected: Array,
+    strict: bool,
+) -> Judgement:
+    if gauge is not None:
+        return judge_sums(gauge, actual, expected)
+    if case.layer.startswith("MaxPooling") and not strict and operands.inputs.size:
+        return _judge_pooling(case, operands, actual, expected)
+    return judge_equality(actual, expected)
+
+
+def _judge_pooling(case: Case, operands: Operands, actual: Array, expected: Array) -> Judgement:
+    """Sums of upstream elements of overlapping windows, in any order."""
+    known = facts(case)
+    if KINDS[case.operands].exact or not _overlap(known.axes):
+        return judge_equality(actual, expected)
+    magnitude = _pooled_magnitudes(case, operands)
+    fmt = FORMATS[case.dtype]
+    taps = int(np.prod(known.window))
+    wide = as_float64(expected)
+    bound = growth(taps - 1, fmt.unit_roundoff) * magnitude + half_ulp(wide, fmt)
+    with np.errstate(all="ignore"):
+        distance = np.abs(as_float64(actual) - wide)
+        excess = np.where(distance == 0, 0.0, distance / bound)
+    if not np.all(excess <= 1):
+        return judge_equality(actual, expected)
+    return Judgement(Verdict.CONFORMS, ratio=float(excess.max(initial=0.0)))
+
+
+def _overlap(axes: tuple[WindowAxis, ...]) -> bool:
+    return any(axis.stride < axis.window for axis in axes)
+
+
+def _pooled_magnitudes(case: Case, operands: Operands) -> Floats:
+    """The gradient of the magnitudes: the oracle run on absolute values."""
+    import reference_impl
+
+    layer = getattr(reference_impl.layers, case.layer)(**case.keywords, dtype=case.dtype)
+    return as_float64(layer.gradients(operands.inputs, np.abs(operands.upstream))["inputs"])
