@@ -23,6 +23,7 @@ from evaluating import PLUGINS, outcomes_of
 from conformance.cases.case import Case
 from conformance.cases.operands import operands
 from conformance.implementations import registry, wire
+from conformance.implementations.observation import condensed
 from conformance.implementations.process import Events, WorkerProcess
 from conformance.implementations.protocol import ImplementationError
 from conformance.outcomes import Crash, Outcome, Rejection, Timeout, Unsupported, Value
@@ -269,6 +270,26 @@ def test_a_worker_that_cannot_be_started_again_is_reported_for_every_case(tmp_pa
     assert first.ending == "signal SIGABRT"
     assert [type(outcome) for outcome in others] == [Crash, Crash]
     assert all("only once" in outcome.last_words for outcome in others)  # type: ignore[union-attr]
+
+
+def test_messages_lose_colours_and_tracebacks() -> None:
+    message = (
+        "in user code:\n\n"
+        '    File "/some/where/traceback_utils.py", line 881, in error_handler  *\n'
+        "        filtered = process(e.__traceback__)\n\n"
+        "    ValueError: Exception encountered when calling Conv2D.call().\n    \n"
+        "    \x1b[1mNegative dimension size\x1b[0m\n"
+    )
+    assert condensed(message) == (
+        "ValueError: Exception encountered when calling Conv2D.call().\nNegative dimension size"
+    )
+
+
+def test_long_messages_keep_their_start_and_end() -> None:
+    text = condensed("first" + 5000 * "x" + "last")
+    assert text.startswith("first")
+    assert text.endswith("last")
+    assert len(text) < 1100
 
 
 MESSAGES: list[Any] = [

@@ -18,15 +18,31 @@ Array = np.ndarray[Any, Any]
 
 
 _TERMINAL_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
+_TRACEBACK: Final = re.compile(
+    r"""^[ ]*File[ ]"[^"\n]*",[ ]line[ ]\d+,[ ]in[ ].*\n  # one frame,
+        (?:[ ]{6,}.*\n)?                                # and its line of source
+        |^in[ ]user[ ]code:\n""",
+    re.MULTILINE | re.VERBOSE,
+)
 _LONGEST_MESSAGE: Final = 1000
 
 
 def rejection(error: BaseException, when: str = "") -> Rejection:
     """The outcome of an ordinary exception; `when` says in which call, if that matters."""
-    message = _TERMINAL_COLOURS.sub("", f"{when}{error}").strip()
-    if len(message) > _LONGEST_MESSAGE:
-        message = message[: _LONGEST_MESSAGE - 3] + "..."
-    return Rejection(type(error).__name__, message)
+    return Rejection(type(error).__name__, condensed(f"{when}{error}"))
+
+
+def condensed(message: str) -> str:
+    """An exception's message without colours, blank lines, and the traceback that TensorFlow adds.
+
+    Of a message that is still long, the start and the end are kept.
+    """
+    plain = _TRACEBACK.sub("", _TERMINAL_COLOURS.sub("", message) + "\n")
+    text = "\n".join(line.strip() for line in plain.splitlines() if line.strip())
+    if len(text) <= _LONGEST_MESSAGE:
+        return text
+    half = _LONGEST_MESSAGE // 2
+    return f"{text[:half]} ... {text[-half:]}"
 
 
 def describe_result(result: Any) -> str:
