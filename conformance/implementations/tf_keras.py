@@ -63,7 +63,7 @@ class TfKeras(KerasStyle):
         """What TensorFlow or Keras say that they cannot do here."""
         if "stft" in case.keywords.values() and importlib.util.find_spec("scipy") is None:
             return "Keras' stft initializer needs scipy, which is not installed"
-        if case.observe == "output" and self._lacks_kernel(case):
+        if case.observe in ("output", "gradients") and self._lacks_kernel(case):
             return (
                 "TensorFlow's own CPU kernels, and the oneDNN ones in float64, convolve "
                 "channels_last data only (`The Conv2D op currently only supports the NHWC tensor "
