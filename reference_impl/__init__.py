@@ -16,7 +16,10 @@ from reference_impl import (
     engine,
     initializers,
     layers,
+    losses,
     models,
+    optimizers,
+    random,
     regularizers,
     utils,
 )
@@ -39,7 +42,10 @@ __all__ = [
     "engine",
     "initializers",
     "layers",
+    "losses",
     "models",
+    "optimizers",
+    "random",
     "regularizers",
     "utils",
 ]

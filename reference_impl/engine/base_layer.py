@@ -166,7 +166,11 @@ class Layer:
         """
         if isinstance(inputs, KerasTensor):
             return self._symbolic_call(inputs)
-        array = self._prepared(inputs)
+        self.forget_activity()
+        return self._run(self._prepared(inputs))
+
+    def _run(self, array: Array) -> Array:
+        """The output for an array of the layer's dtype; records the activity loss."""
         outputs = self.call(array)
         if self.activity_regularizer is not None:
             self._record_activity(outputs)
@@ -287,9 +291,14 @@ class Layer:
         raise NotImplementedError(f"{type(self).__name__} defines no `compute_output_shape`")
 
     def call_flat(self, inputs: Sequence[Any]) -> list[Any]:
-        """A call on a list of inputs, returning a list of outputs, as graphs make it."""
+        """A call on a list of inputs, returning a list of outputs, as graphs make it.
+
+        It adds to the activity losses of a layer that the graph calls several times.
+        """
         (single,) = inputs
-        return [self(single)]
+        if isinstance(single, KerasTensor):
+            return [self(single)]
+        return [self._run(self._prepared(single))]
 
     def infer_flat(self, inputs: Sequence[KerasTensor]) -> list[KerasTensor]:
         """`compute_output_spec` on a list of inputs, returning a list of outputs."""
@@ -405,8 +414,15 @@ class Layer:
         return [*self.activity_losses(), *self.weight_losses()]
 
     def activity_losses(self) -> list[Any]:
-        """Activity regularization of the last call, divided by its batch size."""
+        """Activity regularization of the last call, divided by its batch size.
+
+        Of a layer that a model calls several times: one loss per call.
+        """
         return [*self._activity_losses]
+
+    def forget_activity(self) -> None:
+        """Drop the activity losses, as each outermost call does first."""
+        self._activity_losses = []
 
     def weight_losses(self) -> list[Any]:
         """Regularization of the trainable weights, in their order."""
@@ -426,7 +442,7 @@ class Layer:
             loss = regularizer.penalty(outputs, batch)
         else:
             loss = regularizer(outputs) / batch
-        self._activity_losses = [loss]
+        self._activity_losses.append(loss)
 
     # The symbolic graph
 

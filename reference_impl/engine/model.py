@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from reference_impl.engine.naming import automatic_name
 from reference_impl.engine.saving import connect, graph_config, serialize
 from reference_impl.engine.structure import flatten, pack
 from reference_impl.engine.variable import Variable
+
+if TYPE_CHECKING:
+    from reference_impl.engine.training import Training
 
 
 class Model(Layer):
@@ -33,6 +36,8 @@ class Model(Layer):
         ValueError: if an output depends on an input that is not given, or if two layers have the
             same name.
     """
+
+    _training: Training | None = None
 
     def __init__(
         self, inputs: Any, outputs: Any, name: str | None = None, trainable: bool = True
@@ -156,7 +161,9 @@ class Model(Layer):
             TypeError: if an array's dtype does not fit the input's.
             ValueError: if the structure or a shape does not fit.
         """
-        outputs = self.call_flat(self._flat_inputs(inputs))
+        arrays = self._flat_inputs(inputs)
+        self.forget_activity()
+        outputs = self.call_flat(arrays)
         return pack(self._output_structure, outputs)
 
     def _flat_inputs(self, inputs: Any) -> list[Any]:
@@ -185,8 +192,17 @@ class Model(Layer):
         """The outputs, given one array or symbolic tensor per input."""
         if any(isinstance(item, KerasTensor) for item in inputs):
             return self._symbolic_flat(inputs)
+        return self.graph.run(self.fitted(inputs))
+
+    def fitted(self, inputs: Sequence[Any]) -> list[Array]:
+        """One array per input, its shape checked, in the input's dtype.
+
+        Raises:
+            TypeError: if a dtype does not fit.
+            ValueError: if something is no array, or its shape does not fit.
+        """
         pairs = zip(inputs, self.graph.inputs, strict=True)
-        return self.graph.run([_fitted(self.name, item, start) for item, start in pairs])
+        return [_fitted(self.name, item, start) for item, start in pairs]
 
     def _symbolic_flat(self, inputs: Sequence[Any]) -> list[KerasTensor]:
         for item in inputs:
@@ -253,6 +269,71 @@ class Model(Layer):
     def activity_losses(self) -> list[Any]:
         """Activity regularization of every layer's last call."""
         return [loss for layer in self._members() for loss in layer.activity_losses()]
+
+    def forget_activity(self) -> None:
+        """Drop every layer's activity losses."""
+        for layer in self._members():
+            layer.forget_activity()
+
+    # Training
+
+    def compile(self, optimizer: Any, loss: Any, metrics: None = None, **execution: Any) -> None:
+        """Choose how the model is trained.
+
+        Args:
+            optimizer: ``"sgd"`` or a `reference_impl.optimizers.SGD`.
+            loss: ``"mse"`` or a `reference_impl.losses.MeanSquaredError`; with several outputs,
+                one for all or a list of one each.
+            metrics: none are offered.
+            **execution: Keras' ``run_eagerly``, ``jit_compile`` and ``auto_scale_loss``, which
+                have no effect.
+
+        Raises:
+            TypeError: if an argument is unknown.
+            ValueError: if an argument is out of range.
+        """
+        from reference_impl.engine.training import Training
+
+        self._training = Training(self.name, optimizer, loss, metrics, execution)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether `compile` was called."""
+        return self._training is not None
+
+    @property
+    def optimizer(self) -> Any:
+        """The optimizer of `compile`; None before it."""
+        return None if self._training is None else self._training.optimizer
+
+    @property
+    def loss(self) -> Any:
+        """The loss as it was given to `compile`; None before it."""
+        return None if self._training is None else self._training.given_loss
+
+    def train_on_batch(self, x: Any, y: Any = None) -> float:
+        """Make one training step; the loss before it (see `reference_impl.engine.training`).
+
+        Raises:
+            TypeError: if a dtype does not fit.
+            ValueError: if the model is not compiled, or a structure or shape does not fit.
+            NotImplementedError: if a layer or regularizer defines no gradient.
+        """
+        return self._compiled().step(self, self._flat_inputs(x), y)
+
+    def test_on_batch(self, x: Any, y: Any = None) -> float:
+        """The loss on a batch, without a training step.
+
+        Raises:
+            TypeError: if a dtype does not fit.
+            ValueError: if the model is not compiled, or a structure or shape does not fit.
+        """
+        return self._compiled().evaluate(self, self._flat_inputs(x), y)
+
+    def _compiled(self) -> Training:
+        if self._training is None:
+            raise ValueError(f"{self.name}: the model is not compiled; expected `compile` first")
+        return self._training
 
     # Configuration
 
