@@ -176,7 +176,9 @@ def relu(
     """Rectified linear unit: ``min(x, max_value)`` above the threshold, else a line.
 
     With the defaults ``max(x, 0)``; in general ``negative_slope (x - threshold)`` for x at or below
-    the threshold.  Integers keep their dtype if the slope is 0, `max_value` being rounded down.
+    the threshold.  (With a negative threshold and a `max_value`, Keras also replaces the numbers
+    from the threshold to 0 by 0, which its formula does not say.)  Integers keep their dtype if the
+    slope is 0, `max_value` being rounded down.
 
     Args:
         x: the array.
@@ -512,7 +514,9 @@ def log_softmax(x: Any, axis: Any = -1) -> Array:
 def sparsemax(x: Any, axis: int = -1) -> Array:
     """``max(x_i - tau, 0)`` along an axis, with the tau for which these sum to 1.
 
-    Infinities are read as in `softmax`.  Source: Martins and Astudillo, 2016.
+    Infinities are read as in `softmax`.  Keras 3.15 computes another tau, from the sum of the
+    partial sums, wherever more than one element has a part: [1, 1] gives it [0, 0] and not
+    [0.5, 0.5].  Source: Martins and Astudillo, 2016.
 
     Raises:
         TypeError: if `axis` is no integer.

@@ -270,6 +270,16 @@ def test_views_are_read_in_their_order_and_arguments_are_left_alone():
     assert np.array_equal(given, before)
 
 
+def test_large_arrays_are_taken_in_blocks_without_a_seam():
+    given = np.linspace(-6, 6, 300, dtype=np.float32)
+    for function, _ in DEFINITIONS.values():
+        assert np.array_equal(function(np.tile(given, 200)), np.tile(function(given), 200))
+    for name in ("softmax", "log_softmax", "sparsemax", "glu"):
+        function = getattr(activations, name)
+        row = given.reshape(-1, 6)
+        assert np.array_equal(function(np.tile(row, (150, 1))), np.tile(function(row), (150, 1)))
+
+
 def test_lists_and_floats_are_rounded_to_floatx_first():
     values = activations.sigmoid([0.1, -3.0])
     assert values.dtype == np.float32

@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from reference_impl.ops import enclosures
-from reference_impl.ops.enclosures import MAX, Bounded, Evaluation, Float64Array
+from reference_impl.ops.enclosures import (
+    BLOCK,
+    MAX,
+    Bounded,
+    Evaluation,
+    Float64Array,
+    blockwise,
+)
 from reference_impl.ops.formats import Format
 from reference_impl.ops.rounding import round_fraction
 
@@ -86,6 +93,12 @@ class Elementwise:
         # Adding zero turns -0 into +0.
         if self.commutes_with_rounding:
             return self.evaluate(low)[0], self.evaluate(high)[0]
+        if low.size <= BLOCK:
+            return self._enclose(low, high)
+        lower, upper = blockwise(self._enclose, low.reshape(-1), high.reshape(-1))
+        return lower.reshape(low.shape), upper.reshape(low.shape)
+
+    def _enclose(self, low: Float64Array, high: Float64Array) -> Bounded:
         point = np.array_equal(low, high)
         ends = (low[np.newaxis] if point else np.array((low, high))) + 0.0
         with np.errstate(all="ignore"):

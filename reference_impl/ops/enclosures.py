@@ -33,6 +33,9 @@ UNIT: Final = 2.0**-53
 TINY: Final = 2.0**-1000
 MAX: Final = float(np.finfo(np.float64).max)
 
+BLOCK: Final = 1 << 14
+"""Elements that are enclosed at once, so that the temporaries stay in cache."""
+
 SELU_ALPHA: Final = 1.6732632423543772
 SELU_SCALE: Final = 1.0507009873554805
 
@@ -46,6 +49,18 @@ def within(value: Float64Array, units: float | Float64Array, scale: float = 1.0)
         scale: by what an underflowed intermediate result was multiplied.
     """
     return value, np.abs(value) * (units * UNIT) + TINY * max(1.0, abs(scale))
+
+
+def blockwise(
+    enclose: Callable[[Float64Array, Float64Array], Bounded], low: Float64Array, high: Float64Array
+) -> Bounded:
+    """``enclose(low, high)`` by blocks of the first axis; the arrays are not empty."""
+    if low.size <= BLOCK:
+        return enclose(low, high)
+    step = max(BLOCK * len(low) // low.size, 1)
+    blocks = (slice(start, start + step) for start in range(0, len(low), step))
+    lower, upper = zip(*(enclose(low[block], high[block]) for block in blocks), strict=True)
+    return np.concatenate(lower), np.concatenate(upper)
 
 
 def exponential(x: Float64Array) -> Bounded:

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference_impl.ops.elementwise import SIGMOID
-from reference_impl.ops.enclosures import MAX, TINY, UNIT, Bounded, Float64Array
+from reference_impl.ops.enclosures import MAX, TINY, UNIT, Bounded, Float64Array, blockwise
 from reference_impl.ops.formats import Format
 from reference_impl.ops.rounding import round_fraction
 
@@ -55,16 +55,19 @@ class Normalized:
 
     def enclose(self, low: Float64Array, high: Float64Array) -> tuple[Float64Array, Float64Array]:
         """Bounds of every element over all rows between `low` and `high`."""
-        width = low.shape[-1]
-        lows, highs = low.reshape(-1, width), high.reshape(-1, width)
         if not low.size:
             return low.copy(), high.copy()
-        with np.errstate(all="ignore"):
-            lower, upper = self._enclose_rows(lows, highs)
-            regular = np.isfinite(lows).all(-1) & np.isfinite(highs).all(-1)
-            for row in np.flatnonzero(~regular):
-                lower[row], upper[row] = self._enclose_special(lows[row], highs[row])
+        matrix = (-1, low.shape[-1])
+        lower, upper = blockwise(self._enclose, low.reshape(matrix), high.reshape(matrix))
         return lower.reshape(low.shape), upper.reshape(low.shape)
+
+    def _enclose(self, low: Float64Array, high: Float64Array) -> Bounded:
+        with np.errstate(all="ignore"):
+            lower, upper = self._enclose_rows(low, high)
+            regular = np.isfinite(low).all(-1) & np.isfinite(high).all(-1)
+            for row in np.flatnonzero(~regular):
+                lower[row], upper[row] = self._enclose_special(low[row], high[row])
+        return lower, upper
 
     def resolve(self, values: Sequence[Fraction | float], format: Format) -> list[float]:
         """The values of one row, rounded once to `format`; floats are NaN and infinities."""
@@ -283,14 +286,23 @@ class _GatedLinear:
     def enclose(self, low: Float64Array, high: Float64Array) -> tuple[Float64Array, Float64Array]:
         """Bounds of the gated half; the last axis is halved."""
         half = _half(low.shape[-1])
-        gate = SIGMOID.enclose(low[..., half:], high[..., half:])
+        shape = (*low.shape[:-1], half)
+        if not low.size:
+            return np.empty(shape), np.empty(shape)
+        matrix = (-1, low.shape[-1])
+        lower, upper = blockwise(self._enclose, low.reshape(matrix), high.reshape(matrix))
+        return lower.reshape(shape), upper.reshape(shape)
+
+    def _enclose(self, low: Float64Array, high: Float64Array) -> Bounded:
+        half = low.shape[1] // 2
+        b = low[:, half:], high[:, half:]
         # Adding zero turns -0 into +0.
-        a = low[..., :half] + 0.0, high[..., :half] + 0.0
+        a = low[:, :half] + 0.0, high[:, :half] + 0.0
         with np.errstate(all="ignore"):
-            lower, upper = _gated(a, gate)
+            bounds = _gated(a, SIGMOID.enclose(*b))
             if np.isfinite(low).all() and np.isfinite(high).all():
-                return lower, upper
-            return _gated_special(a, (low[..., half:], high[..., half:]), (lower, upper))
+                return bounds
+            return _gated_special(a, b, bounds)
 
     def resolve(self, values: Sequence[Fraction | float], format: Format) -> list[float]:
         """The values of one row, rounded once to `format`; floats are NaN and infinities."""
