@@ -72,6 +72,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.cases import recipes
+from conformance.cases.carrier import CARRIER
 from conformance.cases.case import Case
 from conformance.cases.facts import Facts, facts
 from conformance.cases.recipes import NUMBERS, Numbers, Recipe, Values, Words, words
@@ -273,13 +274,18 @@ _FED: Final = ("output", "gradients", "rejection")
 """The observations that feed an array to the layer."""
 
 
-def operands(case: Case) -> Operands:
+def operands(case: Case, *, carried: bool = False) -> Operands:
     """The operands of a case, the same bytes on every machine (module docstring).
+
+    Args:
+        case: the case.
+        carried: whether bfloat16 arrays come in the dtype `carrier.CARRIER`, which needs no
+            package beside NumPy.
 
     Raises:
         ValueError: if the case's kind or dtype is unknown, or the kind needs a floating-point
             dtype and the case has none.
-        ImportError: if the dtype is bfloat16 and ml_dtypes is not installed.
+        ImportError: if the dtype is bfloat16, not carried, and ml_dtypes is not installed.
     """
     shape = case.inputs
     if shape is None or None in shape or case.observe not in _FED:
@@ -290,6 +296,8 @@ def operands(case: Case) -> Operands:
     arrays |= {role: _weight(known, kind, role, s) for role, s in _weight_shapes(known).items()}
     if case.observe == "gradients":
         arrays["upstream"] = _upstream(known, kind)
+    dtype = CARRIER if carried and case.dtype == "bfloat16" else _dtype(case.dtype)
+    arrays = {role: array.astype(dtype, copy=False) for role, array in arrays.items()}
     for role in _LAID_OUT.get(kind.layout, arrays) if kind.layout else ():
         arrays[role] = LAYOUTS[kind.layout](arrays[role])
     inputs, upstream = arrays.pop("inputs"), arrays.pop("upstream", None)
@@ -324,7 +332,7 @@ def _inputs(known: Facts, kind: Kind, shape: tuple[int, ...]) -> Array:
     n = _numbers(case.dtype)
     few = kind.inputs is recipes.specials and known.is_convolution
     values = (recipes.few_specials if few else kind.inputs)(v, n)
-    return _finish(case, kind, "inputs", values)
+    return _place(case, kind, "inputs", values)
 
 
 def _weight(known: Facts, kind: Kind, role: str, shape: tuple[int, ...]) -> Array:
@@ -332,7 +340,7 @@ def _weight(known: Facts, kind: Kind, role: str, shape: tuple[int, ...]) -> Arra
     v = _stream(known.case, kind, role, shape, prod(shape)).reshape(shape)
     values = (kind.kernel if role == "kernel" else kind.bias)(v, n)
     values *= 2.0 ** -(kind.damping * ((known.products.bit_length() + 1) // 2))
-    return _finish(known.case, kind, role, values)
+    return _place(known.case, kind, role, values)
 
 
 def _upstream(known: Facts, kind: Kind) -> Array:
@@ -341,14 +349,14 @@ def _upstream(known: Facts, kind: Kind) -> Array:
     if known.channels_first and known.rank:
         shape = (shape[0], *shape[2:], shape[1])
     v = _stream(known.case, kind, "upstream", shape, prod(shape)).reshape(shape)
-    array = kind.kernel(v, _numbers(known.case.dtype)).astype(_dtype(known.case.dtype))
+    array = kind.kernel(v, _numbers(known.case.dtype))
     if known.channels_first and known.rank:
         array = np.ascontiguousarray(np.moveaxis(array, -1, 1))
     return array
 
 
-def _finish(case: Case, kind: Kind, role: str, values: Values) -> Array:
-    """Place the kind's one value, if it belongs here, and convert (exactly) to the dtype."""
+def _place(case: Case, kind: Kind, role: str, values: Values) -> Values:
+    """Place the kind's one value, if it belongs here."""
     array, _, name = kind.place.partition(":")
     if array == role and values.size:
         word = _stream(case, kind, "place", values.shape, 1)
@@ -356,7 +364,7 @@ def _finish(case: Case, kind: Kind, role: str, values: Values) -> Array:
         magnitude = {"nan": np.nan, "infinity": np.inf, "spike": spike}[name]
         position = int(recipes.high(word, values.size)[0])
         values.reshape(-1)[position] = recipes.sign(word)[0] * magnitude
-    return values.astype(_dtype(case.dtype))
+    return values
 
 
 def _weight_shapes(known: Facts) -> dict[str, tuple[int, ...]]:

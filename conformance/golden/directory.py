@@ -11,6 +11,7 @@ from conformance.golden import manifest as manifests
 from conformance.golden.container import LARGEST_FILE
 from conformance.golden.errors import FixtureError
 from conformance.golden.fixture import EXPECTED, Fixture, read_fixture
+from conformance.golden.forms import check_pair
 from conformance.golden.manifest import FileRecord, Manifest
 from conformance.report.files import write_atomically
 
@@ -41,7 +42,22 @@ def read_all(directory: Path) -> tuple[Manifest, list[Fixture]]:
     """
     manifest = manifests.read_manifest(directory)
     check_strangers(directory, manifest)
-    return manifest, [read_one(directory, name, record) for name, record in manifest.files.items()]
+    fixtures = {name: read_one(directory, name, record) for name, record in manifest.files.items()}
+    expected = expected_of(fixtures.values())
+    for name, fixture in fixtures.items():
+        if fixture.kind != EXPECTED:
+            check_observations(directory / name, fixture, expected.get(fixture.layer))
+    return manifest, list(fixtures.values())
+
+
+def check_observations(path: Path, observed: Fixture, expected: Fixture | None) -> None:
+    """Check that observations can be told from the expected values of their layer.
+
+    Raises:
+        FixtureError: naming the file, and the first case of which that cannot be.
+    """
+    entries = {} if expected is None else expected.entries
+    check_pair(path, observed.entries, entries, len(observed.data))
 
 
 def read_one(directory: Path, name: str, record: FileRecord) -> Fixture:
@@ -79,8 +95,8 @@ def is_leftover(path: Path) -> bool:
     That is a temporary file, or a whole fixture that carries its own digest in its name.
     """
     if path.name.startswith(".") and path.name.endswith(".tmp"):
-        return True
-    if path.suffix != ".npz" or path.stat().st_size > LARGEST_FILE:
+        return path.is_file()
+    if path.suffix != ".npz" or not path.is_file() or path.stat().st_size > LARGEST_FILE:
         return False
     return manifests.names_its_content(path.name, path.read_bytes())
 

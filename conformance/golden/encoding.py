@@ -4,7 +4,7 @@ An entry is a JSON object with one key that tells its form:
 
 =================  ==================================================================
 ``array``          ``[dtype, shape, offset]``: elements in C order, little-endian
-``arrays``         gradients: an object of such entries by name (observed ones: of entries)
+``arrays``         gradients: an object of entries by name
 ``shape``          an output shape; null stands for a free length
 ``rejection``      true where a rejection is expected; else the exception's type and message
 ``literal``        what a scenario returns (`literal_tree`)
@@ -15,17 +15,22 @@ An entry is a JSON object with one key that tells its form:
 ``timeout``        seconds
 =================  ==================================================================
 
-An observed entry may also have ``repeat`` (an array entry: what the second call returned, where
-it differed) and ``changed`` (the operands that the call changed).
+Expected values take the forms ``array``, ``arrays`` of ``array``, ``shape``, ``rejection`` and
+``literal``; observations all but ``shape``, a shape being a literal.  An observed value may also
+have ``repeat`` (an entry: what the second call returned, where it differed) and ``changed`` (the
+operands that the call changed).  `conformance.golden.forms` checks all of it.
 """
 
 from __future__ import annotations
 
 import re
+from math import prod
 from typing import Any, Final
 
 import numpy as np
 
+from conformance.cases.carrier import CARRIER, carry, patterns
+from conformance.golden.forms import SIZES
 from conformance.golden.ulps import difference, displaced
 from conformance.outcomes import Crash, Outcome, Rejection, Timeout, Unsupported, Value
 from reference_impl.ops.formats import bfloat16
@@ -33,10 +38,6 @@ from reference_impl.ops.formats import bfloat16
 Array = np.ndarray[Any, Any]
 Entry = dict[str, Any]
 
-_STORED_DTYPES: Final = frozenset(
-    ["bool", "float16", "float32", "float64", "complex64", "complex128"]
-    + [f"{sign}int{width}" for sign in ("", "u") for width in (8, 16, 32, 64)]
-)
 _LONGEST_MESSAGE: Final = 160
 _ADDRESS: Final = re.compile(r"0x[0-9a-f]{6,}")
 _SET: Final = re.compile(r"\{('[^{}:]*')\}")
@@ -52,10 +53,8 @@ class DataWriter:
 
     def store(self, array: Array) -> tuple[str, int]:
         """Store an array's elements; return their dtype's name and their offset."""
-        name = array.dtype.name
-        if array.dtype.kind in "iufc":
-            array = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        content = array.tobytes()
+        name, elements = _elements(array)
+        content = elements.astype(elements.dtype.newbyteorder("<"), copy=False).tobytes()
         if content not in self._offsets:
             self._offsets[content] = self._length
             self._parts.append(content)
@@ -67,33 +66,33 @@ class DataWriter:
         return b"".join(self._parts)
 
 
+def _elements(array: Array) -> tuple[str, Array]:
+    """The name of an array's dtype, and its elements as NumPy itself can write them."""
+    if array.dtype == CARRIER:
+        return "bfloat16", patterns(array)
+    name = array.dtype.name
+    return name, np.ascontiguousarray(array).view(np.uint16) if name == "bfloat16" else array
+
+
 def load_array(data: bytes, dtype: str, shape: tuple[int, ...], offset: int) -> Array:
-    """The array stored at `offset`.
+    """The array stored at `offset`; bfloat16 is carried where ml_dtypes is not installed.
 
     Raises:
-        ValueError: if the data do not hold it.
+        ValueError: if the data do not hold it, or not such a dtype.
     """
-    kind = stored_dtype(dtype)
-    count = 1
-    for size in shape:
-        count *= size
-    if offset < 0 or count < 0 or offset + count * kind.itemsize > len(data):
-        raise ValueError(f"an array of {count} {dtype} at offset {offset} is outside the data")
-    return np.frombuffer(data, kind, count, offset).reshape(shape)
+    if dtype not in SIZES:
+        raise ValueError(f"dtype {dtype!r} is not one that fixtures hold")
+    kind = np.dtype("<u2" if dtype == "bfloat16" else dtype).newbyteorder("<")
+    array = np.frombuffer(data, kind, prod(shape), offset).reshape(shape)
+    return _bfloat16_array(array) if dtype == "bfloat16" else array
 
 
-def stored_dtype(name: str) -> np.dtype[Any]:
-    """The little-endian dtype of a stored array.
-
-    Raises:
-        ValueError: if the name is not of a type that fixtures hold.
-        ImportError: for bfloat16 without ml_dtypes.
-    """
-    if name == "bfloat16":
-        return bfloat16()
-    if name not in _STORED_DTYPES:
-        raise ValueError(f"dtype {name!r} is not one that fixtures hold")
-    return np.dtype(name).newbyteorder("<")
+def _bfloat16_array(stored: Array) -> Array:
+    native = stored.astype(np.uint16)
+    try:
+        return native.view(bfloat16())
+    except ImportError:
+        return carry(native)
 
 
 def literal_tree(value: Any, writer: DataWriter) -> Any:
@@ -151,38 +150,32 @@ def outcome_entry(outcome: Outcome, expected: Any, writer: DataWriter) -> Entry:
         return {"timeout": outcome.seconds}
     entry = _value_entry(outcome.value, expected, writer)
     if outcome.repeat is not None:
-        entry["repeat"] = _repeat_entry(outcome.repeat, writer)
+        entry["repeat"] = _value_entry(outcome.repeat, None, writer)
     if outcome.changed_inputs:
         entry["changed"] = list(outcome.changed_inputs)
     return entry
 
 
-def _repeat_entry(repeat: Any, writer: DataWriter) -> Any:
-    """An array entry, or an object of them by name."""
-    if isinstance(repeat, dict):
-        return {name: array_entry(np.asarray(a), writer) for name, a in repeat.items()}
-    return array_entry(np.asarray(repeat), writer)
-
-
-def _repeat_of(entry: Any, data: bytes) -> Any:
-    """The inverse of `_repeat_entry`."""
-    if isinstance(entry, dict):
-        return {name: _repeat_of(item, data) for name, item in entry.items()}
-    return None if entry is None else load_array(data, entry[0], tuple(entry[1]), entry[2])
-
-
 def _value_entry(value: Any, expected: Any, writer: DataWriter) -> Entry:
-    if is_arrays(value) and isinstance(expected, dict):
-        entries = {n: _value_entry(a, expected.get(n), writer) for n, a in value.items()}
-        return {"arrays": entries}
+    if is_arrays(value) and (expected is None or is_arrays(expected)):
+        return _arrays_entry(value, expected or {}, writer)
     if not isinstance(value, np.ndarray):
         return {"literal": literal_tree(value, writer)}
     comparable = isinstance(expected, np.ndarray) and value.dtype == expected.dtype
-    if not comparable or value.shape != expected.shape:
+    if not comparable or value.shape != expected.shape or value.dtype.kind == "c":
         return {"array": array_entry(value, writer)}
     if value.tobytes() == expected.tobytes():
         return {"same": True}
     return {"ulps": list(writer.store(difference(value, expected)))}
+
+
+def _arrays_entry(
+    values: dict[str, Array], expected: dict[str, Array], writer: DataWriter
+) -> Entry:
+    entries = {n: _value_entry(a, expected.get(n), writer) for n, a in values.items()}
+    if list(values) == list(expected) and all("same" in entry for entry in entries.values()):
+        return {"same": True}
+    return {"arrays": entries}
 
 
 def is_arrays(value: Any) -> bool:
@@ -208,19 +201,16 @@ def outcome_of(entry: Entry, expected: Any, data: bytes) -> Outcome:
         return Crash(str(entry["crash"]))
     if "timeout" in entry:
         return Timeout(float(entry["timeout"]))
-    return Value(
-        _value_of(entry, expected, data),
-        _repeat_of(entry.get("repeat"), data),
-        tuple(map(str, entry.get("changed", ()))),
-    )
+    repeat = _value_of(entry["repeat"], None, data) if "repeat" in entry else None
+    return Value(_value_of(entry, expected, data), repeat, tuple(entry.get("changed", ())))
 
 
 def _value_of(entry: Entry, expected: Any, data: bytes) -> Any:
     if "same" in entry:
         return expected
     if "arrays" in entry:
-        entries = entry["arrays"]
-        return {n: _value_of(item, expected.get(n), data) for n, item in entries.items()}
+        named = expected if is_arrays(expected) else {}
+        return {n: _value_of(e, named.get(n), data) for n, e in entry["arrays"].items()}
     if "array" in entry:
         dtype, shape, offset = entry["array"]
         return load_array(data, dtype, tuple(shape), offset)

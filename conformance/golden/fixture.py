@@ -10,6 +10,7 @@ from typing import Any
 from conformance.golden.container import pack, unpack
 from conformance.golden.encoding import DataWriter, Entry
 from conformance.golden.errors import FixtureError
+from conformance.golden.forms import check_expected, check_observed
 from conformance.golden.manifest import FORMAT, READABLE
 
 EXPECTED = "expected"
@@ -72,24 +73,37 @@ def read_fixture(path: Path, content: bytes) -> Fixture:
     """
     text, data = unpack(path, content)
     try:
-        index = json.loads(text)
-        if index["format"] not in READABLE:
-            raise FixtureError(path, f"its index is of the unknown format {index['format']!r}")
-        entries = dict(index["cases"])
-        if len(entries) != len(index["cases"]):
-            raise FixtureError(path, "names a case twice")
-        return Fixture(
-            index["kind"],
-            index["layer"],
-            entries,
-            data,
-            index.get("implementation", ""),
-            index.get("versions"),
-            index.get("platform", ""),
-        )
+        fixture = _of_index(path, json.loads(text, parse_constant=_no_constant), data)
     except FixtureError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FixtureError(
             path, f"its index is unreadable ({type(error).__name__}: {error})"
         ) from error
+    check = check_expected if fixture.kind == EXPECTED else check_observed
+    try:
+        check(path, fixture.entries, len(data))
+    except RecursionError as error:
+        raise FixtureError(path, "an entry is nested too deeply") from error
+    return fixture
+
+
+def _no_constant(name: str) -> None:
+    """Refuse what Python's JSON reader takes beyond the standard: NaN and infinities."""
+    raise ValueError(f"{name} is not JSON")
+
+
+def _of_index(path: Path, index: dict[str, Any], data: bytes) -> Fixture:
+    if index["format"] not in READABLE:
+        raise FixtureError(path, f"its index is of the unknown format {index['format']!r}")
+    if index["kind"] not in (EXPECTED, OBSERVED):
+        raise FixtureError(path, f"its index is of the unknown kind {index['kind']!r}")
+    entries = dict(index["cases"])
+    if len(entries) != len(index["cases"]):
+        raise FixtureError(path, "names a case twice")
+    versions = index.get("versions")
+    texts = [index["layer"], index.get("implementation", ""), index.get("platform", "")]
+    if not all(isinstance(text, str) for text in [*texts, *(versions or {}).values()]):
+        raise FixtureError(path, "gives its layer or what was observed by something else than text")
+    layer, implementation, platform = texts
+    return Fixture(index["kind"], layer, entries, data, implementation, versions, platform)

@@ -28,6 +28,7 @@ READABLE: Final = frozenset({1})
 
 NAME: Final = "manifest.json"
 _DIGITS: Final = 12
+_LARGEST_MANIFEST: Final = 2**20
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,9 @@ def read_manifest(directory: Path) -> Manifest:
     """
     path = directory / NAME
     try:
+        size = path.stat().st_size
+        if size > _LARGEST_MANIFEST:
+            raise FixtureError(path, f"has {size} bytes; no manifest has over {_LARGEST_MANIFEST}")
         text = path.read_bytes()
     except OSError as error:
         raise FixtureError(path, f"the manifest cannot be read ({error.strerror})") from error
@@ -112,17 +116,23 @@ def _parse(path: Path, fields: dict[str, Any]) -> Manifest:
     files = {name: FileRecord(**record) for name, record in fields["files"].items()}
     for name, record in files.items():
         _check_record(path, name, record)
-    return Manifest(**{**fields, "files": files})
+    if len({stem_of(name) for name in files}) < len(files):
+        raise FixtureError(path, "names two files of the same content")
+    manifest = Manifest(**{**fields, "files": files})
+    texts = [manifest.suite_version, manifest.spec_sha256, manifest.reason]
+    if not all(isinstance(text, str) for text in [*texts, *manifest.versions.values()]):
+        raise FixtureError(path, "gives a version, the digest or the reason by no text")
+    return manifest
 
 
 def _check_record(path: Path, name: str, record: FileRecord) -> None:
     if Path(name).name != name or not name.endswith(".npz"):
         raise FixtureError(path, f"names the file {name!r}, which is no plain .npz file name")
-    if not isinstance(record.bytes, int) or not 0 < record.bytes <= LARGEST_FILE:
+    if type(record.bytes) is not int or not 0 < record.bytes <= LARGEST_FILE:
         raise FixtureError(
             path, f"gives {name} {record.bytes!r} bytes; allowed are 1 to {LARGEST_FILE}"
         )
-    if not isinstance(record.cases, int) or record.cases < 1:
+    if type(record.cases) is not int or record.cases < 1:
         raise FixtureError(path, f"gives {name} {record.cases!r} cases; at least 1 is needed")
 
 

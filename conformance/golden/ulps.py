@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from conformance.cases.carrier import CARRIER, carry, patterns
+
 Array = np.ndarray[Any, Any]
 
 _WIDTHS: Final = ("<i1", "<i2", "<i4", "<i8")
@@ -37,21 +39,29 @@ def displaced(expected: Array, differences: Array) -> Array:
     return _from_ranks(_ranks(expected) + differences.astype("<i8"), expected.dtype)
 
 
-def _signed(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    return np.dtype(f"<i{dtype.itemsize}")
-
-
 def _ranks(array: Array) -> Array:
     if array.dtype.kind in "iub":
         return array.astype("<i8")
-    bits = np.ascontiguousarray(array).view(_signed(array.dtype))
+    bits = _patterns(array)
     positive = np.iinfo(bits.dtype).max
     return np.where(bits < 0, bits ^ positive, bits).astype("<i8")
+
+
+def _patterns(array: Array) -> Array:
+    """The bit patterns of floating-point numbers as signed integers."""
+    if array.dtype == CARRIER:
+        return patterns(array).view(np.int16)
+    return np.ascontiguousarray(array).view(_signed(array.dtype))
+
+
+def _signed(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return np.dtype(f"i{dtype.itemsize}").newbyteorder(dtype.byteorder)
 
 
 def _from_ranks(ranks: Array, dtype: np.dtype[Any]) -> Array:
     if dtype.kind in "iub":
         return ranks.astype(dtype)
-    bits = ranks.astype(_signed(dtype))
+    bits = ranks.astype(np.int16 if dtype == CARRIER else _signed(dtype))
     positive = np.iinfo(bits.dtype).max
-    return np.where(bits < 0, bits ^ positive, bits).view(dtype)
+    bits = np.where(bits < 0, bits ^ positive, bits).astype(bits.dtype)
+    return carry(bits.view(np.uint16)) if dtype == CARRIER else bits.view(dtype)

@@ -12,7 +12,7 @@ from pathlib import Path
 from conformance.cases.case import Case
 from conformance.cases.operands import Operands
 from conformance.golden import manifest as manifests
-from conformance.golden.directory import fixture_directory, read_one
+from conformance.golden.directory import check_observations, fixture_directory, read_one
 from conformance.golden.errors import FixtureError
 from conformance.golden.expected import expected_value
 from conformance.golden.fixture import EXPECTED, OBSERVED, Fixture
@@ -35,6 +35,8 @@ class Golden:
         try:
             self._expected = _by_layer(directory, f"{EXPECTED}-")
             self._observed = _by_layer(directory, f"{OBSERVED}-{observed}-") if observed else None
+            for layer, fixture in (self._observed or {}).items():
+                check_observations(directory / fixture.stem, fixture, self._expected.get(layer))
         except FixtureError as error:
             raise ImplementationError(f"{name} cannot be read: {error}") from error
         self.version = ", ".join(f"{k} {v}" for k, v in stored_versions(observed).items())

@@ -41,7 +41,7 @@ def gradients(case: Case, operands: Operands) -> dict[str, Array]:
         ValueError: if an operand of a convolution is NaN or infinite.
     """
     inputs, weights, upstream = operands.inputs, operands.weights, operands.upstream
-    fmt = format_of(inputs.dtype.name)
+    fmt = format_of(case.dtype)
     arguments = Arguments.of(case)
     if case.layer == "Flatten":
         return {"inputs": _flattened(inputs, upstream, arguments.channels_first)}

@@ -101,7 +101,7 @@ def _convolution_values(case: Case, operands: Operands) -> list[float]:
     sums = convolution(inputs, operands.weights["kernel"], bias, arguments.windows)
     if arguments.channels_first:
         sums = _with_channels_first(sums)
-    return activate(sums, arguments.activation, format_of(operands.inputs.dtype.name))
+    return activate(sums, arguments.activation, format_of(case.dtype))
 
 
 def _order_with_channels_first(shape: tuple[int, ...]) -> Array:
