@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -41,8 +41,7 @@ class Sign(Enum):
     ODD = "that of x"
 
 
-@dataclass(frozen=True)
-class Turn:
+class Turn(NamedTuple):
     """A place where a function is not monotone: values from `low` to `high` occur there.
 
     Attributes:
