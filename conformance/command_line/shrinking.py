@@ -43,8 +43,8 @@ def _report(case: Case, shrunk: Shrunk, implementation: str) -> str:
         f"from  {case.descriptor}",
         f"to    {shrunk.case.descriptor}  ({shrunk.judged} cases judged)",
         shrunk.result.message,
+        f"diagnosis: {shrunk.diagnosis.message}",
     ]
-    lines += [f"diagnosis: {shrunk.diagnosis.message}"] if shrunk.diagnosis else []
     lines += ["", shlex.join([*command, shrunk.case.descriptor]), ""]
     if program is None:
         return "\n".join([*lines, "No program: the case is about more than one layer's output."])

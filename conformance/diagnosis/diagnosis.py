@@ -38,7 +38,8 @@ _IN_STAGE: Final = {
     "dtype": "the output has the wrong dtype",
     "inputs": "the operands are changed by the call",
     "repeat": "a second call on the same operands gives another answer",
-    "rejection": "what is valid is rejected, or what is forbidden accepted",
+    "refused": "what is valid is rejected",
+    "accepted": "what is forbidden is accepted",
     "literal": "what is observed besides output values is not as documented",
     "process": "the process ended or did not answer",
 }
@@ -157,7 +158,9 @@ def _has_wrong_output(failure: Failure) -> bool:
 def failure_reason(failure: Failure) -> str:
     """The stage at which a failing case first differs: of the evaluation, else of the judge."""
     outcome = failure.outcome
-    told = failure.stage in ("inputs", "repeat", "process", "rejection", "dtype", "literal")
+    if failure.stage == "rejection":
+        return "refused" if failure.case.observe != "rejection" else "accepted"
+    told = failure.stage in ("inputs", "repeat", "process", "dtype", "literal")
     if told or not is_predictable(failure.case) or not isinstance(outcome, Value):
         return failure.stage
     if failure.case.observe != "output" or not isinstance(outcome.value, np.ndarray):

@@ -68,7 +68,7 @@ class Bench:
     def __init__(self, cases: Iterable[Case]) -> None:
         self.cases = [case for case in cases if case.observe == "output"]
         self._hypotheses = Hypotheses()
-        self._expected: dict[Case, tuple[Operands, Expectation]] = {}
+        self._expected: dict[Case, tuple[Any, Expectation]] = {}
 
     def score(self, fault: Fault) -> Score:
         """Plant a fault, and see what the suite makes of it."""
@@ -88,7 +88,7 @@ class Bench:
 
     def _judge(self, case: Case, compute: Compute) -> Failure | None:
         if case not in self._expected:
-            operands = operands_of(case)
+            operands: Any = operands_of(case)
             self._expected[case] = operands, expect(case, operands)
         operands, expectation = self._expected[case]
         outcome = _outcome(compute, case, operands)

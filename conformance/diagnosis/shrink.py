@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from itertools import combinations
 from typing import Any, Final
 
 from conformance.cases.case import Case
-from conformance.diagnosis.diagnosis import Diagnosis, Failure, diagnose, failure_reason
+from conformance.diagnosis.diagnosis import Diagnosis, Failure, Group, failure_reason
 from conformance.diagnosis.faults import FAULTS
 from conformance.diagnosis.hypotheses import Hypotheses, Hypothesis, are_compatible
 from conformance.diagnosis.results import failure_of
@@ -39,7 +40,7 @@ class Shrunk:
 
     case: Case
     result: Result
-    diagnosis: Diagnosis | None
+    diagnosis: Diagnosis
     judged: int
 
 
@@ -72,8 +73,7 @@ class Shrinker:
         while smaller := self._smaller(case, failure, explaining, tried):
             case, result, explaining = smaller
             failure = failure_of(result)
-        diagnosis = diagnose([failure], hypotheses=self._hypotheses)
-        return Shrunk(case, result, diagnosis, self._judged)
+        return Shrunk(case, result, _diagnosis(failure, explaining), self._judged)
 
     def _result_of(self, case: Case) -> Result:
         self._judged += 1
@@ -86,7 +86,7 @@ class Shrinker:
         for candidate in candidates(case):
             if time.monotonic() > self._end:
                 return None
-            if candidate in tried or _is_forbidden(candidate) != _is_forbidden(case):
+            if candidate in tried or _prohibition(candidate) != _prohibition(case):
                 continue
             tried.add(candidate)
             result = self._result_of(candidate)
@@ -123,12 +123,21 @@ class Shrinker:
         ]
 
 
-def _is_forbidden(case: Case) -> bool:
-    """Whether the documentation forbids a case; one that cannot be read counts as forbidden."""
+def _diagnosis(failure: Failure, explaining: list[Hypothesis]) -> Diagnosis:
+    """The faults that explain both the first case and the last, else what is said of the last."""
+    if not explaining:
+        return Diagnosis((Group((failure,), stage=failure_reason(failure), named=failure.named),))
+    first, *others = explaining
+    return Diagnosis((Group((failure,), first, tuple(others)),))
+
+
+def _prohibition(case: Case) -> str | None:
+    """Why the documentation forbids a case, sizes left out; None where it does not."""
     try:
-        return forbidden(case) is not None
+        reason = forbidden(case)
     except (TypeError, ValueError, AttributeError):
-        return True
+        return "it cannot be read"
+    return None if reason is None else re.sub(r"[-\d(), ]+", " ", reason)
 
 
 def candidates(case: Case) -> Iterator[Case]:
@@ -187,7 +196,8 @@ def _smaller_than(size: int) -> list[int]:
 def _resized(case: Case, places: list[Place], size: int) -> Case:
     changed: dict[str, Any] = {}
     for name, index in places:
-        value = changed.get(name, case.inputs if name == "inputs" else case.keywords.get(name))
+        given: Any = case.inputs if name == "inputs" else case.keywords.get(name)
+        value = changed.get(name, given)
         if index is None:
             changed[name] = size
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import numpy as np
@@ -41,22 +42,25 @@ def snippet(case: Case, spec: str, stage: str = "") -> str | None:
     """
     if case.observe not in ("output", "rejection"):
         return None
-    arrays = operands(case)
+    arrays: Any = operands(case)
     if arrays.inputs is None:
         return None
-    lines = [f'"""{case.descriptor}"""', "", *_imports(case, spec), ""]
-    lines += _operands(case, arrays)
+    lines = _operands(case, arrays)
     lines += ["", *_layer(case, spec), ""]
     expectation = expect(case, arrays)
     if expectation.kind is Kind.REJECTION:
         lines += _rejected()
     else:
         lines += _compared(case, arrays, expectation, stage)
-    return "\n".join(lines) + "\n"
+    body = "\n".join(lines)
+    head = [f'"""{case.descriptor}"""', "", *_imports(case, spec, body), ""]
+    return "\n".join(head) + f"\n{body}\n"
 
 
-def _imports(case: Case, spec: str) -> list[str]:
-    lines = ["import numpy as np", "from numpy import inf, nan"]
+def _imports(case: Case, spec: str, body: str) -> list[str]:
+    lines = ["import numpy as np"]
+    numbers = [name for name in ("inf", "nan") if re.search(rf"\b{name}\b", body)]
+    lines += [f"from numpy import {', '.join(numbers)}"] * bool(numbers)
     if case.dtype == "bfloat16":
         lines.append("from ml_dtypes import bfloat16")
     if _surface(spec):
@@ -171,7 +175,7 @@ def _compared(case: Case, arrays: Operands, expectation: Expectation, stage: str
     return lines
 
 
-def _bound(case: Case, arrays: Operands, expectation: Expectation) -> float:
+def _bound(case: Case, arrays: Any, expectation: Expectation) -> float:
     """The largest finite bound of an element; zero where equality is due."""
     gauge = expectation.gauge(case, arrays)
     plain = canonical_config(case).get("activation") in (None, "linear", "relu")

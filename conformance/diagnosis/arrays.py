@@ -1,0 +1,98 @@
+"""The fault that explains one array, given the layer that should have made it."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any, Final
+
+import numpy as np
+
+from conformance.cases.case import Case
+from conformance.cases.facts import facts
+from conformance.cases.operands import KINDS, Operands
+from conformance.diagnosis.evaluation import CORRECT, Array, Steps, predict
+from conformance.diagnosis.faults import FAULTS
+from conformance.diagnosis.hypotheses import reproduces
+from conformance.spec.signatures import SIGNATURES
+
+_ARGUMENTS: Final = (
+    "filters",
+    "kernel_size",
+    "pool_size",
+    "strides",
+    "padding",
+    "data_format",
+    "dilation_rate",
+    "activation",
+    "use_bias",
+)
+_LARGEST: Final = 1 << 22
+"""Elements under all windows that are evaluated, 32 MB in float64; samples beyond are left out."""
+
+_MOST_NAMED: Final = 3
+
+
+def explain_array(actual: Array, layer: Any, inputs: Array) -> str | None:
+    """Which known fault gives `actual` in place of a layer's output.
+
+    Args:
+        actual: an array that is not the layer's output on `inputs`.
+        layer: a built layer of `reference_impl`: Conv1D, Conv2D, MaxPooling1D, MaxPooling2D or
+            Flatten.
+        inputs: its input array.
+
+    Returns:
+        The fault, to follow "what you get when"; several joined by "or" where they give the same.
+        None where no single fault of the catalogue does, where the layer is of another kind, or
+        where a single sample is too large to try.
+    """
+    case = _case_of(layer, inputs)
+    if case is None:
+        return None
+    samples = _samples(case)
+    if not samples:
+        return None
+    case = case.replace(inputs=(samples, *inputs.shape[1:]))
+    operands = Operands(inputs[:samples], _weights(layer))
+    whole = np.ndim(actual) > 0 and len(actual) == len(inputs)
+    actual = actual[:samples] if whole else actual
+    named = [f.sentence for f in FAULTS.values() if _explains(case, operands, f.steps, actual)]
+    return " or ".join(named[:_MOST_NAMED]) or None
+
+
+def _explains(case: Case, operands: Operands, steps: Steps, actual: Array) -> bool:
+    try:
+        right = predict(case, operands, CORRECT)
+        return reproduces(predict(case, operands, steps), right, actual)
+    except (ValueError, IndexError):
+        return False
+
+
+def _case_of(layer: Any, inputs: Array) -> Case | None:
+    """A case with the layer's arguments; its kind of operands promises nothing of them."""
+    name = type(layer).__name__
+    if name not in SIGNATURES or name == "Input":
+        return None
+    try:
+        config = layer.get_config()
+    except ValueError:  # a function without a name
+        return None
+    arguments = {key: config[key] for key in _ARGUMENTS if key in config}
+    if not isinstance(arguments.get("activation", ""), str | None):
+        return None
+    dtype = inputs.dtype.name
+    plain = (key for key, kind in KINDS.items() if not (kind.exact or kind.random_sign))
+    operands = next(key for key in plain if not (KINDS[key].place or KINDS[key].layout))
+    return Case.of(name, inputs.shape, dtype=dtype, operands=operands, **arguments)
+
+
+def _weights(layer: Any) -> dict[str, Array]:
+    return dict(zip(("kernel", "bias"), layer.get_weights(), strict=False))
+
+
+def _samples(case: Case) -> int:
+    """How many samples can be evaluated at little cost."""
+    known = facts(case)
+    sizes = known.case.inputs or ()
+    each = prod(size or 0 for size in sizes[1:]) * prod(known.window)
+    return min(known.batch or 0, _LARGEST // max(each, 1))

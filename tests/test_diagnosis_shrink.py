@@ -1,0 +1,236 @@
+"""A failing case is shrunk to a smallest one that fails alike, and printed as a program."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conformance import known_deviations
+from conformance.cases.case import Case, parse
+from conformance.cases.operands import KINDS, operands
+from conformance.command_line import main
+from conformance.diagnosis.evaluation import Steps, evaluate
+from conformance.diagnosis.faults import FAULTS
+from conformance.diagnosis.shrink import Shrinker, candidates
+from conformance.diagnosis.snippet import literal, snippet
+from conformance.outcomes import Outcome, Rejection, Value
+from conformance.results import Result
+from conformance.running.judging import Expectations, Subject, result_of
+
+Array = np.ndarray[Any, Any]
+
+PLUGIN = '''
+"""Convolution of one dimension without its bias."""
+import numpy as np
+
+
+def Conv1D(inputs, weights, config):
+    if config["padding"] != "valid" or config["data_format"] != "channels_last":
+        raise NotImplementedError("valid and channels_last only")
+    if config["activation"] is not None or inputs.dtype != np.float32:
+        raise NotImplementedError("float32 without activation only")
+    kernel = weights["kernel"]
+    step, rate = config["strides"][0], config["dilation_rate"][0]
+    span = (kernel.shape[0] - 1) * rate + 1
+    if inputs.ndim != 3 or inputs.shape[1] < span or min(kernel.shape) < 1 or step < 1 < rate > 1:
+        raise ValueError("no window fits")
+    starts = range(0, inputs.shape[1] - span + 1, step)
+    windows = np.stack([inputs[:, i : i + span : rate] for i in starts], axis=1)
+    return np.tensordot(windows, kernel, 2).astype(np.float32)
+'''
+
+
+def judged(steps: Steps, case: Case) -> Result:
+    outcome: Outcome
+    try:
+        outcome = Value(evaluate(case, operands(case), steps))
+    except (ValueError, IndexError) as error:
+        outcome = Rejection(type(error).__name__, str(error))
+    subject = Subject("x.py", "x", {})
+    return result_of(0, case, subject, outcome, Expectations([case]), known_deviations.apply)
+
+
+LONG = (
+    "Conv2D/inputs:3x7x6x3/dtype:float64/operands:reals/seed:2/filters:5/kernel_size:4x3/"
+    "strides:1x2/padding:same/activation:relu/kernel_initializer:zeros"
+)
+
+
+@pytest.mark.parametrize(
+    ("fault", "least"),
+    [
+        (
+            "same.odd-first",
+            "Conv2D/inputs:1x1x1x1/operands:small/filters:1/kernel_size:2x1/padding:same",
+        ),
+        ("bias.twice", "Conv2D/inputs:1x1x1x1/operands:small/filters:1/kernel_size:1x1"),
+        (
+            "strides.exchanged",
+            "Conv2D/inputs:1x1x2x1/operands:small/filters:1/kernel_size:1x1/strides:1x2",
+        ),
+        ("kernel.flipped", "Conv2D/inputs:1x1x2x1/operands:small/filters:1/kernel_size:1x2"),
+    ],
+)
+def test_a_case_is_shrunk_while_the_same_fault_explains_it(fault: str, least: str) -> None:
+    steps = FAULTS[fault].steps
+    shrunk = Shrinker(lambda case: judged(steps, case)).shrink(parse(LONG))
+    assert shrunk is not None
+    assert FAULTS[fault].sentence in shrunk.diagnosis.message
+    assert shrunk.result.evidence is not None
+    assert shrunk.case.descriptor == least
+
+
+def test_shrinking_does_not_slip_to_another_fault() -> None:
+    """With two faults in the implementation, a case of one does not become one of the other."""
+
+    def judge(case: Case) -> Result:
+        plain = case.keywords.get("padding") != "same"
+        return judged(FAULTS["bias.missing" if plain else "kernel.flipped"].steps, case)
+
+    case = parse("Conv1D/inputs:2x7x3/filters:4/kernel_size:3/padding:same")
+    shrunk = Shrinker(judge).shrink(case)
+    assert shrunk is not None
+    assert shrunk.case.keywords["padding"] == "same"
+    assert "flipped" in shrunk.diagnosis.message
+
+
+def test_a_failure_of_no_known_fault_is_shrunk_within_its_stage() -> None:
+    def tripled(case: Case) -> Result:
+        steps = Steps(outputs=lambda y: y * np.asarray(3.0, y.dtype) + np.asarray(1.0, y.dtype))
+        return judged(steps, case)
+
+    shrunk = Shrinker(tripled).shrink(parse("MaxPooling2D/inputs:2x6x7x3/pool_size:3x2"))
+    assert shrunk is not None
+    assert shrunk.diagnosis.groups[0].stage == "contraction"
+    assert np.prod(shrunk.case.inputs or ()) < 2 * 6 * 7 * 3
+
+
+def test_a_case_that_does_not_fail_is_not_shrunk() -> None:
+    assert Shrinker(lambda case: judged(Steps(), case)).shrink(parse(LONG)) is None
+
+
+def test_candidates_are_other_cases_that_keep_what_is_observed() -> None:
+    case = parse("Conv1D/observe:rejection/inputs:2x4x3/filters:4/kernel_size:5/strides:2")
+    found = list(candidates(case))
+    assert found
+    assert case not in found
+    assert {one.observe for one in found} == {"rejection"}
+
+
+def test_a_forbidden_case_stays_forbidden() -> None:
+    """Otherwise the accepting of a valid case would be taken for the failure."""
+    case = parse("Conv1D/observe:rejection/inputs:2x7x3/filters:4/kernel_size:2/strides:2/"
+                 "dilation_rate:2")  # fmt: skip
+    shrunk = Shrinker(lambda c: judged(Steps(), c)).shrink(case)
+    assert shrunk is not None
+    assert {"strides", "dilation_rate"} <= set(shrunk.case.keywords)
+
+
+def test_time_that_is_up_leaves_the_case_as_it_is() -> None:
+    steps = FAULTS["bias.missing"].steps
+    shrunk = Shrinker(lambda case: judged(steps, case), seconds=-1).shrink(parse(LONG))
+    assert shrunk is not None
+    assert shrunk.case == parse(LONG)
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "port.py").write_text(PLUGIN)
+    monkeypatch.chdir(tmp_path)
+    return "port.py"
+
+
+def run_program(text: str) -> None:
+    exec(compile(text, "snippet", "exec"), {})
+
+
+def test_the_program_shows_the_failure(plugin: str) -> None:
+    text = snippet(parse("Conv1D/inputs:1x2x2/operands:small/filters:1/kernel_size:2"), plugin)
+    assert text is not None
+    with pytest.raises(AssertionError, match="not equal"):
+        run_program(text)
+
+
+def test_the_program_passes_where_the_implementation_is_right(plugin: str) -> None:
+    case = "Conv1D/inputs:1x3x2/operands:reals/filters:2/kernel_size:2/use_bias:False"
+    text = snippet(parse(case), plugin)
+    assert text is not None
+    assert "atol=bound" in text
+    run_program(text)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_the_program_of_every_kind_of_operands_runs_on_the_oracle(kind: str) -> None:
+    """Its literals are the operands and expected values to the bit, in their layout."""
+    text = snippet(parse(f"Conv1D/inputs:2x3x2/operands:{kind}/filters:2/kernel_size:2"),
+                   "reference")  # fmt: skip
+    assert text is not None
+    assert "import reference_impl as keras" in text
+    run_program(text)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "uint16", "int64"])
+def test_literals_are_exact(dtype: str) -> None:
+    array = operands(Case.of("MaxPooling1D", (2, 3, 4), dtype=dtype)).inputs
+    assert array is not None
+    read = eval(literal(array), {"np": np})
+    assert read.dtype == array.dtype
+    assert read.tobytes() == array.tobytes()
+
+
+def test_a_forbidden_case_becomes_a_program_that_expects_an_exception(plugin: str) -> None:
+    text = snippet(parse("Conv1D/observe:rejection/inputs:1x2x1/filters:1/kernel_size:3"), plugin)
+    assert text is not None
+    run_program(text)
+
+
+def test_what_is_not_about_one_output_has_no_program() -> None:
+    assert snippet(parse("Conv1D/observe:shape/inputs:1x2x1/filters:1/kernel_size:1"), "x") is None
+
+
+def test_the_command_shrinks(plugin: str, capsys: pytest.CaptureFixture[str]) -> None:
+    case = "Conv1D/inputs:2x7x3/filters:4/kernel_size:3/strides:2"
+    assert main(["shrink", case, "--implementation", plugin]) == 1
+    printed = capsys.readouterr().out
+    assert "to    Conv1D/inputs:1x1x1/operands:small/filters:1/kernel_size:1 " in printed
+    assert "what you get when the bias is left out" in printed
+    assert "conformance run --implementation port.py --case Conv1D/inputs:1x1x1/" in printed
+    assert "runpy.run_path('port.py')" in printed
+
+
+def test_the_command_says_that_there_is_nothing_to_shrink(
+    plugin: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = "Conv1D/inputs:2x7x3/filters:4/kernel_size:3/use_bias:False"
+    assert main(["shrink", case, "--implementation", plugin]) == 0
+    assert "nothing to shrink" in capsys.readouterr().out
+
+
+def test_a_wrong_descriptor_is_wrong_usage(plugin: str) -> None:
+    assert main(["shrink", "Conv9D/inputs:1x2", "--implementation", plugin]) == 2
+
+
+def test_run_prints_the_diagnosis_and_writes_it(
+    plugin: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "report.jsonl"
+    command = ["run", "--implementation", plugin, "--layer", "Conv1D", "--grid", "smoke"]
+    assert main([*command, "--jsonl", str(report)]) == 1
+    printed = capsys.readouterr().out
+    assert printed.index("\nDiagnosis\n") < printed.index("\nDeviations (")
+    assert "failures are what you get when the bias is left out" in printed
+    assert "conformance shrink --implementation port.py Conv1D/" in printed
+    records = [json.loads(line) for line in report.read_text().splitlines()]
+    told = [one["diagnosis"] for one in records[1:-1] if one["verdict"] == "deviates"]
+    assert told.count("the bias is left out") > 5
+    assert records[-1]["results"] == len(records) - 2
+
+
+def test_the_selftest_command_prints_a_score(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["selftest", "--fault", "bias.missing"]) == 0
+    assert "1 of 1 faults detected, 1 diagnosed; 5 of 5 correct" in capsys.readouterr().out
+    assert main(["selftest", "--fault", "no.such"]) == 2
