@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -248,6 +249,16 @@ def test_exceptions_are_rejections_but_for_not_implemented() -> None:
     assert outcome_with(raising(NotImplementedError("later")), FLATTEN) == Unsupported("later")
     unexplained = outcome_with(raising(NotImplementedError()), FLATTEN)
     assert unexplained == Unsupported("the plug-in raises NotImplementedError")
+
+
+def test_a_warning_is_no_rejection() -> None:
+    """Whatever the environment's filters make of warnings; here they are errors."""
+
+    def layer(inputs: Any, weights: Any, config: Any) -> Any:
+        warnings.warn("deprecated", UserWarning, stacklevel=1)
+        return inputs
+
+    assert isinstance(outcome_with(layer, FLATTEN), Value)
 
 
 def test_a_correct_plug_in_raises_no_alarm() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -56,11 +57,15 @@ def describe_result(result: Any) -> str:
 def evaluate(implementation: Implementation, case: Case, operands: Any) -> Outcome:
     """The outcome of a case, with ordinary exceptions and exhausted memory taken as outcomes.
 
+    Warnings are not shown, and do not become exceptions where the environment says so.
+
     Raises:
         BaseException: what is no `Exception`, such as SystemExit.
     """
     try:
-        return implementation.evaluate(case, operands)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return implementation.evaluate(case, operands)
     except MemoryError as error:
         return Crash("memory exhausted", str(error))
     except Exception as error:
