@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from conformance.cases.case import Case
 from conformance.cases.facts import Facts, facts
+from conformance.implementations.canonical import has_plain_geometry, uncanonical
 from conformance.judge.verdict import Judgement, Verdict
 from conformance.outcomes import Crash, Outcome, Rejection, Timeout, Value
 
@@ -64,6 +65,14 @@ class KnownDeviation:
 def name_matches(name: str, pattern: str) -> bool:
     """Whether a pattern with ``*`` covers an implementation's name; a bracket is literal."""
     return fnmatch.fnmatchcase(name, pattern.replace("[", "[[]"))
+
+
+def is_well_formed(known: Facts) -> bool:
+    """Whether every argument is of its documented kind and value, so that geometry is defined."""
+    if not known.rank or uncanonical(known.case) is not None:
+        return False
+    fits = known.has_axes and len(known.case.inputs or ()) == known.rank + 2
+    return fits and has_plain_geometry(known.case)
 
 
 def rejects(*exceptions: str) -> Callable[[Outcome], bool]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from conformance.cases.facts import Facts
 from conformance.known_deviations.record import (
     KnownDeviation,
+    is_well_formed,
     rejects,
     returns_a_value,
 )
@@ -32,12 +33,9 @@ def _pools(facts: Facts, *operands: str) -> bool:
 
 def _leaves_no_output(facts: Facts) -> bool:
     """A pooling window that is longer than the input, without padding."""
-    arguments_alone = facts.case.inputs is None or facts.padding != "valid"
-    if not facts.is_pooling or not facts.observes_rejection or arguments_alone:
+    if not (facts.is_pooling and facts.observes_rejection and is_well_formed(facts)):
         return False
-    if _has_fractional_size(facts) or not facts.has_axes:
-        return False
-    return any(axis.output <= 0 for axis in facts.axes)
+    return facts.padding == "valid" and any(axis.output <= 0 for axis in facts.axes)
 
 
 _DEFECTS: Final = (

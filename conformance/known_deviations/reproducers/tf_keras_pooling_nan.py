@@ -13,6 +13,6 @@ pooled = [
     float(tf.keras.layers.MaxPooling1D(2)(tf.reshape(tf.constant(w), (1, 2, 1)))[0, 0, 0])
     for w in windows
 ]
-for window, value in zip(windows, pooled):
+for window, value in zip(windows, pooled, strict=True):
     print(f"the maximum of {window} is {value}, but should be nan")
 sys.exit(int(all(map(math.isnan, pooled))))

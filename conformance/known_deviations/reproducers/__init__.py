@@ -1,0 +1,1 @@
+"""Stand-alone programs that show framework defects; each exits with 0 while its defect is there."""
