@@ -40,11 +40,11 @@ def _leaves_no_output(facts: Facts) -> bool:
 
 _DEFECTS: Final = (
     _record(
-        "tf.keras-sparsemax-last-axis",
+        "tf.keras-sparsemax-threshold",
         "conv.activation.sparsemax",
         applies=lambda facts: facts.observes_values and facts.activation == "sparsemax",
-        instead="sparsemax gathers the threshold of another row, so that outputs of rank 3 and "
-        "more are wrong",
+        instead="sparsemax takes the sum of cumulative sums for the cumulative sum: rows with more "
+        "than one part no longer sum to one",
         always=False,
         reproducer="tf_keras_sparsemax.py",
     ),
