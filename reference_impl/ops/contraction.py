@@ -135,13 +135,14 @@ def _contract_narrow(
 def _slabs(shape: Sequence[int], rows: int) -> Iterator[tuple[tuple[Any, ...], int, int]]:
     """Cut an array of this shape into contiguous slabs of at most `rows` elements, or of one.
 
-    Yields the index of each slab, and where it starts and stops in C order.
+    The slabs are nearly equal.  Yields the index of each, and where it starts and stops in C order.
     """
     axis, inner = 0, math.prod(shape[1:])
     while inner > rows and axis < len(shape) - 1:
         axis += 1
         inner //= shape[axis]
-    step = max(rows // inner, 1)
+    count = -(-shape[axis] // max(rows // inner, 1))
+    step = -(-shape[axis] // count)
     start = 0
     for lead in np.ndindex(*shape[:axis]):
         for first in range(0, shape[axis], step):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Float64Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-BLOCK: Final = 1 << 15
+BLOCK: Final = 1 << 14
 """Elements per block of element-wise work, so that its temporaries stay in cache."""
 
 MANY: Final = 64
