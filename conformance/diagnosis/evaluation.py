@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from conformance.cases.case import Case
 from conformance.cases.facts import Facts, facts
 from conformance.cases.operands import KINDS, Operands
+from conformance.judge.definition.activations import at_special
 from conformance.judge.definition.rounding import FORMATS, Format
-from conformance.judge.running_error import growth, through_activation
+from conformance.judge.running_error import ROWWISE, growth, through_activation
 from conformance.judge.sums import NARROW, half_ulp
 
 Array = NDArray[Any]
@@ -91,8 +92,13 @@ def activate(name: str | None, y: Array) -> Array:
     """The activation of sums in the output's layout; those of whole rows take the last axis."""
     if name is None:
         return y
-    exact = np.zeros_like(y)
-    return through_activation(name, y, exact, FORMATS["float64"]).value
+    fmt = FORMATS["float64"]
+    values: Array = through_activation(name, y, np.zeros_like(y), fmt).value
+    if name in ROWWISE or not np.isinf(y).any():
+        return values
+    for infinity in (-math.inf, math.inf):  # at which formulas may give NaN in place of a limit
+        values = np.where(y == infinity, at_special(name, infinity, fmt), values)
+    return values
 
 
 @dataclass(frozen=True)
