@@ -34,11 +34,8 @@ def verify_fixtures(options: argparse.Namespace) -> int:
         f"{findings.expected} expected values recomputed and equal, {findings.judged} observations "
         f"judged as accepted, {len(findings.problems)} problems"
     )
-    if findings.skipped:
-        print(
-            f"{findings.skipped} bfloat16 cases were held against their digests only: "
-            "ml_dtypes is not installed"
-        )
+    for name, count in findings.unobserved.items():
+        print(f"{name}: {count} cases have no observation")
     return EXIT_FAILED if findings.problems else 0
 
 
@@ -92,6 +89,6 @@ class _PhasedProgress:
 def _attempt(action: Callable[[], regeneration.Report]) -> regeneration.Report:
     try:
         return action()
-    except (DisagreementError, FixtureError, ImplementationError) as error:
+    except (DisagreementError, FixtureError, ImplementationError, ImportError) as error:
         print(f"conformance: {error}", file=sys.stderr)
         raise SystemExit(EXIT_FAILED) from error

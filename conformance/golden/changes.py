@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from conformance.golden.encoding import is_arrays
-from conformance.golden.expected import expected_value
+from conformance.golden.expected import expected_value, same_values
 from conformance.golden.fixture import Fixture
 
 _MANY = 6
@@ -36,19 +36,7 @@ def _by_case(fixtures: Iterable[Fixture]) -> dict[str, tuple[str, Any]]:
 
 
 def _same(left: tuple[str, Any], right: tuple[str, Any]) -> bool:
-    if left[0] != right[0]:
-        return False
-    if isinstance(left[1], np.ndarray) and isinstance(right[1], np.ndarray):
-        return _bits(left[1]) == _bits(right[1])
-    if is_arrays(left[1]) and is_arrays(right[1]):
-        return left[1].keys() == right[1].keys() and all(
-            _bits(left[1][name]) == _bits(right[1][name]) for name in left[1]
-        )
-    return repr(left[1]) == repr(right[1])
-
-
-def _bits(array: np.ndarray[Any, Any]) -> tuple[Any, ...]:
-    return array.dtype.name, array.shape, array.tobytes()
+    return left[0] == right[0] and same_values(left[1], right[1], bits=True)
 
 
 def describe_difference(left: tuple[str, Any], right: tuple[str, Any]) -> str:
@@ -78,4 +66,6 @@ def _short(described: tuple[str, Any]) -> str:
     if isinstance(value, np.ndarray):
         flat = ", ".join(str(item) for item in value.ravel()[:_MANY])
         return f"{value.dtype}{list(value.shape)} [{flat}{', ...' if value.size > _MANY else ''}]"
-    return form if value is None else f"{form} {value!r}"
+    if is_arrays(value):
+        return "; ".join(f"{name}: {_short(('array', array))}" for name, array in value.items())
+    return form if value is None else f"{form} {' '.join(repr(value).split())}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +11,6 @@ from conformance.golden import manifest as manifests
 from conformance.golden.container import LARGEST_FILE
 from conformance.golden.errors import FixtureError
 from conformance.golden.fixture import EXPECTED, Fixture, read_fixture
-from conformance.golden.forms import check_pair
 from conformance.golden.manifest import FileRecord, Manifest
 from conformance.report.files import write_atomically
 
@@ -42,31 +41,44 @@ def read_all(directory: Path) -> tuple[Manifest, list[Fixture]]:
     """
     manifest = manifests.read_manifest(directory)
     check_strangers(directory, manifest)
-    fixtures = {name: read_one(directory, name, record) for name, record in manifest.files.items()}
-    expected = expected_of(fixtures.values())
-    for name, fixture in fixtures.items():
-        if fixture.kind != EXPECTED:
-            check_observations(directory / name, fixture, expected.get(fixture.layer))
-    return manifest, list(fixtures.values())
+    return manifest, read_named(directory, manifest, lambda name: True)
 
 
-def check_observations(path: Path, observed: Fixture, expected: Fixture | None) -> None:
-    """Check that observations can be told from the expected values of their layer.
+def read_named(directory: Path, manifest: Manifest, wanted: Callable[[str], bool]) -> list[Fixture]:
+    """The expected values, and those observations whose file names are wanted.
 
     Raises:
-        FixtureError: naming the file, and the first case of which that cannot be.
+        FixtureError: for the first file that is not what the manifest says.
     """
-    entries = {} if expected is None else expected.entries
-    check_pair(path, observed.entries, entries, len(observed.data))
+    expected = {
+        name: read_one(directory, name, record, {})
+        for name, record in manifest.files.items()
+        if name.startswith(f"{EXPECTED}-")
+    }
+    observed = [
+        read_one(directory, name, record, expected)
+        for name, record in manifest.files.items()
+        if name not in expected and wanted(name)
+    ]
+    return [*expected.values(), *observed]
 
 
-def read_one(directory: Path, name: str, record: FileRecord) -> Fixture:
+def read_one(
+    directory: Path, name: str, record: FileRecord, expected: Mapping[str, Fixture]
+) -> Fixture:
     """One fixture, held against its record.
+
+    Args:
+        directory: where it is.
+        name: its file name.
+        record: what the manifest says of it.
+        expected: the fixtures of expected values, by the names of their files.
 
     Raises:
         FixtureError: if the file is not what the manifest says.
     """
-    fixture = read_fixture(directory / name, manifests.read_file(directory, name, record))
+    content = manifests.read_file(directory, name, record)
+    fixture = read_fixture(directory / name, content, expected)
     if len(fixture.entries) != record.cases:
         raise FixtureError(
             directory / name,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from conformance.cases.case import Case
-from conformance.cases.operands import Operands, operands
+from conformance.cases.operands import operands
 from conformance.golden.encoding import (
     DataWriter,
     Entry,
@@ -65,7 +65,7 @@ def expected_fixtures(
         writer = DataWriter()
         entries: dict[str, Entry] = {}
         for case in group:
-            prepared = operands(case)
+            prepared: Any = operands(case)
             expectation = expect(case, prepared)
             disagreements += disagreement(case, prepared, expectation)
             entries[case.descriptor] = expected_entry(expectation, writer)
@@ -77,7 +77,7 @@ def expected_fixtures(
     return fixtures
 
 
-def disagreement(case: Case, prepared: Operands, oracle: Expectation) -> list[Disagreement]:
+def disagreement(case: Case, prepared: Any, oracle: Expectation) -> list[Disagreement]:
     """The second derivation's objection to what the oracle expects, if there is one."""
     definition = expect_by_definition(case, prepared)
     if _same_expectation(oracle, definition):
@@ -88,19 +88,33 @@ def disagreement(case: Case, prepared: Operands, oracle: Expectation) -> list[Di
 def _same_expectation(left: Expectation, right: Expectation) -> bool:
     if left.kind != right.kind:
         return False
-    if left.kind == Kind.GRADIENTS:
-        return left.value.keys() == right.value.keys() and all(
-            same_values(left.value[name], right.value[name]) for name in left.value
+    return left.kind == Kind.REJECTION or same_values(left.value, right.value)
+
+
+def same_values(left: Any, right: Any, *, bits: bool = False) -> bool:
+    """Whether two expected values agree: arrays, shapes or literals, nested as they may be.
+
+    Arrays agree in dtype, shape and values, where +0 is -0 and NaN is NaN; or in every bit.
+    """
+    if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
+        return _same_arrays(left, right, bits)
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(
+            same_values(left[name], right[name], bits=bits) for name in left
         )
-    if left.kind != Kind.VALUE:
-        return left.kind == Kind.REJECTION or bool(np.all(left.value == right.value))
-    return same_values(np.asarray(left.value), np.asarray(right.value))
+    if isinstance(left, (list, tuple)):
+        pairs = zip(left, right, strict=False)
+        return len(left) == len(right) and all(same_values(a, b, bits=bits) for a, b in pairs)
+    return bool(left == right or (left != left and right != right))
 
 
-def same_values(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> bool:
-    """Whether two arrays agree in dtype, shape and values; +0 is -0, and NaN is NaN."""
+def _same_arrays(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any], bits: bool) -> bool:
     if left.dtype != right.dtype or left.shape != right.shape:
         return False
+    if bits:
+        return left.tobytes() == right.tobytes()
     return bool(np.all((left == right) | ((left != left) & (right != right))))
 
 
@@ -122,7 +136,7 @@ def expected_entry(expectation: Expectation, writer: DataWriter) -> Entry:
     if expectation.kind == Kind.GRADIENTS:
         gradients = expectation.value.items()
         return {"arrays": {name: {"array": array_entry(a, writer)} for name, a in gradients}}
-    return {"array": array_entry(np.asarray(expectation.value), writer)}
+    return {"array": array_entry(expectation.value, writer)}
 
 
 def expected_value(entry: Entry, data: bytes) -> Any:

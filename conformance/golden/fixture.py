@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from conformance.golden.container import pack, unpack
 from conformance.golden.encoding import DataWriter, Entry
 from conformance.golden.errors import FixtureError
 from conformance.golden.forms import check_expected, check_observed
-from conformance.golden.manifest import FORMAT, READABLE
+from conformance.golden.manifest import FORMAT, READABLE, file_name
 
 EXPECTED = "expected"
 OBSERVED = "observed"
@@ -29,6 +30,7 @@ class Fixture:
         implementation: name of the implementation observed; empty for expected values.
         versions: its versions by distribution.
         platform: where it was observed.
+        expected: the expected values that observations are told from; None for these themselves.
     """
 
     kind: str
@@ -38,6 +40,7 @@ class Fixture:
     implementation: str = ""
     versions: dict[str, str] | None = None
     platform: str = ""
+    expected: Fixture | None = None
 
     @property
     def stem(self) -> str:
@@ -46,16 +49,39 @@ class Fixture:
 
     def pack(self) -> bytes:
         """The bytes of the file."""
-        index = {"format": FORMAT, "kind": self.kind, "layer": self.layer}
-        if self.kind == OBSERVED:
+        index: dict[str, Any] = {"format": FORMAT, "kind": self.kind, "layer": self.layer}
+        if self.expected is None:
+            index["cases"] = list(self.entries.items())
+        else:
             index |= {
                 "implementation": self.implementation,
                 "versions": self.versions,
                 "platform": self.platform,
+                "expected": file_name(self.expected.stem, self.expected.pack()),
+                **_numbered(self.entries, self.expected.entries),
             }
-        index["cases"] = list(self.entries.items())
-        text = json.dumps(index, ensure_ascii=False, separators=(",", ":"))
-        return pack(text.encode(), self.data)
+        return pack(_as_json(index), self.data)
+
+
+def _numbered(entries: dict[str, Entry], cases: Iterable[str]) -> dict[str, Any]:
+    """The distinct entries, and the number of each case's; null for a case without."""
+    numbers: dict[bytes, int] = {}
+    outcomes: list[Entry] = []
+    found: list[int | None] = []
+    for case in cases:
+        if case not in entries:
+            found.append(None)
+            continue
+        text = _as_json(entries[case])
+        if text not in numbers:
+            numbers[text] = len(outcomes)
+            outcomes.append(entries[case])
+        found.append(numbers[text])
+    return {"outcomes": outcomes, "cases": found}
+
+
+def _as_json(content: Any) -> bytes:
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def fixture_of(
@@ -65,26 +91,30 @@ def fixture_of(
     return Fixture(kind, layer, entries, writer.content(), **origin)
 
 
-def read_fixture(path: Path, content: bytes) -> Fixture:
+def read_fixture(path: Path, content: bytes, expected: Mapping[str, Fixture]) -> Fixture:
     """The fixture that a file's bytes hold.
 
+    Args:
+        path: the file's name, for messages.
+        content: the file's bytes.
+        expected: the fixtures of expected values, by the names of their files.
+
     Raises:
-        FixtureError: if the container or the index is not of the known form.
+        FixtureError: if the container, the index or an entry is not of the known form.
     """
     text, data = unpack(path, content)
     try:
-        fixture = _of_index(path, json.loads(text, parse_constant=_no_constant), data)
+        fixture = _of_index(path, json.loads(text, parse_constant=_no_constant), data, expected)
+        if fixture.expected is None:
+            check_expected(path, fixture.entries, len(data))
+        else:
+            check_observed(path, fixture.entries, fixture.expected.entries, len(data))
     except FixtureError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FixtureError(
             path, f"its index is unreadable ({type(error).__name__}: {error})"
         ) from error
-    check = check_expected if fixture.kind == EXPECTED else check_observed
-    try:
-        check(path, fixture.entries, len(data))
-    except RecursionError as error:
-        raise FixtureError(path, "an entry is nested too deeply") from error
     return fixture
 
 
@@ -93,17 +123,50 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _of_index(path: Path, index: dict[str, Any], data: bytes) -> Fixture:
+def _of_index(
+    path: Path, index: dict[str, Any], data: bytes, expected: Mapping[str, Fixture]
+) -> Fixture:
     if index["format"] not in READABLE:
         raise FixtureError(path, f"its index is of the unknown format {index['format']!r}")
-    if index["kind"] not in (EXPECTED, OBSERVED):
-        raise FixtureError(path, f"its index is of the unknown kind {index['kind']!r}")
-    entries = dict(index["cases"])
-    if len(entries) != len(index["cases"]):
-        raise FixtureError(path, "names a case twice")
-    versions = index.get("versions")
-    texts = [index["layer"], index.get("implementation", ""), index.get("platform", "")]
-    if not all(isinstance(text, str) for text in [*texts, *(versions or {}).values()]):
-        raise FixtureError(path, "gives its layer or what was observed by something else than text")
-    layer, implementation, platform = texts
-    return Fixture(index["kind"], layer, entries, data, implementation, versions, platform)
+    if index["kind"] == EXPECTED:
+        _check_texts(path, [index["layer"]])
+        entries = dict(index["cases"])
+        if len(entries) != len(index["cases"]):
+            raise FixtureError(path, "names a case twice")
+        return Fixture(EXPECTED, index["layer"], entries, data)
+    if index["kind"] == OBSERVED:
+        return _observed_of_index(path, index, data, expected)
+    raise FixtureError(path, f"its index is of the unknown kind {index['kind']!r}")
+
+
+def _observed_of_index(
+    path: Path, index: dict[str, Any], data: bytes, expected: Mapping[str, Fixture]
+) -> Fixture:
+    layer, name, versions = index["layer"], index["implementation"], index["versions"]
+    _check_texts(path, [layer, name, index["platform"], index["expected"], *versions.values()])
+    against = expected.get(index["expected"])
+    if against is None or against.layer != layer:
+        raise FixtureError(
+            path, f"is told from {index['expected']}, which is no file of the same layer here"
+        )
+    entries = _entries_of_numbers(path, index, against)
+    return Fixture(OBSERVED, layer, entries, data, name, versions, index["platform"], against)
+
+
+def _entries_of_numbers(path: Path, index: dict[str, Any], expected: Fixture) -> dict[str, Entry]:
+    outcomes, numbers = index["outcomes"], index["cases"]
+    if len(numbers) != len(expected.entries):
+        raise FixtureError(
+            path, f"tells of {len(numbers)} cases; {len(expected.entries)} are expected"
+        )
+    for number in numbers:
+        if number is not None and (type(number) is not int or not 0 <= number < len(outcomes)):
+            raise FixtureError(path, f"refers to the outcome {number!r} of {len(outcomes)}")
+    pairs = zip(expected.entries, numbers, strict=True)
+    return {case: outcomes[number] for case, number in pairs if number is not None}
+
+
+def _check_texts(path: Path, values: Iterable[Any]) -> None:
+    odd = [value for value in values if not isinstance(value, str)]
+    if odd:
+        raise FixtureError(path, f"has {odd[0]!r} in its index where a text is expected")

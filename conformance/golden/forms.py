@@ -38,47 +38,33 @@ def check_expected(path: Path, entries: Mapping[str, Any], length: int) -> None:
     Raises:
         FixtureError: naming the file and the first case whose entry is not of a known form.
     """
-    _check_all(path, entries, lambda entry: _check_form(entry, _EXPECTED, length))
-
-
-def check_observed(path: Path, entries: Mapping[str, Any], length: int) -> None:
-    """Check the entries of a file of observations, whose data have `length` bytes.
-
-    Raises:
-        FixtureError: naming the file and the first case whose entry is not of a known form.
-    """
-    _check_all(path, entries, lambda entry: _check_observation(entry, length))
-
-
-def check_pair(
-    path: Path, observed: Mapping[str, Any], expected: Mapping[str, Any], length: int
-) -> None:
-    """Check that observations, of checked forms, fit the expected values that they are told from.
-
-    Args:
-        path: the file of the observations.
-        observed: its entries.
-        expected: the entries of expected values of the same layer.
-        length: number of bytes of the observations' data.
-
-    Raises:
-        FixtureError: naming the file and the first case that does not fit.
-    """
-    for case, entry in observed.items():
-        if case not in expected:
-            raise FixtureError(path, f"{case}: it is observed, but nothing is expected of it")
-        try:
-            _check_relation(entry, expected[case], length)
-        except FormError as error:
-            raise FixtureError(path, f"{case}: {error}") from error
-
-
-def _check_all(path: Path, entries: Mapping[str, Any], check: Callable[[Any], None]) -> None:
     for case, entry in entries.items():
         if type(case) is not str:
             raise FixtureError(path, f"a case is named {case!r}, which is no descriptor")
         try:
-            check(entry)
+            _check_form(entry, _EXPECTED, length)
+        except FormError as error:
+            raise FixtureError(path, f"{case}: {error}") from error
+
+
+def check_observed(
+    path: Path, entries: Mapping[str, Any], expected: Mapping[str, Any], length: int
+) -> None:
+    """Check the entries of a file of observations, and that they fit the expected values.
+
+    Args:
+        path: the file's name, for messages.
+        entries: its entries by case.
+        expected: the checked entries of the expected values that they are told from.
+        length: number of bytes of the observations' data.
+
+    Raises:
+        FixtureError: naming the file and the first case whose entry is not of a known form.
+    """
+    for case, entry in entries.items():
+        try:
+            _check_observation(entry, length)
+            _check_relation(entry, expected[case], length)
         except FormError as error:
             raise FixtureError(path, f"{case}: {error}") from error
 
@@ -128,7 +114,7 @@ def _check_array(content: Any, length: int) -> None:
 
 
 def _check_ulps(content: Any, length: int) -> None:
-    """``[dtype, offset]`` of differences; `check_pair` knows how many there are."""
+    """``[dtype, offset]`` of differences; the expected array tells how many there are."""
     _require(type(content) is list and len(content) == 2, "[dtype, offset]", content)
     dtype, offset = content
     _require(type(dtype) is str and dtype in _DIFFERENCES, "a signed integer dtype", dtype)

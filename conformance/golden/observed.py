@@ -73,32 +73,31 @@ def _observed(implementation: str, expected: Fixture, outcomes: dict[str, Outcom
         implementation=implementation,
         versions=registry.versions(registry.resolve(implementation)),
         platform=platform.machine(),
+        expected=expected,
     )
 
 
-def carried_over(
-    observed: Iterable[Fixture], old: Iterable[Fixture], new: Iterable[Fixture]
-) -> list[Fixture]:
+def carried_over(observed: Iterable[Fixture], new: Iterable[Fixture]) -> list[Fixture]:
     """Observations made against old expected values, stored against new ones.
 
     Cases that are no longer expected are dropped; those that have become expected have no
     observation until they are observed.
     """
-    before = {fixture.layer: fixture for fixture in old}
     after = {fixture.layer: fixture for fixture in new}
     return [
-        _carried_over(fixture, before[fixture.layer], after[fixture.layer])
+        _carried_over(fixture, after[fixture.layer])
         for fixture in observed
-        if fixture.layer in after and fixture.layer in before
+        if fixture.layer in after
+        and not fixture.entries.keys().isdisjoint(after[fixture.layer].entries)
     ]
 
 
-def _carried_over(fixture: Fixture, old: Fixture, new: Fixture) -> Fixture:
+def _carried_over(fixture: Fixture, new: Fixture) -> Fixture:
     writer = DataWriter()
     entries: dict[str, Entry] = {}
     for case in new.entries:
         if case in fixture.entries:
-            outcome = stored_outcome(fixture, old, case)
+            outcome = stored_outcome(fixture, case)
             value = expected_value(new.entries[case], new.data)
             entries[case] = outcome_entry(outcome, value, writer)
     return fixture_of(
@@ -109,14 +108,12 @@ def _carried_over(fixture: Fixture, old: Fixture, new: Fixture) -> Fixture:
         implementation=fixture.implementation,
         versions=fixture.versions,
         platform=fixture.platform,
+        expected=new,
     )
 
 
-def stored_outcome(observed: Fixture, expected: Fixture, case: str) -> Outcome:
-    """The outcome that is stored for a case.
-
-    Raises:
-        ValueError, KeyError, TypeError: if an entry is not of a known form.
-    """
-    value = expected_value(expected.entries[case], expected.data)
+def stored_outcome(observed: Fixture, case: str) -> Outcome:
+    """The outcome that is stored for a case."""
+    assert observed.expected is not None
+    value = expected_value(observed.expected.entries[case], observed.expected.data)
     return outcome_of(observed.entries[case], value, observed.data)

@@ -12,7 +12,7 @@ from conformance import __version__
 from conformance.cases.grids import grid
 from conformance.golden import manifest as manifests
 from conformance.golden.changes import changes
-from conformance.golden.directory import read_all, replace_all
+from conformance.golden.directory import is_leftover, read_all, replace_all
 from conformance.golden.errors import FixtureError
 from conformance.golden.expected import expected_fixtures
 from conformance.golden.fixture import EXPECTED, OBSERVED, Fixture
@@ -40,13 +40,15 @@ def regenerate(directory: Path, reason: str, workers: int, progress: Progress) -
 
     Raises:
         DisagreementError: if the two derivations differ; nothing is written.
+        FixtureError: if the fixtures in place are damaged; nothing is written.
+        ImportError: if ml_dtypes is not installed, in which the oracle computes.
     """
     report = Report()
-    old_expected, old_observed = _present(directory, report)
+    old_expected, old_observed = _present(directory)
     cases = grid("standard")
     expected = expected_fixtures(cases, lambda done: progress("deriving", done, len(cases)))
     report.changes = list(changes(old_expected, expected))
-    kept = carried_over(old_observed, old_expected, expected)
+    kept = carried_over(old_observed, expected)
     observed = [
         f
         for name in OBSERVABLE
@@ -76,15 +78,29 @@ def observe_again(
     return report
 
 
-def _present(directory: Path, report: Report) -> tuple[list[Fixture], list[Fixture]]:
-    """The expected and the observed fixtures in place; none where they cannot be read."""
+def _present(directory: Path) -> tuple[list[Fixture], list[Fixture]]:
+    """The expected and the observed fixtures in place; none where there are none yet.
+
+    Raises:
+        FixtureError: if what is there is damaged, or of another version: it may be worth keeping.
+    """
+    if not directory.is_dir() or not any(map(_matters, directory.iterdir())):
+        return [], []
     try:
         _, fixtures = read_all(directory)
     except FixtureError as error:
-        report.notes.append(f"the fixtures in place were not used: {error}")
-        return [], []
+        raise FixtureError(
+            error.path,
+            f"{error.problem}.  Nothing was written: restore the fixtures, or remove them to "
+            "make all of them anew",
+        ) from error
     expected = [fixture for fixture in fixtures if fixture.kind == EXPECTED]
     return expected, [fixture for fixture in fixtures if fixture.kind == OBSERVED]
+
+
+def _matters(path: Path) -> bool:
+    """Whether a file belongs to fixtures, and is not what an interrupted first run left."""
+    return path.name == manifests.NAME or (path.suffix == ".npz" and not is_leftover(path))
 
 
 def _completed(

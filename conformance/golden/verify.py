@@ -1,7 +1,7 @@
 """Verifying fixtures: intact files, expected values recomputed, observations judged.
 
-Needs NumPy alone.  Where ml_dtypes is not installed, bfloat16 cases are held against their
-digests only, and counted as such.
+Needs NumPy alone.  Where ml_dtypes is not installed, the oracle cannot compute in bfloat16, and
+the second derivation recomputes these cases.
 """
 
 from __future__ import annotations
@@ -13,26 +13,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from conformance import known_deviations
 from conformance.cases.case import Case, parse
 from conformance.cases.grids import grid
-from conformance.cases.operands import operands
+from conformance.golden import manifest as manifests
 from conformance.golden.changes import describe_difference
 from conformance.golden.directory import expected_of, read_all
 from conformance.golden.encoding import DataWriter
 from conformance.golden.errors import FixtureError
 from conformance.golden.expected import expected_entry, expected_value, same_values
 from conformance.golden.fixture import EXPECTED, Fixture
-from conformance.golden.observed import stored_outcome
-from conformance.judge.expectation import Expectation, expect
+from conformance.golden.observed import OBSERVABLE, stored_outcome
+from conformance.judge.expectation import Expectation, expect_without_packages
 from conformance.judge.judge import judge
 from conformance.results import ACCEPTED
 from conformance.running.judging import Subject, write_up
 from conformance.spec.clauses import spec_sha256
 
-FLOOR: Final = 3000
+FLOOR: Final = 5000
 """Fewer cases than this are no fixture of the standard grid, whatever the manifest says."""
 
 
@@ -43,20 +41,19 @@ class Findings:
     Attributes:
         expected: expected values recomputed and equal.
         judged: observations judged as accepted.
-        skipped: cases whose dtype needs a package that is not installed.
+        unobserved: cases that an implementation has no observation of, by its name.
         problems: what is wrong, in words.
     """
 
     expected: int = 0
     judged: int = 0
-    skipped: int = 0
+    unobserved: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     def add(self, other: Findings) -> None:
         """Add the findings of another part."""
         self.expected += other.expected
         self.judged += other.judged
-        self.skipped += other.skipped
         self.problems += other.problems
 
 
@@ -69,10 +66,12 @@ def verify(directory: Path, workers: int | None = None) -> Findings:
     """
     manifest, fixtures = read_all(directory)
     if manifest.spec_sha256 != spec_sha256():
-        raise FixtureError(directory, "made for another version of the clauses; regenerate")
+        raise FixtureError(
+            directory / manifests.NAME, "made for another version of the clauses; regenerate"
+        )
     expected = expected_of(fixtures)
-    _check_cases(directory, expected)
-    findings = Findings()
+    _check_cases(directory / manifests.NAME, expected)
+    findings = Findings(unobserved=_unobserved(fixtures))
     jobs = [(expected[f.layer], [f] if f.kind != EXPECTED else []) for f in fixtures]
     for found in _in_parallel(_shares(jobs), workers or os.cpu_count() or 1):
         findings.add(found)
@@ -82,14 +81,26 @@ def verify(directory: Path, workers: int | None = None) -> Findings:
 Share = tuple[Fixture, list[Fixture], Sequence[str]]
 
 
-def _check_cases(directory: Path, expected: dict[str, Fixture]) -> None:
+def _unobserved(fixtures: Iterable[Fixture]) -> dict[str, int]:
+    """How many cases each observable implementation has no observation of."""
+    missing = dict.fromkeys(OBSERVABLE, 0)
+    for fixture in fixtures:
+        for name in missing:
+            if fixture.kind == EXPECTED:
+                missing[name] += len(fixture.entries)
+            elif fixture.implementation == name:
+                missing[name] -= len(fixture.entries)
+    return {name: count for name, count in missing.items() if count}
+
+
+def _check_cases(path: Path, expected: dict[str, Fixture]) -> None:
     stored = [case for fixture in expected.values() for case in fixture.entries]
     if len(stored) < FLOOR:
-        raise FixtureError(directory, f"holds {len(stored)} cases; at least {FLOOR} are needed")
+        raise FixtureError(path, f"names {len(stored)} cases; at least {FLOOR} are needed")
     difference = {case.descriptor for case in grid("standard")}.symmetric_difference(stored)
     if difference:
         raise FixtureError(
-            directory,
+            path,
             f"is not of the present standard grid: {len(difference)} cases differ, such as "
             f"{min(difference)}; regenerate",
         )
@@ -125,12 +136,7 @@ def verify_share(share: Share) -> Findings:
     findings = Findings()
     for descriptor in cases:
         case = parse(descriptor)
-        try:
-            prepared = operands(case)
-        except ImportError:
-            findings.skipped += 1
-            continue
-        expectation = expect(case, prepared)
+        prepared, expectation = expect_without_packages(case)
         problem = _recomputed(expected, case, expectation)
         if problem:
             findings.problems.append(problem)
@@ -138,7 +144,7 @@ def verify_share(share: Share) -> Findings:
             findings.expected += 1
         for fixture in observed:
             if descriptor in fixture.entries:
-                _judge(fixture, expected, case, prepared, expectation, findings)
+                _judge(fixture, case, prepared, expectation, findings)
     return findings
 
 
@@ -149,22 +155,13 @@ def _recomputed(expected: Fixture, case: Case, expectation: Expectation) -> str 
     computed = expected_entry(expectation, writer)
     stored = (next(iter(entry)), expected_value(entry, expected.data))
     fresh = (next(iter(computed)), expected_value(computed, writer.content()))
-    if _same(stored, fresh):
+    if stored[0] == fresh[0] and same_values(stored[1], fresh[1]):
         return None
     return f"{case.descriptor}: stored -> computed: {describe_difference(stored, fresh)}"
 
 
-def _same(stored: tuple[str, Any], fresh: tuple[str, Any]) -> bool:
-    if stored[0] != fresh[0]:
-        return False
-    if isinstance(stored[1], np.ndarray) and isinstance(fresh[1], np.ndarray):
-        return same_values(stored[1], fresh[1])
-    return repr(stored[1]) == repr(fresh[1])
-
-
 def _judge(
     fixture: Fixture,
-    expected: Fixture,
     case: Case,
     prepared: Any,
     expectation: Expectation,
@@ -172,7 +169,7 @@ def _judge(
 ) -> None:
     name = f"golden:{fixture.implementation}"
     subject = Subject(name, name, fixture.versions or {})
-    outcome = stored_outcome(fixture, expected, case.descriptor)
+    outcome = stored_outcome(fixture, case.descriptor)
     judgement = judge(case, prepared, expectation, outcome)
     result = write_up(case, subject, outcome, judgement, known_deviations.apply)
     if result.verdict in ACCEPTED:

@@ -12,10 +12,10 @@ from pathlib import Path
 from conformance.cases.case import Case
 from conformance.cases.operands import Operands
 from conformance.golden import manifest as manifests
-from conformance.golden.directory import check_observations, fixture_directory, read_one
+from conformance.golden.directory import fixture_directory, read_named
 from conformance.golden.errors import FixtureError
 from conformance.golden.expected import expected_value
-from conformance.golden.fixture import EXPECTED, OBSERVED, Fixture
+from conformance.golden.fixture import EXPECTED, OBSERVED
 from conformance.golden.observed import stored_outcome
 from conformance.implementations.protocol import Implementation, ImplementationError
 from conformance.outcomes import Outcome, Rejection, Unsupported, Value
@@ -32,13 +32,14 @@ class Golden:
 
     def __init__(self, name: str, observed: str, directory: Path) -> None:
         self.name = name
+        prefix = f"{OBSERVED}-{observed}-"
         try:
-            self._expected = _by_layer(directory, f"{EXPECTED}-")
-            self._observed = _by_layer(directory, f"{OBSERVED}-{observed}-") if observed else None
-            for layer, fixture in (self._observed or {}).items():
-                check_observations(directory / fixture.stem, fixture, self._expected.get(layer))
+            manifest = manifests.read_manifest(directory)
+            fixtures = read_named(directory, manifest, lambda name: name.startswith(prefix))
         except FixtureError as error:
             raise ImplementationError(f"{name} cannot be read: {error}") from error
+        self._expected = {f.layer: f for f in fixtures if f.kind == EXPECTED}
+        self._observed = {f.layer: f for f in fixtures if f.kind == OBSERVED} if observed else None
         self.version = ", ".join(f"{k} {v}" for k, v in stored_versions(observed).items())
 
     def evaluate(self, case: Case, operands: Operands) -> Outcome:
@@ -53,17 +54,7 @@ class Golden:
         observed = self._observed.get(case.layer)
         if observed is None or descriptor not in observed.entries:
             return Unsupported("no observation of this case is stored")
-        return stored_outcome(observed, expected, descriptor)
-
-
-def _by_layer(directory: Path, prefix: str) -> dict[str, Fixture]:
-    manifest = manifests.read_manifest(directory)
-    fixtures = [
-        read_one(directory, name, record)
-        for name, record in manifest.files.items()
-        if name.startswith(prefix)
-    ]
-    return {fixture.layer: fixture for fixture in fixtures}
+        return stored_outcome(observed, descriptor)
 
 
 @cache
@@ -78,8 +69,9 @@ def stored_versions(observed: str) -> dict[str, str]:
         if not observed:
             return {"layerproof": manifest.suite_version}
         prefix = f"{OBSERVED}-{observed}-"
-        name = next((name for name in manifest.files if name.startswith(prefix)), None)
-        return (read_one(directory, name, manifest.files[name]).versions or {}) if name else {}
+        wanted = next((name for name in manifest.files if name.startswith(prefix)), "")
+        *_, fixture = read_named(directory, manifest, lambda name: name == wanted)
+        return fixture.versions or {}
     except FixtureError:
         return {}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from conformance.cases.case import Case
+from conformance.cases.operands import operands as make_operands
 from conformance.cases.scenarios import SCENARIOS
 from conformance.judge import definition
 from conformance.judge.contraction import Floats, as_float64
@@ -175,3 +176,19 @@ def expect_by_definition(case: Case, operands: Operands) -> Expectation:
         return _expected_gradients(operands, gradients, demands_equality=True)
     output = definition.output(case, operands)
     return Expectation(Kind.VALUE, output, demands_equality=True)
+
+
+def expect_without_packages(case: Case) -> tuple[Any, Expectation]:
+    """The operands of a case and what is expected of it, by NumPy alone.
+
+    Where ml_dtypes is not installed, bfloat16 operands are carried (`conformance.cases.carrier`)
+    and the expectation is the second derivation's, which computes in exact numbers and needs no
+    dtype; outcomes are judged against it by the bound, as against the oracle's.
+    """
+    prepared: Any
+    try:
+        prepared = make_operands(case)
+    except ImportError:
+        prepared = make_operands(case, carried=True)
+        return prepared, replace(expect_by_definition(case, prepared), demands_equality=False)
+    return prepared, expect(case, prepared)
