@@ -37,7 +37,9 @@ def _add_run(commands: Any) -> None:
     run = commands.add_parser(
         "run",
         help="judge implementations",
-        description="Judge implementations on a grid of cases and print the verdict by clause.",
+        description="Judge implementations on a grid of cases and print the verdict by clause; "
+        "of an implementation that fails, the known faults that explain its failures, else where "
+        "they first differ and what they share, with a command that shrinks one to the smallest.",
     )
     run.set_defaults(command=_run)
     run.add_argument(
