@@ -12,12 +12,11 @@ from reference_impl.ops.contraction import contract
 from reference_impl.ops.formats import FLOAT64, format_of
 from reference_impl.ops.geometry import WindowAxis
 from reference_impl.ops.narrow_sums import narrow_sums
-from reference_impl.ops.nonfinite import nonfinite_sums
 from reference_impl.ops.sums import Enclosure, Sums
-from reference_impl.ops.wide_sums import wide_sums
 from reference_impl.ops.windows import output_shape, pad
 
 Array = NDArray[Any]
+Float64Array = NDArray[np.float64]
 
 
 def plain_convolution(inputs: Array, kernel: Array, axes: Sequence[WindowAxis]) -> Array:
@@ -65,7 +64,21 @@ def convolution_sums(
     with np.errstate(all="ignore"):
         operands = [np.ascontiguousarray(operand, np.float64) for operand in given]
         if not all(np.isfinite(operand).all() for operand in given):
-            special = nonfinite_sums(*operands, axes=axes)
+            special = _nonfinite_sums(operands, axes)
             operands = [np.where(np.isfinite(operand), operand, 0.0) for operand in operands]
-        enclosure: Enclosure = (wide_sums if wide else narrow_sums)(*operands, axes=axes)
+        enclosure = (_wide_sums if wide else narrow_sums)(*operands, axes=axes)
     return Sums.of(enclosure, (len(inputs), *output_shape(axes), kernel.shape[-1]), special)
+
+
+def _wide_sums(*operands: Float64Array, axes: Sequence[WindowAxis]) -> Enclosure:
+    """`wide_sums`, imported where it is needed: most layers are not of float64."""
+    from reference_impl.ops.wide_sums import wide_sums
+
+    return wide_sums(*operands, axes=axes)
+
+
+def _nonfinite_sums(operands: Sequence[Float64Array], axes: Sequence[WindowAxis]) -> Float64Array:
+    """`nonfinite_sums`, imported where it is needed."""
+    from reference_impl.ops.nonfinite import nonfinite_sums
+
+    return nonfinite_sums(*operands, axes=axes)

@@ -45,7 +45,7 @@ class CertifiedActivation(Protocol):
         """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Certified:
     """Correctly rounded values with their certificate.
 

@@ -43,7 +43,7 @@ _UNIT: Final = 2.0**-53
 _SLACK: Final = 1.0 + 2.0**-10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NarrowSums:
     """An `Enclosure` of the exact sums s: ``norms @ below <= s - centre <= norms @ above``.
 

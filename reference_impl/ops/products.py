@@ -33,7 +33,7 @@ _SMALLEST: Final = -1074 + 2 * 53
 """Lowest exponent of a product whose parts, of 26 bits each, do not underflow."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Products:
     """The products of a convolution.
 

@@ -47,7 +47,7 @@ class Enclosure(Protocol):
         """The exact values at flat positions rounded once to `format`, as float64."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sums:
     """An array of extended real numbers: finite ones within bounds, NaN and infinities as such.
 
@@ -175,7 +175,7 @@ class Sums:
         return array.transpose(self.order)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ExactValues:
     """A float64 matrix as an enclosure of itself."""
 

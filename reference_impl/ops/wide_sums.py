@@ -56,7 +56,7 @@ _FEW: Final = 32
 and their exact sums short."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WideSums:
     """An `Enclosure` of the exact sums s: ``|s 2**-exponent - sum of levels - bias| <= radius``.
 
@@ -150,7 +150,7 @@ def _sum_of(parts: Sequence[Float64Array], rows: slice) -> Float64Array:
     return total
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Slices:
     """Slices of one operand, and what each leaves.
 
