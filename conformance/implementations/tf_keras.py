@@ -63,7 +63,9 @@ class TfKeras(KerasStyle):
         """What TensorFlow or Keras say that they cannot do here."""
         if "stft" in case.keywords.values() and importlib.util.find_spec("scipy") is None:
             return "Keras' stft initializer needs scipy, which is not installed"
-        if case.observe in ("output", "gradients") and self._lacks_kernel(case):
+        if (case.observe in ("output", "gradients") and self._lacks_kernel(case)) or (
+            self._cannot_train(case)
+        ):
             return (
                 "TensorFlow's own CPU kernels, and the oneDNN ones in float64, convolve "
                 "channels_last data only (`The Conv2D op currently only supports the NHWC tensor "
@@ -76,6 +78,19 @@ class TfKeras(KerasStyle):
         known = facts(case)
         own_kernels = self._mode != "jit" and (not self._onednn or case.dtype == "float64")
         return own_kernels and known.is_convolution and known.channels_first
+
+    def _cannot_train(self, case: Case) -> bool:
+        """Whether a scenario's training meets a channels_first convolution on such kernels.
+
+        `Model.compile` chooses the mode, not this implementation.
+        """
+        is_after_channels_last = case.layer == "Flatten" and case.observe != "trained_example"
+        return (
+            case.observe in ("training", "trained_example")
+            and not self._onednn
+            and facts(case).channels_first
+            and not is_after_channels_last
+        )
 
 
 def _taped(layer: Any) -> Gradients:

@@ -19,6 +19,7 @@ from conformance.cases.scenarios import (
     penalties,
     projections,
     settings,
+    training,
     weights,
 )
 from conformance.cases.scenarios.scenario import Scenario
@@ -35,6 +36,7 @@ _MODULES: Final = (
     models,
     inputs,
     settings,
+    training,
 )
 
 SCENARIOS: Final[MappingProxyType[str, Scenario]] = MappingProxyType(

@@ -146,6 +146,28 @@ _MODELS: Final[Mapping[str, Table]] = {
     "keras_json_of_keras_1": {"conv2d.data-format.keras1-names": always},
 }
 
+_TRAINED: Final[Table] = {
+    "conv.training.step": lambda f: f.is_convolution,
+    **{
+        f"conv.{argument.replace('_', '-')}.training": _given(argument)
+        for argument in (
+            "kernel_regularizer",
+            "bias_regularizer",
+            "activity_regularizer",
+            "kernel_constraint",
+            "bias_constraint",
+        )
+    },
+    "maxpooling.training.through": lambda f: f.is_pooling,
+    "flatten.training.through": always,
+}
+
+_TRAINING: Final[Mapping[str, Table]] = {
+    "training": _TRAINED,
+    "constrained_training": _TRAINED,
+    "trained_example": {"flatten.example.training": always},
+}
+
 _INPUTS: Final[Mapping[str, Table]] = {
     "declaration": {
         "input.shape.without-batch": _given("shape"),
@@ -168,7 +190,13 @@ _INPUTS: Final[Mapping[str, Table]] = {
     "wrapping_values": {"input.tensor.values": always},
 }
 
-TABLES: Final[Mapping[str, Table]] = {**_ARGUMENTS, **_WEIGHTS, **_MODELS, **_INPUTS}
+TABLES: Final[Mapping[str, Table]] = {
+    **_ARGUMENTS,
+    **_WEIGHTS,
+    **_MODELS,
+    **_TRAINING,
+    **_INPUTS,
+}
 """The predicates of each scenario; a clause of another layer than the case's is left out."""
 
 NAMES: Final[Mapping[str, Names]] = {
