@@ -31,8 +31,9 @@ def canonical_config(case: Case) -> dict[str, Any]:
     if case.layer != "Input":
         config["data_format"] = config.get("data_format") or "channels_last"
     for name in ("padding", "data_format"):
-        if isinstance(config.get(name), str):
-            config[name] = config[name].lower()
+        value = config.get(name)
+        if isinstance(value, str):
+            config[name] = value.lower()
     if rank is None:
         return config
     if case.layer.startswith("MaxPooling"):
