@@ -178,8 +178,9 @@ def max_pool_gradient(
     """
     winners = _winners(inputs, axes)
     terms = np.zeros((math.prod(window_shape(axes)), *inputs.shape), upstream.dtype)
+    zero = upstream.dtype.type(0)  # NumPy 1.26 promotes no integer to bfloat16
     for tap, (_, outputs, places) in enumerate(tap_slices(axes)):
-        terms[tap][places] = np.where(winners[outputs] == tap, upstream[outputs], 0)
+        terms[tap][places] = np.where(winners[outputs] == tap, upstream[outputs], zero)
     return totals(terms.reshape(len(terms), -1).T, format).reshape(inputs.shape)
 
 
