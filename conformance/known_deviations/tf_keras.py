@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from conformance.cases.facts import Facts
+from conformance.cases.scenarios.training import convolution_of
 from conformance.known_deviations.record import (
     KnownDeviation,
     is_well_formed,
@@ -38,7 +39,30 @@ def _leaves_no_output(facts: Facts) -> bool:
     return facts.padding == "valid" and any(axis.output <= 0 for axis in facts.axes)
 
 
+def _is_as_wide_as_its_bias(facts: Facts) -> bool:
+    """A channels_first convolution with as many filters as the last axis of its output is long."""
+    if facts.case.observe in ("training", "constrained_training"):
+        facts = Facts(convolution_of(facts.case))
+    elif not (facts.observes_values or facts.observes_gradients):
+        return False
+    convolves = facts.is_convolution and facts.channels_first and facts.has_axes
+    return (
+        convolves
+        and bool(facts.config["use_bias"])
+        and facts.config["filters"] == facts.axes[-1].output
+    )
+
+
 _DEFECTS: Final = (
+    _record(
+        "tf.keras-bias-on-last-axis",
+        "conv2d.use-bias.true",
+        applies=_is_as_wide_as_its_bias,
+        instead="the bias is added along the last axis where that is as long as the bias",
+        reason="keras.ops.add takes any such sum for tf.nn.bias_add in channels_last",
+        always=False,
+        reproducer="tf_keras_bias_axis.py",
+    ),
     _record(
         "tf.keras-sparsemax-threshold",
         "conv.activation.sparsemax",
