@@ -118,6 +118,14 @@ def _spike(random: Random, shape: Shape, format: Format) -> Array:
     return values
 
 
+def _uneven(random: Random, shape: Shape, format: Format) -> Array:
+    """Each index of the first and of the last axis has a scale of its own."""
+    reach = min(150, format.max_exponent // 4 - 2)
+    first = random.integers(-reach, reach + 1, (shape[0], *(1,) * (len(shape) - 1)))
+    last = random.integers(-reach, reach + 1, shape[-1:]) if len(shape) > 1 else 0
+    return np.ldexp(random.standard_normal(shape), first + last)
+
+
 def _specials(random: Random, shape: Shape, format: Format) -> Array:
     """Mostly ordinary numbers; here and there NaN, infinities, zeros and the ends of the range."""
     ends = (format.largest, -format.largest, 2.0**format.quantum_exponent, format.smallest_normal)
@@ -154,6 +162,7 @@ KINDS: dict[str, Callable[[Random, Shape, Format], Array]] = {
     "any-bits": _any_bits,
     "signed-zeros": _signed_zeros,
     "spike": _spike,
+    "uneven": _uneven,
     "specials": _specials,
     "opposite-infinities": _opposite_infinities,
 }

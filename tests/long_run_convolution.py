@@ -32,6 +32,12 @@ class Tally:
     resolved: int = 0
     mismatches: list[str] = field(default_factory=list)
 
+    def __str__(self) -> str:
+        return (
+            f"{self.elements} elements, {self.resolved} by the exact path, "
+            f"{len(self.mismatches)} mismatches"
+        )
+
 
 def random_problem(random: Random) -> Problem:
     """One to three axes; one in thirty has up to 10,000 products."""
@@ -79,11 +85,8 @@ def main() -> int:
         compare(options.seed, index, tally)
         index += 1
         if index % 5000 == 0:
-            print(f"{tally.elements} elements, {time.monotonic() - started:.0f} s", flush=True)
-    print(
-        f"seed {options.seed}: {index} convolutions, {tally.elements} elements, "
-        f"{tally.resolved} by the exact path, {len(tally.mismatches)} mismatches"
-    )
+            print(f"{tally}, {time.monotonic() - started:.0f} s", flush=True)
+    print(f"seed {options.seed}: {index} convolutions, {tally}")
     print(*tally.mismatches[:20], sep="\n")
     return 1 if tally.mismatches else 0
 

@@ -12,7 +12,7 @@ much is copied at a time decides the speed:
 
 The bounds on rounding errors elsewhere rest on the matrix product: it must add up the K products
 themselves, in any order and with or without fused operations, as every BLAS does; algorithms of
-Strassen's kind do not.
+Strassen's kind do not.  Subnormal numbers must be kept (no flush to zero).
 """
 
 from __future__ import annotations
