@@ -88,6 +88,22 @@ def _smooth(formula: Formula, at_zero: Fraction | int) -> RealFunction:
     return RealFunction(lambda x: None if x else value, formula)
 
 
+def _gated(formula: Formula, at_zero: Fraction | int, far: int = 20000) -> RealFunction:
+    """`_smooth` for a derivative that tends to 0 and 1 like an exponential.
+
+    From `far` on it differs from them by less than ``2**-7000 |x|``, and x, a sum of products of
+    float64 numbers, is below ``2**2200``: times a float64 it rounds to 0, or to that float64.
+    """
+    value = Fraction(at_zero)
+
+    def exact(x: Fraction) -> Fraction | None:
+        if abs(x) >= far:
+            return Fraction(x > 0)
+        return None if x else value
+
+    return RealFunction(exact, formula)
+
+
 def _product(d: Decimals, x: Fraction, factor: Interval) -> Interval:
     """``x factor`` for a factor that is not negative."""
     return d.multiply(d.of(x), factor)
@@ -127,7 +143,7 @@ def _log_sigmoid() -> RealFunction:
 
 
 def _silu() -> RealFunction:
-    return _smooth(
+    return _gated(
         lambda d, x: d.add(d.sigmoid(d.of(x)), _product(d, x, _bump(d, x))), Fraction(1, 2)
     )
 
@@ -141,7 +157,7 @@ def _mish() -> RealFunction:
         rest = (max(rest[0], Decimal(0)), rest[1])
         return d.add(tangent, _product(d, x, d.multiply(rest, d.sigmoid(d.of(x)))))
 
-    return _smooth(formula, Fraction(3, 5))
+    return _gated(formula, Fraction(3, 5))
 
 
 def _gelu() -> RealFunction:
@@ -151,7 +167,7 @@ def _gelu() -> RealFunction:
         density = d.normal_density(d.of(abs(x)))
         return d.add(d.normal_distribution(d.of(x)), _product(d, x, density))
 
-    return _smooth(formula, Fraction(1, 2))
+    return _gated(formula, Fraction(1, 2), far=150)
 
 
 def _gelu_tanh() -> RealFunction:
@@ -167,7 +183,7 @@ def _gelu_tanh() -> RealFunction:
         inner = d.multiply(root, d.of(1 + 3 * c * x * x))
         return d.add(gate, _product(d, x, d.multiply(inner, bump)))
 
-    return _smooth(formula, Fraction(1, 2))
+    return _gated(formula, Fraction(1, 2), far=64)
 
 
 def _exponential_below(factor: Fraction, scale: Fraction, above: Fraction) -> RealFunction:
