@@ -53,6 +53,19 @@ def reload() -> None:
     _settings.clear()
 
 
+@contextmanager
+def as_never_set() -> Iterator[None]:
+    """Within the block, the settings are the defaults, whatever the configuration file says."""
+    kept = dict(_settings)
+    _settings.clear()
+    _settings.update(_DEFAULTS)
+    try:
+        yield
+    finally:
+        _settings.clear()
+        _settings.update(kept)
+
+
 def _setting(name: str) -> Any:
     if not _settings:
         _settings.update(_DEFAULTS | _read_file(configuration_file()))

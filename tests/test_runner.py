@@ -22,6 +22,7 @@ from conformance.implementations.protocol import ImplementationError
 from conformance.judge.verdict import Judgement, Verdict
 from conformance.outcomes import Value
 from conformance.runner import Limits, Runner, run
+from reference_impl import config
 
 ILL_BEHAVED = str(PLUGINS / "ill_behaved.py")
 WELL_BEHAVED = str(PLUGINS / "well_behaved.py")
@@ -149,6 +150,25 @@ def test_a_dtype_whose_package_is_missing_is_unsupported(monkeypatch: pytest.Mon
     (result,) = run([Case.of("Flatten", (2, 3), dtype="bfloat16")], ["reference"])
     assert result.verdict is Verdict.UNSUPPORTED
     assert "ml_dtypes" in result.message
+
+
+def test_the_users_keras_json_has_no_part_in_a_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither in this process nor in a worker; what the user set is in force again afterwards."""
+    text = '{"image_data_format": "channels_first", "floatx": "float64"}'
+    (tmp_path / "keras.json").write_text(text, encoding="utf-8")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    config.reload()
+    try:
+        case = Case.of("Conv2D", (2, 7, 8, 3), filters=4, kernel_size=(3, 2))
+        for workers in (1, 2):
+            (result,) = run([case], ["reference"], workers=workers)
+            assert (result.verdict, result.message) == (Verdict.CONFORMS, "")
+        assert config.image_data_format() == "channels_first"
+    finally:
+        monkeypatch.undo()
+        config.reload()
 
 
 has_proc = pytest.mark.skipif(

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from conformance.command_line.parser import UsageError, parser
+from reference_impl.config import as_never_set
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -20,7 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     options = parser().parse_args(arguments)
     try:
-        return int(options.command(options))
+        with as_never_set():
+            return int(options.command(options))
     except UsageError as error:
         print(f"conformance: {error}", file=sys.stderr)
         return EXIT_USAGE
