@@ -1,0 +1,251 @@
+"""`assert_conforms` in someone's own tests: what passes, what does not, and what it says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+import reference_impl as keras
+from conformance import assert_conforms
+
+DTYPES = ["float16", "float32", "float64", "bfloat16"]
+
+
+def dtype_of(name: str) -> Any:
+    if name == "bfloat16":
+        return pytest.importorskip("ml_dtypes").bfloat16
+    return np.dtype(name)
+
+
+def real(*shape: int, seed: int = 0) -> Any:
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def small_integers(*shape: int, seed: int = 0) -> Any:
+    return np.random.default_rng(seed).integers(-3, 4, shape).astype(np.float64)
+
+
+def built(layer: Any, inputs: Any, make: Any = real) -> Any:
+    """A layer with weights that are representable in its dtype."""
+    layer.build(inputs.shape)
+    layer.set_weights([make(*w.shape, seed=n + 1) for n, w in enumerate(layer.get_weights())])
+    return layer
+
+
+def convolution(inputs: Any, weights: Any, dtype: Any) -> Any:
+    """A valid 1-D convolution in plain arithmetic of a dtype, one product after the other."""
+    kernel, bias = weights
+    steps = inputs.shape[1] - kernel.shape[0] + 1
+    result = np.zeros((len(inputs), steps, kernel.shape[2]), dtype)
+    for tap in range(kernel.shape[0]):
+        for channel in range(kernel.shape[1]):
+            x = inputs[:, tap : tap + steps, channel, None].astype(dtype)
+            result = result + x * kernel[tap, channel].astype(dtype)
+    return result + bias.astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("make", [real, small_integers])
+def test_plain_arithmetic_of_the_dtype_conforms(dtype: str, make: Any) -> None:
+    """Rounded after each operation: within the bound for reals, exact for small integers."""
+    inputs = make(2, 9, 3)
+    layer = built(keras.layers.Conv1D(4, 3, dtype=dtype), inputs, make)
+    actual = convolution(inputs.astype(dtype_of(dtype)), layer.get_weights(), dtype_of(dtype))
+    assert_conforms(actual, layer, inputs)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("make", [real, small_integers])
+def test_one_wrong_element_is_counted_and_shown(dtype: str, make: Any) -> None:
+    inputs = make(2, 9, 3)
+    layer = built(keras.layers.Conv1D(4, 3, dtype=dtype), inputs, make)
+    actual = layer(inputs)
+    actual[1, 2, 3] += np.asarray(2.0).astype(actual.dtype)
+    with pytest.raises(AssertionError) as caught:
+        assert_conforms(actual, layer, inputs)
+    message = str(caught.value)
+    assert message.startswith(f"Conv1D {layer.name!r}: 1 of 56 elements is wrong; the one at ")
+    shown, expected = actual[1, 2, 3], layer(inputs)[1, 2, 3]
+    assert f"[1, 2, 3] is {shown!s} but should be {expected!s}" in message
+
+
+def test_the_error_is_given_in_units_of_the_bound() -> None:
+    inputs = real(2, 9, 3)
+    layer = built(keras.layers.Conv1D(4, 3), inputs)
+    with pytest.raises(AssertionError, match=r"an error of [\d.e+]+ times the bound [\d.e-]+"):
+        assert_conforms(layer(inputs) * np.float32(1.001), layer, inputs)
+
+
+def test_exact_operands_admit_no_error_within_the_bound() -> None:
+    """One unit in the last place is nothing for reals, and an error where all sums are exact."""
+    for make, is_accepted in ((real, True), (small_integers, False)):
+        inputs = make(2, 9, 3)
+        layer = built(keras.layers.Conv1D(4, 3), inputs, make)
+        actual = layer(inputs)
+        largest = np.unravel_index(np.argmax(np.abs(actual)), actual.shape)
+        actual[largest] = np.nextafter(actual[largest], np.float32(np.inf))
+        if is_accepted:
+            assert_conforms(actual, layer, inputs)
+            continue
+        with pytest.raises(AssertionError, match=r"1 of 56 elements is wrong"):
+            assert_conforms(actual, layer, inputs)
+
+
+def test_sums_beyond_the_significand_are_judged_by_the_bound() -> None:
+    """Integers whose sums need more bits than float16 has: rounding in any order is correct."""
+    inputs = np.full((1, 40, 2), 33.0)
+    layer = keras.layers.Conv1D(1, 30, dtype="float16")
+    layer.build(inputs.shape)
+    layer.set_weights([np.full((30, 2, 1), 3.0), np.zeros(1)])
+    actual = convolution(inputs, layer.get_weights(), np.float16)
+    assert np.any(actual != layer(inputs))
+    assert_conforms(actual, layer, inputs)
+
+
+ACTIVATIONS = ["relu", "tanh", "softmax", "gelu", "hard_sigmoid", "selu", "leaky_relu", "glu"]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations_have_their_own_bound(activation: str) -> None:
+    """The output for inputs that are one unit in the last place off passes; 1 % off does not."""
+    inputs = real(2, 9, 3).astype(np.float32)
+    layer = built(keras.layers.Conv1D(4, 3, activation=activation), inputs)
+    wide = keras.layers.Conv1D(4, 3, activation=activation, dtype="float64")
+    wide.build(inputs.shape)
+    wide.set_weights(layer.get_weights())
+    near = np.nextafter(inputs, np.float32(np.inf))
+    assert_conforms(wide(near).astype(np.float32), layer, inputs)
+    with pytest.raises(AssertionError, match="elements are wrong"):
+        assert_conforms(layer(inputs) * np.float32(1.01), layer, inputs)
+
+
+def test_channels_first_is_judged_in_its_own_layout() -> None:
+    inputs = real(2, 3, 7, 8)
+    keywords = {"padding": "same", "strides": 2, "data_format": "channels_first"}
+    layer = built(keras.layers.Conv2D(4, (3, 2), **keywords), inputs)
+    last = keras.layers.Conv2D(4, (3, 2), padding="same", strides=2, dtype="float64")
+    last.build((2, 7, 8, 3))
+    last.set_weights(layer.get_weights())
+    rounded = inputs.astype(np.float32).astype(np.float64)
+    wide = np.moveaxis(last(np.moveaxis(rounded, 1, -1)), -1, 1)
+    assert_conforms(wide.astype(np.float32), layer, inputs)
+    assert_conforms((wide * (1 + 2.0**-23)).astype(np.float32), layer, inputs)
+    with pytest.raises(AssertionError, match=r"the worst, \[\d+, \d+, \d+, \d+\], is"):
+        assert_conforms((wide * 1.01).astype(np.float32), layer, inputs)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int32", "float16", "float32", "float64"])
+def test_pooling_and_flatten_admit_no_error(dtype: str) -> None:
+    inputs = small_integers(2, 7, 3).astype(dtype)
+    own = {} if np.dtype(dtype).kind == "i" else {"dtype": dtype}
+    for layer in (keras.layers.MaxPooling1D(3, strides=2, **own), keras.layers.Flatten(**own)):
+        actual = layer(inputs)
+        assert actual.dtype == dtype
+        assert_conforms(actual, layer, inputs)
+        actual.flat[5] += 1
+        with pytest.raises(AssertionError, match=r"1 of \d+ elements is wrong; the one at"):
+            assert_conforms(actual, layer, inputs)
+
+
+def test_shape_and_dtype_come_first() -> None:
+    inputs = real(2, 7, 3).astype(np.float32)
+    layer = keras.layers.MaxPooling1D(2)
+    with pytest.raises(AssertionError, match=r"the shape is \(2, 4, 3\), but should be \(2, 3, 3"):
+        assert_conforms(np.zeros((2, 4, 3), np.float32), layer, inputs)
+    with pytest.raises(AssertionError, match="the dtype is float64, but should be float32"):
+        assert_conforms(layer(inputs).tolist(), layer, inputs)
+    with pytest.raises(AssertionError, match="an array is expected, but the output is None"):
+        assert_conforms(None, layer, inputs)
+    with pytest.raises(AssertionError, match="an array is expected, but the output is str 'flat'"):
+        assert_conforms("flat", layer, inputs)
+
+
+def test_not_a_number_and_infinity_stay_where_they_belong() -> None:
+    inputs = real(2, 9, 3)
+    inputs[0, 4, 1] = np.nan
+    inputs[1, 2, 0] = np.inf
+    layer = built(keras.layers.Conv1D(4, 3), inputs)
+    actual = layer(inputs)
+    assert_conforms(actual, layer, inputs)
+    actual[0, 0, 0] = np.nan
+    with pytest.raises(AssertionError, match="1 of 56 elements is wrong"):
+        assert_conforms(actual, layer, inputs)
+
+
+def test_a_known_fault_is_named() -> None:
+    """The extra row of SAME padding at the front, as PyTorch users pad by hand."""
+    inputs = real(2, 8, 3)
+    layer = built(keras.layers.Conv1D(4, 2, padding="same"), inputs)
+    padded = np.pad(inputs.astype(np.float32), ((0, 0), (1, 0), (0, 0)))
+    wrong = keras.layers.Conv1D(4, 2)
+    wrong.build(padded.shape)
+    wrong.set_weights(layer.get_weights())
+    with pytest.raises(AssertionError, match=r"It is what you get when .*padding"):
+        assert_conforms(wrong(padded), layer, inputs)
+
+
+def test_nothing_is_explained_where_nothing_is_known() -> None:
+    inputs = real(2, 8, 3)
+    layer = built(keras.layers.Conv1D(4, 2, padding="same"), inputs)
+    with pytest.raises(AssertionError) as caught:
+        assert_conforms(np.full((2, 8, 4), 123, np.float32), layer, inputs)
+    assert "what you get" not in str(caught.value)
+    assert "explanation" not in str(caught.value)
+
+
+def test_wrong_arguments_are_no_assertion_errors() -> None:
+    inputs = real(2, 8, 3)
+    with pytest.raises(TypeError, match="expected a built layer of reference_impl: Conv1D"):
+        assert_conforms(inputs, "Conv1D", inputs)
+    with pytest.raises(TypeError, match="argument `inputs` is None"):
+        assert_conforms(inputs, keras.layers.Flatten(), None)
+    with pytest.raises(ValueError, match="which is not built"):
+        assert_conforms(inputs, keras.layers.Conv1D(4, 2), inputs)
+    own = built(keras.layers.Conv1D(4, 2, activation=lambda x: x), inputs)
+    with pytest.raises(ValueError, match="no bound is known"):
+        assert_conforms(own(inputs), own, inputs)
+
+
+def test_neither_layer_nor_operands_are_changed() -> None:
+    inputs = real(2, 8, 3).astype(np.float32)
+    layer = built(keras.layers.Conv1D(4, 2, activity_regularizer="l2"), inputs)
+    actual = layer(inputs)
+    before = [inputs.copy(), actual.copy(), *layer.get_weights(), *map(float, layer.losses)]
+    assert_conforms(actual, layer, inputs)
+    after = [inputs, actual, *layer.get_weights(), *map(float, layer.losses)]
+    assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
+
+
+def test_importing_the_package_stays_light() -> None:
+    program = (
+        "import sys; before = set(sys.modules); import conformance; "
+        "print(*set(sys.modules) - before)"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert not loaded & {"numpy", "reference_impl", "pytest"}
+    assert "conformance.assertions" not in done.stdout.split()
+
+
+def test_the_traceback_ends_at_the_caller() -> None:
+    with pytest.raises(AssertionError) as caught:
+        assert_conforms(None, keras.layers.Flatten(), np.zeros((2, 3), np.float32))
+    assert [entry.ishidden(caught) for entry in caught.traceback] == [False, True]
+
+
+def test_the_package_has_no_other_attribute() -> None:
+    import conformance
+
+    with pytest.raises(AttributeError, match="no attribute 'assert_conform'"):
+        getattr(conformance, "assert_conform")  # noqa: B009
+
+
+def test_the_fixture_is_the_assertion(assert_conforms: Any) -> None:
+    inputs = small_integers(2, 7, 3)
+    with pytest.raises(AssertionError, match="elements are wrong"):
+        assert_conforms(np.zeros((2, 21)), keras.layers.Flatten(dtype="float64"), inputs)
