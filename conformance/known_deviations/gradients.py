@@ -10,7 +10,6 @@ from conformance.known_deviations.record import KnownDeviation, rejects, returns
 _EVERY_MODE: Final = ("tf.keras", "tf.keras[*")
 _OWN_KERNELS: Final = ("tf.keras", "tf.keras[graph]")
 _ONEDNN: Final = ("tf.keras[onednn]", "tf.keras[graph,onednn]")
-_CHANNELS_FIRST: Final = ("tf.keras[onednn]", "tf.keras[graph,onednn]", "tf.keras[jit*")
 _IN_GRAPHS: Final = ("tf.keras[graph*", "tf.keras[jit*")
 _VERSIONS: Final = {"keras": "3.15.*", "tensorflow": "2.21.*"}
 
@@ -31,12 +30,6 @@ def _differentiates(facts: Facts) -> bool:
 
 def _has_empty_axis(facts: Facts) -> bool:
     return _differentiates(facts) and 0 in facts.output_shape and facts.batch != 0
-
-
-def _adds_bias_to_width(facts: Facts) -> bool:
-    if not (_differentiates(facts) and facts.channels_first and facts.config["use_bias"]):
-        return False
-    return facts.output_shape[1] == facts.output_shape[-1]
 
 
 def _pools(facts: Facts) -> bool:
@@ -60,7 +53,7 @@ RECORDS: Final[tuple[KnownDeviation, ...]] = (
         "tf.keras-empty-output-with-bias",
         "conv.gradients.empty",
         implementations=_ONEDNN,
-        applies=_has_empty_axis,
+        applies=lambda facts: _differentiates(facts) and 0 in facts.output_shape,
         happens=rejects("InvalidArgumentError"),
         instead="an output without elements has the input's channels, to which the bias does not "
         "fit",
@@ -71,24 +64,6 @@ RECORDS: Final[tuple[KnownDeviation, ...]] = (
         applies=_is_narrow,
         instead="partial sums of float16 and bfloat16 gradients are rounded to that type",
         reproducer="tf_keras_gradient_bfloat16.py",
-    ),
-    _record(
-        "tf.keras-gradient-of-bias-on-last-axis",
-        "conv.gradients.bias",
-        implementations=_CHANNELS_FIRST,
-        applies=_adds_bias_to_width,
-        instead="a channels_first bias is added along the last axis where that is as long, and "
-        "so is its gradient",
-        reproducer="tf_keras_bias_axis.py",
-    ),
-    _record(
-        "tf.keras-gradient-of-bias-on-empty-axis",
-        "conv.gradients.empty",
-        implementations=_CHANNELS_FIRST,
-        applies=_adds_bias_to_width,
-        happens=rejects("InvalidArgumentError"),
-        instead="a channels_first bias is added along the last axis where that is as long, and "
-        "the gradient of an empty batch does not fit",
     ),
     _record(
         "tf.keras-gradient-of-sparsemax",
