@@ -14,7 +14,7 @@ import pytest
 
 from conformance.cases.case import Case, parse
 from conformance.cases.grids import grid
-from conformance.cases.operands import operands
+from conformance.cases.operands import has_its_dtype, operands
 from conformance.judge import definition
 from conformance.judge.definition import activations
 from conformance.judge.definition.balls import Ball, enclosing, pi
@@ -477,7 +477,7 @@ SAMPLE = [
 
 def test_the_oracle_agrees_bit_for_bit() -> None:
     """On a sample of the grid; ``conformance run --implementation reference`` takes all of it."""
-    for case in SAMPLE:
+    for case in filter(has_its_dtype, SAMPLE):
         arrays = operands(case)
         defined, oracle = expect_by_definition(case, arrays), expect(case, arrays)
         assert defined.kind == oracle.kind, case

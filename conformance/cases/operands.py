@@ -62,6 +62,7 @@ layer's own precision p.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -274,6 +275,11 @@ _FED: Final = ("output", "gradients", "rejection")
 """The observations that feed an array to the layer."""
 
 
+def has_its_dtype(case: Case) -> bool:
+    """Whether the package that the case's dtype needs, if any, is installed."""
+    return case.dtype != "bfloat16" or importlib.util.find_spec("ml_dtypes") is not None
+
+
 def operands(case: Case, *, carried: bool = False) -> Operands:
     """The operands of a case, the same bytes on every machine (module docstring).
 
@@ -287,6 +293,8 @@ def operands(case: Case, *, carried: bool = False) -> Operands:
             dtype and the case has none.
         ImportError: if the dtype is bfloat16, not carried, and ml_dtypes is not installed.
     """
+    if case.dtype == "bfloat16" and not carried:
+        _dtype(case.dtype)
     shape = case.inputs
     if shape is None or None in shape or case.observe not in _FED:
         return Operands(None, {})

@@ -17,7 +17,7 @@ import numpy as np
 
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
-from conformance.cases.operands import INTEGER_DTYPES, Operands
+from conformance.cases.operands import INTEGER_DTYPES, Operands, has_its_dtype
 from conformance.diagnosis.diagnosis import Diagnosis, Failure, diagnose
 from conformance.diagnosis.evaluation import CORRECT, Array, Steps, evaluate
 from conformance.diagnosis.faults import FAULTS, Fault
@@ -62,11 +62,11 @@ class Bench:
     """Cases with their expectations, on which implementations are tried.
 
     Args:
-        cases: those that observe output values are used.
+        cases: those that observe output values, in a dtype that is installed, are used.
     """
 
     def __init__(self, cases: Iterable[Case]) -> None:
-        self.cases = [case for case in cases if case.observe == "output"]
+        self.cases = [c for c in cases if c.observe == "output" and has_its_dtype(c)]
         self._hypotheses = Hypotheses()
         self._expected: dict[Case, tuple[Any, Expectation]] = {}
 
