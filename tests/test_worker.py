@@ -27,7 +27,7 @@ from conformance.implementations.observation import condensed
 from conformance.implementations.process import Events, WorkerProcess
 from conformance.implementations.protocol import ImplementationError
 from conformance.outcomes import Crash, Outcome, Rejection, Timeout, Unsupported, Value
-from conformance.running.team import Limits
+from conformance.running.team import Limits, most_of_the_memory
 
 ILL_BEHAVED = str(PLUGINS / "ill_behaved.py")
 
@@ -227,6 +227,38 @@ def process_stats() -> Iterator[str]:
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             yield path.read_text(encoding="utf-8", errors="replace")
+
+
+def test_memory_is_limited_by_default(tmp_path: Path) -> None:
+    """So that an implementation that exhausts it does not take the machine along."""
+    resource = pytest.importorskip("resource")
+    assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
+    path = tmp_path / "limited.py"
+    path.write_text(
+        "import resource\n"
+        "def Flatten(inputs, weights, config):\n"
+        "    raise ValueError(resource.getrlimit(resource.RLIMIT_DATA)[0])\n",
+        encoding="utf-8",
+    )
+    (outcome,) = outcomes_of(str(path), [healthy(0)])
+    assert outcome == Rejection("ValueError", str(most_of_the_memory()))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="a process group of its own")
+def test_an_end_is_noticed_although_a_descendant_keeps_the_pipes_open(tmp_path: Path) -> None:
+    path = tmp_path / "daemon.py"
+    path.write_text(
+        "import os, subprocess, sys\n"
+        "def Flatten(inputs, weights, config):\n"
+        "    program = 'import time; time.sleep(6)'\n"
+        "    command = [sys.executable, '-c', program]\n"
+        "    subprocess.Popen(command, start_new_session=True)\n"
+        "    os._exit(5)\n",
+        encoding="utf-8",
+    )
+    (outcome,) = outcomes_of(str(path), [healthy(0)])
+    assert isinstance(outcome, Crash)
+    assert outcome.ending == "exit status 5"
 
 
 def test_a_worker_ends_when_its_parent_is_gone() -> None:

@@ -104,7 +104,7 @@ class WorkerProcess:
         self._process.wait()
         self._release()
         words = self._last_words.rpartition(BEGIN)[2].decode(errors="replace").strip()
-        return Crash(_ending(status), words)
+        return Crash(how_it_ended(status), words)
 
     def close(self) -> None:
         """Let it end by itself, which it does when its requests end; kill it if it does not."""
@@ -126,33 +126,28 @@ class WorkerProcess:
         return self.end()
 
     def _release(self) -> None:
-        """Join the threads and close the pipes.
+        """Close the requests and join the threads, which close the pipes that they read.
 
-        A descendant that left the process group may hold the pipes open: such a thread is left
-        to end with this process.
+        A descendant that left the process group may hold a pipe open: such a thread is left to
+        end with it, or with this process.
         """
+        with contextlib.suppress(OSError):
+            _opened(self._process.stdin).close()
         for thread in self._threads:
             thread.join(_GRACE_SECONDS)
-        pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
-        with contextlib.suppress(OSError):
-            _opened(pipes[0]).close()
-        for pipe, thread in zip(pipes[1:], self._threads, strict=True):
-            if not thread.is_alive():
-                _opened(pipe).close()
 
     def _read_answers(self) -> None:
-        stream = _opened(self._process.stdout)
-        message: Any = ()
-        while message is not None:
-            try:
-                message = wire.read_message(stream)
-            except (wire.WireError, OSError, ValueError):
-                message = None
-            self._events.put(Event(self, message, time.monotonic()))
+        with _opened(self._process.stdout) as stream:
+            message: Any = ()
+            while message is not None:
+                try:
+                    message = wire.read_message(stream)
+                except (wire.WireError, OSError, ValueError):
+                    message = None
+                self._events.put(Event(self, message, time.monotonic()))
 
     def _read_last_words(self) -> None:
-        stream = _opened(self._process.stderr)
-        with contextlib.suppress(OSError, ValueError):
+        with _opened(self._process.stderr) as stream, contextlib.suppress(OSError, ValueError):
             while chunk := os.read(stream.fileno(), 65536):
                 self._last_words = (self._last_words + chunk)[-_LAST_WORDS:]
 
@@ -173,7 +168,8 @@ def _environment(changes: Mapping[str, str]) -> dict[str, str]:
     return environment
 
 
-def _ending(status: int | None) -> str:
+def how_it_ended(status: int | None) -> str:
+    """The exit status of a process in words; None for one that still ran."""
     if status is None:
         return "a closed or garbled connection to the suite"
     if status >= 0:

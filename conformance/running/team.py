@@ -7,6 +7,7 @@ back to the head of the queue, and another worker takes over.
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,15 @@ from conformance.outcomes import Crash, Outcome, Timeout
 
 _DEPTH: Final = 8
 _STARTS: Final = 3
+_GRACE_SECONDS: Final = 1.0
+
+
+def most_of_the_memory() -> int | None:
+    """Three quarters of the machine's memory in bytes; None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 class SuiteError(RuntimeError):
@@ -39,15 +49,20 @@ class Limits:
 
     timeout: float = 60.0
     start: float = 240.0
-    memory: int | None = None
+    memory: int | None = field(default_factory=most_of_the_memory)
 
 
 @dataclass
 class _Slot:
-    """One worker and its unanswered requests; `since` is when the first of them became due."""
+    """One worker and its unanswered requests.
+
+    `since` is when the first of them became due, `gone` when the process was found ended although
+    its pipes are open.
+    """
 
     worker: WorkerProcess
     since: float
+    gone: float | None = None
     ready: bool = False
     answered: bool = False
     in_flight: deque[int] = field(default_factory=deque)
@@ -132,8 +147,10 @@ class Team:
             if now > self._deadline(slot):
                 slot.worker.end()
                 yield from self._overdue(slot)
-            elif slot.worker.has_ended and now > slot.since + 1:
-                yield from self._ended(slot, slot.worker.ending())
+            elif slot.worker.has_ended:
+                slot.gone = slot.gone or now
+                if now - slot.gone > _GRACE_SECONDS:
+                    yield from self._ended(slot, slot.worker.ending())
 
     def deadline(self) -> float:
         """When `look_after` has to be called next, by `time.monotonic`."""

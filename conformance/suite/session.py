@@ -97,7 +97,8 @@ class _Attendant:
 
     def _start(self) -> WorkerProcess:
         self._events = queue.SimpleQueue()
-        self._worker = WorkerProcess(self._entry, self._events, self._environment)
+        memory = self._limits.memory
+        self._worker = WorkerProcess(self._entry, self._events, self._environment, memory)
         event = self._next(self._limits.start)
         match event.message if event else None:
             case ("ready", name, version):
