@@ -75,7 +75,7 @@ def select_implementations(given: list[str] | None) -> list[str]:
         return live if len(live) > 1 else [*live, *stored]
     selected: list[str] = []
     for name in given:
-        if "*" not in name:
+        if "*" not in name or registry.is_program(name):
             selected.append(name)
             continue
         matching = fnmatch.filter(installed, name.replace("[", "[[]"))

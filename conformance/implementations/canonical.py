@@ -87,4 +87,5 @@ def has_plain_geometry(case: Case) -> bool:
         min(sizes, default=1) > 0
         and config.get("padding", "valid").lower() in ("valid", "same")
         and config.get("data_format") in ("channels_first", "channels_last")
+        and case.keywords.get("data_format") != ""  # canonically the default, yet undocumented
     )

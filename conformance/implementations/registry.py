@@ -10,6 +10,8 @@ import difflib
 import importlib
 import importlib.util
 import re
+import shlex
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,7 +23,9 @@ from conformance import __version__
 from conformance.implementations.protocol import Implementation, ImplementationError
 
 _PLUGIN_LOADER: Final = "conformance.implementations.plugin:load"
-_PLUGIN_FORMS: Final = "MODULE, MODULE:ATTRIBUTE, FILE.py or FILE.py:ATTRIBUTE"
+_PROGRAM_LOADER: Final = "conformance.implementations.program:load"
+_PROGRAM: Final = "exec:"
+_PLUGIN_FORMS: Final = "MODULE, MODULE:ATTRIBUTE, FILE.py, FILE.py:ATTRIBUTE or exec:COMMAND"
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z")
 
 _ONE_THREAD: Final = {
@@ -154,9 +158,12 @@ def resolve(spec: str) -> Entry:
     for entry in _BUILTIN:
         if entry.name == spec:
             return entry
-    problem = _plugin_problem(spec)
+    problem = _program_problem(spec) if is_program(spec) else _plugin_problem(spec)
     if problem:
         raise ImplementationError(f"{spec!r} is no implementation: {problem}{_known(spec)}")
+    if is_program(spec):
+        command = {"command": spec.removeprefix(_PROGRAM)}
+        return Entry(spec, "a program", _PROGRAM_LOADER, command, environment=_ONE_THREAD)
     return Entry(
         name=spec,
         summary="a plug-in",
@@ -164,6 +171,24 @@ def resolve(spec: str) -> Entry:
         options={"spec": spec},
         environment=_ONE_THREAD,
     )
+
+
+def is_program(spec: str) -> bool:
+    """Whether `spec` is ``exec:COMMAND``."""
+    return spec.startswith(_PROGRAM)
+
+
+def _program_problem(spec: str) -> str | None:
+    """Why a command cannot be started; None where it can, as far as seen without doing so."""
+    try:
+        arguments = shlex.split(spec.removeprefix(_PROGRAM))
+    except ValueError as error:
+        return f"its command cannot be split into words ({error})"
+    if not arguments:
+        return "it names no command"
+    if shutil.which(arguments[0]) is None:
+        return f"there is no program {arguments[0]!r} that can be executed"
+    return None
 
 
 def _plugin_problem(spec: str) -> str | None:
@@ -207,7 +232,7 @@ def _known(spec: str) -> str:
 
 def is_plugin(entry: Entry) -> bool:
     """Whether `entry` is not built in, and tells its name and version itself, once loaded."""
-    return entry.loader == _PLUGIN_LOADER
+    return entry.loader in (_PLUGIN_LOADER, _PROGRAM_LOADER)
 
 
 def installed(entry: Entry) -> bool:

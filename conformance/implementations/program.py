@@ -1,0 +1,356 @@
+r"""Anyone's implementation as a program in any language: ``exec:COMMAND``.
+
+The command is split as a shell would, and started without one.  It reads requests from standard
+input and answers each on standard output, one line of JSON each, in order; what it says to people
+goes to standard error.  The first request asks who it is::
+
+    {"id": 0, "hello": {"protocol": 1}}
+
+It answers with the same ``id`` and, as far as it likes, ``name``, ``version``, ``layers`` (the
+layers that it offers; by default all that plug-ins are asked for) and ``gradients`` (true if it
+computes them)::
+
+    {"id": 0, "name": "tiny", "version": "1.0", "layers": ["Flatten"]}
+
+Every other request is a call of one layer, and asks for its output or, with an ``upstream``
+gradient beside the inputs, for its gradients::
+
+    {"id": 1, "observe": "output", "layer": "Flatten",
+     "config": {"data_format": "channels_last", "dtype": "float32"},
+     "inputs": {"dtype": "float32", "shape": [2, 3], "data": "..."}, "weights": {}}
+
+``config`` and the names of the ``weights`` are those of `plugin`, tuples as lists.  Each array has
+its ``dtype``, its ``shape`` and its ``data``: the base64 (RFC 4648, without line breaks) of its
+elements in little-endian byte order, the last axis varying fastest.  The answer is one of::
+
+    {"id": 1, "output": {"dtype": "float32", "shape": [2, 3], "data": "..."}}
+    {"id": 1, "gradients": {"inputs": {...}, "kernel": {...}, "bias": {...}}}
+    {"id": 1, "unsupported": "why"}
+    {"id": 1, "rejected": "why"}
+
+Each case is asked twice, in the same words.  The program is started once and ends when its
+standard input ends.  If it ends before, the case in flight has crashed; if it answers with anything
+else than such a line, that case deviates; if it does not answer, that case has timed out.  In each
+of these cases it is started again for the next one.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import json
+import math
+import os
+import shlex
+import subprocess
+import threading
+from collections.abc import Mapping
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+
+from conformance.cases.case import Case
+from conformance.implementations.plugin import CALLABLES, Plugin
+from conformance.implementations.process import how_it_ended
+from conformance.implementations.protocol import Implementation, ImplementationError
+from conformance.outcomes import Crash, Outcome, Value
+
+Array = np.ndarray[Any, Any]
+
+PROTOCOL: Final = 1
+
+_DTYPES: Final = frozenset(
+    {
+        *("bool", "float16", "bfloat16", "float32", "float64"),
+        *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    }
+)
+_LAST_WORDS: Final = 4096
+_GRACE_SECONDS: Final = 0.5
+_SHOWN: Final = 200
+
+
+class ProgramEndedError(BaseException):
+    """The program ended in the middle of a request: no exception of the layer's own."""
+
+    def __init__(self, crash: Crash) -> None:
+        super().__init__(crash.ending)
+        self.crash = crash
+
+
+class GarbledError(BaseException):
+    """The program answered something that is no answer."""
+
+
+class RejectedError(Exception):
+    """The program rejects the case."""
+
+
+def load(command: str) -> Implementation:
+    """Start the program and hear who it is.
+
+    Raises:
+        ImplementationError: if it cannot be started, ends, or answers the first request wrongly.
+    """
+    program = _Program(command)
+    try:
+        hello = program.hello()
+    except GarbledError as error:
+        program.end()
+        raise ImplementationError(
+            f"exec:{command} answers its first request with {error}"
+        ) from None
+    except ProgramEndedError as error:
+        said = f"; its last words:\n{error.crash.last_words}" if error.crash.last_words else ""
+        raise ImplementationError(
+            f"exec:{command} ended at its first request by {error.crash.ending}{said}"
+        ) from None
+    return ProgramPlugin(f"exec:{command}", program, hello)
+
+
+class ProgramPlugin(Plugin):
+    """A program, behind the protocol of `conformance.implementations.protocol`.
+
+    Args:
+        spec: how it was asked for.
+        program: the program, started.
+        hello: its answer to the first request.
+    """
+
+    def __init__(self, spec: str, program: _Program, hello: Mapping[str, Any]) -> None:
+        super().__init__(spec, _Target(program, hello))
+
+    def evaluate(self, case: Case, operands: Any) -> Outcome:
+        """Ask the program twice; its end is a crash, whatever this process does."""
+        try:
+            return super().evaluate(case, operands)
+        except ProgramEndedError as error:
+            return error.crash
+        except GarbledError as error:
+            return Value(str(error))
+        except ImplementationError as error:
+            return Crash("it could not be started again", str(error))
+
+
+class _Target:
+    """A program as the object that a plug-in is: callables by the names of the layers."""
+
+    def __init__(self, program: _Program, hello: Mapping[str, Any]) -> None:
+        self.name, self.version = hello.get("name"), hello.get("version")
+        self._program = program
+        for layer in hello.get("layers", CALLABLES):
+            setattr(self, layer, self._layer(layer))
+        if hello.get("gradients"):
+            self.gradients = self._gradients
+
+    def _layer(self, name: str) -> Any:
+        def call(inputs: Array, weights: Mapping[str, Array], config: Mapping[str, Any]) -> Array:
+            answer = self._program.ask(_request("output", name, inputs, weights, config))
+            return _array(_part(answer, "output"))
+
+        return call
+
+    def _gradients(
+        self,
+        layer: str,
+        inputs: Array,
+        weights: Mapping[str, Array],
+        config: Mapping[str, Any],
+        upstream: Array,
+    ) -> dict[str, Array]:
+        request = _request("gradients", layer, inputs, weights, config)
+        answer = self._program.ask({**request, "upstream": _encoded(upstream)})
+        return {name: _array(array) for name, array in _part(answer, "gradients").items()}
+
+
+def _request(
+    observe: str,
+    layer: str,
+    inputs: Array,
+    weights: Mapping[str, Array],
+    config: Mapping[str, Any],
+) -> dict[str, Any]:
+    return {
+        "observe": observe,
+        "layer": layer,
+        "config": dict(config),
+        "inputs": _encoded(inputs),
+        "weights": {name: _encoded(array) for name, array in weights.items()},
+    }
+
+
+def _encoded(array: Array) -> dict[str, Any]:
+    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    data = base64.b64encode(little.tobytes()).decode("ascii")
+    return {"dtype": array.dtype.name, "shape": list(array.shape), "data": data}
+
+
+def _part(answer: Mapping[str, Any], name: str) -> Any:
+    """The answer's array, or its arrays by name.
+
+    Raises:
+        NotImplementedError: if it declares the case unsupported.
+        RejectedError: if it rejects the case.
+        GarbledError: if it holds none of these.
+    """
+    if "unsupported" in answer:
+        raise NotImplementedError(str(answer["unsupported"]))
+    if "rejected" in answer:
+        raise RejectedError(str(answer["rejected"]))
+    if not isinstance(answer.get(name), dict):
+        raise GarbledError(
+            f"a line without {name!r}, 'unsupported' or 'rejected': {_shown(answer)}"
+        )
+    return answer[name]
+
+
+def _array(entry: Any) -> Array:
+    """An array from its JSON form.
+
+    Raises:
+        GarbledError: if it is none.
+    """
+    try:
+        name, shape, data = entry["dtype"], tuple(entry["shape"]), entry["data"]
+        dtype, raw = _dtype(name), base64.b64decode(data, validate=True)
+        expected = dtype.itemsize * math.prod(shape)
+    except (TypeError, KeyError, ValueError, binascii.Error) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise GarbledError(f"something that is no array ({reason}): {_shown(entry)}") from None
+    if not all(type(size) is int and size >= 0 for size in shape) or len(raw) != expected:
+        raise GarbledError(
+            f"an array of dtype {name} and shape {shape} in {len(raw)} bytes instead of {expected}"
+        )
+    return np.frombuffer(raw, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def _dtype(name: Any) -> Any:
+    if name not in _DTYPES:
+        raise ValueError(f"the dtype {name!r} is none of {', '.join(sorted(_DTYPES))}")
+    if name != "bfloat16":
+        return np.dtype(name).newbyteorder("<")
+    import ml_dtypes
+
+    return np.dtype(ml_dtypes.bfloat16)
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+class _Program:
+    """The process of a program; started again where it has ended or spoken out of turn."""
+
+    def __init__(self, command: str) -> None:
+        self._arguments = shlex.split(command)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._reader: threading.Thread | None = None
+        self._last_words = b""
+        self._asked = 0
+
+    def hello(self) -> dict[str, Any]:
+        """Start it and ask who it is.
+
+        Raises:
+            ImplementationError: if it cannot be started.
+            GarbledError, ProgramEndedError: if its answer is not one.
+        """
+        self._start()
+        answer = self._exchange({"id": 0, "hello": {"protocol": PROTOCOL}})
+        layers = answer.get("layers", [])
+        if not isinstance(layers, list) or not set(map(str, layers)) <= set(CALLABLES):
+            raise GarbledError(
+                f"the layers {_shown(layers)}, which have to be a list of some of "
+                f"{', '.join(CALLABLES)}"
+            )
+        return answer
+
+    def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Its answer to a request.
+
+        Raises:
+            GarbledError: if that is no line of the protocol; the program is ended.
+            ProgramEndedError: if it ends instead.
+        """
+        self._asked += 1
+        try:
+            if self._process is None:
+                self.hello()
+            return self._exchange({"id": self._asked, **request})
+        except (GarbledError, MemoryError):
+            self.end()
+            raise
+
+    def end(self) -> Crash:
+        """End the program, if it still runs; how it ended."""
+        process: Any = self._process
+        reader, self._process, self._reader = self._reader, None, None
+        if process is None or reader is None:
+            return Crash("it was not running")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0)
+        status = process.returncode
+        process.kill()
+        process.wait()
+        reader.join(_GRACE_SECONDS)
+        for stream in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):
+                stream.close()
+        words = self._last_words.decode(errors="replace").strip()
+        return Crash(how_it_ended(status), words)
+
+    def _start(self) -> None:
+        self._last_words = b""
+        try:
+            self._process = subprocess.Popen(
+                self._arguments,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        except OSError as error:
+            raise ImplementationError(
+                f"exec:{shlex.join(self._arguments)} cannot be started: {error}"
+            ) from error
+        stream = self._process.stderr
+        self._reader = threading.Thread(target=self._read_last_words, args=(stream,), daemon=True)
+        self._reader.start()
+
+    def _exchange(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        process: Any = self._process
+        with contextlib.suppress(OSError):  # where it reads no more, the lack of an answer tells
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
+        line = process.stdout.readline()
+        if not line.endswith(b"\n"):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_GRACE_SECONDS)
+            raise ProgramEndedError(self.end())
+        return _answer(line, request["id"])
+
+    def _read_last_words(self, stream: BinaryIO) -> None:
+        with contextlib.suppress(OSError, ValueError), stream:
+            while chunk := os.read(stream.fileno(), 65536):
+                self._last_words = (self._last_words + chunk)[-_LAST_WORDS:]
+
+
+def _answer(line: bytes, identifier: int) -> dict[str, Any]:
+    """A line as the answer to a request.
+
+    Raises:
+        GarbledError: if it is none.
+    """
+    text = line.decode(errors="replace").rstrip("\r\n")
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        raise GarbledError(f"a line that is no JSON: {_shown(text)!r}") from None
+    if not isinstance(answer, dict):
+        raise GarbledError(f"a line that is no JSON object: {_shown(text)}")
+    if answer.get("id") != identifier:
+        raise GarbledError(
+            f"a line whose id is {answer.get('id')!r} and not {identifier}: {_shown(text)}"
+        )
+    return answer
