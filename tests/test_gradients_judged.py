@@ -147,6 +147,7 @@ def test_both_subgradients_at_a_kink_conform() -> None:
     case = parse("Conv1D/observe:gradients/inputs:4x9x1/operands:small/filters:5/kernel_size:2/"
                  "activation:relu")  # fmt: skip
     given = operands(case)
+    assert given.upstream is not None
     at_kink = _sums(given) == 0
     assert at_kink.any()
     for slope, verdict in ((0.0, "conforms"), (1.0, "conforms"), (2.0, "deviates")):

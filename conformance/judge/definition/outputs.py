@@ -24,8 +24,8 @@ class Operands(Protocol):
     """The arrays of a case: the layer's input, and its weights by name."""
 
     @property
-    def inputs(self) -> Array:
-        """The input array."""
+    def inputs(self) -> Any:
+        """The input array; None where the case has none."""
 
     @property
     def weights(self) -> dict[str, Array]:
