@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     _add_list(commands)
     _add_golden(commands)
     _add_shrink(commands)
+    _add_search(commands)
     _add_selftest(commands)
     return top
 
@@ -127,6 +128,44 @@ def _add_shrink(commands: Any) -> None:
     )
 
 
+def _add_search(commands: Any) -> None:
+    search = commands.add_parser(
+        "search",
+        help="look for counterexamples beyond the grids",
+        description="Judge random cases, the sizes in them free, until the time is up or something "
+        "fails; shrink what fails and print it. Known deviations are counted only. Needs the "
+        "package hypothesis. Exit status: 0 nothing found, 1 found, 2 wrong usage, 3 nothing was "
+        "judged.",
+    )
+    search.set_defaults(command=_search)
+    search.add_argument(
+        "--implementation",
+        required=True,
+        metavar="NAME|MODULE[:ATTRIBUTE]|FILE.py",
+        help="the implementation to search",
+    )
+    search.add_argument(
+        "--layer",
+        action="append",
+        choices=LAYERS,
+        metavar="NAME",
+        help=f"only this layer: {', '.join(LAYERS)}; may be repeated",
+    )
+    search.add_argument(
+        "--minutes", type=_positive(float), default=1.0, help="when to stop (default 1)"
+    )
+    search.add_argument(
+        "--seed", type=int, help="the same seed tries the same cases; default: another each time"
+    )
+    search.add_argument(
+        "--timeout",
+        type=_positive(float),
+        default=60.0,
+        metavar="SECONDS",
+        help="time allowed for one case (default 60)",
+    )
+
+
 def _add_selftest(commands: Any) -> None:
     selftest = commands.add_parser(
         "selftest",
@@ -170,7 +209,14 @@ def add_selection(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--case", action="append", metavar="DESCRIPTOR", help="this case; instead of a grid"
     )
-    command.add_argument("--grid", choices=GRIDS, default="standard", help="default: standard")
+    command.add_argument(
+        "--grid",
+        choices=GRIDS,
+        default="standard",
+        help="smoke: each class of cases once; standard (the default): their pairs; full: also all "
+        "windows on one axis with lengths to 9, windows to 5, strides to 4, dilation rates to 3, "
+        "and on two axes to 6, 4, 3 and 2",
+    )
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -183,6 +229,12 @@ def _shrink(options: argparse.Namespace) -> int:
     from conformance.command_line.shrinking import shrink
 
     return shrink(options)
+
+
+def _search(options: argparse.Namespace) -> int:
+    from conformance.command_line.search import search
+
+    return search(options)
 
 
 def _selftest(options: argparse.Namespace) -> int:

@@ -10,8 +10,8 @@ second derivation of the definition.  It is done so that a mutant costs seconds:
   a temporary directory with one module replaced; judge and grid keep the unchanged sources;
 * an outcome that equals the unchanged oracle's to the bit has its verdict already; only others are
   judged;
-* cases that reach the changed function come first, those of the smoke grid before the others;
-  only a mutant that all of them leave alive is put to the whole grid.
+* only cases that reach the changed function are run, those of the smoke grid before the others:
+  the oracle is deterministic, and the others cannot tell.
 
 A mutant is killed by a case that does not conform, by failing to import, and by using up its
 processor time (a multiple of what the unchanged oracle needs).  The working tree is not written.
@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import importlib
 import importlib.abc
 import importlib.util
@@ -129,10 +130,10 @@ def called(run: Callable[[], Outcome], copy: Path) -> tuple[Outcome, frozenset[t
 
 def prepare(cases: Sequence[Case], copy: Path) -> tuple[list[Prepared], float]:
     """The cases as the unchanged oracle does them, and the seconds of processor time it takes."""
-
     given_to = [operands(case) for case in cases]
 
     def work(send: Callable[[Any], None]) -> None:
+        functools.lru_cache = _uncached
         unchanged = oracle(copy)
         for case, given in zip(cases, given_to, strict=True):
             outcome, functions = called(lambda c=case, g=given: evaluate(unchanged, c, g), copy)
@@ -144,6 +145,12 @@ def prepare(cases: Sequence[Case], copy: Path) -> tuple[list[Prepared], float]:
         raise SystemExit(f"the unchanged oracle ended early: {answers[-1:]}")
     prepared = [Prepared(*one, *two) for *one, two in zip(cases, given_to, answers, strict=True)]
     return prepared, os.times().children_user - before
+
+
+def _uncached(*arguments: Any, **options: Any) -> Callable[[Any], Any]:
+    """In place of `functools.lru_cache`: a cache would hide whom a later case depends on."""
+    del arguments, options
+    return lambda function: function
 
 
 def in_fork(work: Callable[[Callable[[Any], None]], None], seconds: float) -> Iterator[Any]:
@@ -201,15 +208,13 @@ def _messages(reading: int, deadline: float) -> Iterator[Any]:
 
 
 def fate(mutant: Mutant, module: str, prepared: list[Prepared], copy: Path, seconds: float) -> Fate:
-    """Put one mutant to the cases that reach it, then to all."""
+    """Put one mutant to the cases that reach it; to all where it is not inside a function."""
     reached = [
-        i for i, one in enumerate(prepared) if (module, mutant.function) in one.functions
-    ] or range(len(prepared))
-    killer = _killer(mutant, module, prepared, reached, copy, seconds)
-    if killer is None and len(reached) < len(prepared):
-        others = sorted(set(range(len(prepared))) - set(reached))
-        killer = _killer(mutant, module, prepared, others, copy, seconds)
-    return Fate(module, mutant, killer)
+        index
+        for index, one in enumerate(prepared)
+        if not mutant.function or (module, mutant.function) in one.functions
+    ]
+    return Fate(module, mutant, _killer(mutant, module, prepared, reached, copy, seconds))
 
 
 def _killer(
@@ -271,6 +276,7 @@ def main() -> None:
 
 
 def _told(one: Fate) -> Fate:
+    """Print what became of a mutant as soon as it is known."""
     where = f"{one.module}:{one.mutant.line} ({one.mutant.function or 'module'})"
     verdict = f"killed by {one.killer}" if one.killer else "SURVIVED"
     print(f"{where}: {one.mutant.operator}: {one.mutant.change}: {verdict}", flush=True)

@@ -1,0 +1,97 @@
+"""``conformance search``: counterexamples beyond the grids."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from typing import TYPE_CHECKING, TextIO
+
+from conformance.command_line.parser import UsageError
+from conformance.implementations.protocol import ImplementationError
+from conformance.judge.verdict import Verdict
+from conformance.runner import Limits
+from conformance.spec.signatures import LAYERS
+from conformance.suite.session import Session
+
+if TYPE_CHECKING:
+    from conformance.search import Finding, Report
+
+EXIT_FOUND = 1
+EXIT_NOTHING_JUDGED = 3
+_SEEDS = 2**32
+
+
+def search(options: argparse.Namespace) -> int:
+    """Search, and print what was found: 0 nothing, 1 something; 3 where nothing was judged.
+
+    Raises:
+        UsageError: for an implementation that does not exist, or without Hypothesis.
+    """
+    try:
+        from conformance.search import Search
+    except ModuleNotFoundError as error:
+        if error.name != "hypothesis":
+            raise
+        raise UsageError(
+            "search needs the package hypothesis, which is not installed: "
+            "pip install 'layerproof[search]'"
+        ) from error
+    seed = random.randrange(_SEEDS) if options.seed is None else options.seed
+    try:
+        with Session(Limits(timeout=options.timeout)) as session:
+            report = Search(
+                lambda case: session.judge(options.implementation, case),
+                options.layer or LAYERS,
+                seed,
+                60 * options.minutes,
+                _Notice(sys.stderr),
+            ).run()
+    except ImplementationError as error:
+        raise UsageError(str(error)) from error
+    print(_text(report, options.implementation))
+    if report.findings:
+        return EXIT_FOUND
+    return 0 if set(report.verdicts) - {Verdict.UNSUPPORTED} else EXIT_NOTHING_JUDGED
+
+
+class _Notice:
+    """Says now and then how far the search is: more often on a terminal than in a log."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._terminal = stream.isatty()
+        self._started = self._told = time.monotonic()
+
+    def __call__(self, report: Report) -> None:
+        now = time.monotonic()
+        if now - self._told < (0.5 if self._terminal else 30.0):
+            return
+        self._told = now
+        text = (
+            f"{report.verdicts.total()} cases judged in {now - self._started:.0f} s, "
+            f"{len(report.findings)} counterexamples"
+        )
+        self._stream.write(f"\r\x1b[K{text}" if self._terminal else f"{text}\n")
+        self._stream.flush()
+
+
+def _text(report: Report, implementation: str) -> str:
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(report.verdicts.items()))
+    found = [_found(number, one) for number, one in enumerate(report.findings, 1)]
+    ending = f"{len(found)} counterexamples" if found else "no counterexample"
+    totals = f"{implementation}: {ending} in {report.verdicts.total()} cases ({counts or 'none'})"
+    return "\n".join([*found, f"{totals}; --seed {report.seed} repeats the search"])
+
+
+def _found(number: int, found: Finding) -> str:
+    return "\n".join(
+        [
+            f"counterexample {number}: {found.case.descriptor}",
+            f"    {found.result.verdict}: {found.result.message}",
+            f"    clauses: {', '.join(found.result.clauses)}",
+            f"    shrunk from {found.first.descriptor}",
+            f"    {found.result.reproduce}",
+        ]
+    )

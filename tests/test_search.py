@@ -1,0 +1,162 @@
+"""The search beyond the grids: what it finds, how small, how repeatably, and what it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("hypothesis")
+
+from hypothesis import HealthCheck, find, given, settings
+
+from conformance.cases.case import Case, parse
+from conformance.cases.facts import facts
+from conformance.cases.grids import grid
+from conformance.command_line import main
+from conformance.judge.definition import forbidden
+from conformance.search import Search, cases
+from conformance.spec.signatures import LAYERS
+from conformance.suite.session import Session
+
+WELL_BEHAVED = Path(__file__).parent / "plugins" / "well_behaved.py"
+
+RARE = f"""
+import runpy
+
+_right = runpy.run_path({str(WELL_BEHAVED)!r})
+
+
+def MaxPooling1D(inputs, weights, config):
+    y = _right["MaxPooling2D"](inputs[:, :, None], weights, {{
+        **config,
+        "pool_size": (*config["pool_size"], 1),
+        "strides": (*config["strides"], 1),
+        "data_format": "channels_last",
+    }})[:, :, 0]
+    if config["strides"] == (3,) and config["pool_size"][0] % 2 == 0 and inputs.shape[1] % 3 == 1:
+        y[:, -1] -= 1
+    return y
+"""
+"""Wrong only with stride 3, an even window and a length of one more than a multiple of three."""
+
+MANY = settings(
+    database=None, deadline=None, max_examples=100, suppress_health_check=list(HealthCheck)
+)
+
+
+@pytest.fixture
+def rare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "rare.py").write_text(RARE)
+    monkeypatch.chdir(tmp_path)
+    return "rare.py"
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    with Session() as session:
+        yield session
+
+
+def searched(session: Session, seed: int) -> Search:
+    search = Search(lambda case: session.judge("rare.py", case), ["MaxPooling1D"], seed, 120)
+    search.run()
+    return search
+
+
+def test_a_rare_fault_is_found_and_shrunk(rare: str, session: Session) -> None:
+    """Shrunk to what the fault needs: window, stride and the shortest length; nothing else."""
+    report = searched(session, 1).report
+    found = report.findings[0]
+    known = facts(found.case)
+    assert known.strides == (3,)
+    assert known.window == (2,)
+    assert known.spatial[0] in (1, 4)
+    assert (known.batch, known.channels, found.case.dtype) == (1, 1, "float32")
+    assert found.result.evidence is not None
+
+
+def test_a_seed_repeats_the_search(rare: str, session: Session) -> None:
+    first, second = (searched(session, 7) for _ in range(2))
+    assert [one.case for one in first.report.findings] == [
+        one.case for one in second.report.findings
+    ]
+    assert first.report.verdicts == second.report.verdicts
+
+
+def test_the_command_prints_the_descriptor_and_how_to_reproduce_it(
+    rare: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["search", "--implementation", rare, "--layer", "MaxPooling1D", "--seed", "1"]
+    assert main(command) == 1
+    lines = capsys.readouterr().out.splitlines()
+    descriptor = lines[0].removeprefix("counterexample 1: ")
+    assert parse(descriptor).layer == "MaxPooling1D"
+    assert any(
+        line.strip().startswith("conformance run --implementation rare.py --case ")
+        for line in lines
+    )
+    assert "--seed 1 repeats the search" in lines[-1]
+    assert main(["run", "--implementation", rare, "--case", descriptor]) == 1
+    assert not (tmp_path / ".hypothesis").exists()
+
+
+def test_a_correct_implementation_has_no_counterexample(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    spec = str(WELL_BEHAVED)
+    command = ["search", "--implementation", spec, "--minutes", "0.03", "--seed", "3"]
+    assert main([*command, "--layer", "MaxPooling2D"]) == 0
+    assert "no counterexample" in capsys.readouterr().out
+
+
+def test_what_an_implementation_lacks_was_not_judged(capsys: pytest.CaptureFixture[str]) -> None:
+    spec = str(WELL_BEHAVED)
+    command = ["search", "--implementation", spec, "--minutes", "0.01", "--layer", "Input"]
+    assert main(command) == 3
+    assert "unsupported" in capsys.readouterr().out
+
+
+def test_an_unknown_implementation_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", "--implementation", "no_such_module_at_all"]) == 2
+    assert "no_such_module_at_all" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_random_cases_are_valid_or_expect_rejection(layer: str) -> None:
+    """What depends on something else is derived: no case contradicts itself."""
+
+    @MANY
+    @given(cases(layer))
+    def check(case: Case) -> None:
+        assert parse(case.descriptor) == case
+        assert (forbidden(case) is not None) == (case.observe == "rejection")
+
+    check()
+
+
+@pytest.mark.parametrize(
+    "is_wanted",
+    [
+        lambda known: known.observes_rejection,
+        lambda known: known.observes_gradients,
+        lambda known: known.padding == "same" and known.window[0] > known.spatial[0],
+        lambda known: known.padding == "same" and max(known.dilation) > known.spatial[0],
+        lambda known: known.channels_first and known.activation is not None,
+        lambda known: isinstance(known.arguments.get("strides"), list),
+    ],
+    ids=["rejection", "gradients", "long window", "long dilation", "activation, channels first", "list"],
+)
+def test_random_cases_reach(is_wanted: object) -> None:
+    def reached(case: Case) -> bool:
+        known = facts(case)
+        shaped = case.observe != "shape" or known.has_axes
+        return shaped and bool(is_wanted(known))  # type: ignore[operator]
+
+    find(cases("Conv2D"), reached, settings=settings(MANY, max_examples=5000))
+
+
+def test_random_cases_go_beyond_the_grid() -> None:
+    known = set(grid("standard"))
+    find(cases("Conv2D"), lambda case: case not in known, settings=MANY)
