@@ -59,6 +59,7 @@ def _add_run(commands: Any) -> None:
         metavar="WORKERS",
         help="worker processes per implementation (default 1)",
     )
+    _add_model(run)
     run.add_argument("--jsonl", type=_writable, metavar="FILE", help="write a JSON-lines report")
     run.add_argument("--junit", type=_writable, metavar="FILE", help="write a JUnit report")
     run.add_argument(
@@ -67,6 +68,22 @@ def _add_run(commands: Any) -> None:
         default=60.0,
         metavar="SECONDS",
         help="time allowed for one case (default 60)",
+    )
+
+
+def _add_model(run: Any) -> None:
+    run.add_argument(
+        "--model",
+        type=Path,
+        metavar="FILE.keras",
+        help="judge what tf.keras makes of this model, layer by layer, instead of a grid",
+    )
+    run.add_argument(
+        "--inputs",
+        type=Path,
+        action="append",
+        metavar="FILE.npy",
+        help="an input of --model, once for each; without it: the suite's own operands",
     )
 
 
@@ -220,6 +237,12 @@ def add_selection(command: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.model is not None:
+        from conformance.command_line.model import run_model
+
+        return run_model(options)
+    if options.inputs:
+        raise UsageError("--inputs is for --model: a case makes its own operands")
     from conformance.command_line.run import run
 
     return run(options)
