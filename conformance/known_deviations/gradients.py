@@ -10,6 +10,7 @@ from conformance.known_deviations.record import KnownDeviation, rejects, returns
 _EVERY_MODE: Final = ("tf.keras", "tf.keras[*")
 _OWN_KERNELS: Final = ("tf.keras", "tf.keras[graph]")
 _ONEDNN: Final = ("tf.keras[onednn]", "tf.keras[graph,onednn]")
+_COMPILED: Final = ("tf.keras[jit*",)
 _IN_GRAPHS: Final = ("tf.keras[graph*", "tf.keras[jit*")
 _VERSIONS: Final = {"keras": "3.15.*", "tensorflow": "2.21.*"}
 
@@ -57,6 +58,14 @@ RECORDS: Final[tuple[KnownDeviation, ...]] = (
         happens=rejects("InvalidArgumentError"),
         instead="an output without elements has the input's channels, to which the bias does not "
         "fit",
+    ),
+    _record(
+        "tf.keras-gradient-of-empty-output-compiled",
+        "conv.gradients.empty",
+        implementations=_COMPILED,
+        applies=lambda facts: _differentiates(facts) and 0 in facts.output_shape,
+        happens=rejects("InvalidArgumentError"),
+        instead="XLA refuses the gradient of an output without elements as a window of length 0",
     ),
     _record(
         "tf.keras-gradient-narrow-sums",
