@@ -1,4 +1,4 @@
-"""What tf.keras does instead of the gradients of the definition: Keras 3.15 on TensorFlow 2.21."""
+"""What is done instead of the gradients of the definition: tf.keras (3.15, 2.21), torch.nn (2.13)."""
 
 from __future__ import annotations
 
@@ -96,5 +96,15 @@ RECORDS: Final[tuple[KnownDeviation, ...]] = (
         applies=lambda facts: _pools(facts) and facts.channels == 0,
         happens=rejects(),
         instead="in a graph, inputs without channels are refused",
+    ),
+    _record(
+        "torch.nn-gradient-narrow-sums",
+        "conv.gradients.exact",
+        implementations=("torch.nn[no-mkldnn]",),
+        versions={"torch": "2.13.*"},
+        applies=_is_narrow,
+        instead="partial sums of float16 and bfloat16 gradients, such as over the batch, are "
+        "rounded to that type",
+        reproducer="torch_nn_gradient_bfloat16.py",
     ),
 )
