@@ -1,4 +1,4 @@
-"""What is done instead of the gradients of the definition: tf.keras (3.15, 2.21), torch.nn (2.13)."""
+"""What is done instead of the gradients of the definition: Keras 3.15 and torch 2.13."""
 
 from __future__ import annotations
 
