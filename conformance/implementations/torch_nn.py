@@ -291,10 +291,10 @@ def _unsupported(case: Case, config: dict[str, Any]) -> str | None:
     """Why torch.nn has no module for a valid case; None where it has."""
     inputs = case.inputs or ()
     first = config.get("data_format") == "channels_first"
-    spatial, channels = (inputs[2:], inputs[1]) if first else (inputs[1:-1], inputs[-1])
+    spatial, channels = (inputs[2:], inputs[1:2]) if first else (inputs[1:-1], inputs[-1:])
     if case.layer != "Flatten" and 0 in spatial:
         return "torch.nn's convolutions and poolings take no empty spatial axis"
-    if case.layer.startswith("MaxPooling") and channels == 0:
+    if case.layer.startswith("MaxPooling") and 0 in channels:
         return "torch.nn's poolings take no empty axis but the batch"
     return _inexpressible(config)
 
