@@ -10,14 +10,19 @@ from collections.abc import Mapping
 
 from conformance.cases.case import Case
 from conformance.judge.verdict import Judgement
-from conformance.known_deviations import gradients, tf_keras, torch_nn
+from conformance.known_deviations import gradients, tf_keras, tf_modes, torch_nn
 from conformance.known_deviations.record import KnownDeviation, judge_by_records
 from conformance.outcomes import Outcome
 
 STORED = "golden:"
 """Prefix of the names under which stored observations are judged."""
 
-RECORDS: tuple[KnownDeviation, ...] = (*tf_keras.RECORDS, *gradients.RECORDS, *torch_nn.RECORDS)
+RECORDS: tuple[KnownDeviation, ...] = (
+    *tf_keras.RECORDS,
+    *tf_modes.RECORDS,
+    *gradients.RECORDS,
+    *torch_nn.RECORDS,
+)
 
 
 def apply(

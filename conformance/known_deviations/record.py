@@ -35,6 +35,8 @@ class KnownDeviation:
         reason: why it is so, or where it was reported, as far as known.
         always: False where a concerned case may also conform (behaviour that changes from run
             to run, or depends on the machine).
+        by_processor: whether it depends on the processor if the behaviour shows at all, so that
+            a machine on which no case meets the record proves nothing against it.
         reproducer: file name in ``reproducers/`` of a stand-alone program that shows a defect of
             the framework; None where the framework merely documents something else.
     """
@@ -48,6 +50,7 @@ class KnownDeviation:
     instead: str
     reason: str = ""
     always: bool = True
+    by_processor: bool = False
     reproducer: str | None = None
 
     def concerns(self, implementation: str, versions: Mapping[str, str], case: Case) -> bool:

@@ -46,6 +46,7 @@ RECORDS: Final[tuple[KnownDeviation, ...]] = (
         instead="oneDNN's bfloat16 kernel for one input channel multiplies elements outside the "
         "window by zero: an infinity gives NaN where it has no part",
         always=False,
+        by_processor=True,
         reproducer="torch_nn_bfloat16_infinity.py",
     ),
     _record(
@@ -88,5 +89,39 @@ RECORDS: Final[tuple[KnownDeviation, ...]] = (
         ),
         instead="an input without batch axis is taken as one element, which torch documents",
         always=False,
+    ),
+    _record(
+        "torch.nn-winograd",
+        "conv.values.exact",
+        implementations=("torch.nn[no-mkldnn]",),
+        applies=lambda facts: (
+            facts.is_convolution
+            and facts.observes_values
+            and facts.case.dtype == "float32"
+            and (facts.batch or 0) >= 16
+            and facts.window[-1] == 3
+            and set(facts.strides) == {1}
+        ),
+        instead="from a batch of 16 on, another algorithm computes windows of 3: inexact on "
+        "integers, dependent on the batch, and an infinity spreads beyond its window",
+        reason="NNPACK's Winograd kernels, as far as the errors tell",
+        always=False,
+        by_processor=True,
+        reproducer="torch_nn_winograd.py",
+    ),
+    _record(
+        "torch.nn-half-padding-not-multiplied",
+        "conv.padding.nonfinite-kernel",
+        applies=lambda facts: (
+            facts.is_convolution
+            and facts.observes_values
+            and facts.case.dtype in ("float16", "bfloat16")
+            and facts.case.operands in ("kernel_nan", "kernel_infinity")
+            and facts.padding == "same"
+        ),
+        instead="padding is skipped, so that a kernel element over it has no part even if it is "
+        "infinite or NaN",
+        always=False,
+        by_processor=True,
     ),
 )

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.live
 
 FOLDER = Path(reproducers.__file__).parent
 PROGRAMS = sorted({record.reproducer for record in RECORDS if record.reproducer})
+BY_PROCESSOR = {record.reproducer for record in RECORDS if record.by_processor}
 ENOUGH = 12
 
 
@@ -36,7 +37,8 @@ def test_the_reproducer_shows_its_defect(program):
         env=environment,
         check=False,
     )
-    assert finished.returncode == 0, finished.stdout + finished.stderr
+    allowed = (0, 1) if program in BY_PROCESSOR else (0,)
+    assert finished.returncode in allowed, finished.stdout + finished.stderr
     assert finished.stdout.strip()
 
 
@@ -66,8 +68,15 @@ NAMES = sorted({implementation_of(record) for record in RECORDS})
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_record_is_met(name):
-    """At least one of the first cases that a record concerns deviates as it says."""
-    records = [record for record in RECORDS if implementation_of(record) == name]
+    """At least one of the first cases that a record concerns deviates as it says.
+
+    Records of what some processors do only are left out: another may do right.
+    """
+    records = [
+        record
+        for record in RECORDS
+        if implementation_of(record) == name and not record.by_processor
+    ]
     cases = [case for record in records for case in concerned(record, name)]
     results = list(run(cases, [name]))
     met = {r.diagnosis for r in results if r.verdict is Verdict.KNOWN_DEVIATION}

@@ -9,6 +9,7 @@ import torch
 
 
 def gradient(kernel, inputs):
+    """The kernel's gradient of the sum of all outputs."""
     kernel = kernel.clone().requires_grad_()
     torch.nn.functional.conv1d(inputs, kernel).sum().backward()
     return kernel.grad
