@@ -17,11 +17,17 @@ class Value:
         repeat: what a second call on the same operands returned, where it differed from the
             first in any bit; None where it did not.
         changed_inputs: names of the operands that the call left different from before.
+        between: descriptor of another case that was called again in between, where an answer
+            changed only then; empty where none did.
+        before: where it is the answer of that other case that changed, its first answer; `repeat`
+            is then its later one.
     """
 
     value: Any
     repeat: Any = None
     changed_inputs: tuple[str, ...] = ()
+    between: str = ""
+    before: Any = None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +16,12 @@ from evaluating import PLUGINS
 from conformance.cases.case import Case, parse
 from conformance.cases.grids import grid
 from conformance.cases.operands import operands
+from conformance.command_line import main
 from conformance.implementations import plugin, registry
 from conformance.implementations.observation import evaluate
 from conformance.implementations.protocol import ImplementationError
+from conformance.judge.expectation import expect
+from conformance.judge.judge import judge
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Outcome, Rejection, Unsupported, Value
 from conformance.runner import run
@@ -259,6 +263,123 @@ def test_a_warning_is_no_rejection() -> None:
         return inputs
 
     assert isinstance(outcome_with(layer, FLATTEN), Value)
+
+
+def in_turn(layer: Callable[..., Any], cases: list[Case]) -> list[Outcome]:
+    """The outcomes of cases in one process, one after the other."""
+    made = plugin.Plugin("under test", SimpleNamespace(Flatten=layer))
+    return [evaluate(made, case, operands(case)) for case in cases]
+
+
+def flat(inputs: Any) -> Any:
+    return inputs.reshape(len(inputs), -1).copy()
+
+
+class SharesItsBuffer:
+    """Caches answers by their operands, in a buffer that another answer overwrites."""
+
+    def __init__(self) -> None:
+        self.answers: dict[bytes, Any] = {}
+        self.buffers: dict[tuple[int, ...], Any] = {}
+
+    def __call__(self, inputs: Any, weights: Any, config: Any) -> Any:
+        key = inputs.tobytes()
+        if key not in self.answers:
+            buffer = self.buffers.setdefault(inputs.shape, np.empty_like(flat(inputs)))
+            buffer[...] = flat(inputs)
+            self.answers[key] = buffer
+        return self.answers[key]
+
+
+def test_an_earlier_answer_that_another_case_changes_is_noticed() -> None:
+    first, second = Case.of("Flatten", (2, 3)), Case.of("Flatten", (2, 3), seed=1)
+    outcomes = in_turn(SharesItsBuffer(), [first, second])
+    assert isinstance(outcomes[0], Value)
+    assert isinstance(outcomes[1], Value)
+    assert (outcomes[0].repeat, outcomes[0].between, outcomes[0].before) == (None, "", None)
+    found = outcomes[1]
+    assert found.between == first.descriptor
+    assert np.array_equal(found.before, flat(operands(first).inputs))
+    assert np.array_equal(found.repeat, flat(operands(second).inputs))
+    judged = judge(second, operands(second), expect(second, operands(second)), found)
+    assert (judged.verdict, judged.stage) == (Verdict.DEVIATES, "repeat")
+    assert judged.message.startswith(
+        "Called again after this one, the case Flatten/inputs:2x3 gave another answer: 6 of 6"
+    )
+
+
+class CountsSizes:
+    """Right for each size twice; the size of nine is wrong from its third call on."""
+
+    def __init__(self) -> None:
+        self.sizes: dict[int, int] = {}
+
+    def __call__(self, inputs: Any, weights: Any, config: Any) -> Any:
+        self.sizes[inputs.size] = self.sizes.get(inputs.size, 0) + 1
+        return flat(inputs) + np.float32(inputs.size == 9 and self.sizes[9] > 2)
+
+
+def test_an_answer_that_differs_after_another_case_is_noticed_with_that_case() -> None:
+    first, second = Case.of("Flatten", (2, 3)), Case.of("Flatten", (3, 3))
+    outcomes = in_turn(CountsSizes(), [first, second])
+    assert isinstance(outcomes[1], Value)
+    assert np.array_equal(outcomes[1].value, flat(operands(second).inputs))
+    assert np.array_equal(outcomes[1].repeat, flat(operands(second).inputs) + 1)
+    assert outcomes[1].between == first.descriptor
+
+
+def test_a_refusal_after_another_case_is_a_rejection() -> None:
+    calls: list[int] = []
+
+    def layer(inputs: Any, weights: Any, config: Any) -> Any:
+        calls.append(inputs.size)
+        if calls.count(9) > 2:
+            raise RuntimeError("no more")
+        return flat(inputs)
+
+    outcomes = in_turn(layer, [Case.of("Flatten", (2, 3)), Case.of("Flatten", (3, 3))])
+    expected = "the same call again, after one of Flatten/inputs:2x3: no more"
+    assert outcomes[1] == Rejection("RuntimeError", expected)
+
+
+def test_what_another_case_raises_is_not_held_against_the_present_one() -> None:
+    calls: list[int] = []
+
+    def layer(inputs: Any, weights: Any, config: Any) -> Any:
+        calls.append(inputs.size)
+        if inputs.size == 6 and calls.count(6) > 2:
+            raise RuntimeError("no more")
+        return flat(inputs)
+
+    outcomes = in_turn(layer, [Case.of("Flatten", (2, 3)), Case.of("Flatten", (3, 3))])
+    assert isinstance(outcomes[1], Value)
+    assert outcomes[1].repeat is None
+    assert calls == [6, 6, 9, 9, 6, 9]
+
+
+def test_state_between_cases_deviates_and_is_reproduced_by_both(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "stateful.py"
+    path.write_text(
+        "seen = {}\n"
+        "def Flatten(inputs, weights, config):\n"
+        "    seen[inputs.size] = seen.get(inputs.size, 0) + 1\n"
+        "    wrong = inputs.size == 9 and seen[9] > 2\n"
+        "    return inputs.reshape(len(inputs), -1) + inputs.dtype.type(wrong)\n",
+        encoding="utf-8",
+    )
+    first, second = run([Case.of("Flatten", (2, 3)), Case.of("Flatten", (3, 3))], [str(path)])
+    assert first.verdict is Verdict.CONFORMS
+    assert second.verdict is Verdict.DEVIATES
+    assert second.message.startswith(
+        "After a call on another case (Flatten/inputs:2x3), the same operands gave another "
+        "answer: 9 of 9 elements differ"
+    )
+    command, *arguments = shlex.split(second.reproduce)
+    assert command == "conformance"
+    assert main(arguments) == 1
+    assert "After a call on another case" in capsys.readouterr().out
 
 
 def test_a_correct_plug_in_raises_no_alarm() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import re
 import sys
 import warnings
@@ -95,6 +97,45 @@ def observe_calls(call: Callable[[], Any], operands: Mapping[str, Array]) -> Out
     changed |= _restore(operands, saved)
     repeat = None if same_bits(first, second) else second
     return Value(first, repeat, tuple(name for name in operands if name in changed))
+
+
+@dataclasses.dataclass(frozen=True)
+class Earlier:
+    """A case that was answered before, to be called again.
+
+    Attributes:
+        case: its descriptor.
+        call: makes the call.
+        value: what it gave.
+    """
+
+    case: str
+    call: Callable[[], Any]
+    value: Any
+
+
+def observe_after_another(outcome: Value, call: Callable[[], Any], earlier: Earlier) -> Outcome:
+    """Call an earlier case again, and then the present one: no answer depends on other calls.
+
+    Args:
+        outcome: what the first calls of the present case gave.
+        call: makes the same call again.
+        earlier: the earlier case.  An exception of its call is not held against the present one.
+    """
+    other = earlier.value
+    with contextlib.suppress(Exception):
+        other = as_arrays(earlier.call())
+    if not same_bits(earlier.value, other):
+        return dataclasses.replace(
+            outcome, repeat=other, between=earlier.case, before=earlier.value
+        )
+    try:
+        again = as_arrays(call())
+    except Exception as error:
+        return rejection(error, f"the same call again, after one of {earlier.case}: ")
+    if same_bits(outcome.value, again):
+        return outcome
+    return dataclasses.replace(outcome, repeat=again, between=earlier.case)
 
 
 def _restore(operands: Mapping[str, Array], saved: Mapping[str, Array]) -> set[str]:

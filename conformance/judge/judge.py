@@ -162,11 +162,17 @@ def _objection_to_calls(outcome: Value) -> Judgement | None:
         return _deviates("inputs", f"The call changed its operands: {names}.")
     if outcome.repeat is None:
         return None
-    return _deviates(
-        "repeat",
-        "A second call on the same operands gave another answer: "
-        f"{_how_repeat_differs(outcome.value, outcome.repeat)}.",
-    )
+    first = outcome.value if outcome.before is None else outcome.before
+    found = _how_repeat_differs(first, outcome.repeat)
+    return _deviates("repeat", f"{_when_repeated(outcome)} gave another answer: {found}.")
+
+
+def _when_repeated(outcome: Value) -> str:
+    if not outcome.between:
+        return "A second call on the same operands"
+    if outcome.before is None:
+        return f"After a call on another case ({outcome.between}), the same operands"
+    return f"Called again after this one, the case {outcome.between}"
 
 
 def _has_same_bits(first: Array, second: Any) -> bool:

@@ -13,7 +13,7 @@ from conformance.cases.operands import operands
 from conformance.judge.expectation import expect, expect_by_definition
 from conformance.judge.judge import judge
 from conformance.judge.verdict import Judgement, Verdict
-from conformance.outcomes import Outcome, Unsupported
+from conformance.outcomes import Outcome, Unsupported, Value
 from conformance.results import FAILING, Evidence, Result
 from conformance.spec.coverage import clauses_of
 from reference_impl.config import as_never_set
@@ -120,12 +120,14 @@ def write_up(
         verdict=judgement.verdict,
         ratio=judgement.ratio,
         message=judgement.message,
-        reproduce=reproduce(subject.spec, case),
+        reproduce=reproduce(subject.spec, case, outcome),
         diagnosis=judgement.diagnosis,
         evidence=Evidence(subject.spec, case, outcome, judgement.stage) if fails else None,
     )
 
 
-def reproduce(spec: str, case: Case) -> str:
-    """The command that repeats one judgement."""
-    return shlex.join(["conformance", "run", "--implementation", spec, "--case", case.descriptor])
+def reproduce(spec: str, case: Case, outcome: Outcome | None = None) -> str:
+    """The command that repeats one judgement, with the case before it where that is the cause."""
+    before = outcome.between if isinstance(outcome, Value) else ""
+    cases = [word for each in (before, case.descriptor) if each for word in ("--case", each)]
+    return shlex.join(["conformance", "run", "--implementation", spec, *cases])
