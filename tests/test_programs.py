@@ -264,6 +264,7 @@ def test_a_command_that_cannot_be_started_is_refused_at_once(spec: str, message:
     [
         ("sys.exit('no licence')", r"exit status 1; its last words:\nno licence"),
         ("print('usage: flatten FILE')", "a line that is no JSON: 'usage: flatten FILE'"),
+        ("print(input())", "the request itself: "),
         ("print('{}')", "a line whose id is None and not 0"),
         ("""print('{"id": 0, "layers": ["Conv3D"]}')""", r'the layers \["Conv3D"\], which have to'),
         ("""print('{"id": 0, "layers": "Conv2D"}')""", "which have to be a list of some of Conv1D"),

@@ -9,6 +9,7 @@ from typing import Any
 
 from conformance.spec.signatures import LAYERS
 
+IMPLEMENTATION = "NAME|MODULE[:ATTRIBUTE]|FILE.py|exec:COMMAND"
 GRIDS = ("smoke", "standard", "full")
 
 
@@ -26,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(dest="name", metavar="COMMAND", required=True)
     _add_run(commands)
+    _add_smoke(commands)
     _add_list(commands)
     _add_golden(commands)
     _add_shrink(commands)
@@ -46,7 +48,7 @@ def _add_run(commands: Any) -> None:
     run.add_argument(
         "--implementation",
         action="append",
-        metavar="NAME|MODULE[:ATTRIBUTE]|FILE.py",
+        metavar=IMPLEMENTATION,
         help="a built-in implementation (* matches several), or a plug-in; may be repeated; "
         "without it: every installed one of reference, tf.keras and torch.nn",
     )
@@ -60,6 +62,13 @@ def _add_run(commands: Any) -> None:
         help="worker processes per implementation (default 1)",
     )
     _add_model(run)
+    run.add_argument(
+        "--memory",
+        type=_positive(float),
+        metavar="GIB",
+        help="memory for the data of a worker (default: three quarters of the machine's); beyond "
+        "it allocations fail, where the system can do that",
+    )
     run.add_argument("--jsonl", type=_writable, metavar="FILE", help="write a JSON-lines report")
     run.add_argument("--junit", type=_writable, metavar="FILE", help="write a JUnit report")
     run.add_argument(
@@ -84,6 +93,33 @@ def _add_model(run: Any) -> None:
         action="append",
         metavar="FILE.npy",
         help="an input of --model, once for each; without it: the suite's own operands",
+    )
+
+
+def _add_smoke(commands: Any) -> None:
+    smoke = commands.add_parser(
+        "smoke",
+        help="tell whether an implementation can be judged at all",
+        description="Load an implementation and put the simplest cases of each layer to it, which "
+        "tells one that is broken (cannot be imported, offers no callable, has another signature, "
+        "answers in no known form) from one that does not conform. Exit status: 0 it can be "
+        "judged and these cases conform; 1 it can be judged, and some do not; 2 it cannot be "
+        "judged; 3 it offers none of the layers.",
+    )
+    smoke.set_defaults(command=_smoke)
+    smoke.add_argument(
+        "--implementation",
+        action="append",
+        required=True,
+        metavar=IMPLEMENTATION,
+        help="the implementation; may be repeated",
+    )
+    smoke.add_argument(
+        "--timeout",
+        type=_positive(float),
+        default=60.0,
+        metavar="SECONDS",
+        help="time allowed for one case (default 60)",
     )
 
 
@@ -127,7 +163,7 @@ def _add_shrink(commands: Any) -> None:
     shrink.add_argument(
         "--implementation",
         required=True,
-        metavar="NAME|MODULE[:ATTRIBUTE]|FILE.py",
+        metavar=IMPLEMENTATION,
         help="the implementation in which it fails",
     )
     shrink.add_argument(
@@ -158,7 +194,7 @@ def _add_search(commands: Any) -> None:
     search.add_argument(
         "--implementation",
         required=True,
-        metavar="NAME|MODULE[:ATTRIBUTE]|FILE.py",
+        metavar=IMPLEMENTATION,
         help="the implementation to search",
     )
     search.add_argument(
@@ -246,6 +282,12 @@ def _run(options: argparse.Namespace) -> int:
     from conformance.command_line.run import run
 
     return run(options)
+
+
+def _smoke(options: argparse.Namespace) -> int:
+    from conformance.command_line.smoke import smoke
+
+    return smoke(options)
 
 
 def _shrink(options: argparse.Namespace) -> int:

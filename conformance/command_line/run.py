@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
             cases,
             names,
             workers=options.workers,
-            limits=Limits(timeout=options.timeout),
+            limits=_limits(options),
             progress=Progress(sys.stderr),
         ) as runner:
             header = _header(options, runner.versions)
@@ -60,6 +60,12 @@ def run(options: argparse.Namespace) -> int:
     if results:
         print(summary(results, header["implementations"], diagnoses))
     return exit_status(results)
+
+
+def _limits(options: argparse.Namespace) -> Limits:
+    if options.memory is None:
+        return Limits(timeout=options.timeout)
+    return Limits(timeout=options.timeout, memory=int(options.memory * 2**30))
 
 
 def select_implementations(given: list[str] | None) -> list[str]:

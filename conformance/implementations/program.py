@@ -259,6 +259,8 @@ class _Program:
         """
         self._start()
         answer = self._exchange({"id": 0, "hello": {"protocol": PROTOCOL}})
+        if "hello" in answer:
+            raise GarbledError(f"the request itself: {_shown(answer)}")
         layers = answer.get("layers", [])
         if not isinstance(layers, list) or not set(map(str, layers)) <= set(CALLABLES):
             raise GarbledError(

@@ -33,6 +33,12 @@ def most_of_the_memory() -> int | None:
         return None
 
 
+def in_words(crash: Crash) -> str:
+    """How a process ended that should have become ready, with its last words."""
+    words = f"; its last words:\n{crash.last_words}" if crash.last_words else ""
+    return f"its process ended by {crash.ending}{words}"
+
+
 class SuiteError(RuntimeError):
     """A fault of this project that a fresh worker met; the message is its traceback."""
 
@@ -193,8 +199,7 @@ class Team:
 
     def _ended(self, slot: _Slot, crash: Crash) -> Iterator[tuple[int, Outcome]]:
         if not slot.ready:
-            words = f"; its last words:\n{crash.last_words}" if crash.last_words else ""
-            yield from self._failed_start(slot, f"its process ended by {crash.ending}{words}")
+            yield from self._failed_start(slot, in_words(crash))
             return
         if slot.in_flight:
             yield slot.in_flight.popleft(), crash

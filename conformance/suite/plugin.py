@@ -20,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--implementation",
         action="append",
         default=[],
-        metavar="NAME|MODULE[:ATTRIBUTE]|FILE.py",
+        metavar="NAME|MODULE[:ATTRIBUTE]|FILE.py|exec:COMMAND",
         help="judge this implementation; may be repeated; default: every installed one of "
         "reference, tf.keras and torch.nn",
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import tempfile
 from types import TracebackType
-from typing import Any
 
 from conformance import known_deviations
 from conformance.cases.case import Case
@@ -16,7 +15,7 @@ from conformance.implementations.registry import Entry
 from conformance.outcomes import Crash, Outcome, Rejection, Timeout, Unsupported, Value
 from conformance.results import Result
 from conformance.running.judging import Expectations, Subject, result_of
-from conformance.running.team import Limits, SuiteError
+from conformance.running.team import Limits, SuiteError, in_words
 
 
 class Session:
@@ -105,10 +104,13 @@ class _Attendant:
                 self._introduce(name, version)
                 return self._worker
             case ("failed", message):
-                reason: Any = message
+                reason = str(message)
+            case _ if event is None:
+                reason = f"it was not ready within {self._limits.start:g} seconds"
             case _:
-                reason = self._worker.end()
-        self._end()
+                reason = in_words(self._worker.ending())
+        self._worker.end()
+        self._worker = None
         raise ImplementationError(f"{self._entry.name} cannot be loaded: {reason}")
 
     def _introduce(self, name: str, version: str) -> None:
