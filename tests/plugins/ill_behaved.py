@@ -135,6 +135,18 @@ def returns_a_view_that_it_changes_later(x: Array) -> Array:
 _views: list[Array] = []
 
 
+def returns_a_view_of_its_input(x: Array) -> Array:
+    """And changes the inputs of every call before, of which it returned views as well."""
+    for earlier in _inputs:
+        if earlier is not x:
+            earlier[...] = 99
+    _inputs.append(x)
+    return _right(x)
+
+
+_inputs: list[Array] = []
+
+
 def returns_lists(x: Array) -> Any:
     return _right(x).tolist()
 
@@ -218,6 +230,7 @@ BEHAVIOURS: tuple[Callable[[Array], Any], ...] = (
     answers_differently_the_second_time,
     raises_the_second_time,
     returns_a_view_that_it_changes_later,
+    returns_a_view_of_its_input,
     returns_lists,
     returns_a_ragged_list,
     returns_another_dtype,
