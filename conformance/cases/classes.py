@@ -12,6 +12,7 @@ The families:
 * ``equal``: two sizes that coincide, the rest being what it may; ``distinct``: no two coincide;
 * ``argument``: each documented argument left out, at its default, away from it, in each spelling;
 * ``operands``, ``dtype``, ``activation``, ``products``: values;
+* ``blocks``: more windows or outputs than are computed at a time;
 * ``locality``: an extraordinary value among ordinary ones, by what could spread it;
 * ``rejects``: what must be rejected, by the argument at fault;
 * ``shape``: shapes with free lengths.
@@ -22,6 +23,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import combinations, product
+from math import prod
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Final
@@ -295,10 +297,18 @@ def _value_classes(layer: str) -> Named:
         for name in ACTIVATIONS:
             yield f"activation/{name}", _is("activation", name)
         yield "products/1", _is("products", 1)
+        for padding in ("valid", "same"):
+            yield f"blocks/{padding}", _both(_is("padding", padding), _fills_blocks)
+        yield "blocks/outputs", lambda f: f.observes_values and prod(f.output_shape) > 2**14
         for count, dtype, kind in product(LONG_SUMS, FLOATING_DTYPES, SUMMED_KINDS):
             yield f"products/{count} {dtype} {kind}", _sums(count, dtype, kind)
         for kind, (spread, predicate) in product(LOCAL_KINDS, _SPREADING.items()):
             yield f"locality/{kind} {spread}", _both(_is("case.operands", kind), predicate)
+
+
+def _fills_blocks(f: Facts) -> bool:
+    """Whether the windows, copied one beside the other, hold more than 2**17 numbers."""
+    return f.observes_values and prod(f.output_shape) // f.config["filters"] * f.products > 2**17
 
 
 def _sums(count: int, dtype: str, kind: str) -> Predicate:

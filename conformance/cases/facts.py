@@ -121,9 +121,10 @@ class Facts:
 
     @property
     def channels(self) -> int | None:
-        """Length of the channel axis."""
-        inputs = self.case.inputs or (None,)
-        return inputs[1] if self.channels_first else inputs[-1]
+        """Length of the channel axis; None where it is free or there is none."""
+        inputs = self.case.inputs or ()
+        own = inputs[1:2] if self.channels_first else inputs[-1:]
+        return own[0] if own else None
 
     @cached_property
     def window(self) -> tuple[int, ...]:

@@ -52,6 +52,7 @@ _ADDED: Final[dict[str, tuple[Callable[[], Iterable[Case]], ...]]] = {
         windows.extremes,
         windows.widths,
         windows.batches,
+        windows.large,
         windows.empties,
         windows.standard,
         flatten.standard,

@@ -86,6 +86,7 @@ def standard() -> Iterator[Case]:
     for block in (windows.coincidences, windows.widths):
         yield from _differentiated(islice(block(), 0, None, 5))
     yield from _differentiated(_pairs())
+    yield from _differentiated(flatten.smoke())
     yield from _differentiated(islice(flatten.standard(), 0, None, 5))
     yield from _of_kinds()
     for kind in ("integers", "reals"):

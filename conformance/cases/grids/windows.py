@@ -191,6 +191,31 @@ def batches() -> Iterator[Case]:
             yield windowed(layer, strided, padding, batch=batch)
 
 
+def large() -> Iterator[Case]:
+    """More outputs, and more products in all, than an implementation computes in one block.
+
+    Blocks of 2**14 elements of the output, and of up to 2 MiB of copied windows, are exceeded: by
+    one long axis, by two, by the batch, with few channels and with many.  Fixtures hold the
+    outputs, so there are no more of them than it takes.
+    """
+    long, plane = (Axis(5602, 3),), (Axis(91, 3), Axis(100, 3))
+    yield windowed("Conv1D", long, batch=1, channels=2, filters=3)
+    yield windowed("Conv1D", long, batch=1, channels=2, filters=3, dtype="float64")
+    yield windowed("Conv2D", plane, "same", batch=1, channels=2, filters=2, operands="reals")
+    for padding, dtype in product(PADDINGS, ("float32", "float64")):
+        rest: dict[str, Any] = {"dtype": dtype, "operands": "reals"}
+        yield windowed("Conv1D", (Axis(50, 4),), padding, batch=40, channels=20, filters=1, **rest)
+        wide = (Axis(24, 5), Axis(26, 5))
+        yield windowed("Conv2D", wide, padding, channels=16, filters=2, **rest)
+        rest |= {"data_format": "channels_first", "batch": 1}
+        dilated = (Axis(60, 3, 1, 2), Axis(71, 3, 1, 3))
+        yield windowed("Conv2D", dilated, padding, channels=8, filters=1, **rest)
+        strided = (Axis(120, 3, 2), Axis(131, 4, 2))
+        yield windowed("Conv2D", strided, padding, channels=5, filters=1, **rest)
+    yield windowed("MaxPooling1D", (Axis(4001, 3, 2),), "same", batch=1)
+    yield windowed("MaxPooling2D", plane, batch=1)
+
+
 def empties() -> Iterator[Case]:
     """Axes of length zero: the output has no elements.
 
