@@ -118,3 +118,9 @@ def write(folder: Path, fixtures: list[Fixture], reason: str = "a test") -> bool
 
 def cases_of(descriptors: str) -> tuple[Case, ...]:
     return tuple(map(parse, descriptors.split()))
+
+
+@cache
+def offline() -> tuple[Case, ...]:
+    """Part of the sample, for what takes its time with every case."""
+    return sample()[::6]

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from conformance.command_line import main
 from conformance.golden import directory as directories
 from conformance.golden import manifest as manifests
 from conformance.golden.container import pack, unpack
 from conformance.golden.directory import read_all, replace_all
 from conformance.golden.errors import FixtureError
-from conformance.golden.fixture import EXPECTED, Fixture
+from conformance.golden.fixture import EXPECTED, OBSERVED, Fixture
 
 OLD = [
     Fixture(EXPECTED, "Flatten", {"Flatten/inputs:2x3": {"shape": [2, 3]}}, b"old data"),
@@ -228,17 +229,148 @@ def corrupt_wrong_name(folder: Path) -> Path:
     return rename_to_digest(the_file(folder), NEW[1].pack(), folder / "manifest.json")
 
 
+def corrupt_huge_manifest(folder: Path) -> Path:
+    (folder / "manifest.json").write_bytes(b" " * (2**20 + 1))
+    return folder / "manifest.json"
+
+
+def corrupt_directory(folder: Path) -> Path:
+    """A directory where a file belongs."""
+    path = folder / "expected-extra.0123456789ab.npz"
+    path.mkdir()
+    return path
+
+
+def corrupt_two_of_a_kind(folder: Path) -> Path:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    name = the_file(folder).name
+    manifest["files"]["expected-flatten.0.npz"] = manifest["files"][name]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder / "manifest.json"
+
+
 CORRUPTIONS = [value for name, value in globals().items() if name.startswith("corrupt_")]
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
 @pytest.mark.parametrize("corrupt", CORRUPTIONS, ids=lambda corrupt: corrupt.__name__)
-def test_anything_odd_is_refused_with_the_files_name(fixtures: Path, corrupt):
+def test_anything_odd_is_refused_with_the_files_name(fixtures: Path, corrupt, capsys):
+    """By every command: a message, a failing exit status, and no file touched."""
     path = corrupt(fixtures)
-    before = {p.name: p.read_bytes() for p in fixtures.iterdir()}
+    before = contents(fixtures)
     with pytest.raises(FixtureError) as caught:
         read_all(fixtures)
     assert path.name in str(caught.value)
-    assert {p.name: p.read_bytes() for p in fixtures.iterdir()} == before
+    assert main(["golden", "verify", "--directory", str(fixtures)]) == 1
+    assert f"conformance: {path}" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main(["golden", "regenerate", "--reason", "why", "--directory", str(fixtures)])
+    assert ended.value.code == 1
+    assert f"conformance: {path}" in capsys.readouterr().err
+    assert contents(fixtures) == before
+
+
+def test_damaged_fixtures_cannot_be_judged(fixtures: Path, monkeypatch, capsys):
+    path = corrupt_altered(fixtures)
+    monkeypatch.setenv("CONFORMANCE_FIXTURES", str(fixtures))
+    assert main(["run", "--implementation", "golden", "--grid", "smoke"]) == 2
+    assert path.name in capsys.readouterr().err
+
+
+ARRAY = ["uint8", [2], 0]
+ODD_EXPECTED = [
+    None, "array", [], {}, {"unknown": 1}, {"same": True}, {"ulps": ["int8", 0]},
+    {"array": ARRAY, "shape": [2]}, {"array": None}, {"array": ["uint8", [2]]},
+    {"array": ["object", [1], 0]}, {"array": [["uint8"], [1], 0]}, {"array": ["uint8", [-1], 0]},
+    {"array": ["uint8", [2.0], 0]}, {"array": ["uint8", [True], 0]}, {"array": ["uint8", 2, 0]},
+    {"array": ["uint8", [2], 1]}, {"array": ["uint8", [2], -1]}, {"array": ["uint8", [2], "0"]},
+    {"array": ["float64", [1], 0]}, {"array": ["uint8", [2**40, 2**40], 0]},
+    {"arrays": [ARRAY]}, {"arrays": {"inputs": ARRAY}}, {"arrays": {"inputs": {"same": True}}},
+    {"shape": "2x3"}, {"shape": [2.5]}, {"shape": [-1]}, {"shape": [False]},
+    {"rejection": False}, {"rejection": 1}, {"rejection": ["ValueError", "no"]},
+    {"literal": {"code": "print()"}}, {"literal": {"float": "1.5"}}, {"literal": {"tuple": 1}},
+    {"literal": {"dict": {"a": 1}}}, {"literal": {"dict": [[[1], 1]]}},
+    {"literal": {"array": ["uint8", [9], 0]}}, {"literal": {"tuple": [], "dict": []}},
+]  # fmt: skip
+ODD_OBSERVED = [
+    None, {}, {"same": 1}, {"same": True, "array": ARRAY}, {"shape": [2]}, {"rejection": True},
+    {"rejection": ["ValueError"]}, {"rejection": ["ValueError", 5]}, {"unsupported": None},
+    {"crash": ["x"]}, {"timeout": "1"}, {"timeout": -1}, {"ulps": ["float32", 0]},
+    {"ulps": ["int8", 1]}, {"ulps": ["int16", 0]}, {"ulps": ["int8", -1]}, {"ulps": [0, "int8"]},
+    {"repeat": {"array": ARRAY}}, {"same": True, "repeat": ARRAY},
+    {"same": True, "repeat": {"same": True}}, {"crash": "x", "changed": ["inputs"]},
+    {"same": True, "changed": "inputs"}, {"arrays": {"inputs": {"ulps": ["int8", 0]}}},
+]  # fmt: skip
+GOOD = Fixture(EXPECTED, "Flatten", {"Flatten": {"array": ARRAY}}, b"ab")
+
+
+@pytest.mark.parametrize("entry", ODD_EXPECTED, ids=repr)
+def test_an_odd_entry_is_refused_with_file_and_case(tmp_path: Path, entry):
+    write(tmp_path, [Fixture(EXPECTED, "Flatten", {"Flatten/inputs:2": entry}, b"ab")])
+    with pytest.raises(FixtureError, match=r"expected-flatten\..*npz: Flatten/inputs:2: "):
+        read_all(tmp_path)
+
+
+def observed(entry) -> Fixture:
+    return Fixture(OBSERVED, "Flatten", {"Flatten": entry}, b"ab", "torch.nn", {}, "", GOOD)
+
+
+@pytest.mark.parametrize("entry", ODD_OBSERVED, ids=repr)
+def test_an_odd_observation_is_refused_with_file_and_case(tmp_path: Path, entry):
+    write(tmp_path, [GOOD, observed(entry)])
+    with pytest.raises(FixtureError, match=r"observed-torch\.nn-flatten\..*npz: Flatten: "):
+        read_all(tmp_path)
+
+
+def test_differences_from_what_is_no_array_are_refused(tmp_path: Path):
+    rejected = Fixture(EXPECTED, "Flatten", {"Flatten": {"rejection": True}}, b"")
+    for entry in ({"same": True}, {"ulps": ["int8", 0]}):
+        data = Fixture(OBSERVED, "Flatten", {"Flatten": entry}, b"ab", "x", {}, "", rejected)
+        write(tmp_path, [rejected, data])
+        with pytest.raises(FixtureError, match="Flatten: "):
+            read_all(tmp_path)
+
+
+ODD_INDEXES = [
+    b"", b"5", b"[]", b"{}", b'{"format":99}', b'{"format":[1]}',
+    b'{"format":1,"kind":"other"}', b'{"format":1,"kind":"expected","layer":5,"cases":[]}',
+    b'{"format":1,"kind":"expected","layer":"Flatten","cases":5}',
+    b'{"format":1,"kind":"expected","layer":"Flatten","cases":[["a"]]}',
+    b'{"format":1,"kind":"expected","layer":"Flatten","cases":[[5,{"rejection":true}]]}',
+    b'{"format":1,"kind":"expected","layer":"Flatten","cases":[[["a"],{"rejection":true}]]}',
+    b'{"format":1,"kind":"expected","layer":"Flatten","cases":[["a",{"literal":NaN}]]}',
+    b'{"format":1,"kind":"expected","layer":"F","cases":[["a",{"shape":[]}],["a",{"shape":[]}]]}',
+    b"\xff",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("index", ODD_INDEXES, ids=repr)
+def test_an_odd_index_is_refused_with_the_files_name(fixtures: Path, index: bytes):
+    path = rename_to_digest(the_file(fixtures), pack(index, b""), fixtures / "manifest.json")
+    with pytest.raises(FixtureError, match=path.name):
+        read_all(fixtures)
+
+
+ODD_FIELDS = [
+    {"expected": "expected-flatten.000000000000.npz"}, {"expected": None}, {"layer": "Input"},
+    {"cases": []}, {"cases": [0, 0]}, {"cases": [1]}, {"cases": [-1]}, {"cases": ["0"]},
+    {"cases": [False]}, {"outcomes": 5}, {"versions": ["1"]}, {"versions": {"torch": 1}},
+    {"platform": 1}, {"implementation": ["torch.nn"]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fields", ODD_FIELDS, ids=repr)
+def test_an_odd_field_of_observations_is_refused(tmp_path: Path, fields: dict):
+    write(tmp_path, [GOOD, observed({"same": True})])
+    path = next(tmp_path.glob("observed-*"))
+    index, data = unpack(path, path.read_bytes())
+    content = pack(json.dumps({**json.loads(index), **fields}).encode(), data)
+    path = rename_to_digest(path, content, tmp_path / "manifest.json")
+    with pytest.raises(FixtureError, match=path.name):
+        read_all(tmp_path)
 
 
 def test_leftovers_of_an_interruption_are_no_strangers(fixtures: Path):

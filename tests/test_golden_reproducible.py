@@ -15,6 +15,7 @@ import small_fixtures
 
 TESTS = Path(__file__).parent
 
+CORES = {
     "x86_64": ["Prescott", "Nehalem", "Sandybridge", "Haswell", "Zen"],
     "aarch64": ["ARMV8", "NEOVERSEN1"],
 }

@@ -12,7 +12,7 @@ from conformance import __version__
 from conformance.cases.grids import grid
 from conformance.golden import manifest as manifests
 from conformance.golden.changes import changes
-from conformance.golden.directory import is_leftover, read_all, replace_all
+from conformance.golden.directory import read_all, replace_all
 from conformance.golden.errors import FixtureError
 from conformance.golden.expected import expected_fixtures
 from conformance.golden.fixture import EXPECTED, OBSERVED, Fixture
@@ -99,8 +99,8 @@ def _present(directory: Path) -> tuple[list[Fixture], list[Fixture]]:
 
 
 def _matters(path: Path) -> bool:
-    """Whether a file belongs to fixtures, and is not what an interrupted first run left."""
-    return path.name == manifests.NAME or (path.suffix == ".npz" and not is_leftover(path))
+    """Whether a file belongs to fixtures."""
+    return path.name == manifests.NAME or path.suffix == ".npz"
 
 
 def _completed(
