@@ -91,8 +91,12 @@ class Runner:
         self._home = tempfile.TemporaryDirectory(prefix="conformance-")
         self._teams: dict[int, Team] = {}
         self._locals: dict[int, Local] = {}
-        for number, entry in enumerate(self._entries):
-            self._staff(number, entry, workers, limits or Limits())
+        try:
+            for number, entry in enumerate(self._entries):
+                self._staff(number, entry, workers, limits or Limits())
+        except BaseException:
+            self._close()
+            raise
 
     def _staff(self, number: int, entry: Entry, workers: int, limits: Limits) -> None:
         if entry.trusted and workers == 1:
@@ -110,6 +114,9 @@ class Runner:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._close()
+
+    def _close(self) -> None:
         for team in self._teams.values():
             team.close(finished=self._ledger.is_complete)
         self._home.cleanup()

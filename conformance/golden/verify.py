@@ -27,7 +27,6 @@ from conformance.golden.observed import OBSERVABLE, stored_outcome
 from conformance.judge.expectation import Expectation, expect_without_packages
 from conformance.judge.judge import judge
 from conformance.results import ACCEPTED
-from conformance.running.judging import Subject, write_up
 from conformance.spec.clauses import spec_sha256
 
 FLOOR: Final = 5000
@@ -168,11 +167,10 @@ def _judge(
     findings: Findings,
 ) -> None:
     name = f"golden:{fixture.implementation}"
-    subject = Subject(name, name, fixture.versions or {})
     outcome = stored_outcome(fixture, case.descriptor)
     judgement = judge(case, prepared, expectation, outcome)
-    result = write_up(case, subject, outcome, judgement, known_deviations.apply)
-    if result.verdict in ACCEPTED:
+    judgement = known_deviations.apply(name, fixture.versions or {}, case, outcome, judgement)
+    if judgement.verdict in ACCEPTED:
         findings.judged += 1
     else:
-        findings.problems.append(f"{name}: {result.verdict} {result.case}: {result.message}")
+        findings.problems.append(f"{name}: {judgement.verdict} {case}: {judgement.message}")
