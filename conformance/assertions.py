@@ -2,7 +2,7 @@
 
 A converted layer, weights moved from Keras' layout ``(*window, channels, filters)`` to PyTorch's::
 
-    layer = keras.layers.Conv2D(4, (3, 2), padding="same")       # reference_impl as keras
+    layer = keras.layers.Conv2D(4, (3, 3), padding="same")       # reference_impl as keras
     layer.build(inputs.shape)
     kernel, bias = layer.get_weights()
     module.weight.data = torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy())

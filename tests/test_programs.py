@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -278,3 +280,25 @@ def test_a_malformed_hello_is_no_outcome(text: str, message: str, tmp_path: Path
 def test_a_star_in_a_command_is_no_pattern(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--implementation", "exec:absent *", "--grid", "smoke"]) == 2
     assert "there is no program 'absent'" in capsys.readouterr().err
+
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+@needs_perl
+def test_the_dialogue_in_the_readme_is_the_one_that_happens() -> None:
+    """The Perl program, fed with the requests as printed, answers what is printed."""
+    lines = re.findall(r'^    (\{"id": .*\})$', README, re.MULTILINE)
+    requests, answers = lines[::2], lines[1::2]
+    done = subprocess.run(
+        ["perl", str(PLUGINS / "flatten.pl")],
+        input="".join(f"{line}\n" for line in requests),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == answers
+    request, array = json.loads(requests[1]), np.array([[[1.0], [2.0]]], np.float32)
+    config = {"data_format": "channels_last", "dtype": "float32"}
+    made = program._request("output", "Flatten", array, {}, config)
+    assert request == {"id": 1, **made}
