@@ -48,7 +48,10 @@ RECORDS: Final[tuple[KnownDeviation, ...]] = (
         "tf.keras-onednn-empty-input",
         "conv.batch.zero",
         implementations=_ONEDNN,
-        applies=lambda facts: _convolves(facts) and _is_empty(facts),
+        applies=lambda facts: (
+            _is_empty(facts)
+            and (_convolves(facts) or (facts.is_convolution and facts.observes_gradients))
+        ),
         happens=_returns_or_rejects,
         instead="the convolution of an empty input has the shape of its input",
         reproducer="tf_onednn_empty_input.py",
@@ -112,7 +115,9 @@ RECORDS: Final[tuple[KnownDeviation, ...]] = (
         "conv.activation.sparsemax",
         implementations=_TRACED,
         applies=lambda facts: (
-            _convolves(facts) and facts.activation == "sparsemax" and facts.case.dtype == "float16"
+            facts.is_convolution
+            and facts.activation == "sparsemax"
+            and facts.case.dtype == "float16"
         ),
         happens=rejects("ValueError"),
         instead="sparsemax in float16 cannot be traced: tf.range takes no float16 in a graph",
