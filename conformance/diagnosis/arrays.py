@@ -26,8 +26,11 @@ _ARGUMENTS: Final = (
     "activation",
     "use_bias",
 )
+_ENOUGH: Final = 1 << 19
+"""Elements under all windows that are evaluated; samples beyond are left out, but for the first."""
+
 _LARGEST: Final = 1 << 22
-"""Elements under all windows that are evaluated, 32 MB in float64; samples beyond are left out."""
+"""The same for the first sample, 32 MB in float64; no fault is looked for in a larger one."""
 
 _MOST_NAMED: Final = 3
 
@@ -56,16 +59,23 @@ def explain_array(actual: Array, layer: Any, inputs: Array) -> str | None:
     operands = Operands(inputs[:samples], _weights(layer))
     whole = np.ndim(actual) > 0 and len(actual) == len(inputs)
     actual = actual[:samples] if whole else actual
-    named = [f.sentence for f in FAULTS.values() if _explains(case, operands, f.steps, actual)]
+    right = _predicted(case, operands, CORRECT)
+    if right is None:
+        return None
+    named = []
+    for fault in FAULTS.values():
+        wrong = _predicted(case, operands, fault.steps)
+        if wrong is not None and reproduces(wrong, right, actual):
+            named.append(fault.sentence)
     return " or ".join(named[:_MOST_NAMED]) or None
 
 
-def _explains(case: Case, operands: Operands, steps: Steps, actual: Array) -> bool:
+def _predicted(case: Case, operands: Operands, steps: Steps) -> Any:
+    """What an evaluation by some steps gives; None where they cannot be taken."""
     try:
-        right = predict(case, operands, CORRECT)
-        return reproduces(predict(case, operands, steps), right, actual)
+        return predict(case, operands, steps)
     except (ValueError, IndexError):
-        return False
+        return None
 
 
 def _case_of(layer: Any, inputs: Array) -> Case | None:
@@ -94,5 +104,5 @@ def _samples(case: Case) -> int:
     """How many samples can be evaluated at little cost."""
     known = facts(case)
     sizes = known.case.inputs or ()
-    each = prod(size or 0 for size in sizes[1:]) * prod(known.window)
-    return min(known.batch or 0, _LARGEST // max(each, 1))
+    each = max(prod(size or 0 for size in sizes[1:]) * prod(known.window), 1)
+    return min(known.batch or 0, max(_ENOUGH // each, int(each <= _LARGEST)))
