@@ -19,7 +19,7 @@ from conformance.golden import manifest as manifests
 from conformance.golden.directory import read_all
 from conformance.golden.expected import expected_value, same_values
 from conformance.golden.fixture import EXPECTED, OBSERVED
-from conformance.golden.observed import stored_outcome
+from conformance.golden.stored import stored_outcome
 from conformance.outcomes import Value
 
 ROOT = Path(__file__).parent.parent

@@ -331,7 +331,8 @@ def test_sums_of_integers_stay_within_the_accumulator() -> None:
         n = NUMBERS[case.dtype]
         small = case.operands == "small"
         bits, total = (n.small_bits, n.precision) if small else (n.input_bits, n.sum_bits)
-        weights = {role: np.abs(array) for role, array in operands(case).weights.items()}
+        made = operands(case).weights
+        weights = {role: np.abs(array.astype(np.float64)) for role, array in made.items()}
         finite = np.where(np.isfinite(weights["kernel"]), weights["kernel"], 0)
         damping = 0 if small else (facts(case).products.bit_length() + 1) // 2
         per_filter = units(finite, 2.0**-damping).reshape(-1, finite.shape[-1]).sum(axis=0)

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -234,6 +235,29 @@ def test_gradients_come_by_name(tmp_path: Path) -> None:
     assert isinstance(outcome, Value)
     assert outcome.value.keys() == {"inputs", "kernel", "bias"}
     assert np.array_equal(outcome.value["kernel"], given.weights["kernel"])
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="lists processes by /proc")
+def test_a_program_that_does_not_end_with_its_input_is_ended(tmp_path: Path) -> None:
+    spec = scripted(tmp_path, ECHO + "import time\ntime.sleep(3600)\n")
+    outcomes_of(spec, [healthy(0)])
+    script = str(tmp_path / "scripted.py").encode()
+    deadline = time.monotonic() + 5.0  # a killed process takes a moment to go
+    while _running(script) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert _running(script) == []
+
+
+def _running(script: bytes) -> list[bytes]:
+    lines = [_command_line(path) for path in Path("/proc").glob("[0-9]*/cmdline")]
+    return [line for line in lines if script in line]
+
+
+def _command_line(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 @pytest.mark.parametrize("dtype", sorted(program._DTYPES))

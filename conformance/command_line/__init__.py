@@ -10,7 +10,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from conformance.command_line.parser import UsageError, parser
+from conformance.command_line.errors import UsageError
+from conformance.command_line.parser import parser
 from reference_impl.config import as_never_set
 
 EXIT_USAGE = 2

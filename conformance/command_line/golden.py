@@ -6,13 +6,13 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from conformance.command_line.parser import UsageError
+from conformance.command_line.errors import UsageError
 from conformance.command_line.progress import Progress
 from conformance.golden import regenerate as regeneration
 from conformance.golden.directory import fixture_directory
 from conformance.golden.errors import FixtureError
 from conformance.golden.expected import DisagreementError
-from conformance.golden.observed import OBSERVABLE
+from conformance.golden.stored import OBSERVABLE
 from conformance.golden.verify import verify
 from conformance.implementations.protocol import ImplementationError
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.command_line.parser import UsageError
+from conformance.command_line.errors import UsageError
 from conformance.implementations import registry
 from conformance.implementations.protocol import ImplementationError
 from conformance.model_files import ModelError, judge_calls, observe_model, operands_for

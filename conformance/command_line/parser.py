@@ -7,14 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from conformance.command_line.errors import UsageError
 from conformance.spec.signatures import LAYERS
 
 IMPLEMENTATION = "NAME|MODULE[:ATTRIBUTE]|FILE.py|exec:COMMAND"
 GRIDS = ("smoke", "standard", "full")
-
-
-class UsageError(Exception):
-    """Wrong usage: what was given, and what is allowed."""
 
 
 def parser() -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from conformance import __version__
-from conformance.command_line.parser import UsageError
+from conformance.command_line.errors import UsageError
 from conformance.command_line.progress import Progress
 from conformance.command_line.selection import select_cases
 from conformance.diagnosis.results import bounded, diagnosed

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, TextIO
 
-from conformance.command_line.parser import UsageError
+from conformance.command_line.errors import UsageError
 from conformance.implementations.protocol import ImplementationError
 from conformance.judge.verdict import Verdict
 from conformance.runner import Limits

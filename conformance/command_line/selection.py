@@ -7,7 +7,7 @@ import difflib
 
 from conformance.cases.case import Case, DescriptorError, parse
 from conformance.cases.grids import grid
-from conformance.command_line.parser import UsageError
+from conformance.command_line.errors import UsageError
 from conformance.spec.clauses import clauses
 from conformance.spec.coverage import clauses_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from conformance.cases.grids import grid
-from conformance.command_line.parser import UsageError
+from conformance.command_line.errors import UsageError
 from conformance.diagnosis.faults import FAULTS, Fault
 from conformance.diagnosis.selftest import CORRECT_VARIANTS, Bench, Score
 

@@ -7,7 +7,7 @@ import shlex
 import textwrap
 
 from conformance.cases.case import Case, DescriptorError, parse
-from conformance.command_line.parser import UsageError
+from conformance.command_line.errors import UsageError
 from conformance.diagnosis.shrink import Shrinker, Shrunk
 from conformance.diagnosis.snippet import snippet
 from conformance.implementations.protocol import ImplementationError

@@ -6,16 +6,13 @@ import platform
 from collections.abc import Callable, Iterable, Mapping
 
 from conformance.cases.case import Case, parse
-from conformance.golden.encoding import DataWriter, Entry, outcome_entry, outcome_of
+from conformance.golden.encoding import DataWriter, outcome_entry
 from conformance.golden.expected import expected_value
 from conformance.golden.fixture import OBSERVED, Fixture, fixture_of
 from conformance.implementations import registry
 from conformance.judge.verdict import Judgement
 from conformance.outcomes import Outcome
 from conformance.runner import Runner
-
-OBSERVABLE = ("tf.keras", "torch.nn")
-"""The implementations whose outcomes are stored."""
 
 
 def observe(
@@ -75,45 +72,3 @@ def _observed(implementation: str, expected: Fixture, outcomes: dict[str, Outcom
         platform=platform.machine(),
         expected=expected,
     )
-
-
-def carried_over(observed: Iterable[Fixture], new: Iterable[Fixture]) -> list[Fixture]:
-    """Observations made against old expected values, stored against new ones.
-
-    Cases that are no longer expected are dropped; those that have become expected have no
-    observation until they are observed.
-    """
-    after = {fixture.layer: fixture for fixture in new}
-    return [
-        _carried_over(fixture, after[fixture.layer])
-        for fixture in observed
-        if fixture.layer in after
-        and not fixture.entries.keys().isdisjoint(after[fixture.layer].entries)
-    ]
-
-
-def _carried_over(fixture: Fixture, new: Fixture) -> Fixture:
-    writer = DataWriter()
-    entries: dict[str, Entry] = {}
-    for case in new.entries:
-        if case in fixture.entries:
-            outcome = stored_outcome(fixture, case)
-            value = expected_value(new.entries[case], new.data)
-            entries[case] = outcome_entry(outcome, value, writer)
-    return fixture_of(
-        OBSERVED,
-        fixture.layer,
-        entries,
-        writer,
-        implementation=fixture.implementation,
-        versions=fixture.versions,
-        platform=fixture.platform,
-        expected=new,
-    )
-
-
-def stored_outcome(observed: Fixture, case: str) -> Outcome:
-    """The outcome that is stored for a case."""
-    assert observed.expected is not None
-    value = expected_value(observed.expected.entries[case], observed.expected.data)
-    return outcome_of(observed.entries[case], value, observed.data)

@@ -16,7 +16,8 @@ from conformance.golden.directory import read_all, replace_all
 from conformance.golden.errors import FixtureError
 from conformance.golden.expected import expected_fixtures
 from conformance.golden.fixture import EXPECTED, OBSERVED, Fixture
-from conformance.golden.observed import OBSERVABLE, carried_over, observe
+from conformance.golden.observed import observe
+from conformance.golden.stored import OBSERVABLE, carried_over
 from conformance.implementations import registry
 from conformance.spec.clauses import spec_sha256
 

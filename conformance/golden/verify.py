@@ -23,7 +23,7 @@ from conformance.golden.encoding import DataWriter
 from conformance.golden.errors import FixtureError
 from conformance.golden.expected import expected_entry, expected_value, same_values
 from conformance.golden.fixture import EXPECTED, Fixture
-from conformance.golden.observed import OBSERVABLE, stored_outcome
+from conformance.golden.stored import OBSERVABLE, stored_outcome
 from conformance.judge.expectation import Expectation, expect_without_packages
 from conformance.judge.judge import judge
 from conformance.results import ACCEPTED

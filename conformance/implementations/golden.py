@@ -16,7 +16,7 @@ from conformance.golden.directory import fixture_directory, read_named
 from conformance.golden.errors import FixtureError
 from conformance.golden.expected import expected_value
 from conformance.golden.fixture import EXPECTED, OBSERVED
-from conformance.golden.observed import stored_outcome
+from conformance.golden.stored import stored_outcome
 from conformance.implementations.protocol import Implementation, ImplementationError
 from conformance.outcomes import Outcome, Rejection, Unsupported, Value
 

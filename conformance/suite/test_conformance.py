@@ -11,7 +11,7 @@ import pytest
 
 from conformance.cases.case import Case
 from conformance.cases.grids import grid
-from conformance.command_line.parser import UsageError
+from conformance.command_line.errors import UsageError
 from conformance.command_line.run import select_implementations
 from conformance.implementations import registry
 from conformance.implementations.protocol import ImplementationError
