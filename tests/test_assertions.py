@@ -52,19 +52,19 @@ def convolution(inputs: Any, weights: Any, dtype: Any) -> Any:
 @pytest.mark.parametrize("make", [real, small_integers])
 def test_plain_arithmetic_of_the_dtype_conforms(dtype: str, make: Any) -> None:
     """Rounded after each operation: within the bound for reals, exact for small integers."""
-    inputs = make(2, 9, 3)
+    kind, inputs = dtype_of(dtype), make(2, 9, 3)
     layer = built(keras.layers.Conv1D(4, 3, dtype=dtype), inputs, make)
-    actual = convolution(inputs.astype(dtype_of(dtype)), layer.get_weights(), dtype_of(dtype))
+    actual = convolution(inputs.astype(kind), layer.get_weights(), kind)
     assert_conforms(actual, layer, inputs)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("make", [real, small_integers])
 def test_one_wrong_element_is_counted_and_shown(dtype: str, make: Any) -> None:
-    inputs = make(2, 9, 3)
+    kind, inputs = dtype_of(dtype), make(2, 9, 3)
     layer = built(keras.layers.Conv1D(4, 3, dtype=dtype), inputs, make)
     actual = layer(inputs)
-    actual[1, 2, 3] += np.asarray(2.0).astype(actual.dtype)
+    actual[1, 2, 3] += np.asarray(2.0).astype(kind)
     with pytest.raises(AssertionError) as caught:
         assert_conforms(actual, layer, inputs)
     message = str(caught.value)
