@@ -143,7 +143,10 @@ def prepare(cases: Sequence[Case], copy: Path) -> tuple[list[Prepared], float]:
     answers = list(in_fork(work, seconds=3600))
     if len(answers) != len(cases):
         raise SystemExit(f"the unchanged oracle ended early: {answers[-1:]}")
-    prepared = [Prepared(*one, *two) for *one, two in zip(cases, given_to, answers, strict=True)]
+    prepared = [
+        Prepared(case, given, *answer)
+        for case, given, answer in zip(cases, given_to, answers, strict=True)
+    ]
     return prepared, os.times().children_user - before
 
 
