@@ -14,7 +14,7 @@ import pytest
 from conformance.command_line import main
 from conformance.golden import directory as directories
 from conformance.golden import manifest as manifests
-from conformance.golden.container import pack, unpack
+from conformance.golden.container import LARGEST_MEMBER, pack, unpack
 from conformance.golden.directory import read_all, replace_all
 from conformance.golden.errors import FixtureError
 from conformance.golden.fixture import EXPECTED, OBSERVED, Fixture
@@ -47,21 +47,51 @@ def the_file(folder: Path) -> Path:
 
 def rename_to_digest(path: Path, content: bytes, manifest_path: Path) -> Path:
     """Put `content` in the file's place, with name and manifest to match."""
-    name = manifests.file_name(manifests.stem_of(path.name), content)
     manifest = json.loads(manifest_path.read_text())
     record = manifest["files"].pop(path.name)
     path.unlink()
     digest = hashlib.sha256(content).hexdigest()
-    manifest["files"][name] = {**record, "sha256": digest, "bytes": len(content)}
+    path = path.with_name(f"{manifests.stem_of(path.name)}.{digest[:12]}.npz")
+    manifest["files"][path.name] = {**record, "sha256": digest, "bytes": len(content)}
     manifest_path.write_text(json.dumps(manifest))
-    (path.parent / name).write_bytes(content)
-    return path.parent / name
+    path.write_bytes(content)
+    return path
 
 
-def test_the_bytes_of_a_file_depend_on_its_content_alone():
+def members(packed: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        return b"".join(archive.read(member) for member in archive.infolist())
+
+
+def test_a_file_depends_on_its_content_alone():
     packed = pack(b'{"a":1}', bytes(range(10)))
-    digest = "d11a7e9af8d616ba22abf055fa478dfe574fad4ee302aa2bcd8539f434601bbf"
-    assert hashlib.sha256(packed).hexdigest() == digest
+    digest = "de53a7001fe9e14c1a5750e9620054fadedf0cad3f852669d70e4233ddac3eec"
+    assert hashlib.sha256(members(packed)).hexdigest() == digest
+    assert packed == pack(b'{"a":1}', bytes(range(10)))
+    assert manifests.file_name("x", b'{"a":1}', bytes(range(10))) == "x.cdd658feda2d.npz"
+
+
+def test_files_of_another_compression_stay(fixtures: Path):
+    """As another zlib would have made them: their content is the same, and so they are."""
+    manifest = json.loads((fixtures / "manifest.json").read_text())
+    for path in fixtures.glob("*.npz"):
+        archive = io.BytesIO()
+        with zipfile.ZipFile(path) as packed, zipfile.ZipFile(archive, "w") as file:
+            for name in packed.namelist():
+                file.writestr(name, packed.read(name))
+        content = archive.getvalue()
+        assert content != path.read_bytes()
+        record = manifest["files"][path.name]
+        record |= {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+        path.write_bytes(content)
+    (fixtures / "manifest.json").write_text(json.dumps(manifest))
+    before = contents(fixtures)
+    assert not write(fixtures, OLD)
+    assert contents(fixtures) == before
+    assert write(fixtures, [OLD[0], NEW[1]])
+    kept = the_file(fixtures)
+    assert contents(fixtures)[kept.name] == before[kept.name]
+    read_all(fixtures)
 
 
 def test_numpy_reads_a_file_without_pickle(fixtures: Path):
@@ -156,11 +186,33 @@ def corrupt_no_archive(folder: Path) -> Path:
     return rename_to_digest(the_file(folder), b"no zip archive at all", folder / "manifest.json")
 
 
-def corrupt_bomb(folder: Path) -> Path:
+def bomb(size: int) -> bytes:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("index.npy", b"\0" * 10_000_000)
+        file.writestr("index.npy", b"\0" * size)
         file.writestr("data.npy", b"")
+    return archive.getvalue()
+
+
+def corrupt_bomb(folder: Path) -> Path:
+    """It announces what it is."""
+    content = bomb(LARGEST_MEMBER + 1)
+    return rename_to_digest(the_file(folder), content, folder / "manifest.json")
+
+
+def corrupt_lying_bomb(folder: Path) -> Path:
+    """It announces 77 bytes."""
+    size = 20_000_000
+    content = bomb(size).replace(size.to_bytes(4, "little"), (77).to_bytes(4, "little"))
+    return rename_to_digest(the_file(folder), content, folder / "manifest.json")
+
+
+def corrupt_method(folder: Path) -> Path:
+    """Members compressed by another method than deflate."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_BZIP2) as file:
+        for name in ("index.npy", "data.npy"):
+            file.writestr(name, b"x")
     return rename_to_digest(the_file(folder), archive.getvalue(), folder / "manifest.json")
 
 
@@ -375,7 +427,7 @@ def test_an_odd_field_of_observations_is_refused(tmp_path: Path, fields: dict):
 
 def test_leftovers_of_an_interruption_are_no_strangers(fixtures: Path):
     content = NEW[0].pack()
-    (fixtures / manifests.file_name(NEW[0].stem, content)).write_bytes(content)
+    (fixtures / NEW[0].file_name).write_bytes(content)
     (fixtures / ".manifest.json.123.tmp").write_bytes(b"half a manif")
     read_all(fixtures)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from conformance.golden import manifest as manifests
-from conformance.golden.container import LARGEST_FILE
+from conformance.golden.container import LARGEST_FILE, unpack
 from conformance.golden.errors import FixtureError
 from conformance.golden.fixture import EXPECTED, Fixture, read_fixture
 from conformance.golden.manifest import FileRecord, Manifest
@@ -110,7 +110,7 @@ def is_leftover(path: Path) -> bool:
         return path.is_file()
     if path.suffix != ".npz" or not path.is_file() or path.stat().st_size > LARGEST_FILE:
         return False
-    return manifests.names_its_content(path.name, path.read_bytes())
+    return manifests.names_its_content(path, path.read_bytes())
 
 
 def replace_all(
@@ -123,22 +123,38 @@ def replace_all(
     whatever the moment of an interruption, the manifest in place names only whole files.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    packed = [(fixture, fixture.pack()) for fixture in fixtures]
-    contents = {manifests.file_name(fixture.stem, content): content for fixture, content in packed}
-    counts = [len(fixture.entries) for fixture, _ in packed]
+    contents = {
+        fixture.file_name: (fixture, _bytes_for(directory, fixture)) for fixture in fixtures
+    }
     records = {
-        name: FileRecord(manifests.digest(content), len(content), count)
-        for (name, content), count in zip(contents.items(), counts, strict=True)
+        name: FileRecord(manifests.digest(content), len(content), len(fixture.entries))
+        for name, (fixture, content) in contents.items()
     }
     new = Manifest(manifests.FORMAT, suite_version, spec_sha256, reason, versions, records)
     if _present(directory, new):
         _remove_unnamed(directory, new)
         return False
-    for name, content in contents.items():
+    for name, (_, content) in contents.items():
         write_atomically(directory / name, content)
     write_atomically(directory / manifests.NAME, new.to_json())
     _remove_unnamed(directory, new)
     return True
+
+
+def _bytes_for(directory: Path, fixture: Fixture) -> bytes:
+    """The bytes of a fixture's file: those in place, where they hold its content.
+
+    Another zlib may have compressed them otherwise, which is no change.
+    """
+    path = directory / fixture.file_name
+    try:
+        if path.is_file() and path.stat().st_size <= LARGEST_FILE:
+            content = path.read_bytes()
+            if unpack(path, content) == fixture.content:
+                return content
+    except (OSError, FixtureError):
+        pass
+    return fixture.pack()
 
 
 def _present(directory: Path, new: Manifest) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,18 @@ class Fixture:
         """The file's name without digest and ending."""
         return "-".join(filter(None, (self.kind, self.implementation, self.layer.lower())))
 
+    @property
+    def file_name(self) -> str:
+        """The file's name, which tells its content."""
+        return file_name(self.stem, *self.content)
+
     def pack(self) -> bytes:
         """The bytes of the file."""
+        return pack(*self.content)
+
+    @cached_property
+    def content(self) -> tuple[bytes, bytes]:
+        """Index and data."""
         index: dict[str, Any] = {"format": FORMAT, "kind": self.kind, "layer": self.layer}
         if self.expected is None:
             index["cases"] = list(self.entries.items())
@@ -57,10 +68,10 @@ class Fixture:
                 "implementation": self.implementation,
                 "versions": self.versions,
                 "platform": self.platform,
-                "expected": file_name(self.expected.stem, self.expected.pack()),
+                "expected": self.expected.file_name,
                 **_numbered(self.entries, self.expected.entries),
             }
-        return pack(_as_json(index), self.data)
+        return _as_json(index), self.data
 
 
 def _numbered(entries: dict[str, Entry], cases: Iterable[str]) -> dict[str, Any]:

@@ -4,9 +4,9 @@
 ``spec_sha256``, ``reason`` and ``versions`` of the last regeneration, and ``files``: for each
 file name its ``sha256``, ``bytes`` and ``cases``.
 
-A file's name ends in the first digits of its digest.  A regeneration therefore never overwrites a
-file that the present manifest names: it adds files, replaces the manifest in one step, and only
-then removes what is no longer named.
+A file's name ends in the first digits of its content's digest.  A regeneration therefore never
+overwrites a file that the present manifest names: it adds files, replaces the manifest in one step,
+and only then removes what is no longer named.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from conformance.golden.container import LARGEST_FILE
+from conformance.golden.container import LARGEST_FILE, content_digest, unpack
 from conformance.golden.errors import FixtureError
 
 FORMAT: Final = 1
@@ -56,11 +56,11 @@ class Manifest:
         return (json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n").encode()
 
     def same_content(self, other: Manifest) -> bool:
-        """Whether both describe the same files, for the same specification."""
-        return (self.format, self.spec_sha256, self.files) == (
+        """Whether both name files of the same content, for the same specification."""
+        return (self.format, self.spec_sha256, self.files.keys()) == (
             other.format,
             other.spec_sha256,
-            other.files,
+            other.files.keys(),
         )
 
 
@@ -69,14 +69,17 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def file_name(stem: str, content: bytes) -> str:
-    """The name of a fixture file: its stem and the first digits of its digest."""
-    return f"{stem}.{digest(content)[:_DIGITS]}.npz"
+def file_name(stem: str, index: bytes, data: bytes) -> str:
+    """The name of a fixture file: its stem and the first digits of its content's digest."""
+    return f"{stem}.{content_digest(index, data)[:_DIGITS]}.npz"
 
 
-def names_its_content(name: str, content: bytes) -> bool:
-    """Whether a file's name carries the digest of its content."""
-    return name.endswith(f".{digest(content)[:_DIGITS]}.npz")
+def names_its_content(path: Path, content: bytes) -> bool:
+    """Whether a file is a whole fixture whose name carries the digest of its content."""
+    try:
+        return path.name == file_name(stem_of(path.name), *unpack(path, content))
+    except FixtureError:
+        return False
 
 
 def stem_of(name: str) -> str:
