@@ -47,13 +47,13 @@ def the_file(folder: Path) -> Path:
 
 def rename_to_digest(path: Path, content: bytes, manifest_path: Path) -> Path:
     """Put `content` in the file's place, with name and manifest to match."""
-    manifest = json.loads(manifest_path.read_text())
+    manifest = json.loads(manifest_path.read_text("utf-8"))
     record = manifest["files"].pop(path.name)
     path.unlink()
     digest = hashlib.sha256(content).hexdigest()
     path = path.with_name(f"{manifests.stem_of(path.name)}.{digest[:12]}.npz")
     manifest["files"][path.name] = {**record, "sha256": digest, "bytes": len(content)}
-    manifest_path.write_text(json.dumps(manifest))
+    manifest_path.write_text(json.dumps(manifest), "utf-8")
     path.write_bytes(content)
     return path
 
@@ -73,7 +73,7 @@ def test_a_file_depends_on_its_content_alone():
 
 def test_files_of_another_compression_stay(fixtures: Path):
     """As another zlib would have made them: their content is the same, and so they are."""
-    manifest = json.loads((fixtures / "manifest.json").read_text())
+    manifest = json.loads((fixtures / "manifest.json").read_text("utf-8"))
     for path in fixtures.glob("*.npz"):
         archive = io.BytesIO()
         with zipfile.ZipFile(path) as packed, zipfile.ZipFile(archive, "w") as file:
@@ -84,7 +84,7 @@ def test_files_of_another_compression_stay(fixtures: Path):
         record = manifest["files"][path.name]
         record |= {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
         path.write_bytes(content)
-    (fixtures / "manifest.json").write_text(json.dumps(manifest))
+    (fixtures / "manifest.json").write_text(json.dumps(manifest), "utf-8")
     before = contents(fixtures)
     assert not write(fixtures, OLD)
     assert contents(fixtures) == before
@@ -178,7 +178,7 @@ def corrupt_extra(folder: Path) -> Path:
 
 def corrupt_foreign_kind(folder: Path) -> Path:
     path = folder / "notes.txt"
-    path.write_text("a stranger")
+    path.write_text("a stranger", "utf-8")
     return path
 
 
@@ -235,34 +235,34 @@ def corrupt_header(folder: Path) -> Path:
 
 
 def corrupt_announced_size(folder: Path) -> Path:
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     manifest["files"][the_file(folder).name]["bytes"] = 10**15
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
     return folder / "manifest.json"
 
 
 def corrupt_count(folder: Path) -> Path:
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     manifest["files"][the_file(folder).name]["cases"] = 7
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
     return the_file(folder)
 
 
 def corrupt_version(folder: Path) -> Path:
-    manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps({**manifest, "format": 99}))
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "format": 99}), "utf-8")
     return folder / "manifest.json"
 
 
 def corrupt_path(folder: Path) -> Path:
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     manifest["files"]["../outside.npz"] = next(iter(manifest["files"].values()))
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
     return folder / "manifest.json"
 
 
 def corrupt_manifest(folder: Path) -> Path:
-    (folder / "manifest.json").write_text("[]")
+    (folder / "manifest.json").write_text("[]", "utf-8")
     return folder / "manifest.json"
 
 
@@ -294,10 +294,10 @@ def corrupt_directory(folder: Path) -> Path:
 
 
 def corrupt_two_of_a_kind(folder: Path) -> Path:
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     name = the_file(folder).name
     manifest["files"]["expected-flatten.0.npz"] = manifest["files"][name]
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
     return folder / "manifest.json"
 
 
