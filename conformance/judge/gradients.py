@@ -262,8 +262,13 @@ def _overlap(axes: tuple[WindowAxis, ...]) -> bool:
 
 
 def _pooled_magnitudes(case: Case, operands: Operands) -> Floats:
-    """The gradient of the magnitudes: the oracle run on absolute values."""
+    """The gradient of the magnitudes: the oracle run on absolute values, in float64.
+
+    Infinite where it is beyond the layer's dtype, in which sums in some order may then overflow.
+    """
     import reference_impl
 
-    layer = getattr(reference_impl.layers, case.layer)(**case.keywords, dtype=case.dtype)
-    return as_float64(layer.gradients(operands.inputs, np.abs(operands.upstream))["inputs"])
+    layer = getattr(reference_impl.layers, case.layer)(**case.keywords, dtype="float64")
+    upstream = np.abs(as_float64(operands.upstream))
+    magnitude = as_float64(layer.gradients(as_float64(operands.inputs), upstream)["inputs"])
+    return np.where(magnitude > FORMATS[case.dtype].largest, np.inf, magnitude)

@@ -9,7 +9,6 @@ from conformance.known_deviations.record import KnownDeviation, rejects, returns
 
 _EVERY_MODE: Final = ("tf.keras", "tf.keras[*")
 _OWN_KERNELS: Final = ("tf.keras", "tf.keras[graph]")
-_ONEDNN: Final = ("tf.keras[onednn]", "tf.keras[graph,onednn]")
 _COMPILED: Final = ("tf.keras[jit*",)
 _IN_GRAPHS: Final = ("tf.keras[graph*", "tf.keras[jit*")
 _VERSIONS: Final = {"keras": "3.15.*", "tensorflow": "2.21.*"}
@@ -49,15 +48,6 @@ RECORDS: Final[tuple[KnownDeviation, ...]] = (
         applies=_has_empty_axis,
         instead="the kernel's gradient of an output without elements is uninitialised memory",
         reproducer="tf_keras_gradient_empty.py",
-    ),
-    _record(
-        "tf.keras-empty-output-with-bias",
-        "conv.gradients.empty",
-        implementations=_ONEDNN,
-        applies=lambda facts: _differentiates(facts) and 0 in facts.output_shape,
-        happens=rejects("InvalidArgumentError"),
-        instead="an output without elements has the input's channels, to which the bias does not "
-        "fit",
     ),
     _record(
         "tf.keras-gradient-of-empty-output-compiled",

@@ -57,6 +57,7 @@ _DEFECTS: Final = (
     _record(
         "tf.keras-bias-on-last-axis",
         "conv2d.use-bias.true",
+        implementations=("tf.keras[onednn]", "tf.keras[graph,onednn]", "tf.keras[jit*"),
         applies=_is_as_wide_as_its_bias,
         instead="the bias is added along the last axis where that is as long as the bias",
         reason="keras.ops.add takes any such sum for tf.nn.bias_add in channels_last",

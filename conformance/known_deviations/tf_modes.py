@@ -116,6 +116,7 @@ RECORDS: Final[tuple[KnownDeviation, ...]] = (
         implementations=_TRACED,
         applies=lambda facts: (
             facts.is_convolution
+            and (facts.observes_values or facts.observes_gradients)
             and facts.activation == "sparsemax"
             and facts.case.dtype == "float16"
         ),

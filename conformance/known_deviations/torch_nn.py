@@ -34,17 +34,16 @@ def _strides_and_dilates(facts: Facts) -> bool:
 
 RECORDS: Final[tuple[KnownDeviation, ...]] = (
     _record(
-        "torch.nn-bfloat16-one-channel-not-local",
+        "torch.nn-bfloat16-not-local",
         "conv.output.locality",
         applies=lambda facts: (
             facts.is_convolution
             and facts.observes_values
             and facts.case.dtype == "bfloat16"
-            and facts.channels == 1
             and facts.case.operands in ("one_infinity", "one_nan")
         ),
-        instead="oneDNN's bfloat16 kernel for one input channel multiplies elements outside the "
-        "window by zero: an infinity gives NaN where it has no part",
+        instead="oneDNN fills up odd numbers of bfloat16 products by a neighbour of the window "
+        "times zero: an infinity gives NaN where it has no part",
         always=False,
         by_processor=True,
         reproducer="torch_nn_bfloat16_infinity.py",
