@@ -267,6 +267,18 @@ def test_bfloat16_is_verified_without_ml_dtypes():
     assert lines[3].startswith("MaxPooling1D; 2; 1; golden:torch.nn: deviates MaxPooling1D/")
 
 
+def test_every_sort_of_bfloat16_case_is_verified_without_ml_dtypes(tmp_path: Path):
+    pytest.importorskip("ml_dtypes")
+    cases = tuple(case for case in small_fixtures.sample() if case.dtype == "bfloat16")
+    expected = small_fixtures.expected(cases)
+    small_fixtures.write(tmp_path, [*expected, *map(small_fixtures.observed, expected)])
+    with run(WITHOUT_ML_DTYPES, str(tmp_path)) as process:
+        out, errors = process.communicate()
+    assert process.returncode == 0, errors
+    recomputed = [f"{f.layer} {len(f.entries)} []" for f in expected]
+    assert [line for line in out.splitlines() if line.endswith(" []")] == recomputed
+
+
 @pytest.mark.usefixtures("few")
 def test_regenerating_touches_nothing_of_damaged_fixtures(tmp_path: Path, capsys):
     with_observations(tmp_path)
