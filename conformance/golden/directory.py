@@ -29,8 +29,9 @@ def fixture_directory() -> Path:
     if os.environ.get(VARIABLE):
         return Path(os.environ[VARIABLE])
     package = Path(__file__).resolve().parent
-    beside = package.parent.parent / "fixtures"
-    return beside if (beside / manifests.NAME).is_file() else package / "fixtures"
+    root = package.parent.parent
+    is_checkout = (root / "pyproject.toml").is_file()
+    return root / "fixtures" if is_checkout else package / "fixtures"
 
 
 def read_all(directory: Path) -> tuple[Manifest, list[Fixture]]:
