@@ -99,7 +99,7 @@ class Runner:
             raise
 
     def _staff(self, number: int, entry: Entry, workers: int, limits: Limits) -> None:
-        if entry.trusted and workers == 1:
+        if entry.trusted and (workers == 1 or entry.is_stored):
             self._locals[number] = Local(entry, self._cases, self._expectations)
             return
         environment = {"KERAS_HOME": self._home.name}
@@ -205,7 +205,13 @@ class Runner:
         entry = self._entries[number]
         team = self._teams.get(number)
         if team is None or not registry.is_plugin(entry):
-            return Subject(entry.name, entry.name, registry.versions(entry), entry.by_definition)
+            return Subject(
+                entry.name,
+                entry.name,
+                registry.versions(entry),
+                entry.by_definition,
+                entry.is_stored,
+            )
         name = team.name or entry.name
         return Subject(entry.name, name, {name: team.version} if team.version else {})
 

@@ -67,6 +67,11 @@ class Entry:
     trusted: bool = False
     by_definition: bool = False
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether it answers from the fixtures, and so needs no operands."""
+        return self.loader.startswith("conformance.implementations.golden:")
+
     def load(self) -> Implementation:
         """Import what it needs and make it.
 
@@ -237,7 +242,7 @@ def is_plugin(entry: Entry) -> bool:
 
 def installed(entry: Entry) -> bool:
     """Whether every distribution, or fixture, that `entry` needs is there."""
-    if _is_stored(entry):
+    if entry.is_stored:
         return bool(versions(entry))
     return all(_version(name) is not None for name in entry.distributions)
 
@@ -249,7 +254,7 @@ def versions(entry: Entry) -> dict[str, str]:
     """
     if is_plugin(entry):
         return {}
-    if _is_stored(entry):
+    if entry.is_stored:
         from conformance.implementations.golden import stored_versions
 
         return dict(stored_versions(entry.options["observed"]))
@@ -257,10 +262,6 @@ def versions(entry: Entry) -> dict[str, str]:
         return {"layerproof": __version__}
     found = {name: _version(name) for name in entry.distributions}
     return {name: version for name, version in found.items() if version is not None}
-
-
-def _is_stored(entry: Entry) -> bool:
-    return entry.loader.startswith("conformance.implementations.golden:")
 
 
 _TENSORFLOW_DISTRIBUTIONS: Final = (

@@ -25,6 +25,7 @@ class Local:
 
     def __init__(self, entry: Entry, cases: Sequence[Case], expectations: Expectations) -> None:
         self._implementation: Implementation = entry.load()
+        self._is_stored = entry.is_stored
         self._cases = cases
         self._expectations = expectations
         self._pending = deque(range(len(cases)))
@@ -35,7 +36,7 @@ class Local:
             return None
         index = self._pending.popleft()
         try:
-            arrays = self._expectations.operands(index)
+            arrays = None if self._is_stored else self._expectations.operands(index)
         except ImportError as error:
             return index, Unsupported(str(error))
         with as_never_set():
