@@ -202,6 +202,13 @@ def test_pairs_next_to_midpoints_are_rounded_by_their_low_part(format: Format) -
     assert undecided.tolist() == [False, False, True, False]
 
 
+def test_pairs_without_a_radius_are_decided_unless_zero(format: Format) -> None:
+    nothing = np.zeros(2)
+    values, undecided = round_pairs(np.array([0.0, 1.5]), nothing, nothing, format)
+    assert values.astype(np.float64).tolist() == [0.0, 1.5]
+    assert undecided.tolist() == [True, False]
+
+
 @pytest.mark.parametrize("exponent", [0, 1, -1, 999, -999, 1074, -1074, -1010, -1060, 2000, -2100])
 def test_scaling_rounds_once(exponent: int) -> None:
     random = np.random.default_rng(4)
@@ -222,3 +229,8 @@ def test_half_spacing_is_half_the_distance_to_the_next_number(format: Format) ->
     assert (got[~subnormal] == expected[~subnormal]).all()
     assert (got[subnormal] >= expected[subnormal]).all()
     assert half_spacing(np.array([np.nan, np.inf]), FLOAT32).tolist() == [0.0, 0.0]
+    assert half_spacing(np.array([0.0, 2.0**-1074, 2.0**-1021]), FLOAT64).tolist() == [
+        2.0**-1074,
+        2.0**-1074,
+        2.0**-1074,
+    ]

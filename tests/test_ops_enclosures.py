@@ -1,0 +1,151 @@
+"""Sums whose rounding hangs on the last detail of the error bound, against fractions.
+
+Random operands seldom come so near to a midpoint that a radius a little too small shows; these are
+made for one term of the bounds of `wide_sums` and `narrow_sums` each.
+"""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from reference_impl.ops import sums as sums_module
+from reference_impl.ops.convolution import convolution_sums
+from reference_impl.ops.evaluation import evaluate
+from reference_impl.ops.formats import FLOAT64
+from reference_impl.ops.geometry import window_axes
+from reference_impl.ops.sums import Sums
+
+Array = NDArray[Any]
+
+
+def sums_of(x: Array, w: Array, bias: Array | None = None) -> Sums:
+    """Windows ``(M, K)`` of one element each, times filters ``(K, F)``; one example."""
+    axes = window_axes((len(x),), (1,), (1,), (1,), "valid")
+    return convolution_sums(x[None], w[None], bias, axes)
+
+
+def exact(x: Array, w: Array, bias: Array | None = None) -> list[Fraction]:
+    """The same sums by fractions, in C order."""
+    offsets = np.zeros(w.shape[1]) if bias is None else bias.astype(np.float64)
+    rows, columns = (
+        [[Fraction(v) for v in row] for row in a.astype(np.float64).tolist()] for a in (x, w.T)
+    )
+    return [
+        sum((a * b for a, b in zip(row, column, strict=True)), Fraction(offset))
+        for row in rows
+        for column, offset in zip(columns, offsets.tolist(), strict=True)
+    ]
+
+
+def wrong(x: Array, w: Array, bias: Array | None = None) -> list[tuple[float, float]]:
+    """The float64 sums that differ from the exact ones rounded once by Python's division."""
+    got = evaluate(sums_of(x, w, bias), None, FLOAT64).value.reshape(-1).tolist()
+    return [
+        (value, float(s))
+        for value, s in zip(got, exact(x, w, bias), strict=True)
+        if value.hex() != float(s).hex()
+    ]
+
+
+def test_sums_beside_a_subnormal_midpoint_are_rounded_once() -> None:
+    """Rounding them to 53 bits first gives the midpoint itself."""
+    for half, side, sign in itertools.product((5, 7, 9, 11), (-1.0, 1.0), (-1.0, 1.0)):
+        x = np.array([[half * 2.0**-575, side * 2.0**-640]])
+        assert wrong(x, np.full((2, 1), sign * 2.0**-500)) == []
+
+
+def test_sums_below_the_midpoint_under_the_smallest_normal_number() -> None:
+    """The bounds enclose the midpoint: above it they round to the normal number.
+
+    The first product is so much larger that its share of the radius is about the distance from the
+    midpoint to the next one of 53 bits; bias and second product put the sum below the midpoint.
+    """
+    random = np.random.default_rng(0)
+    x = np.array([[1.0 + 2.0**-26 * 0.9999999, 1.0]]) * 2.0**-500
+    target = Fraction(2) ** -1022 - Fraction(2) ** -1075 - Fraction(2) ** -1090
+    w, bias = np.empty((2, 4000)), np.empty(4000)
+    w[0] = random.uniform(0.5, 1.0, 4000) * 2.0 ** random.integers(-504, -497, 4000)
+    for i, first in enumerate(w[0].tolist()):
+        product = Fraction(x[0, 0]) * Fraction(first)
+        bias[i] = -float(product)
+        w[1, i] = float((target - product - Fraction(bias[i])) / Fraction(x[0, 1]))
+    assert wrong(x, w, bias) == []
+
+
+@pytest.mark.parametrize("products", [1, 2, 33, 65, 125])
+@pytest.mark.parametrize("kind", ["normal", "full slices"])
+def test_sums_that_the_bias_cancels_to_any_degree_are_rounded_once(
+    kind: str, products: int
+) -> None:
+    """What is left shows errors far below the last bit of the products."""
+    random = np.random.default_rng(products)
+    filters = 400
+    if kind == "normal":
+        x, w = random.standard_normal((1, products)), random.standard_normal((products, filters))
+    else:
+        # Both slices of both operands have as many bits as fit, and odd last ones.
+        first, second = 1.0 - 2.0**-23, 2.0**-24 - 2.0**-46
+        x = np.full((1, products), first + second)
+        w = first + second - 2.0**-45 * random.integers(0, 2, (products, filters))
+        w += 2.0**-53 * random.integers(-64, 64, (products, filters))
+    left = 2.0 ** random.integers(-50, -5, filters) * random.uniform(-1.0, 1.0, filters)
+    bias = np.array([-float(s) for s in exact(x, w)]) + left
+    assert wrong(x, w, bias) == []
+
+
+def test_a_bias_beside_two_exact_slices_is_not_lost() -> None:
+    """The products are ``1 + 2**-53 - 2**-60`` without error, but the sum needs 112 bits."""
+    x, w = np.zeros((1, 33)), np.ones((33, 1))
+    x[0, :2], w[1, 0] = (1.0, 2.0**-33 - 2.0**-40), 2.0**-20
+    for last in (-(2.0**-112), 0.0, 2.0**-112):
+        assert wrong(x, w, np.array([2.0**-60 + last])) == []
+
+
+def test_products_that_underflow_beside_ordinary_ones_are_not_lost() -> None:
+    x = np.array([[1.0, 1.0, 1.0], [2.0**-538, 2.0**-538, 2.0**-538]])
+    w = np.array([[1.0, 2.0**-538], [1.0, 2.0**-538], [1.0, 2.0**-538]])
+    assert wrong(x, w) == []
+
+
+def test_filters_whose_squares_underflow_have_a_radius() -> None:
+    random = np.random.default_rng(0)
+    x = random.uniform(0.5, 1.0, (20, 4))
+    w = random.uniform(0.8, 1.2, (4, 50)) * 2.0**-537
+    w[:, 0] = 1.0
+    assert wrong(x, w) == []
+
+
+def test_a_bias_beyond_the_scale_of_the_products_is_not_lost() -> None:
+    x, w = np.full((1, 2), 2.0**-600), np.full((2, 3), -(2.0**-600))
+    assert wrong(x, w, np.array([1.0, 2.0**-1074, -1.5])) == []
+
+
+@pytest.mark.parametrize("fill", [0.0, 1e300, np.nan])
+@pytest.mark.parametrize("power", [-60, 0, 50])
+def test_bounds_of_narrow_sums_owe_nothing_to_fresh_memory(
+    power: int, fill: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They enclose the sum, whatever was in the memory of their factors, and are narrow."""
+    random = np.random.default_rng(0)
+    x = (random.standard_normal((5, 40)) * 2.0**power).astype(np.float32)
+    w = random.standard_normal((40, 6)).astype(np.float32)
+    bias = random.standard_normal(6).astype(np.float32)
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "empty", lambda shape, dtype=np.float64: np.full(shape, fill, dtype))
+        sums = sums_of(x, w, bias)
+        low, high = sums.low.reshape(-1).tolist(), sums.high.reshape(-1).tolist()
+    for below, value, above in zip(low, exact(x, w, bias), high, strict=True):
+        assert Fraction(below) <= value <= Fraction(above)
+        assert above - below < 2.0**-30 * 2.0 ** max(power, 0)
+
+
+def test_blocks_narrower_than_a_row_are_whole_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, w = np.arange(12.0).reshape(4, 3), np.arange(15.0).reshape(3, 5)
+    monkeypatch.setattr(sums_module, "BLOCK", 2)
+    assert evaluate(sums_of(x, w), None, FLOAT64).value[0].tolist() == (x @ w).tolist()
