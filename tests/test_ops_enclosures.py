@@ -67,13 +67,13 @@ def test_sums_below_the_midpoint_under_the_smallest_normal_number() -> None:
     midpoint to the next one of 53 bits; bias and second product put the sum below the midpoint.
     """
     random = np.random.default_rng(0)
-    x = np.array([[1.0 + 2.0**-26 * 0.9999999, 1.0]]) * 2.0**-500
+    x = np.array([[1.6, 1.0]]) * 2.0**-500
     target = Fraction(2) ** -1022 - Fraction(2) ** -1075 - Fraction(2) ** -1090
-    w, bias = np.empty((2, 4000)), np.empty(4000)
-    w[0] = random.uniform(0.5, 1.0, 4000) * 2.0 ** random.integers(-504, -497, 4000)
+    w, bias = np.empty((2, 500)), np.empty(500)
+    w[0] = random.uniform(0.113, 0.119, 500) * 2.0**-500
     for i, first in enumerate(w[0].tolist()):
         product = Fraction(x[0, 0]) * Fraction(first)
-        bias[i] = -float(product)
+        bias[i] = 2.0**-1022 - float(product)
         w[1, i] = float((target - product - Fraction(bias[i])) / Fraction(x[0, 1]))
     assert wrong(x, w, bias) == []
 
@@ -86,6 +86,8 @@ def test_sums_that_the_bias_cancels_to_any_degree_are_rounded_once(
     """What is left shows errors far below the last bit of the products."""
     random = np.random.default_rng(products)
     filters = 400
+    x: Array
+    w: Array
     if kind == "normal":
         x, w = random.standard_normal((1, products)), random.standard_normal((products, filters))
     else:
