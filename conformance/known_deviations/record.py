@@ -78,6 +78,13 @@ def is_well_formed(known: Facts) -> bool:
     return fits and has_plain_geometry(known.case)
 
 
+def pools_to_nothing(known: Facts) -> bool:
+    """Whether a pooling window, without padding, is longer than the input, and must be rejected."""
+    if not (known.is_pooling and known.observes_rejection and is_well_formed(known)):
+        return False
+    return known.padding == "valid" and any(axis.output <= 0 for axis in known.axes)
+
+
 def rejects(*exceptions: str) -> Callable[[Outcome], bool]:
     """It raises one of these exceptions (by type name); any exception where none is named."""
 

@@ -8,7 +8,7 @@ from conformance.cases.facts import Facts
 from conformance.cases.scenarios.training import convolution_of
 from conformance.known_deviations.record import (
     KnownDeviation,
-    is_well_formed,
+    pools_to_nothing,
     rejects,
     returns_a_value,
 )
@@ -30,13 +30,6 @@ def _has_fractional_size(facts: Facts) -> bool:
 
 def _pools(facts: Facts, *operands: str) -> bool:
     return facts.is_pooling and facts.observes_values and facts.case.operands in operands
-
-
-def _leaves_no_output(facts: Facts) -> bool:
-    """A pooling window that is longer than the input, without padding."""
-    if not (facts.is_pooling and facts.observes_rejection and is_well_formed(facts)):
-        return False
-    return facts.padding == "valid" and any(axis.output <= 0 for axis in facts.axes)
 
 
 def _is_as_wide_as_its_bias(facts: Facts) -> bool:
@@ -137,7 +130,7 @@ _DEFECTS: Final = (
     _record(
         "tf.keras-pooling-empty-output",
         "maxpooling.padding.valid-too-small",
-        applies=_leaves_no_output,
+        applies=pools_to_nothing,
         instead="called eagerly, a window that does not fit gives an empty array where the "
         "length is just too small; symbolically it is refused",
         always=False,

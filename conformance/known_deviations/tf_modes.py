@@ -8,7 +8,7 @@ from conformance.cases.facts import Facts
 from conformance.known_deviations.record import (
     KnownDeviation,
     ends_the_process,
-    is_well_formed,
+    pools_to_nothing,
     rejects,
     returns_a_value,
 )
@@ -37,12 +37,6 @@ def _convolves(facts: Facts) -> bool:
     return facts.is_convolution and facts.observes_values
 
 
-def _leaves_no_output(facts: Facts) -> bool:
-    if not (facts.is_pooling and facts.observes_rejection and is_well_formed(facts)):
-        return False
-    return facts.padding == "valid" and any(axis.output <= 0 for axis in facts.axes)
-
-
 RECORDS: Final[tuple[KnownDeviation, ...]] = (
     _record(
         "tf.keras-onednn-empty-input",
@@ -60,7 +54,7 @@ RECORDS: Final[tuple[KnownDeviation, ...]] = (
         "tf.keras-onednn-pooling-ends-process",
         "maxpooling.padding.valid-too-small",
         implementations=_ONEDNN,
-        applies=_leaves_no_output,
+        applies=pools_to_nothing,
         happens=ends_the_process,
         instead="max pooling divides by zero and ends the process where the output is just empty",
         reproducer="tf_onednn_pooling_crash.py",
