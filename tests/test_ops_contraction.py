@@ -13,10 +13,10 @@ from adversarial import PROBLEMS, Problem
 from exact_convolution import exact_convolution
 from numpy.typing import NDArray
 
-from reference_impl.ops import contraction
-from reference_impl.ops.contraction import additions, contract
+from reference_impl.ops import columns, contraction
+from reference_impl.ops.contraction import additions, blocks_of_sums, contract
 from reference_impl.ops.convolution import plain_convolution
-from reference_impl.ops.geometry import window_axes
+from reference_impl.ops.geometry import window_axes, without_padding
 from reference_impl.ops.windows import pad
 
 MORE = (
@@ -31,7 +31,15 @@ LIMITS = {
     "blocks of one row": {"SMALL": 0, "BLOCK": 1, "NARROW_BLOCK": 1, "LARGEST": 1},
     "blocks of a few rows": {"SMALL": 0, "BLOCK": 2000, "NARROW_BLOCK": 2000, "LEAST_ROWS": 1},
     "pieces of three products": {"SMALL": 0, "PIECE": 3},
+    "few sums at a time": {"OUTPUTS": 20, "LEAST_ROWS": 1, "PIECE": 5},
 }
+
+
+def set_limits(limits: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in LIMITS[limits].items():
+        for module in (columns, contraction):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, value)
 
 
 def integers(shape: tuple[int, ...], seed: int, dtype: str) -> NDArray[Any]:
@@ -43,16 +51,37 @@ def integers(shape: tuple[int, ...], seed: int, dtype: str) -> NDArray[Any]:
 def test_all_strategies_add_the_same_products(
     problem: Problem, limits: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in LIMITS[limits].items():
-        monkeypatch.setattr(contraction, name, value)
+    set_limits(limits, monkeypatch)
     x = integers((problem.batch, *problem.spatial, problem.channels), 1, "float64")
     w = integers((*problem.window, problem.channels, problem.filters), 2, "float64")
     exact = list(exact_convolution(x, w, None, problem.axes, 0))
-    for short_sums in (False, True):
-        got = contract(pad(x, problem.axes), w, problem.axes, short_sums=short_sums)
-        outputs = tuple(max(axis.output, 0) for axis in problem.axes)
+    outputs = tuple(max(axis.output, 0) for axis in problem.axes)
+    for inputs, axes in ((x, problem.axes), (pad(x, problem.axes), without_padding(problem.axes))):
+        got = contract(inputs, w, axes)
         assert got.shape == (problem.batch, *outputs, problem.filters)
         assert got.reshape(-1).tolist() == exact
+
+
+@pytest.mark.parametrize("limits", LIMITS)
+@pytest.mark.parametrize("problem", [*PROBLEMS, *MORE], ids=str)
+def test_blocks_of_sums_are_the_convolution_in_order(
+    problem: Problem, limits: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In float64 whatever the operands are, and never more windows at a time than asked for."""
+    set_limits(limits, monkeypatch)
+    most = contraction.most_rows(problem.filters)
+    for dtype in ("float32", "float64"):
+        x = integers((problem.batch, *problem.spatial, problem.channels), 1, dtype)
+        w = integers((*problem.window, problem.channels, problem.filters), 2, dtype)
+        matrix = w.reshape(-1, problem.filters)
+        got, stop = [], 0
+        for rows, sums in blocks_of_sums(x, matrix, problem.axes):
+            assert sums.dtype == np.float64
+            assert rows.start == stop
+            assert rows.stop - rows.start == len(sums) <= most
+            got += sums.reshape(-1).tolist()
+            stop = rows.stop
+        assert got == list(exact_convolution(x, w, None, problem.axes, 0))
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
@@ -78,25 +107,26 @@ def test_no_strategy_copies_more_than_eight_mebibytes_of_windows() -> None:
     for shape, window, filters in shapes:
         axes = window_axes(shape[1:-1], window, (1, 1), (1, 1), "same")
         x, w = np.ones(shape), np.ones((*window, shape[-1], filters))
-        padded = pad(x, axes)
         tracemalloc.start()
-        out = contract(padded, w, axes, short_sums=True)
+        out = contract(x, w, axes)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        copied = padded.nbytes if shape[-1] <= 4 else 0
-        assert peak - out.nbytes - copied < 8.5 * 2**20, shape
+        padded = pad(x, axes).nbytes
+        copies = 2 if shape[-1] <= 4 else 1
+        assert peak - out.nbytes - copies * padded < 8.5 * 2**20, shape
 
 
 def test_a_term_goes_through_at_most_so_many_additions() -> None:
-    """Pieces of 512 products, then one addition per further piece."""
+    """Pieces of 512 products, then one addition for each piece of each sum."""
     assert [additions(k) for k in (0, 1, 512, 513, 1024, 4608)] == [0, 2, 513, 514, 514, 521]
+    assert [additions(k, 3) for k in (0, 1, 512, 513, 4608)] == [0, 4, 515, 518, 539]
 
 
 def test_slabs_cover_every_position_once_and_in_order() -> None:
     for shape in ((3, 4, 5), (2, 7), (6,), (1, 1, 3), (4, 1, 2)):
         for rows in range(1, 1 + math.prod(shape)):
             numbers = np.arange(math.prod(shape)).reshape(shape)
-            slabs = list(contraction._slabs(shape, rows))
+            slabs = list(columns._slabs(shape, rows))
             got = itertools.chain.from_iterable(
                 [numbers[index].reshape(-1).tolist() for index, _, _ in slabs]
             )

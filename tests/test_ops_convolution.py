@@ -13,6 +13,7 @@ from adversarial import ALL_FORMATS, ALL_KINDS, PROBLEMS, Problem, make_operands
 from exact_convolution import check_rounding, exact_convolution
 from numpy.typing import NDArray
 
+from reference_impl.ops import contraction
 from reference_impl.ops import sums as sums_module
 from reference_impl.ops.convolution import convolution_sums
 from reference_impl.ops.evaluation import Certified, evaluate
@@ -108,17 +109,41 @@ def test_long_sums_are_rounded_once_in_any_order(products: int, name: str) -> No
     assert again.value.tobytes() == certified.value.tobytes()
 
 
+def few_at_a_time(patch: pytest.MonkeyPatch) -> None:
+    """Blocks of a few windows, and of fewer elements."""
+    patch.setattr(sums_module, "BLOCK", 7)
+    patch.setattr(contraction, "OUTPUTS", 20)
+    patch.setattr(contraction, "LEAST_ROWS", 1)
+
+
 @pytest.mark.parametrize("name", ALL_FORMATS)
 def test_blocks_of_any_size_give_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    format, problem = get_format(name), PROBLEMS[0]
+    format = get_format(name)
     for kind in ALL_KINDS:
-        given = operands(kind, problem, format, 1)
-        whole = evaluate(convolution_sums(*given, problem.axes), None, format)
+        for seed, problem in enumerate(PROBLEMS):
+            given = operands(kind, problem, format, seed)
+            whole = evaluate(convolution_sums(*given, problem.axes), None, format)
+            with monkeypatch.context() as patch:
+                few_at_a_time(patch)
+                blocks = evaluate(convolution_sums(*given, problem.axes), None, format)
+            assert blocks.value.tobytes() == whole.value.tobytes()
+
+
+@pytest.mark.parametrize("name", ALL_FORMATS)
+@pytest.mark.parametrize("piece", [1, 5, 16])
+def test_pieces_of_any_size_give_the_same(
+    piece: int, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the products of one window, in blocks of windows."""
+    format = get_format(name)
+    for kind in ALL_KINDS:
+        given = operands(kind, PROBLEMS[0], format, 1)
+        whole = evaluate(convolution_sums(*given, PROBLEMS[0].axes), None, format)
         with monkeypatch.context() as patch:
-            patch.setattr(sums_module, "BLOCK", 7)
-            blocks = evaluate(convolution_sums(*given, problem.axes), None, format)
-        assert blocks.value.tobytes() == whole.value.tobytes()
-        assert blocks.resolved == whole.resolved
+            few_at_a_time(patch)
+            patch.setattr(contraction, "PIECE", piece)
+            pieces = evaluate(convolution_sums(*given, PROBLEMS[0].axes), None, format)
+        assert pieces.value.tobytes() == whole.value.tobytes()
 
 
 @pytest.mark.parametrize("name", ALL_FORMATS)

@@ -1,14 +1,6 @@
 """Sliding-window sums of products as matrix products of windows (the columns) and kernel.
 
 With M windows of K products each and F filters, the result is ``columns (M, K) @ kernel (K, F)``.
-The columns are a strided view as long as nothing is copied; a matrix product needs a copy, and how
-much is copied at a time decides the speed:
-
-* windows of one element and stride one: no copy at all;
-* up to 256 KiB of columns: one copy, least overhead;
-* few channels: transposed columns (K, M), whose copies run along the outputs, 512 KiB at a time;
-* otherwise 1 MiB at a time, which stays in cache, or 384 windows, which keep the matrix product
-  efficient; in no case more than 8 MiB, unless a single window is larger.
 
 The bounds on rounding errors elsewhere rest on the matrix product: it must add up the K products
 themselves, in any order and with or without fused operations, as every BLAS does; algorithms of
@@ -24,129 +16,113 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from reference_impl.ops.columns import LEAST_ROWS, blocks_of_columns
 from reference_impl.ops.geometry import WindowAxis
-from reference_impl.ops.windows import output_shape, window_view
+from reference_impl.ops.windows import output_shape
 
 Array = NDArray[Any]
+Float64Array = NDArray[np.float64]
 
-SMALL: Final = 256 << 10
-NARROW_BLOCK: Final = 512 << 10
-BLOCK: Final = 1 << 20
-LARGEST: Final = 8 << 20
-"""Sizes of columns in bytes (see above)."""
-
-LEAST_ROWS: Final = 384
-"""Windows per block, unless that takes more than `LARGEST`."""
+OUTPUTS: Final = 1 << 15
+"""Sums per block of `blocks_of_sums`, unless that is less than `LEAST_ROWS` windows."""
 
 PIECE: Final = 512
-"""Products per matrix product where `contract` is asked for short sums."""
+"""Products that `blocks_of_sums` adds up in one matrix product."""
 
 
-def contract(
-    padded: Array, kernel: Array, axes: Sequence[WindowAxis], *, short_sums: bool = False
-) -> Array:
-    """``out[n, o, f] = sum_{t, c} padded[n, o stride + t dilation, c] kernel[t, c, f]``.
+def contract(inputs: Array, kernel: Array, axes: Sequence[WindowAxis]) -> Array:
+    """``out[n, o, f] = sum_{t, c} inputs[n, o stride - pad + t dilation, c] kernel[t, c, f]``.
+
+    Padding is zeros that are multiplied like any other input.
 
     Args:
-        padded: ``(batch, *spatial, C)``, padding included.
+        inputs: ``(batch, *spatial, C)``.
         kernel: ``(*window, C, F)`` of the same dtype.
         axes: the window geometry.
-        short_sums: add the products in pieces of at most `PIECE`, so that no term goes through
-            more than `additions` roundings.
 
     Returns:
         ``(batch, *output, F)``; zeros where there are no products to add.
     """
-    filters = kernel.shape[-1]
-    shape = (padded.shape[0], *output_shape(axes), filters)
-    if 0 in shape or not kernel.size:
-        return np.zeros(shape, padded.dtype)
-    matrix = kernel.reshape(-1, filters)
-    piece = PIECE if short_sums else len(matrix)
-    size = math.prod(shape[:-1]) * len(matrix) * padded.itemsize
-    if size <= SMALL or _is_pointwise(axes):
-        columns = window_view(padded, axes).reshape(-1, len(matrix))
-        return _product(np.ascontiguousarray(columns), matrix, piece).reshape(shape)
-    if _has_short_runs(padded.shape[-1], axes):
-        return _contract_narrow(padded, matrix, axes, shape, piece)
-    return _contract_blocks(window_view(padded, axes), matrix, shape, piece)
+    shape = (len(inputs), *output_shape(axes), kernel.shape[-1])
+    matrix = kernel.reshape(math.prod(kernel.shape[:-1]), shape[-1])
+    sums = np.empty((math.prod(shape[:-1]), shape[-1]), inputs.dtype)
+    for rows, columns in blocks_of_columns(inputs, axes):
+        np.matmul(columns, matrix, out=sums[rows])
+    return sums.reshape(shape)
 
 
-def additions(products: int) -> int:
-    """Most roundings that a term goes through in a sum of `products` terms in pieces."""
-    return min(products, PIECE) + -(-products // PIECE)
+def blocks_of_sums(
+    inputs: Array, matrix: Array, axes: Sequence[WindowAxis]
+) -> Iterator[tuple[slice, Float64Array]]:
+    """The sums of `contract` in float64, some windows at a time, before they leave the cache.
 
+    Products are added in pieces of at most `PIECE`, so that no term goes through more than
+    `additions` roundings.
 
-def _is_pointwise(axes: Sequence[WindowAxis]) -> bool:
-    return all(axis.window == 1 and axis.stride == 1 for axis in axes)
+    Args:
+        inputs: ``(batch, *spatial, C)``, float32 or float64.
+        matrix: the kernel as ``(K, F)``, likewise.
+        axes: the window geometry.
 
-
-def _has_short_runs(channels: int, axes: Sequence[WindowAxis]) -> bool:
-    """Whether a window's elements lie in runs too short to copy well."""
-    run = channels * (axes[-1].window if axes[-1].dilation == 1 else 1)
-    return channels <= 4 and run <= 16
-
-
-def _product(columns: Array, matrix: Array, piece: int, out: Array | None = None) -> Array:
-    """``columns @ matrix``, adding `piece` products at a time."""
-    product: Array = np.matmul(columns[:, :piece], matrix[:piece], out=out)
-    for start in range(piece, len(matrix), piece):
-        stop = start + piece
-        product += columns[:, start:stop] @ matrix[start:stop]
-    return product
-
-
-def _contract_blocks(windows: Array, matrix: Array, shape: tuple[int, ...], piece: int) -> Array:
-    """Copy and multiply a block of windows at a time."""
-    products, filters = matrix.shape
-    out = np.empty((math.prod(shape[:-1]), filters), windows.dtype)
-    row = products * windows.itemsize
-    rows = max(BLOCK // row, min(LARGEST // row, LEAST_ROWS), 1)
-    buffer = np.empty((min(rows, len(out)), products), windows.dtype)
-    for index, start, stop in _slabs(shape[:-1], rows):
-        block = windows[index]
-        columns = buffer[: stop - start]
-        np.copyto(columns.reshape(block.shape), block)
-        _product(columns, matrix, piece, out[start:stop])
-    return out.reshape(shape)
-
-
-def _contract_narrow(
-    padded: Array, matrix: Array, axes: Sequence[WindowAxis], shape: tuple[int, ...], piece: int
-) -> Array:
-    """`_contract_blocks` with transposed columns, from a copy with the channels first."""
-    products, filters = matrix.shape
-    out = np.empty((math.prod(shape[:-1]), filters), padded.dtype)
-    planes = np.ascontiguousarray(np.moveaxis(padded, -1, 0))
-    windows = window_view(np.moveaxis(planes, 0, -1), axes)
-    rank = len(axes)
-    order = (*range(rank + 1, 2 * rank + 2), *range(rank + 1))
-    transposed = windows.transpose(order)
-    rows = max(NARROW_BLOCK // (products * padded.itemsize), 1)
-    buffer = np.empty(products * min(rows, len(out)), padded.dtype)
-    for index, start, stop in _slabs(shape[:-1], rows):
-        block = transposed[(..., *index, *(slice(None),) * (rank + 1 - len(index)))]
-        columns = buffer[: products * (stop - start)]
-        np.copyto(columns.reshape(block.shape), block)
-        _product(columns.reshape(products, -1).T, matrix, piece, out[start:stop])
-    return out.reshape(shape)
-
-
-def _slabs(shape: Sequence[int], rows: int) -> Iterator[tuple[tuple[Any, ...], int, int]]:
-    """Cut an array of this shape into contiguous slabs of at most `rows` elements, or of one.
-
-    The slabs are nearly equal.  Yields the index of each, and where it starts and stops in C order.
+    Yields:
+        A range of the M windows in C order, and their sums, ``(rows, F)``, which the next step
+        overwrites.
     """
-    axis, inner = 0, math.prod(shape[1:])
-    while inner > rows and axis < len(shape) - 1:
-        axis += 1
-        inner //= shape[axis]
-    count = -(-shape[axis] // max(rows // inner, 1))
-    step = -(-shape[axis] // count)
-    start = 0
-    for lead in np.ndindex(*shape[:axis]):
-        for first in range(0, shape[axis], step):
-            last = min(first + step, shape[axis])
-            stop = start + (last - first) * inner
-            yield (*lead, slice(first, last)), start, stop
-            start = stop
+    filters = matrix.shape[1]
+    memory, scratch, factors = Scratch(), Scratch(), Scratch()
+    for rows, columns in blocks_of_columns(inputs, axes, np.float64, most_rows(filters)):
+        sums = memory.array(len(columns), filters)
+        for piece in pieces(len(matrix)):
+            factor = _as_float64(matrix[piece], factors)
+            add_product(columns[:, piece], factor, sums, None if piece.start == 0 else scratch)
+        yield rows, sums
+
+
+class Scratch:
+    """Memory for float64 arrays of which each is done with when the next one is asked for."""
+
+    def __init__(self) -> None:
+        self._memory = np.empty(0)
+
+    def array(self, *shape: int) -> Float64Array:
+        """An array of this shape, not initialised."""
+        size = math.prod(shape)
+        if size > self._memory.size:
+            self._memory = np.empty(size)
+        return self._memory[:size].reshape(shape)
+
+
+def _as_float64(array: Array, scratch: Scratch) -> Float64Array:
+    if array.dtype == np.float64:
+        return array
+    converted = scratch.array(*array.shape)
+    converted[...] = array
+    return converted
+
+
+def add_product(
+    columns: Float64Array, factor: Float64Array, out: Float64Array, scratch: Scratch | None
+) -> None:
+    """``out += columns @ factor`` by way of `scratch`; without it ``out = columns @ factor``."""
+    if scratch is None:
+        np.matmul(columns, factor, out=out)
+    else:
+        out += np.matmul(columns, factor, out=scratch.array(*out.shape))
+
+
+def pieces(products: int) -> list[slice]:
+    """Ranges of at most `PIECE` products; one empty range for none."""
+    return [slice(start, start + PIECE) for start in range(0, max(products, 1), PIECE)]
+
+
+def additions(products: int, sums: int = 1) -> int:
+    """Most roundings that a term goes through in `sums` sums of `products` terms each.
+
+    The sums are added in pieces, one after the other, by `add_product`.
+    """
+    return min(products, PIECE) + sums * -(-products // PIECE)
+
+
+def most_rows(filters: int) -> int:
+    """Windows per block whose sums are used before the next block is computed."""
+    return max(OUTPUTS // max(filters, 1), LEAST_ROWS)

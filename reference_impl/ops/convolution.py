@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from reference_impl.ops.formats import FLOAT64, format_of
 from reference_impl.ops.geometry import WindowAxis
 from reference_impl.ops.narrow_sums import narrow_sums
 from reference_impl.ops.sums import Enclosure, Sums
-from reference_impl.ops.windows import output_shape, pad
+from reference_impl.ops.windows import output_shape
 
 Array = NDArray[Any]
 Float64Array = NDArray[np.float64]
@@ -38,7 +39,7 @@ def plain_convolution(inputs: Array, kernel: Array, axes: Sequence[WindowAxis]) 
     with np.errstate(all="ignore"):
         if dtype.itemsize < 4:
             inputs, kernel = inputs.astype(np.float32), kernel.astype(np.float32)
-        return contract(pad(inputs, axes), kernel, axes).astype(dtype, copy=False)
+        return contract(inputs, kernel, axes).astype(dtype, copy=False)
 
 
 def convolution_sums(
@@ -62,22 +63,31 @@ def convolution_sums(
     wide = FLOAT64 in [format_of(operand.dtype) for operand in given]
     special = None
     with np.errstate(all="ignore"):
-        operands = [np.ascontiguousarray(operand, np.float64) for operand in given]
-        if not all(np.isfinite(operand).all() for operand in given):
+        container = np.float64 if wide else np.float32
+        operands = [np.ascontiguousarray(operand, container) for operand in given]
+        if not all(_is_finite(operand) for operand in operands):
             special = _nonfinite_sums(operands, axes)
-            operands = [np.where(np.isfinite(operand), operand, 0.0) for operand in operands]
+            operands = [
+                np.where(np.isfinite(operand), operand, container(0)) for operand in operands
+            ]
         enclosure = (_wide_sums if wide else narrow_sums)(*operands, axes=axes)
     return Sums.of(enclosure, (len(inputs), *output_shape(axes), kernel.shape[-1]), special)
 
 
-def _wide_sums(*operands: Float64Array, axes: Sequence[WindowAxis]) -> Enclosure:
+def _is_finite(array: Array) -> bool:
+    """Whether all elements are; the extremes tell, without an array of answers."""
+    extremes = array.max(initial=0.0), array.min(initial=0.0)
+    return all(map(math.isfinite, extremes))
+
+
+def _wide_sums(*operands: Array, axes: Sequence[WindowAxis]) -> Enclosure:
     """`wide_sums`, imported where it is needed: most layers are not of float64."""
     from reference_impl.ops.wide_sums import wide_sums
 
     return wide_sums(*operands, axes=axes)
 
 
-def _nonfinite_sums(operands: Sequence[Float64Array], axes: Sequence[WindowAxis]) -> Float64Array:
+def _nonfinite_sums(operands: Sequence[Array], axes: Sequence[WindowAxis]) -> Float64Array:
     """`nonfinite_sums`, imported where it is needed."""
     from reference_impl.ops.nonfinite import nonfinite_sums
 

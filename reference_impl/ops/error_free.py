@@ -30,6 +30,20 @@ def two_sum(a: Float64Array, b: Float64Array) -> tuple[Float64Array, Float64Arra
     return s, e
 
 
+def two_sum_of_multiple(a: Float64Array, b: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """`two_sum` for a that are multiples of the last place of b; overwrites a.
+
+    Let ``q = ulp(b)``.  With ``|a| >= |b|`` this is Dekker's theorem.  Otherwise ``a + b`` is a
+    multiple of q below ``2**54 q``; hence ``s = a + b + d`` with ``|d| <= q``, where d is not zero
+    only for an a of the sign of b.  ``a - s = -(b + d)`` is a multiple of q up to ``2**53 q``, and
+    adding b to it leaves ``-d``: both are exact.  (Lemma 2.6 of Rump, Ogita and Oishi.)
+    """
+    s = a + b
+    a -= s
+    a += b
+    return s, a
+
+
 def halves(values: Float64Array) -> tuple[Float64Array, Float64Array]:
     """``h + l == values`` exactly with at most 26 bits each (Veltkamp, Dekker).
 

@@ -85,10 +85,9 @@ def _round(sums: Sums, format: Format) -> Certified:
     """The sums themselves."""
     value, undecided = sums.rounded(format)
     value = np.ascontiguousarray(value)
-    indices = np.flatnonzero(undecided)
-    if indices.size:
-        value.reshape(-1)[indices] = sums.exactly_rounded(indices, format)
-    return Certified(value, format, indices.size)
+    if undecided.size:
+        value.reshape(-1)[undecided] = sums.exactly_rounded(undecided, format)
+    return Certified(value, format, undecided.size)
 
 
 def _round_before(sums: Sums, activation: CertifiedActivation, format: Format) -> Certified:

@@ -22,21 +22,23 @@ bias b is one more term.  The bounds ``S + (b -+ E)`` are rounded themselves, by
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reference_impl.ops.contraction import additions, contract
+from reference_impl.ops.contraction import additions, blocks_of_sums
 from reference_impl.ops.dyadics import Dyadic, is_exact_in_float64
 from reference_impl.ops.formats import Format
 from reference_impl.ops.geometry import WindowAxis
 from reference_impl.ops.products import Products
-from reference_impl.ops.rounding import round_float64
-from reference_impl.ops.windows import pad, reduce_windows
+from reference_impl.ops.rounding import round_into
+from reference_impl.ops.sums import Matrix, row_blocks
+from reference_impl.ops.windows import reduce_windows
 
+Array = NDArray[Any]
 Float64Array = NDArray[np.float64]
 
 _UNIT: Final = 2.0**-53
@@ -45,34 +47,40 @@ _SLACK: Final = 1.0 + 2.0**-10
 
 @dataclass(frozen=True, eq=False)
 class NarrowSums:
-    """An `Enclosure` of the exact sums s: ``norms @ below <= s - centre <= norms @ above``.
+    """An `Enclosure` of exact sums s, with ``norms @ below <= s - S <= norms @ above``.
+
+    The computed sums S are those of `blocks_of_sums`, without the bias.
 
     Attributes:
-        centre: the computed sums without the bias, ``(M, F)``.
         norms: ``(M, 2)``: the norm of each window, and one.
         below: ``(2, F)``: minus the radius per unit of the norm, and the bias less its radius.
         above: likewise with the opposite signs of the radii.
-        products: the source of exact values.
+        products: the operands, and the source of exact values.
     """
 
-    centre: Float64Array
     norms: Float64Array
     below: Float64Array
     above: Float64Array
     products: Products
 
-    def bounds(self, rows: slice) -> tuple[Float64Array, Float64Array]:
+    def bounds(self) -> Iterator[tuple[slice, Float64Array, Float64Array]]:
         """``S + (b - E)`` and ``S + (b + E)``."""
-        norms, centre = self.norms[rows], self.centre[rows]
-        low, high = norms @ self.below, norms @ self.above
-        low += centre
-        high += centre
-        return low, high
+        products = self.products
+        for block, sums in blocks_of_sums(products.inputs, products.matrix, products.axes):
+            for part in row_blocks(*sums.shape):
+                rows = slice(block.start + part.start, block.start + part.stop)
+                low, high = self.norms[rows] @ self.below, self.norms[rows] @ self.above
+                low += sums[part]
+                high += sums[part]
+                yield rows, low, high
 
-    def rounded(self, rows: slice, format: Format) -> tuple[NDArray[Any], NDArray[Any]]:
+    def rounded(self, format: Format, below: Matrix) -> Iterator[tuple[slice, Matrix]]:
         """The bounds rounded: rounding is monotonic, so the rounded sum lies between them."""
-        low, high = self.bounds(rows)
-        return round_float64(low, format), round_float64(high, format)
+        for rows, low, high in self.bounds():
+            above = np.empty(high.shape, format.dtype)
+            round_into(below[rows], low, format)
+            round_into(above, high, format)
+            yield rows, above
 
     def exact_values(self) -> Float64Array | None:
         """The computed sums, if all operands lie on a grid so coarse that float64 was exact."""
@@ -80,9 +88,12 @@ class NarrowSums:
         radii = (self.above - self.below).max(1, initial=0.0) / 2
         radius = float((self.norms.max(0, initial=0.0) * radii).sum())
         largest = radius / _relative_error(len(products.matrix)) * _SLACK
-        if not is_exact_in_float64(products.padded, products.matrix, products.bias, largest):
+        if not is_exact_in_float64(products.inputs, products.matrix, products.bias, largest):
             return None
-        return self.centre + (0.0 if products.bias is None else products.bias + 0.0)
+        values = np.empty((len(self.norms), products.matrix.shape[1]))
+        for rows, sums in blocks_of_sums(products.inputs, products.matrix, products.axes):
+            values[rows] = sums
+        return values + (0.0 if products.bias is None else products.bias + 0.0)
 
     def dyadics(self, positions: NDArray[np.intp]) -> list[Dyadic]:
         """The exact sums at flat positions."""
@@ -94,13 +105,13 @@ class NarrowSums:
 
 
 def narrow_sums(
-    inputs: Float64Array,
-    kernel: Float64Array,
-    bias: Float64Array | None = None,
+    inputs: Array,
+    kernel: Array,
+    bias: Array | None = None,
     *,
     axes: Sequence[WindowAxis],
 ) -> NarrowSums:
-    """The convolution of finite float64 arrays whose values are float32 numbers (or narrower).
+    """The convolution of finite float32 arrays (which hold float16 and bfloat16 exactly).
 
     Args:
         inputs: ``(batch, *spatial, C)``.
@@ -108,22 +119,21 @@ def narrow_sums(
         bias: ``(F,)`` or None.
         axes: the window geometry.
     """
-    padded = pad(inputs, axes)
     filters = kernel.shape[-1]
     matrix = kernel.reshape(math.prod(kernel.shape[:-1]), filters)
-    centre = contract(padded, kernel, axes, short_sums=True).reshape(-1, filters)
-    norms = np.ones((len(centre), 2))
-    norms[:, 0] = norms_of_windows(inputs, axes).reshape(-1)
-    offset = 0.0 if bias is None else bias + 0.0
+    window_norms = norms_of_windows(inputs, axes).reshape(-1)
+    norms = np.ones((len(window_norms), 2))
+    norms[:, 0] = window_norms
+    offset = np.zeros(filters) if bias is None else bias.astype(np.float64) + 0.0
     radii = np.empty((2, filters))
-    radii[0] = np.sqrt(np.einsum("kf,kf->f", matrix, matrix))
+    radii[0] = norms_of_columns(matrix)
     radii[1] = np.abs(offset)
     radii *= _relative_error(len(matrix))
     below, above = -radii, +radii
     below[1] += offset
     above[1] += offset
-    products = Products(padded, matrix, bias, axes, short=True)
-    return NarrowSums(centre, norms, below, above, products)
+    products = Products(inputs, matrix, bias, axes, short=True)
+    return NarrowSums(norms, below, above, products)
 
 
 def _relative_error(products: int) -> float:
@@ -131,7 +141,13 @@ def _relative_error(products: int) -> float:
     return (additions(products) + 5) * _UNIT * _SLACK
 
 
-def norms_of_windows(inputs: Float64Array, axes: Sequence[WindowAxis]) -> Float64Array:
+def norms_of_windows(inputs: Array, axes: Sequence[WindowAxis]) -> Float64Array:
     """Euclidean norm of every window of ``(batch, *spatial, C)``: ``(batch, *output)``."""
-    squares = np.einsum("...c,...c->...", inputs, inputs)
+    squares = np.einsum("...c,...c->...", inputs, inputs, dtype=np.float64)
     return np.sqrt(reduce_windows(squares, axes, np.add, 0.0))
+
+
+def norms_of_columns(matrix: Array) -> Float64Array:
+    """Euclidean norm of every column of ``(K, F)``."""
+    squares: Float64Array = np.einsum("kf,kf->f", matrix, matrix, dtype=np.float64)
+    return np.sqrt(squares)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference_impl.ops.contraction import contract
-from reference_impl.ops.geometry import WindowAxis
+from reference_impl.ops.geometry import WindowAxis, without_padding
 from reference_impl.ops.windows import output_shape, pad
 
 Float64Array = NDArray[np.float64]
@@ -45,7 +45,7 @@ def nonfinite_sums(
     Returns:
         ``(batch, *output, F)``.
     """
-    infinite, signed, invalid = _count_products(pad(inputs, axes), kernel, axes)
+    infinite, signed, invalid = _count_products(pad(inputs, axes), kernel, without_padding(axes))
     if bias is not None:
         infinite += np.isinf(bias)
         signed += np.where(np.isinf(bias), np.sign(bias), 0.0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,9 @@ from reference_impl.ops.error_free import add, exact_slices, halves
 from reference_impl.ops.formats import Format
 from reference_impl.ops.geometry import WindowAxis
 from reference_impl.ops.rounding import round_dyadic, round_pairs
-from reference_impl.ops.windows import gather_windows
+from reference_impl.ops.windows import gather_windows, pad
 
+Array = NDArray[Any]
 Float64Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
@@ -38,16 +39,16 @@ class Products:
     """The products of a convolution.
 
     Attributes:
-        padded: finite float64, ``(batch, *spatial, C)``, padding included.
-        matrix: the finite kernel as ``(K, F)``.
+        inputs: finite, ``(batch, *spatial, C)``, float32 or float64.
+        matrix: the finite kernel as ``(K, F)``, likewise.
         bias: finite, ``(F,)``, or None.
         axes: the window geometry.
         short: whether float64 holds every product exactly.
     """
 
-    padded: Float64Array
-    matrix: Float64Array
-    bias: Float64Array | None
+    inputs: Array
+    matrix: Array
+    bias: Array | None
     axes: Sequence[WindowAxis]
     short: bool
 
@@ -75,16 +76,17 @@ class Products:
 
     def _operands(self, positions: Indices) -> Iterator[tuple[slice, Float64Array, Float64Array]]:
         """Both factors of all products, ``(chunk, K)``; the bias is multiplied by one."""
+        padded = pad(self.inputs, self.axes)
         step = max(_CHUNK // max(len(self.matrix), 1), 1)
         for start in range(0, len(positions), step):
             rows = slice(start, start + step)
             windows, filters = np.divmod(positions[rows], self.matrix.shape[1])
-            x = gather_windows(self.padded, self.axes, windows)
+            x = gather_windows(padded, self.axes, windows)
             w = np.ascontiguousarray(self.matrix[:, filters].T)
             if self.bias is not None:
                 x = np.concatenate((x, self.bias[filters, None]), 1)
-                w = np.concatenate((w, np.ones((len(w), 1))), 1)
-            yield rows, x, w
+                w = np.concatenate((w, np.ones((len(w), 1), w.dtype)), 1)
+            yield rows, x.astype(np.float64, copy=False), w.astype(np.float64, copy=False)
 
     def _is_safe(self, x: Float64Array, w: Float64Array) -> NDArray[np.bool_]:
         """Rows of which float64 holds the parts of all products, and can add them up."""

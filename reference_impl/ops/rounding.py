@@ -35,6 +35,11 @@ def round_float64(values: Float64Array, format: Format) -> NDArray[Any]:
         return values.astype(format.dtype)
 
 
+def round_into(rounded: NDArray[Any], values: Float64Array, format: Format) -> None:
+    """`round_float64` into an array of the format's dtype; NumPy may warn of overflow."""
+    rounded[...] = values if format.name != "bfloat16" else _to_bfloat16(values, format)
+
+
 def round_significand(values: Float64Array, format: Format) -> Float64Array:
     """Round each float64 once to a format of at most 51 bits, keeping float64 as the container.
 

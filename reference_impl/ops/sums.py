@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from reference_impl.ops.dyadics import Dyadic, dyadic
 from reference_impl.ops.formats import Format
-from reference_impl.ops.rounding import round_float64
+from reference_impl.ops.rounding import round_float64, round_into
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
 Float64Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
+Matrix = NDArray[Any]
 
 BLOCK: Final = 1 << 14
 """Elements per block of element-wise work, so that its temporaries stay in cache."""
@@ -31,11 +32,14 @@ MANY: Final = 64
 class Enclosure(Protocol):
     """A matrix of finite real numbers, ``(rows, columns)``, within bounds."""
 
-    def bounds(self, rows: slice) -> tuple[Float64Array, Float64Array]:
-        """Numbers not above and not below the exact values of some rows."""
+    def bounds(self) -> Iterator[tuple[slice, Float64Array, Float64Array]]:
+        """Numbers not above and not below the exact values, some rows at a time."""
 
-    def rounded(self, rows: slice, format: Format) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Numbers of `format` between which the rounded exact values of some rows lie."""
+    def rounded(self, format: Format, below: Matrix) -> Iterator[tuple[slice, Matrix]]:
+        """Numbers of `format` between which the rounded exact values lie, some rows at a time.
+
+        The lower ones are written to `below`, the upper ones are yielded.
+        """
 
     def exact_values(self) -> Float64Array | None:
         """All values exactly, if float64 holds them and this is known; else None."""
@@ -102,32 +106,35 @@ class Sums:
 
     @cached_property
     def _bounds(self) -> tuple[Float64Array, Float64Array]:
+        low, high = np.empty((2, *_matrix_shape(self.stored)))
         with np.errstate(all="ignore"):
-            low, high = self.enclosure.bounds(slice(None))
+            for rows, below, above in self.enclosure.bounds():
+                low[rows], high[rows] = below, above
         return self._present(low), self._present(high)
 
-    def rounded(self, format: Format) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """The exact values rounded once to `format`, and where the bounds do not decide them."""
+    def rounded(self, format: Format) -> tuple[NDArray[Any], Indices]:
+        """The exact values rounded once to `format`, and where the bounds do not decide them.
+
+        The latter are flat indices, in ascending order.
+        """
         values, undecided = self._rounded(format)
-        if np.count_nonzero(undecided) >= MANY:
+        if len(undecided) >= MANY:
             exact = self.enclosure.exact_values()
             if exact is not None:
-                values, undecided = round_float64(exact, format), np.zeros(exact.shape, np.bool_)
+                values, undecided = round_float64(exact, format), undecided[:0]
         if self.special is not None:
-            undecided[as_matrix(self.special) != 0] = False
-        return self._present(values), self._present(undecided, special=False)
+            undecided = undecided[self.special.reshape(-1)[undecided] == 0]
+        return self._present(values), self._indices(undecided)
 
-    def _rounded(self, format: Format) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        rows, columns = _matrix_shape(self.stored)
-        if rows * columns <= BLOCK:
-            low, high = self.enclosure.rounded(slice(None), format)
-            return low, differ(low, high)
-        values = np.empty((rows, columns), format.dtype)
-        undecided = np.empty((rows, columns), np.bool_)
-        for block in _blocks(rows, columns):
-            low, high = self.enclosure.rounded(block, format)
-            values[block], undecided[block] = low, differ(low, high)
-        return values, undecided
+    def _rounded(self, format: Format) -> tuple[NDArray[Any], Indices]:
+        """The matrix of rounded values, and the undecided positions in it."""
+        values = np.empty(_matrix_shape(self.stored), format.dtype)
+        undecided = [np.empty(0, np.intp)]
+        for rows, above in self.enclosure.rounded(format, values):
+            different = differ(values[rows], above)
+            if different.any():
+                undecided.append(np.flatnonzero(different) + rows.start * values.shape[1])
+        return values, np.concatenate(undecided)
 
     def exactly_rounded(self, indices: Indices, format: Format) -> NDArray[Any]:
         """The exact values at flat indices (C order), rounded once; they must be finite."""
@@ -167,9 +174,17 @@ class Sums:
         positions: Indices = np.ravel_multi_index(where, self.stored)
         return positions
 
-    def _present(self, matrix: NDArray[Any], *, special: bool = True) -> NDArray[Any]:
+    def _indices(self, positions: Indices) -> Indices:
+        """Flat indices as presented, in ascending order, of flat positions as stored."""
+        if not positions.size or self.order == tuple(range(len(self.order))):
+            return positions
+        stored = np.unravel_index(positions, self.stored)
+        where = tuple(stored[axis] for axis in self.order)
+        return np.sort(np.ravel_multi_index(where, self.shape))
+
+    def _present(self, matrix: NDArray[Any]) -> NDArray[Any]:
         array = matrix.reshape(self.stored)
-        if special and self.special is not None:
+        if self.special is not None:
             where = self.special != 0
             array[where] = self.special[where]
         return array.transpose(self.order)
@@ -181,14 +196,16 @@ class ExactValues:
 
     values: Float64Array
 
-    def bounds(self, rows: slice) -> tuple[Float64Array, Float64Array]:
+    def bounds(self) -> Iterator[tuple[slice, Float64Array, Float64Array]]:
         """The values, twice."""
-        return self.values[rows].copy(), self.values[rows].copy()
+        for rows in row_blocks(*self.values.shape):
+            yield rows, self.values[rows], self.values[rows]
 
-    def rounded(self, rows: slice, format: Format) -> tuple[NDArray[Any], NDArray[Any]]:
+    def rounded(self, format: Format, below: Matrix) -> Iterator[tuple[slice, Matrix]]:
         """The rounded values, twice."""
-        values = round_float64(self.values[rows].copy(), format)
-        return values, values
+        for rows in row_blocks(*self.values.shape):
+            round_into(below[rows], self.values[rows], format)
+            yield rows, below[rows]
 
     def exact_values(self) -> Float64Array | None:
         """The values."""
@@ -212,9 +229,10 @@ def _matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     return math.prod(shape[:-1]), shape[-1] if shape else 1
 
 
-def _blocks(rows: int, columns: int) -> Iterator[slice]:
-    step = max(BLOCK // columns, 1)
-    return (slice(start, start + step) for start in range(0, rows, step))
+def row_blocks(rows: int, columns: int) -> Iterator[slice]:
+    """Cut a matrix of this shape into rows of at most `BLOCK` elements together, or one row."""
+    step = max(BLOCK // max(columns, 1), 1)
+    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
 def differ(low: NDArray[Any], high: NDArray[Any]) -> NDArray[np.bool_]:

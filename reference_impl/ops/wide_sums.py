@@ -2,19 +2,23 @@
 
 The scheme of K. Ozaki, T. Ogita, S. Oishi, S. M. Rump, Error-free transformations of matrix
 multiplication by using fast routines of matrix multiplication, Numerical Algorithms 59 (2012),
-with the convolution in place of the matrix product.  The operands are cut into slices,
+with the convolution in place of the matrix product.  The operands are cut into slices and
+rests (`slices`), and ``x w`` is the sum over i of
 
-    x = x_0 + ... + x_(s-1),    w = w_0 + ... + w_(s-1),
+    x_i (w_0 + ... + w_(s-2-i) + r_(s-1-i)).
 
-of b bits each but for the last ones, which hold the rest.  Then ``x w`` is the sum over i of
+Products of two slices are multiples of one grid, and level ``i + j`` is the sum of all that are on
+the same: with ``2 b <= 53 - log2(2 K)`` the K products of two slices stay up to ``2**52`` times the
+grid, and two such sums up to ``2**53`` times; so a level is computed without error, in any order of
+summation.  The last level alone is rounded, its products being those with a rest r; they are
+smaller than the result by about ``2**(-b (s - 1))``, and so is their error, which is bounded as in
+`narrow_sums`.
 
-    x_i (w_0 + ... + w_(s-2-i) + r_(s-1-i)),    r_j = w - w_0 - ... - w_(j-1).
-
-All products of two slices are multiples of one grid; with ``2 b <= 53 - log2(2 K)`` the sum of the
-K products stays below 2**53 times the grid, and so do two such sums: level i + j of the slices is
-computed without error, in any order of summation.  Only the products with a rest r are rounded;
-they are smaller than the result by about ``2**(-b (s - 1))``, and so is their error, which is
-bounded as in `narrow_sums`.
+The first level that is not empty is a multiple of the last place of the second, as
+`two_sum_of_multiple` asks: its grid is coarser by ``2**(b + 1)`` at least than that of an exact
+level, whose sums are up to ``2**53`` times its own; and each product on the last level is at most
+half of ``2**b`` times the grid of the level before it, so that the up to ``3 K`` of them stay below
+``2**(53 - b)`` times that grid.
 
 Every slice is cut relative to the largest magnitude of its example (x) or its filter (w).
 Magnitudes near the ends of the exponent range are scaled by a power of two first.
@@ -23,22 +27,29 @@ Magnitudes near the ends of the exponent range are scaled by a power of two firs
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reference_impl.ops.contraction import additions, contract
+from reference_impl.ops.columns import blocks_of_columns
+from reference_impl.ops.contraction import (
+    Scratch,
+    add_product,
+    additions,
+    most_rows,
+)
 from reference_impl.ops.dyadics import Dyadic
-from reference_impl.ops.error_free import round_to_grid, two_sum
+from reference_impl.ops.error_free import two_sum, two_sum_of_multiple
 from reference_impl.ops.formats import FLOAT64, Format
 from reference_impl.ops.geometry import WindowAxis
-from reference_impl.ops.narrow_sums import norms_of_windows
+from reference_impl.ops.narrow_sums import norms_of_columns, norms_of_windows
 from reference_impl.ops.products import Products
-from reference_impl.ops.rounding import round_float64, times_power_of_two
-from reference_impl.ops.windows import output_shape, pad
+from reference_impl.ops.rounding import round_into, times_power_of_two
+from reference_impl.ops.slices import Exponents, KernelSlices, Slicing, largest_magnitude
+from reference_impl.ops.sums import Matrix, row_blocks
 
 Float64Array = NDArray[np.float64]
 
@@ -58,18 +69,21 @@ and their exact sums short."""
 
 @dataclass(frozen=True, eq=False)
 class WideSums:
-    """An `Enclosure` of the exact sums s: ``|s 2**-exponent - sum of levels - bias| <= radius``.
+    """An `Enclosure` of exact sums s: ``|s 2**-exponent - sum of levels - bias| <= radius``.
 
     Attributes:
-        levels: the convolutions of the slices, ``(M, F)`` each, by level.
+        inputs: the slices of x and their numbers; zeros are left out.
+        kernel: the slices of w.
         bias: scaled, ``(F,)``; zero where that overflows.
         unknown: ``(F,)``: where the scaled bias overflows; None: nowhere.
-        rows: ``(M, k)``, columns: ``(k, F)``: factors of the radius.
+        rows: ``(M, count + 2)``, columns: ``(count + 2, F)``: factors of the radius; the first
+            `count` belong to the products of each slice of x with a rest of w.
         exponent: of the scale.
         products: the source of exact values.
     """
 
-    levels: tuple[tuple[Float64Array, ...], ...]
+    inputs: Sequence[tuple[int, Float64Array]]
+    kernel: KernelSlices
     bias: Float64Array | None
     unknown: NDArray[np.bool_] | None
     rows: Float64Array
@@ -77,23 +91,57 @@ class WideSums:
     exponent: int
     products: Products
 
-    def _enclose(self, rows: slice) -> tuple[Float64Array, Float64Array]:
-        """Numbers not above and not below the exact sum rounded to 53 bits, without the scale.
+    def _parts(self) -> Iterator[tuple[slice, Float64Array, Float64Array]]:
+        """Some rows, and numbers not above and not below their exact sums rounded to 53 bits.
 
-        The sum is held as ``high + low``: `two_sum` keeps the errors of the large additions in
-        low.  Rounding being monotonic, ``high + (low -+ radius)`` are such numbers, if the radius
+        Those are without the scale.
+        """
+        levels = _Levels(self.kernel)
+        for block, columns in self._columns():
+            sums, rounded = levels.compute(columns)
+            radii = self._radii(sums, rounded)
+            for part in row_blocks(block.stop - block.start, self.columns.shape[1]):
+                rows = slice(block.start + part.start, block.start + part.stop)
+                radius = self.rows[rows] @ radii
+                yield rows, *self._enclose([level[part] for level in sums], radius)
+
+    def _columns(self) -> Iterator[tuple[slice, list[tuple[int, Float64Array]]]]:
+        """Some windows, as the columns of every slice."""
+        axes, most = self.products.axes, most_rows(self.columns.shape[1])
+        numbers = [number for number, _ in self.inputs]
+        blocks = (blocks_of_columns(part, axes, most=most) for _, part in self.inputs)
+        for together in zip(*blocks, strict=True):
+            rows = together[0][0]
+            yield rows, [(i, columns) for i, (_, columns) in zip(numbers, together, strict=True)]
+
+    def _radii(self, sums: Sequence[Float64Array], rounded: Collection[int]) -> Float64Array:
+        """`columns`, but zeros for products that do not occur, and if all sums are exact."""
+        radii = self.columns.copy()
+        radii[[i for i in range(len(radii) - 2) if i not in rounded]] = 0.0
+        terms = len(sums) + (self.bias is not None)
+        if not self.exponent and not rounded and terms <= 2:
+            radii[:] = 0.0
+        return radii
+
+    def _enclose(
+        self, levels: Sequence[Float64Array], radius: Float64Array
+    ) -> tuple[Float64Array, Float64Array]:
+        """Numbers not above and not below the exact sums rounded to 53 bits; overwrites `levels`.
+
+        A sum is held as ``high + low``: `two_sum` keeps the errors of the large additions in low.
+        Rounding being monotonic, ``high + (low -+ radius)`` are such numbers, if the radius
         covers what was lost in low (see `_radius`).
         """
-        high, *others = (_sum_of(level, rows) for level in self.levels)
-        low = np.zeros_like(high)
+        high, *others = levels
         if others:
-            high, low = two_sum(high, others[0])
+            high, low = two_sum_of_multiple(high, others[0])
+        else:
+            low = np.zeros_like(high)
         for level in others[1:]:
             low += level
         if self.bias is not None:
             high, error = two_sum(high, self.bias)
             low += error
-        radius = self.rows[rows] @ self.columns
         if self.unknown is not None:
             radius[:, self.unknown] = np.inf
         below = low - radius
@@ -102,32 +150,36 @@ class WideSums:
         low += high
         return below, low
 
-    def bounds(self, rows: slice) -> tuple[Float64Array, Float64Array]:
+    def bounds(self) -> Iterator[tuple[slice, Float64Array, Float64Array]]:
         """Bounds of the exact sum: one float64 beyond those of the rounded one, and scaled."""
-        below, above = (times_power_of_two(b, self.exponent) for b in self._enclose(rows))
-        return np.nextafter(below, -np.inf), np.nextafter(above, np.inf)
+        for rows, *enclosed in self._parts():
+            below, above = (times_power_of_two(bound, self.exponent) for bound in enclosed)
+            yield rows, np.nextafter(below, -np.inf), np.nextafter(above, np.inf)
 
-    def rounded(self, rows: slice, format: Format) -> tuple[NDArray[Any], NDArray[Any]]:
+    def rounded(self, format: Format, below: Matrix) -> Iterator[tuple[slice, Matrix]]:
         """Numbers of `format` between which the rounded sum lies.
 
         Scaling keeps the bounds of the sum rounded to 53 bits, or overflows, rightly.  But in the
         subnormal range it would round a second time; there the neighbours, which are bounds of
         the exact sum, are scaled and thereby rounded once.
         """
-        if format != FLOAT64:
-            low, high = self.bounds(rows)
-            return round_float64(low, format), round_float64(high, format)
-        below, above = self._enclose(rows)
+        for rows, low, high in self._scaled_parts() if format == FLOAT64 else self.bounds():
+            above = np.empty(high.shape, format.dtype)
+            round_into(below[rows], low, format)
+            round_into(above, high, format)
+            yield rows, above
+
+    def _scaled_parts(self) -> Iterator[tuple[slice, Float64Array, Float64Array]]:
         if not self.exponent:
-            return below, above
+            yield from self._parts()
+            return
         smallest_normal = math.ldexp(1.0, min(-1022 - self.exponent, 1023))
-        subnormal = (np.abs(below) < smallest_normal) | (np.abs(above) < smallest_normal)
-        below[subnormal] = np.nextafter(below[subnormal], -np.inf)
-        above[subnormal] = np.nextafter(above[subnormal], np.inf)
-        return (
-            times_power_of_two(below, self.exponent),
-            times_power_of_two(above, self.exponent),
-        )
+        for rows, below, above in self._parts():
+            subnormal = (np.abs(below) < smallest_normal) | (np.abs(above) < smallest_normal)
+            below[subnormal] = np.nextafter(below[subnormal], -np.inf)
+            above[subnormal] = np.nextafter(above[subnormal], np.inf)
+            low, high = (times_power_of_two(bound, self.exponent) for bound in (below, above))
+            yield rows, low, high
 
     def exact_values(self) -> Float64Array | None:
         """None: where all slices with a rest are zero, the radius is zero already."""
@@ -142,46 +194,36 @@ class WideSums:
         return self.products.rounded(positions, format)
 
 
-def _sum_of(parts: Sequence[Float64Array], rows: slice) -> Float64Array:
-    """The sum of some rows of equally shaped matrices."""
-    total = parts[0][rows]
-    for part in parts[1:]:
-        total = total + part[rows]
-    return total
+class _Levels:
+    """Sums of products of slices by level, for one block of windows after the other."""
 
+    def __init__(self, kernel: KernelSlices) -> None:
+        self._kernel = kernel
+        self._last = kernel.slicing.count - 1
+        self._memory = [Scratch() for _ in range(self._last + 1)]
+        self._scratch = Scratch()
 
-@dataclass(frozen=True, eq=False)
-class _Slices:
-    """Slices of one operand, and what each leaves.
+    def compute(
+        self, columns: Sequence[tuple[int, Float64Array]]
+    ) -> tuple[list[Float64Array], set[int]]:
+        """The sums of the levels that have any, and the slices of x that met a rest of w.
 
-    Attributes:
-        pieces: the slices; the last one is what all others left.
-        rests: ``rests[j]``: the operand without its first j slices.
-        limits: ``limits[j]``: per example or filter, the largest possible magnitude of `rests[j]`.
-    """
+        The next call overwrites the sums.
 
-    pieces: list[Float64Array]
-    rests: list[Float64Array]
-    limits: list[Float64Array]
-
-
-def _slice(values: Float64Array, axes: tuple[int, ...], bits: int, count: int) -> _Slices:
-    """Cut into `count` slices relative to the largest magnitude over `axes`.
-
-    A rest is at most half the grid of the slice before it, and so its slice on a grid finer by
-    ``bits + 1`` has at most `bits` bits.
-    """
-    largest = np.abs(values).max(axes, initial=0.0, keepdims=True)
-    top = np.frexp(np.maximum(largest, largest.max(initial=0.0) * 2.0**-_SPREAD))[1]
-    pieces, rests, limits = [], [values], [np.ldexp(1.0, top)]
-    grid = top - bits
-    for _ in range(count - 1):
-        piece = round_to_grid(rests[-1], grid)
-        pieces.append(piece)
-        rests.append(rests[-1] - piece)
-        limits.append(np.ldexp(0.5, grid))
-        grid = grid - bits - 1
-    return _Slices([*pieces, rests[-1]], rests, limits)
+        Args:
+            columns: the numbers of slices of x, and some windows of them.
+        """
+        shape = (len(columns[0][1]), self._kernel.filters)
+        sums: dict[int, Float64Array] = {}
+        rounded: set[int] = set()
+        for piece, factors in self._kernel:
+            for i, x in columns:
+                for level, factor in factors[i]:
+                    scratch = self._scratch if level in sums else None
+                    out = sums.setdefault(level, self._memory[level].array(*shape))
+                    add_product(x[:, piece], factor, out, scratch)
+                rounded |= {i for level, _ in factors[i] if level == self._last}
+        return [sums[level] for level in sorted(sums)] or [np.zeros(shape)], rounded
 
 
 def _scale_exponents(x: Float64Array, w: Float64Array) -> tuple[int, int]:
@@ -189,8 +231,9 @@ def _scale_exponents(x: Float64Array, w: Float64Array) -> tuple[int, int]:
 
     Both operands are scaled or none: what underflows in one is then multiplied by less than one.
     """
-    largest = (float(np.abs(a).max(initial=0.0)) for a in (x, w))
-    x_exponent, w_exponent = (math.frexp(magnitude)[1] for magnitude in largest)
+    x_exponent, w_exponent = (
+        math.frexp(float(largest_magnitude(a, tuple(range(a.ndim))).item()))[1] for a in (x, w)
+    )
     ordinary = max(abs(x_exponent), abs(w_exponent)) <= _ORDINARY
     return (0, 0) if ordinary else (x_exponent, w_exponent)
 
@@ -210,82 +253,42 @@ def wide_sums(
         bias: ``(F,)`` or None.
         axes: the window geometry.
     """
-    filters = kernel.shape[-1]
-    matrix = kernel.reshape(math.prod(kernel.shape[:-1]), filters)
-    products = Products(pad(inputs, axes), matrix, bias, axes, short=False)
+    matrix = kernel.reshape(math.prod(kernel.shape[:-1]), kernel.shape[-1])
     x_exponent, w_exponent = _scale_exponents(inputs, matrix)
     exponent = x_exponent + w_exponent
     count = 2 if len(matrix) <= _FEW else 3
     bits = (53 - max(2 * len(matrix) - 1, 1).bit_length()) // 2
     x = times_power_of_two(inputs, -x_exponent)
     w = times_power_of_two(matrix, -w_exponent)
-    x_slices = _slice(x, tuple(range(1, x.ndim)), bits, count)
-    w_slices = _slice(w, (0,), bits, count)
-    levels, rounded = _levels(x_slices, w_slices, kernel.shape, axes)
+    x_slicing = Slicing(_tops(x, tuple(range(1, x.ndim))), bits, count)
+    w_slicing = Slicing(_tops(w, (0,)), bits, count)
     scaled_bias, unknown = _scale_bias(bias, exponent)
-    exact = not exponent and not rounded and len(levels) + (bias is not None) <= 2
-    rows, columns = _radius(x_slices, w_slices, rounded, axes)
-    columns[-1] = (8 * len(matrix) + 8) * 2.0**-1074
+    rows, columns = _radius(x, w, x_slicing.limits, w_slicing.limits, axes)
     if scaled_bias is not None:
         columns[-1] += np.abs(scaled_bias) * _LOST
-    if exact:
-        columns[:] = 0.0
-    return WideSums(levels, scaled_bias, unknown, rows, columns, exponent, products)
+    products = Products(inputs, matrix, bias, axes, short=False)
+    slices, factors = x_slicing.slices(x), KernelSlices(w, w_slicing)
+    return WideSums(slices, factors, scaled_bias, unknown, rows, columns, exponent, products)
 
 
-def _levels(
-    x: _Slices, w: _Slices, kernel_shape: tuple[int, ...], axes: Sequence[WindowAxis]
-) -> tuple[tuple[tuple[Float64Array, ...], ...], list[int]]:
-    """The convolutions of the slices by level, and the slices of x that met a rest of w.
-
-    Factors of zero are left out.
-    """
-    count = len(x.pieces)
-    levels: list[list[Float64Array]] = [[] for _ in range(count)]
-    rounded = []
-    for i, piece in enumerate(x.pieces):
-        last = count - 1 - i
-        factors = {i + j: w.pieces[j] for j in range(last)} | {count - 1: w.rests[last]}
-        factors = {level: factor for level, factor in factors.items() if factor.any()}
-        if factors and piece.any():
-            parts = _contract_all(pad(piece, axes), list(factors.values()), kernel_shape, axes)
-            for level, part in zip(factors, parts, strict=True):
-                levels[level].append(part)
-            rounded += [i] if count - 1 in factors else []
-    windows = math.prod((len(x.rests[0]), *output_shape(axes)))
-    filled = tuple(tuple(parts) for parts in levels if parts)
-    return filled or ((np.zeros((windows, kernel_shape[-1])),),), rounded
-
-
-def _contract_all(
-    padded: Float64Array,
-    matrices: Sequence[Float64Array],
-    kernel_shape: tuple[int, ...],
-    axes: Sequence[WindowAxis],
-) -> list[Float64Array]:
-    """The convolutions of one array with several kernels, as ``(M, F)`` matrices.
-
-    The kernels stand side by side as one, so that the windows are copied once, unless there are
-    so few windows that the kernels are the larger part.
-    """
-    window, filters = kernel_shape[:-1], kernel_shape[-1]
-    windows = len(padded) * math.prod(output_shape(axes))
-    if windows > filters:
-        matrices = [np.concatenate(matrices, 1)]
-    wide = (
-        contract(padded, matrix.reshape(*window, matrix.shape[1]), axes, short_sums=True)
-        for matrix in matrices
-    )
-    flat = [part.reshape(windows, part.shape[-1]) for part in wide]
-    return [part[:, i : i + filters] for part in flat for i in range(0, part.shape[1], filters)]
+def _tops(values: Float64Array, axes: tuple[int, ...]) -> Exponents:
+    """The exponents of the largest magnitudes over `axes`, within `_SPREAD`."""
+    largest = largest_magnitude(values, axes)
+    exponents: Exponents
+    _, exponents = np.frexp(np.maximum(largest, largest.max(initial=0.0) * 2.0**-_SPREAD))
+    return exponents
 
 
 def _radius(
-    x: _Slices, w: _Slices, rounded: Sequence[int], axes: Sequence[WindowAxis]
+    x: Float64Array,
+    w: Float64Array,
+    x_limits: Sequence[Float64Array],
+    w_limits: Sequence[Float64Array],
+    axes: Sequence[WindowAxis],
 ) -> tuple[Float64Array, Float64Array]:
-    """Factors of the error bound; the last row of the columns is left for a constant.
+    """Factors of the error bound: one for each slice of x, one for both operands, one constant.
 
-    The convolutions with a rest are wrong by at most ``n u G``, G being the sum over i of
+    The products with a rest are wrong by at most ``n u G``, G being the sum over i of
     ``|x_i| |r_(s-1-i)|`` by norms, and n the number of roundings.  Norms of rests are bounded by
     the operand's own norm, which is smaller where that has few significant bits, and by
     ``sqrt(K)`` times the largest possible magnitude; and ``|x_i| <= |r_i| + |r_(i+1)|``.  Squares
@@ -296,21 +299,22 @@ def _radius(
     product of the operands' norms, since no slice is more than twice its number.
     Three operations round this low part, which costs at most ``3 u (G + 33 u A + u |b|)``.
     """
-    count, products = len(x.pieces), len(w.rests[0])
+    count, products = len(x_limits), len(w)
     root = math.sqrt(products)
     vanished = root * 2.0**-537
-    x_norms = norms_of_windows(x.rests[0], axes) + vanished
-    w_norms = np.sqrt(np.einsum("kf,kf->f", w.rests[0], w.rests[0])) + vanished
+    x_norms = norms_of_windows(x, axes) + vanished
+    w_norms = norms_of_columns(w) + vanished
     shape = (-1, *(1,) * len(axes))
-    rests = [np.minimum(x_norms, root * limit.reshape(shape)) for limit in x.limits]
+    rests = [np.minimum(x_norms, root * limit.reshape(shape)) for limit in x_limits]
     rests.append(np.zeros_like(x_norms))
-    rows = [rests[i] + rests[i + 1] for i in rounded]
-    columns = [np.minimum(w_norms, root * w.limits[count - 1 - i][0]) for i in rounded]
-    factor = (additions(products) + count + 7) * _UNIT * _SLACK
+    rows = [rests[i] + rests[i + 1] for i in range(count)]
+    columns = [np.minimum(w_norms, root * limit[0]) for limit in reversed(w_limits)]
+    factor = (additions(products, count) + 7) * _UNIT * _SLACK
     scaled = [column * factor for column in columns]
+    constant = np.full_like(w_norms, (8 * products + 8) * 2.0**-1074)
     return (
         np.stack([row.reshape(-1) for row in (*rows, x_norms, np.ones_like(x_norms))], 1),
-        np.stack((*scaled, w_norms * _LOST, np.zeros_like(w_norms))),
+        np.stack((*scaled, w_norms * _LOST, constant)),
     )
 
 

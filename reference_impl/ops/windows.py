@@ -33,9 +33,14 @@ def pad(inputs: Array, axes: Sequence[WindowAxis]) -> Array:
     if not any(axis.padding_total for axis in axes):
         return inputs
     lengths = (axis.length + axis.padding_total for axis in axes)
-    padded = np.zeros((inputs.shape[0], *lengths, inputs.shape[-1]), inputs.dtype)
-    inner = (slice(axis.pad_before, axis.pad_before + axis.length) for axis in axes)
-    padded[(slice(None), *inner)] = inputs
+    padded = np.empty((inputs.shape[0], *lengths, inputs.shape[-1]), inputs.dtype)
+    inner: tuple[slice, ...] = (slice(None),)
+    for axis in axes:
+        stop = axis.pad_before + axis.length
+        padded[(*inner, slice(0, axis.pad_before))] = 0
+        padded[(*inner, slice(stop, None))] = 0
+        inner = (*inner, slice(axis.pad_before, stop))
+    padded[inner] = inputs
     return padded
 
 

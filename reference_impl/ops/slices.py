@@ -1,0 +1,106 @@
+"""Operands of a convolution cut into slices of few bits, whose products add up without error.
+
+An operand of magnitudes below ``2**top`` is cut into
+
+    v = v_0 + ... + v_(s-1),    rests r_j = v - v_0 - ... - v_(j-1),
+
+v_j being r_j rounded to a grid ``2**(top - b - j (b + 1))``, and the last slice the last rest.  A
+rest is at most half the grid of the slice before it; hence its slice, on a grid finer by b + 1, is
+at most ``2**b`` times its own grid, as the first one is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reference_impl.ops.contraction import pieces
+from reference_impl.ops.error_free import round_to_grid
+
+Float64Array = NDArray[np.float64]
+Exponents = NDArray[np.intp]
+Factors = list[list[tuple[int, Float64Array]]]
+
+
+def largest_magnitude(values: Float64Array, axes: tuple[int, ...]) -> Float64Array:
+    """The largest magnitudes over `axes`, which keep length one; of none it is zero."""
+    high = values.max(axes, initial=0.0, keepdims=True)
+    low = values.min(axes, initial=0.0, keepdims=True)
+    largest: Float64Array = np.maximum(high, -low)
+    return largest
+
+
+@dataclass(frozen=True, eq=False)
+class Slicing:
+    """How an operand is cut.
+
+    Attributes:
+        tops: exponents of two which no magnitude reaches; they broadcast to the operand.
+        bits: b.
+        count: s.
+    """
+
+    tops: Exponents
+    bits: int
+    count: int
+
+    @property
+    def grids(self) -> list[Exponents]:
+        """The exponents of the grids of all slices but the last."""
+        return [self.tops - self.bits - j * (self.bits + 1) for j in range(self.count - 1)]
+
+    @property
+    def limits(self) -> list[Float64Array]:
+        """The largest possible magnitudes of the rests r_0 to r_(s-1)."""
+        return [np.ldexp(1.0, self.tops), *(np.ldexp(0.5, grid) for grid in self.grids)]
+
+    def cut(self, values: Float64Array) -> tuple[list[Float64Array], list[Float64Array]]:
+        """All slices but the last, and the rests."""
+        slices, rests = [], [values]
+        for grid in self.grids:
+            slices.append(round_to_grid(rests[-1], grid))
+            rests.append(rests[-1] - slices[-1])
+        return slices, rests
+
+    def slices(self, values: Float64Array) -> list[tuple[int, Float64Array]]:
+        """The slices and their numbers; those of zeros are left out, unless all are."""
+        slices, rests = self.cut(values)
+        numbered = list(enumerate([*slices, rests[-1]]))
+        return [(j, part) for j, part in numbered if part.any()] or numbered[:1]
+
+
+class KernelSlices:
+    """The slices of a kernel ``(K, F)`` as factors for those of the inputs, some rows at a time.
+
+    They are kept if they are few; it takes less time to cut a large kernel anew for every block of
+    windows than to fetch all its slices from memory.
+
+    Attributes:
+        slicing: how the kernel is cut.
+        filters: F.
+    """
+
+    def __init__(self, matrix: Float64Array, slicing: Slicing) -> None:
+        self.slicing = slicing
+        self.filters = matrix.shape[1]
+        self._matrix = matrix
+        self._pieces = pieces(len(matrix))
+        self._kept = [self._factors(matrix)] if len(self._pieces) == 1 else None
+
+    def __iter__(self) -> Iterator[tuple[slice, Factors]]:
+        """Ranges of rows, and for each slice i of the inputs the factors in these rows.
+
+        These are the pairs of ``i + j`` and w_j for j below ``s - 1 - i``, and of ``s - 1`` and
+        the rest ``r_(s-1-i)``; factors of zeros are left out.
+        """
+        kept = self._kept or (self._factors(self._matrix[piece]) for piece in self._pieces)
+        return zip(self._pieces, kept, strict=True)
+
+    def _factors(self, matrix: Float64Array) -> Factors:
+        slices, rests = self.slicing.cut(matrix)
+        last = self.slicing.count - 1
+        numbered = (enumerate([*slices[: last - i], rests[last - i]], i) for i in range(last + 1))
+        return [[(level, part) for level, part in parts if part.any()] for parts in numbered]
