@@ -215,18 +215,30 @@ def test_an_interrupted_command_leaves_no_process(tmp_path: Path) -> None:
         "    time.sleep(3600)\n",
         encoding="utf-8",
     )
-    command = [sys.executable, "-m", "conformance", "run", "--implementation", str(plug_in)]
-    run_command = subprocess.Popen(
+    command = [sys.executable, "-c", _INTERRUPTIBLE, "run", "--implementation", str(plug_in)]
+    with subprocess.Popen(
         [*command, "--case", str(CASES[0])], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    while not (started.exists() and started.read_text(encoding="utf-8")):
-        assert run_command.poll() is None
-        time.sleep(0.02)
-    worker = int(started.read_text(encoding="utf-8"))
-    run_command.send_signal(signal.SIGINT)
-    _, errors = run_command.communicate(timeout=20)
-    assert run_command.returncode == 130, errors
+    ) as running:
+        try:
+            while not (started.exists() and started.read_text(encoding="utf-8")):
+                assert running.poll() is None
+                time.sleep(0.02)
+            worker = int(started.read_text(encoding="utf-8"))
+            running.send_signal(signal.SIGINT)
+            _, errors = running.communicate(timeout=20)
+        finally:
+            running.kill()
+    assert running.returncode == 130, errors
     assert not Path(f"/proc/{worker}/cmdline").exists() or not _command_line(worker)
+
+
+_INTERRUPTIBLE = """
+import signal, sys
+from conformance.command_line import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main())
+"""
+"""The command line, even where the tests were started in the background, which ignores Ctrl-C."""
 
 
 def _command_line(process: int) -> bytes:
