@@ -29,7 +29,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from reference_impl.ops.contraction import additions, blocks_of_sums
+from reference_impl.ops.contraction import Scratch, additions, blocks_of_sums
 from reference_impl.ops.dyadics import Dyadic, is_exact_in_float64
 from reference_impl.ops.formats import Format
 from reference_impl.ops.geometry import WindowAxis
@@ -65,22 +65,37 @@ class NarrowSums:
 
     def bounds(self) -> Iterator[tuple[slice, Float64Array, Float64Array]]:
         """``S + (b - E)`` and ``S + (b + E)``."""
-        products = self.products
-        for block, sums in blocks_of_sums(products.inputs, products.matrix, products.axes):
-            for part in row_blocks(*sums.shape):
-                rows = slice(block.start + part.start, block.start + part.stop)
-                low, high = self.norms[rows] @ self.below, self.norms[rows] @ self.above
-                low += sums[part]
-                high += sums[part]
-                yield rows, low, high
+        low, high = Scratch(), Scratch()
+        for rows, sums in self._sums():
+            yield (
+                rows,
+                self._add(self.below, rows, sums, low),
+                self._add(self.above, rows, sums, high),
+            )
 
     def rounded(self, format: Format, below: Matrix) -> Iterator[tuple[slice, Matrix]]:
         """The bounds rounded: rounding is monotonic, so the rounded sum lies between them."""
-        for rows, low, high in self.bounds():
-            above = np.empty(high.shape, format.dtype)
-            round_into(below[rows], low, format)
-            round_into(above, high, format)
+        bound = Scratch()
+        for rows, sums in self._sums():
+            above = np.empty(sums.shape, format.dtype)
+            round_into(below[rows], self._add(self.below, rows, sums, bound), format)
+            round_into(above, self._add(self.above, rows, sums, bound), format)
             yield rows, above
+
+    def _sums(self) -> Iterator[tuple[slice, Float64Array]]:
+        """The computed sums S of some rows."""
+        products = self.products
+        for block, sums in blocks_of_sums(products.inputs, products.matrix, products.axes):
+            for part in row_blocks(*sums.shape):
+                yield slice(block.start + part.start, block.start + part.stop), sums[part]
+
+    def _add(
+        self, factors: Float64Array, rows: slice, sums: Float64Array, scratch: Scratch
+    ) -> Float64Array:
+        """``norms @ factors + S`` of some rows."""
+        bound = np.matmul(self.norms[rows], factors, out=scratch.array(*sums.shape))
+        bound += sums
+        return bound
 
     def exact_values(self) -> Float64Array | None:
         """The computed sums, if all operands lie on a grid so coarse that float64 was exact."""

@@ -33,12 +33,16 @@ class Enclosure(Protocol):
     """A matrix of finite real numbers, ``(rows, columns)``, within bounds."""
 
     def bounds(self) -> Iterator[tuple[slice, Float64Array, Float64Array]]:
-        """Numbers not above and not below the exact values, some rows at a time."""
+        """Numbers not above and not below the exact values, some rows at a time.
+
+        The next step overwrites them.
+        """
 
     def rounded(self, format: Format, below: Matrix) -> Iterator[tuple[slice, Matrix]]:
         """Numbers of `format` between which the rounded exact values lie, some rows at a time.
 
-        The lower ones are written to `below`, the upper ones are yielded.
+        The lower ones are written to `below`, the upper ones are yielded; the next step overwrites
+        these.
         """
 
     def exact_values(self) -> Float64Array | None:

@@ -47,7 +47,7 @@ from reference_impl.ops.formats import FLOAT64, Format
 from reference_impl.ops.geometry import WindowAxis
 from reference_impl.ops.narrow_sums import norms_of_columns, norms_of_windows
 from reference_impl.ops.products import Products
-from reference_impl.ops.rounding import round_into, times_power_of_two
+from reference_impl.ops.rounding import round_float64, round_into, times_power_of_two
 from reference_impl.ops.slices import Exponents, KernelSlices, Slicing, largest_magnitude
 from reference_impl.ops.sums import Matrix, row_blocks
 
@@ -164,10 +164,8 @@ class WideSums:
         the exact sum, are scaled and thereby rounded once.
         """
         for rows, low, high in self._scaled_parts() if format == FLOAT64 else self.bounds():
-            above = np.empty(high.shape, format.dtype)
             round_into(below[rows], low, format)
-            round_into(above, high, format)
-            yield rows, above
+            yield rows, round_float64(high, format)
 
     def _scaled_parts(self) -> Iterator[tuple[slice, Float64Array, Float64Array]]:
         if not self.exponent:
