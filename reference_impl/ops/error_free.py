@@ -54,14 +54,16 @@ def halves(values: Float64Array) -> tuple[Float64Array, Float64Array]:
     return high, values - high
 
 
-def round_to_grid(values: Float64Array, exponent: NDArray[np.intp] | int) -> Float64Array:
+def round_to_grid(
+    values: Float64Array, exponent: NDArray[np.intp] | int, out: Float64Array | None = None
+) -> Float64Array:
     """The nearest multiples of ``2**exponent``, for magnitudes up to ``2**(exponent + 51)``.
 
     The spacing of float64 next to ``1.5 * 2**(exponent + 52)`` is the grid's: the addition rounds
     to it and the subtraction is exact.
     """
     shift = np.ldexp(1.5, np.asarray(exponent) + 52)
-    rounded: Float64Array = values + shift
+    rounded: Float64Array = np.add(values, shift, out=out)
     rounded -= shift
     return rounded
 

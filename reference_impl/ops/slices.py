@@ -11,13 +11,13 @@ at most ``2**b`` times its own grid, as the first one is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reference_impl.ops.contraction import pieces
+from reference_impl.ops.contraction import Scratch, pieces
 from reference_impl.ops.error_free import round_to_grid
 
 Float64Array = NDArray[np.float64]
@@ -57,19 +57,28 @@ class Slicing:
         """The largest possible magnitudes of the rests r_0 to r_(s-1)."""
         return [np.ldexp(1.0, self.tops), *(np.ldexp(0.5, grid) for grid in self.grids)]
 
-    def cut(self, values: Float64Array) -> tuple[list[Float64Array], list[Float64Array]]:
-        """All slices but the last, and the rests."""
+    def cut(
+        self, values: Float64Array, memory: Sequence[Scratch]
+    ) -> tuple[list[Float64Array], list[Float64Array]]:
+        """All slices but the last, and the rests; `memory` is for ``2 (count - 1)`` arrays."""
         slices, rests = [], [values]
+        targets = iter(memory)
         for grid in self.grids:
-            slices.append(round_to_grid(rests[-1], grid))
-            rests.append(rests[-1] - slices[-1])
+            part = round_to_grid(rests[-1], grid, next(targets).array(*values.shape))
+            rest = np.subtract(rests[-1], part, out=next(targets).array(*values.shape))
+            slices.append(part)
+            rests.append(rest)
         return slices, rests
+
+    def memory(self) -> list[Scratch]:
+        """What `cut` needs."""
+        return [Scratch() for _ in range(2 * (self.count - 1))]
 
     def slices(self, values: Float64Array) -> list[tuple[int, Float64Array]]:
         """The slices and their numbers; those of zeros are left out, unless all are."""
-        slices, rests = self.cut(values)
+        slices, rests = self.cut(values, self.memory())
         numbered = list(enumerate([*slices, rests[-1]]))
-        return [(j, part) for j, part in numbered if part.any()] or numbered[:1]
+        return [(j, part) for j, part in numbered if _occurs(part)] or numbered[:1]
 
 
 class KernelSlices:
@@ -87,20 +96,27 @@ class KernelSlices:
         self.slicing = slicing
         self.filters = matrix.shape[1]
         self._matrix = matrix
+        self._memory = slicing.memory()
         self._pieces = pieces(len(matrix))
         self._kept = [self._factors(matrix)] if len(self._pieces) == 1 else None
 
     def __iter__(self) -> Iterator[tuple[slice, Factors]]:
-        """Ranges of rows, and for each slice i of the inputs the factors in these rows.
+        """Ranges of rows, and for each slice i of the inputs its factors in these rows.
 
-        These are the pairs of ``i + j`` and w_j for j below ``s - 1 - i``, and of ``s - 1`` and
-        the rest ``r_(s-1-i)``; factors of zeros are left out.
+        A factor is a part of the kernel with the level of its products: w_j with ``i + j`` for j
+        below ``s - 1 - i``, and the rest ``r_(s-1-i)`` with ``s - 1``.  Zeros are left out.  The
+        next step may overwrite the parts.
         """
         kept = self._kept or (self._factors(self._matrix[piece]) for piece in self._pieces)
         return zip(self._pieces, kept, strict=True)
 
     def _factors(self, matrix: Float64Array) -> Factors:
-        slices, rests = self.slicing.cut(matrix)
+        slices, rests = self.slicing.cut(matrix, self._memory)
         last = self.slicing.count - 1
         numbered = (enumerate([*slices[: last - i], rests[last - i]], i) for i in range(last + 1))
-        return [[(level, part) for level, part in parts if part.any()] for parts in numbered]
+        return [[(level, part) for level, part in parts if _occurs(part)] for parts in numbered]
+
+
+def _occurs(part: Float64Array) -> bool:
+    """Whether there is anything but zeros; the first row usually tells."""
+    return bool(part[:1].any() or part.any())
