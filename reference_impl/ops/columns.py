@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference_impl.ops.geometry import WindowAxis, consecutive_outputs, without_padding
+from reference_impl.ops.scratch import kept_scratch
 from reference_impl.ops.windows import output_shape, pad, window_shape, window_view
 
 Array = NDArray[Any]
@@ -89,14 +90,12 @@ def _copied_blocks(
         inputs, axes = pad(inputs, axes), without_padding(axes)
         parts = [_part(inputs, axes, index) for index, _, _ in slabs]
     products = math.prod(window_shape(axes)) * inputs.shape[-1]
-    buffer = np.empty(0, dtype)
-    for (_, start, stop), (part, geometry) in zip(slabs, parts, strict=True):
-        block = window_view(pad(part, geometry), geometry)
-        if block.size > buffer.size:
-            buffer = np.empty(block.size, dtype)
-        columns = buffer[: block.size]
-        np.copyto(columns.reshape(block.shape), block)
-        yield slice(start, stop), columns.reshape(stop - start, products)
+    with kept_scratch(dtype) as scratch:
+        for (_, start, stop), (part, geometry) in zip(slabs, parts, strict=True):
+            block = window_view(pad(part, geometry), geometry)
+            columns = scratch.array(stop - start, products)
+            np.copyto(columns.reshape(block.shape), block)
+            yield slice(start, stop), columns
 
 
 def _part(inputs: Array, axes: Sequence[WindowAxis], index: tuple[Any, ...]) -> Part:
@@ -134,12 +133,12 @@ def _transposed_blocks(
     order = (*range(rank + 1, 2 * rank + 2), *range(rank + 1))
     transposed = windows.transpose(order)
     products = math.prod(transposed.shape[: rank + 1])
-    buffer = np.empty(products * min(rows, math.prod(shape)), dtype)
-    for index, start, stop in _slabs(shape, rows):
-        block = transposed[(..., *index, *(slice(None),) * (rank + 1 - len(index)))]
-        columns = buffer[: products * (stop - start)]
-        np.copyto(columns.reshape(block.shape), block)
-        yield slice(start, stop), columns.reshape(products, stop - start).T
+    with kept_scratch(dtype) as scratch:
+        for index, start, stop in _slabs(shape, rows):
+            block = transposed[(..., *index, *(slice(None),) * (rank + 1 - len(index)))]
+            columns = scratch.array(products, stop - start)
+            np.copyto(columns.reshape(block.shape), block)
+            yield slice(start, stop), columns.T
 
 
 def _slabs(shape: Sequence[int], rows: int) -> Iterator[Slab]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from reference_impl.ops.columns import LEAST_ROWS, blocks_of_columns
 from reference_impl.ops.geometry import WindowAxis
+from reference_impl.ops.scratch import Scratch
 from reference_impl.ops.windows import output_shape
 
 Array = NDArray[Any]
@@ -76,20 +77,6 @@ def blocks_of_sums(
             factor = _as_float64(matrix[piece], factors)
             add_product(columns[:, piece], factor, sums, None if piece.start == 0 else scratch)
         yield rows, sums
-
-
-class Scratch:
-    """Memory for float64 arrays of which each is done with when the next one is asked for."""
-
-    def __init__(self) -> None:
-        self._memory = np.empty(0)
-
-    def array(self, *shape: int) -> Float64Array:
-        """An array of this shape, not initialised."""
-        size = math.prod(shape)
-        if size > self._memory.size:
-            self._memory = np.empty(size)
-        return self._memory[:size].reshape(shape)
 
 
 def _as_float64(array: Array, scratch: Scratch) -> Float64Array:

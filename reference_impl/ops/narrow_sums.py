@@ -29,12 +29,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from reference_impl.ops.contraction import Scratch, additions, blocks_of_sums
+from reference_impl.ops.contraction import additions, blocks_of_sums
 from reference_impl.ops.dyadics import Dyadic, is_exact_in_float64
 from reference_impl.ops.formats import Format
 from reference_impl.ops.geometry import WindowAxis
 from reference_impl.ops.products import Products
 from reference_impl.ops.rounding import round_into
+from reference_impl.ops.scratch import Scratch
 from reference_impl.ops.sums import Matrix, row_blocks
 from reference_impl.ops.windows import reduce_windows
 

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reference_impl.ops.contraction import Scratch, pieces
+from reference_impl.ops.contraction import pieces
 from reference_impl.ops.error_free import round_to_grid
+from reference_impl.ops.scratch import Scratch
 
 Float64Array = NDArray[np.float64]
 Exponents = NDArray[np.intp]

@@ -36,7 +36,6 @@ from numpy.typing import NDArray
 
 from reference_impl.ops.columns import blocks_of_columns
 from reference_impl.ops.contraction import (
-    Scratch,
     add_product,
     additions,
     most_rows,
@@ -48,6 +47,7 @@ from reference_impl.ops.geometry import WindowAxis
 from reference_impl.ops.narrow_sums import norms_of_columns, norms_of_windows
 from reference_impl.ops.products import Products
 from reference_impl.ops.rounding import round_float64, round_into, times_power_of_two
+from reference_impl.ops.scratch import Scratch
 from reference_impl.ops.slices import Exponents, KernelSlices, Slicing, largest_magnitude
 from reference_impl.ops.sums import Matrix, row_blocks
 

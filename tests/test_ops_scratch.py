@@ -1,0 +1,63 @@
+"""Memory that is used again never serves two at a time, and no large block is held for ever."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from reference_impl.ops import scratch as scratch_module
+from reference_impl.ops.columns import blocks_of_columns
+from reference_impl.ops.geometry import window_axes
+from reference_impl.ops.scratch import Scratch, kept_scratch
+
+
+def test_arrays_have_the_shape_and_the_type() -> None:
+    for dtype in (np.float32, np.float64):
+        scratch = Scratch(dtype)
+        for shape in ((3, 4), (2,), (0, 5), (30, 1, 2)):
+            array = scratch.array(*shape)
+            assert array.shape == shape
+            assert array.dtype == dtype
+            assert array.flags.writeable
+
+
+def test_smaller_arrays_use_the_same_memory() -> None:
+    scratch = Scratch()
+    large, small = scratch.array(10, 10), scratch.array(5)
+    assert np.shares_memory(large, small)
+
+
+def test_kept_memory_is_used_again_but_never_by_two() -> None:
+    with kept_scratch(np.float32) as first:
+        a = first.array(1000)
+        with kept_scratch(np.float64) as second:
+            assert not np.shares_memory(a, second.array(1000))
+    with kept_scratch(np.float64) as third:
+        assert np.shares_memory(a, third.array(400)) or np.shares_memory(
+            second.memory, third.array(400)
+        )
+
+
+def test_large_memory_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch_module, "_kept", [])
+    monkeypatch.setattr(scratch_module, "LARGEST_KEPT", 1000)
+    for size, kept in ((126, 0), (125, 1)):
+        with kept_scratch(np.float64) as scratch:
+            scratch.array(size)
+        assert len(scratch_module._kept) == kept
+
+
+@pytest.mark.parametrize("channels", [2, 16])
+def test_windows_of_two_arrays_side_by_side_are_their_own(channels: int) -> None:
+    """As the slices of float64 inputs are taken; an abandoned iteration takes nothing along."""
+    shape = (1, 64, 64, channels)
+    axes = window_axes(shape[1:-1], (3, 3), (1, 1), (1, 1), "same")
+    ones = blocks_of_columns(np.ones(shape), axes, most=500)
+    twos = blocks_of_columns(np.full(shape, 2.0), axes, most=500)
+    for (_, a), (_, b) in zip(ones, twos, strict=True):
+        assert np.array_equal(2 * a, b)
+    abandoned = blocks_of_columns(np.ones(shape), axes, most=500)
+    _, held = next(abandoned)
+    for _, _ in blocks_of_columns(np.zeros(shape), axes, most=500):
+        pass
+    assert held.any()
