@@ -109,6 +109,17 @@ def test_a_bias_beside_two_exact_slices_is_not_lost() -> None:
         assert wrong(x, w, np.array([2.0**-60 + last])) == []
 
 
+def test_the_share_of_a_large_bias_in_the_radius() -> None:
+    """Beside a bias of 1 the products end halfway to the next number, but for ``2**-110``.
+
+    That is lost where the error of adding the bias is itself added up.
+    """
+    x, w = np.array([[1.0, 2.0**-55]]), np.array([[2.0**-53], [2.0**-55]])
+    for sign in (-1.0, 0.0, 1.0):
+        w[1] = sign * 2.0**-55
+        assert wrong(x, w, np.array([1.0])) == []
+
+
 def test_products_that_underflow_beside_ordinary_ones_are_not_lost() -> None:
     x = np.array([[1.0, 1.0, 1.0], [2.0**-538, 2.0**-538, 2.0**-538]])
     w = np.array([[1.0, 2.0**-538], [1.0, 2.0**-538], [1.0, 2.0**-538]])

@@ -1,7 +1,7 @@
 """Mutation testing of the oracle: is every small change of its sources noticed by the suite?
 
     python tests/mutation/mutate.py --module reference_impl/ops/geometry.py [--module ...]
-        [--sample N] [--seed S] [--grid standard]
+        [--sample N] [--seed S] [--grid standard] [--tests tests/test_ops_sums.py ...]
 
 The test is ``conformance run --implementation reference``: every case of the grid, judged by the
 second derivation of the definition.  It is done so that a mutant costs seconds:
@@ -14,7 +14,8 @@ second derivation of the definition.  It is done so that a mutant costs seconds:
   the oracle is deterministic, and the others cannot tell.
 
 A mutant is killed by a case that does not conform, by failing to import, and by using up its
-processor time (a multiple of what the unchanged oracle needs).  The working tree is not written.
+processor time (a multiple of what the unchanged oracle needs).  What survives is put to the unit
+tests that `--tests` names, by pytest on the changed copy.  The working tree is not written.
 Exit status 0 whatever survives; the survivors are printed, and `README.md` has them examined.
 """
 
@@ -33,12 +34,12 @@ import resource
 import select
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -63,6 +64,7 @@ PACKAGE: Final = "reference_impl"
 LIMIT_FACTOR: Final = 4
 LIMIT_SECONDS: Final = 10
 MEMORY: Final = 3 << 30
+TEST_SECONDS: Final = 600
 
 
 class Prepared(NamedTuple):
@@ -74,8 +76,7 @@ class Prepared(NamedTuple):
     functions: frozenset[tuple[str, str]]
 
 
-@dataclass(frozen=True)
-class Fate:
+class Fate(NamedTuple):
     """What became of a mutant: how it was killed; None for a survivor."""
 
     module: str
@@ -228,6 +229,7 @@ def _killer(
     copy: Path,
     seconds: float,
 ) -> str | None:
+    """The case that tells the mutant from the unchanged oracle, or how it ended."""
     name = module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
     def work(send: Callable[[Any], None]) -> None:
@@ -250,6 +252,30 @@ def _killer(
             if judgement.verdict not in ACCEPTED:
                 return case.descriptor
     return None if message == "done" else "crash, or out of time or memory"
+
+
+def failing_test(mutant: Mutant, module: str, copy: Path, tests: Sequence[str]) -> str | None:
+    """The first unit test that fails on the mutant."""
+    original = (copy / module).read_text()
+    (copy / module).write_text(mutant.source)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "pytest", "-xq", "-p", "no:cacheprovider", *tests],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=TEST_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return "tests out of time"
+    finally:
+        (copy / module).write_text(original)
+    if not done.returncode:
+        return None
+    failures = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return failures[0].split(" - ")[0] if failures else "tests that do not start"
 
 
 def main() -> None:
@@ -275,7 +301,12 @@ def main() -> None:
         limit = LIMIT_FACTOR * seconds + LIMIT_SECONDS
         print(f"{len(chosen)} of {len(candidates)} mutants, {len(cases)} cases, {seconds:.0f} s")
         fates = [_told(fate(m, module, prepared, copy, limit)) for module, m in chosen]
-    _print_figures(fates)
+        _print_figures(fates)
+        if options.tests:
+            survivors = [one for one in fates if one.killer is None]
+            for one in survivors:
+                killer = failing_test(one.mutant, one.module, copy, options.tests)
+                _told(one._replace(killer=killer))
 
 
 def _told(one: Fate) -> Fate:
@@ -301,6 +332,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sample", type=int, metavar="N", help="so many, chosen at random")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--grid", default="standard", choices=("smoke", "standard", "full"))
+    parser.add_argument("--tests", nargs="+", metavar="PATH", help="unit tests for survivors")
     parser.add_argument("--list", action="store_true", help="only show the mutants")
     return parser.parse_args()
 
