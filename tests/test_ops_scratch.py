@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from reference_impl.ops import scratch as scratch_module
 from reference_impl.ops.columns import blocks_of_columns
+from reference_impl.ops.contraction import contract
 from reference_impl.ops.geometry import window_axes
 from reference_impl.ops.scratch import Scratch, kept_scratch
 
@@ -45,6 +48,19 @@ def test_large_memory_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
         with kept_scratch(np.float64) as scratch:
             scratch.array(size)
         assert len(scratch_module._kept) == kept
+
+
+def test_convolutions_in_several_threads_do_not_disturb_each_other() -> None:
+    shape = (1, 40, 40, 16)
+    axes = window_axes(shape[1:-1], (3, 3), (1, 1), (1, 1), "same")
+
+    def sums(value: int) -> set[float]:
+        kernel = np.full((3, 3, 16, 8), float(value))
+        interior = [contract(np.ones(shape), kernel, axes)[0, 1:-1, 1:-1] for _ in range(10)]
+        return set(np.concatenate(interior).reshape(-1).tolist())
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(sums, range(20))) == [{144.0 * value} for value in range(20)]
 
 
 @pytest.mark.parametrize("channels", [2, 16])

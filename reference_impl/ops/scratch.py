@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import numpy as np
@@ -28,9 +28,9 @@ class Scratch:
         memory: bytes.
     """
 
-    def __init__(self, dtype: Any = np.float64, memory: NDArray[np.uint8] | None = None) -> None:
+    def __init__(self, dtype: Any = np.float64) -> None:
         self.dtype = np.dtype(dtype)
-        self.memory = np.empty(0, np.uint8) if memory is None else memory
+        self.memory = np.empty(0, np.uint8)
 
     def array(self, *shape: int) -> NDArray[Any]:
         """An array of this shape, not initialised."""
@@ -47,7 +47,9 @@ def kept_scratch(dtype: Any) -> Iterator[Scratch]:
 
     One piece of memory is kept; several at a time, or in several threads, have memory of their own.
     """
-    scratch = Scratch(dtype, _kept.pop() if _kept else None)
+    scratch = Scratch(dtype)
+    with suppress(IndexError):  # another thread may be faster
+        scratch.memory = _kept.pop()
     try:
         yield scratch
     finally:
