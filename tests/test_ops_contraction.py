@@ -14,7 +14,12 @@ from exact_convolution import exact_convolution
 from numpy.typing import NDArray
 
 from reference_impl.ops import columns, contraction
-from reference_impl.ops.contraction import additions, blocks_of_sums, contract
+from reference_impl.ops.contraction import (
+    additions,
+    blocks_of_sums,
+    contract,
+    roundings_of_sums,
+)
 from reference_impl.ops.convolution import plain_convolution
 from reference_impl.ops.geometry import window_axes, without_padding
 from reference_impl.ops.windows import pad
@@ -118,8 +123,10 @@ def test_no_strategy_copies_more_than_eight_mebibytes_of_windows() -> None:
 
 def test_a_term_goes_through_at_most_so_many_additions() -> None:
     """Pieces of 512 products, then one addition for each piece of each sum."""
-    assert [additions(k) for k in (0, 1, 512, 513, 1024, 4608)] == [0, 2, 513, 514, 514, 521]
-    assert [additions(k, 3) for k in (0, 1, 512, 513, 4608)] == [0, 4, 515, 518, 539]
+    products = (0, 1, 512, 513, 1024, 4608)
+    assert [additions(k, 512) for k in products] == [0, 2, 513, 514, 514, 521]
+    assert [additions(k, 512, 3) for k in products] == [0, 4, 515, 518, 518, 539]
+    assert [roundings_of_sums(k) for k in products] == [0, 2, 513, 514, 514, 521]
 
 
 def test_slabs_cover_every_position_once_and_in_order() -> None:

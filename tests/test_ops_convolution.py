@@ -13,7 +13,7 @@ from adversarial import ALL_FORMATS, ALL_KINDS, PROBLEMS, Problem, make_operands
 from exact_convolution import check_rounding, exact_convolution
 from numpy.typing import NDArray
 
-from reference_impl.ops import contraction
+from reference_impl.ops import contraction, slices
 from reference_impl.ops import sums as sums_module
 from reference_impl.ops.convolution import convolution_sums
 from reference_impl.ops.evaluation import Certified, evaluate
@@ -142,6 +142,7 @@ def test_pieces_of_any_size_give_the_same(
         with monkeypatch.context() as patch:
             few_at_a_time(patch)
             patch.setattr(contraction, "PIECE", piece)
+            patch.setattr(slices, "PIECE", piece)
             pieces = evaluate(convolution_sums(*given, PROBLEMS[0].axes), None, format)
         assert pieces.value.tobytes() == whole.value.tobytes()
 

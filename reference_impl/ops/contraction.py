@@ -57,8 +57,8 @@ def blocks_of_sums(
 ) -> Iterator[tuple[slice, Float64Array]]:
     """The sums of `contract` in float64, some windows at a time, before they leave the cache.
 
-    Products are added in pieces of at most `PIECE`, so that no term goes through more than
-    `additions` roundings.
+    Products are added in pieces of at most `PIECE`, so that no term goes through more roundings
+    than `roundings_of_sums`.
 
     Args:
         inputs: ``(batch, *spatial, C)``, float32 or float64.
@@ -73,10 +73,15 @@ def blocks_of_sums(
     memory, scratch, factors = Scratch(), Scratch(), Scratch()
     for rows, columns in blocks_of_columns(inputs, axes, np.float64, most_rows(filters)):
         sums = memory.array(len(columns), filters)
-        for piece in pieces(len(matrix)):
+        for piece in pieces(len(matrix), PIECE):
             factor = _as_float64(matrix[piece], factors)
             add_product(columns[:, piece], factor, sums, None if piece.start == 0 else scratch)
         yield rows, sums
+
+
+def roundings_of_sums(products: int) -> int:
+    """Most roundings that a term goes through in `blocks_of_sums`."""
+    return additions(products, PIECE)
 
 
 def _as_float64(array: Array, scratch: Scratch) -> Float64Array:
@@ -97,17 +102,17 @@ def add_product(
         out += np.matmul(columns, factor, out=scratch.array(*out.shape))
 
 
-def pieces(products: int) -> list[slice]:
-    """Ranges of at most `PIECE` products; one empty range for none."""
-    return [slice(start, start + PIECE) for start in range(0, max(products, 1), PIECE)]
+def pieces(products: int, length: int) -> list[slice]:
+    """Ranges of at most `length` products; one empty range for none."""
+    return [slice(start, start + length) for start in range(0, max(products, 1), length)]
 
 
-def additions(products: int, sums: int = 1) -> int:
+def additions(products: int, length: int, sums: int = 1) -> int:
     """Most roundings that a term goes through in `sums` sums of `products` terms each.
 
-    The sums are added in pieces, one after the other, by `add_product`.
+    The sums are added in pieces of `length` terms, one after the other, by `add_product`.
     """
-    return min(products, PIECE) + sums * -(-products // PIECE)
+    return min(products, length) + sums * -(-products // length)
 
 
 def most_rows(filters: int) -> int:

@@ -29,7 +29,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from reference_impl.ops.contraction import additions, blocks_of_sums
+from reference_impl.ops.contraction import blocks_of_sums, roundings_of_sums
 from reference_impl.ops.dyadics import Dyadic, is_exact_in_float64
 from reference_impl.ops.formats import Format
 from reference_impl.ops.geometry import WindowAxis
@@ -154,12 +154,13 @@ def narrow_sums(
 
 def _relative_error(products: int) -> float:
     """The factor by which ``|x|_2 |w|_2 + |b|`` bounds the error."""
-    return (additions(products) + 5) * _UNIT * _SLACK
+    return (roundings_of_sums(products) + 5) * _UNIT * _SLACK
 
 
 def norms_of_windows(inputs: Array, axes: Sequence[WindowAxis]) -> Float64Array:
     """Euclidean norm of every window of ``(batch, *spatial, C)``: ``(batch, *output)``."""
-    squares = np.einsum("...c,...c->...", inputs, inputs, dtype=np.float64)
+    wide = inputs.astype(np.float64, copy=False)
+    squares = np.einsum("...c,...c->...", wide, wide)
     return np.sqrt(reduce_windows(squares, axes, np.add, 0.0))
 
 

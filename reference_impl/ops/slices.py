@@ -13,17 +13,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reference_impl.ops.contraction import pieces
+from reference_impl.ops.contraction import PIECE, additions, pieces
 from reference_impl.ops.error_free import round_to_grid
 from reference_impl.ops.scratch import Scratch
 
 Float64Array = NDArray[np.float64]
 Exponents = NDArray[np.intp]
 Factors = list[list[tuple[int, Float64Array]]]
+
+
+CUT: Final = 1 << 18
+"""Elements of a kernel that are cut at a time, between `PIECE` and four times as many rows."""
 
 
 def largest_magnitude(values: Float64Array, axes: tuple[int, ...]) -> Float64Array:
@@ -91,6 +96,7 @@ class KernelSlices:
     Attributes:
         slicing: how the kernel is cut.
         filters: F.
+        roundings: most roundings that a product on the last level goes through.
     """
 
     def __init__(self, matrix: Float64Array, slicing: Slicing) -> None:
@@ -98,7 +104,9 @@ class KernelSlices:
         self.filters = matrix.shape[1]
         self._matrix = matrix
         self._memory = slicing.memory()
-        self._pieces = pieces(len(matrix))
+        length = min(max(CUT // max(self.filters, 1), PIECE), 4 * PIECE)
+        self.roundings = additions(len(matrix), length, slicing.count)
+        self._pieces = pieces(len(matrix), length)
         self._kept = [self._factors(matrix)] if len(self._pieces) == 1 else None
 
     def __iter__(self) -> Iterator[tuple[slice, Factors]]:

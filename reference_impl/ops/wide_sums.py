@@ -37,7 +37,6 @@ from numpy.typing import NDArray
 from reference_impl.ops.columns import blocks_of_columns
 from reference_impl.ops.contraction import (
     add_product,
-    additions,
     most_rows,
 )
 from reference_impl.ops.dyadics import Dyadic
@@ -261,11 +260,12 @@ def wide_sums(
     x_slicing = Slicing(_tops(x, tuple(range(1, x.ndim))), bits, count)
     w_slicing = Slicing(_tops(w, (0,)), bits, count)
     scaled_bias, unknown = _scale_bias(bias, exponent)
-    rows, columns = _radius(x, w, x_slicing.limits, w_slicing.limits, axes)
+    slices, factors = x_slicing.slices(x), KernelSlices(w, w_slicing)
+    limits = x_slicing.limits, w_slicing.limits
+    rows, columns = _radius(x, w, *limits, axes, factors.roundings)
     if scaled_bias is not None:
         columns[-1] += np.abs(scaled_bias) * _LOST
     products = Products(inputs, matrix, bias, axes, short=False)
-    slices, factors = x_slicing.slices(x), KernelSlices(w, w_slicing)
     return WideSums(slices, factors, scaled_bias, unknown, rows, columns, exponent, products)
 
 
@@ -283,6 +283,7 @@ def _radius(
     x_limits: Sequence[Float64Array],
     w_limits: Sequence[Float64Array],
     axes: Sequence[WindowAxis],
+    roundings: int,
 ) -> tuple[Float64Array, Float64Array]:
     """Factors of the error bound: one for each slice of x, one for both operands, one constant.
 
@@ -307,7 +308,7 @@ def _radius(
     rests.append(np.zeros_like(x_norms))
     rows = [rests[i] + rests[i + 1] for i in range(count)]
     columns = [np.minimum(w_norms, root * limit[0]) for limit in reversed(w_limits)]
-    factor = (additions(products, count) + 7) * _UNIT * _SLACK
+    factor = (roundings + 7) * _UNIT * _SLACK
     scaled = [column * factor for column in columns]
     constant = np.full_like(w_norms, (8 * products + 8) * 2.0**-1074)
     return (
