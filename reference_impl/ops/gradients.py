@@ -28,7 +28,7 @@ from reference_impl.ops.convolution import convolution_sums
 from reference_impl.ops.evaluation import evaluate
 from reference_impl.ops.formats import Format
 from reference_impl.ops.geometry import WindowAxis
-from reference_impl.ops.windows import output_shape, window_shape
+from reference_impl.ops.windows import meeting, output_shape, window_shape
 
 Array = NDArray[Any]
 Slices = tuple[slice, ...]
@@ -124,21 +124,11 @@ def tap_slices(axes: Sequence[WindowAxis]) -> Iterator[tuple[tuple[int, ...], Sl
     The slices are of arrays ``(batch, *spatial, channels)``.
     """
     for taps in np.ndindex(*window_shape(axes)):
-        pairs = [_meeting(axis, tap) for axis, tap in zip(axes, taps, strict=True)]
+        pairs = [meeting(axis, tap) for axis, tap in zip(axes, taps, strict=True)]
         met = [pair for pair in pairs if pair is not None]
         if len(met) == len(pairs):
             outputs, inputs = zip(*met, strict=True)
             yield taps, (slice(None), *outputs), (slice(None), *inputs)
-
-
-def _meeting(axis: WindowAxis, tap: int) -> tuple[slice, slice] | None:
-    offset = tap * axis.dilation - axis.pad_before
-    first = max(-(offset // axis.stride), 0)
-    last = min((axis.length - 1 - offset) // axis.stride, axis.output - 1)
-    if first > last:
-        return None
-    start, stop = first * axis.stride + offset, last * axis.stride + offset + 1
-    return slice(first, last + 1), slice(start, stop, axis.stride)
 
 
 def _nonfinite(kernel: Array, upstream: Array, axes: Sequence[WindowAxis]) -> Array:

@@ -73,19 +73,24 @@ def _view(array: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> Arr
     return np.lib.stride_tricks.as_strided(array, shape, strides, writeable=False)
 
 
-def taps(axis: WindowAxis) -> Iterator[tuple[slice, slice]]:
-    """For each tap of a window, the outputs for which it meets an input, and those inputs.
+def meeting(axis: WindowAxis, tap: int) -> tuple[slice, slice] | None:
+    """The outputs for which a tap of the window meets an input, and those inputs.
 
-    The two slices have equal lengths; taps that meet padding alone are left out.
+    The two slices have equal lengths; None for a tap that meets padding alone.
     """
-    for tap in range(axis.window):
-        offset = tap * axis.dilation - axis.pad_before
-        first = max(-(offset // axis.stride), 0)
-        last = min((axis.length - 1 - offset) // axis.stride, axis.output - 1)
-        if first <= last:
-            start = first * axis.stride + offset
-            stop = last * axis.stride + offset + 1
-            yield slice(first, last + 1), slice(start, stop, axis.stride)
+    offset = tap * axis.dilation - axis.pad_before
+    first = max(-(offset // axis.stride), 0)
+    last = min((axis.length - 1 - offset) // axis.stride, axis.output - 1)
+    if first > last:
+        return None
+    start, stop = first * axis.stride + offset, last * axis.stride + offset + 1
+    return slice(first, last + 1), slice(start, stop, axis.stride)
+
+
+def taps(axis: WindowAxis) -> Iterator[tuple[slice, slice]]:
+    """`meeting` for each tap that meets an input."""
+    pairs = (meeting(axis, tap) for tap in range(axis.window))
+    return (pair for pair in pairs if pair is not None)
 
 
 def reduce_windows(array: Array, axes: Sequence[WindowAxis], ufunc: np.ufunc, start: Any) -> Array:
