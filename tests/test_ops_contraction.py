@@ -47,8 +47,16 @@ def set_limits(limits: str, monkeypatch: pytest.MonkeyPatch) -> None:
                 monkeypatch.setattr(module, name, value)
 
 
-def integers(shape: tuple[int, ...], seed: int, dtype: str) -> NDArray[Any]:
-    return np.random.default_rng(seed).integers(-3, 4, shape).astype(np.dtype(dtype))
+def integers(problem: Problem, dtype: str) -> tuple[NDArray[Any], NDArray[Any], list[Any]]:
+    """Inputs and kernel, and the exact convolution in C order."""
+    x, w = (
+        np.random.default_rng(seed).integers(-3, 4, shape).astype(np.dtype(dtype))
+        for seed, shape in (
+            (1, (problem.batch, *problem.spatial, problem.channels)),
+            (2, (*problem.window, problem.channels, problem.filters)),
+        )
+    )
+    return x, w, list(exact_convolution(x, w, None, problem.axes, 0))
 
 
 @pytest.mark.parametrize("limits", LIMITS)
@@ -57,9 +65,7 @@ def test_all_strategies_add_the_same_products(
     problem: Problem, limits: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_limits(limits, monkeypatch)
-    x = integers((problem.batch, *problem.spatial, problem.channels), 1, "float64")
-    w = integers((*problem.window, problem.channels, problem.filters), 2, "float64")
-    exact = list(exact_convolution(x, w, None, problem.axes, 0))
+    x, w, exact = integers(problem, "float64")
     outputs = tuple(max(axis.output, 0) for axis in problem.axes)
     for inputs, axes in ((x, problem.axes), (pad(x, problem.axes), without_padding(problem.axes))):
         got = contract(inputs, w, axes)
@@ -76,8 +82,7 @@ def test_blocks_of_sums_are_the_convolution_in_order(
     set_limits(limits, monkeypatch)
     most = contraction.most_rows(problem.filters)
     for dtype in ("float32", "float64"):
-        x = integers((problem.batch, *problem.spatial, problem.channels), 1, dtype)
-        w = integers((*problem.window, problem.channels, problem.filters), 2, dtype)
+        x, w, exact = integers(problem, dtype)
         matrix = w.reshape(-1, problem.filters)
         got, stop = [], 0
         for rows, sums in blocks_of_sums(x, matrix, problem.axes):
@@ -86,7 +91,7 @@ def test_blocks_of_sums_are_the_convolution_in_order(
             assert rows.stop - rows.start == len(sums) <= most
             got += sums.reshape(-1).tolist()
             stop = rows.stop
-        assert got == list(exact_convolution(x, w, None, problem.axes, 0))
+        assert got == exact
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
@@ -94,10 +99,8 @@ def test_plain_convolution_keeps_the_dtype(dtype: str) -> None:
     if dtype == "bfloat16":
         pytest.importorskip("ml_dtypes")
     problem = PROBLEMS[0]
-    x = integers((problem.batch, *problem.spatial, problem.channels), 1, dtype)
-    w = integers((*problem.window, problem.channels, problem.filters), 2, dtype)
+    x, w, exact = integers(problem, dtype)
     got = plain_convolution(x, w, problem.axes)
-    exact = list(exact_convolution(x, w, None, problem.axes, 0))
     assert got.dtype == x.dtype
     assert got.astype(np.float64).reshape(-1).tolist() == exact
 

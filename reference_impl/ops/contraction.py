@@ -9,7 +9,6 @@ Strassen's kind do not.  Subnormal numbers must be kept (no flush to zero).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from reference_impl.ops.columns import LEAST_ROWS, blocks_of_columns
 from reference_impl.ops.geometry import WindowAxis
 from reference_impl.ops.scratch import Scratch
+from reference_impl.ops.sums import as_matrix
 from reference_impl.ops.windows import output_shape
 
 Array = NDArray[Any]
@@ -44,12 +44,11 @@ def contract(inputs: Array, kernel: Array, axes: Sequence[WindowAxis]) -> Array:
     Returns:
         ``(batch, *output, F)``; zeros where there are no products to add.
     """
-    shape = (len(inputs), *output_shape(axes), kernel.shape[-1])
-    matrix = kernel.reshape(math.prod(kernel.shape[:-1]), shape[-1])
-    sums = np.empty((math.prod(shape[:-1]), shape[-1]), inputs.dtype)
+    sums = np.empty((len(inputs), *output_shape(axes), kernel.shape[-1]), inputs.dtype)
+    matrix, out = as_matrix(kernel), as_matrix(sums)
     for rows, columns in blocks_of_columns(inputs, axes):
-        np.matmul(columns, matrix, out=sums[rows])
-    return sums.reshape(shape)
+        np.matmul(columns, matrix, out=out[rows])
+    return sums
 
 
 def blocks_of_sums(
@@ -74,7 +73,8 @@ def blocks_of_sums(
     for rows, columns in blocks_of_columns(inputs, axes, np.float64, most_rows(filters)):
         sums = memory.array(len(columns), filters)
         for piece in pieces(len(matrix), PIECE):
-            factor = _as_float64(matrix[piece], factors)
+            factor = factors.array(len(matrix[piece]), filters)
+            factor[...] = matrix[piece]
             add_product(columns[:, piece], factor, sums, None if piece.start == 0 else scratch)
         yield rows, sums
 
@@ -82,14 +82,6 @@ def blocks_of_sums(
 def roundings_of_sums(products: int) -> int:
     """Most roundings that a term goes through in `blocks_of_sums`."""
     return additions(products, PIECE)
-
-
-def _as_float64(array: Array, scratch: Scratch) -> Float64Array:
-    if array.dtype == np.float64:
-        return array
-    converted = scratch.array(*array.shape)
-    converted[...] = array
-    return converted
 
 
 def add_product(

@@ -21,7 +21,6 @@ bias b is one more term.  The bounds ``S + (b -+ E)`` are rounded themselves, by
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -36,7 +35,7 @@ from reference_impl.ops.geometry import WindowAxis
 from reference_impl.ops.products import Products
 from reference_impl.ops.rounding import round_into
 from reference_impl.ops.scratch import Scratch
-from reference_impl.ops.sums import Matrix, row_blocks
+from reference_impl.ops.sums import Matrix, as_matrix, parts
 from reference_impl.ops.windows import reduce_windows
 
 Array = NDArray[Any]
@@ -87,8 +86,8 @@ class NarrowSums:
         """The computed sums S of some rows."""
         products = self.products
         for block, sums in blocks_of_sums(products.inputs, products.matrix, products.axes):
-            for part in row_blocks(*sums.shape):
-                yield slice(block.start + part.start, block.start + part.stop), sums[part]
+            for rows, part in parts(block, sums.shape[1]):
+                yield rows, sums[part]
 
     def _add(
         self, factors: Float64Array, rows: slice, sums: Float64Array, scratch: Scratch
@@ -135,8 +134,8 @@ def narrow_sums(
         bias: ``(F,)`` or None.
         axes: the window geometry.
     """
-    filters = kernel.shape[-1]
-    matrix = kernel.reshape(math.prod(kernel.shape[:-1]), filters)
+    matrix = as_matrix(kernel)
+    filters = matrix.shape[1]
     window_norms = norms_of_windows(inputs, axes).reshape(-1)
     norms = np.ones((len(window_norms), 2))
     norms[:, 0] = window_norms

@@ -135,9 +135,8 @@ class Sums:
         values = np.empty(_matrix_shape(self.stored), format.dtype)
         undecided = [np.empty(0, np.intp)]
         for rows, above in self.enclosure.rounded(format, values):
-            different = differ(values[rows], above)
-            if different.any():
-                undecided.append(np.flatnonzero(different) + rows.start * values.shape[1])
+            different = np.flatnonzero(differ(values[rows], above))
+            undecided.append(different + rows.start * values.shape[1])
         return values, np.concatenate(undecided)
 
     def exactly_rounded(self, indices: Indices, format: Format) -> NDArray[Any]:
@@ -165,12 +164,16 @@ class Sums:
         order.insert(destination % len(self.order), moved)
         return replace(self, order=tuple(order))
 
+    @property
+    def _is_presented_as_stored(self) -> bool:
+        return self.order == tuple(range(len(self.order)))
+
     def _dyadics(self, indices: Indices) -> list[Dyadic]:
         return self.enclosure.dyadics(self._positions(indices))
 
     def _positions(self, indices: Indices) -> Indices:
         """Flat positions as stored of flat indices as presented."""
-        if self.order == tuple(range(len(self.order))):
+        if self._is_presented_as_stored:
             return indices
         presented = np.unravel_index(indices, self.shape)
         inverse = np.argsort(self.order)
@@ -180,7 +183,7 @@ class Sums:
 
     def _indices(self, positions: Indices) -> Indices:
         """Flat indices as presented, in ascending order, of flat positions as stored."""
-        if not positions.size or self.order == tuple(range(len(self.order))):
+        if self._is_presented_as_stored:
             return positions
         stored = np.unravel_index(positions, self.stored)
         where = tuple(stored[axis] for axis in self.order)
@@ -237,6 +240,12 @@ def row_blocks(rows: int, columns: int) -> Iterator[slice]:
     """Cut a matrix of this shape into rows of at most `BLOCK` elements together, or one row."""
     step = max(BLOCK // max(columns, 1), 1)
     return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
+
+
+def parts(block: slice, columns: int) -> Iterator[tuple[slice, slice]]:
+    """Cut a block of rows as `row_blocks` does: the rows of each part, and their place in it."""
+    for part in row_blocks(block.stop - block.start, columns):
+        yield slice(block.start + part.start, block.start + part.stop), part
 
 
 def differ(low: NDArray[Any], high: NDArray[Any]) -> NDArray[np.bool_]:

@@ -48,7 +48,7 @@ from reference_impl.ops.products import Products
 from reference_impl.ops.rounding import round_float64, round_into, times_power_of_two
 from reference_impl.ops.scratch import Scratch
 from reference_impl.ops.slices import Exponents, KernelSlices, Slicing, largest_magnitude
-from reference_impl.ops.sums import Matrix, row_blocks
+from reference_impl.ops.sums import Matrix, as_matrix, parts
 
 Float64Array = NDArray[np.float64]
 
@@ -99,8 +99,7 @@ class WideSums:
         for block, columns in self._columns():
             sums, rounded = levels.compute(columns)
             radii = self._radii(sums, rounded)
-            for part in row_blocks(block.stop - block.start, self.columns.shape[1]):
-                rows = slice(block.start + part.start, block.start + part.stop)
+            for rows, part in parts(block, self.columns.shape[1]):
                 radius = self.rows[rows] @ radii
                 yield rows, *self._enclose([level[part] for level in sums], radius)
 
@@ -250,7 +249,7 @@ def wide_sums(
         bias: ``(F,)`` or None.
         axes: the window geometry.
     """
-    matrix = kernel.reshape(math.prod(kernel.shape[:-1]), kernel.shape[-1])
+    matrix = as_matrix(kernel)
     x_exponent, w_exponent = _scale_exponents(inputs, matrix)
     exponent = x_exponent + w_exponent
     count = 2 if len(matrix) <= _FEW else 3
