@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import warnings
 
 import numpy as np
 import pytest
@@ -12,27 +10,6 @@ import pytest
 import reference_impl
 
 pytestmark = [pytest.mark.live, pytest.mark.filterwarnings("default")]
-
-
-def imported(name, tmp_path_factory):
-    """A framework's Keras, which writes its configuration file into a folder of its own."""
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        patch.setenv("KERAS_HOME", str(tmp_path_factory.mktemp("keras")))
-        patch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
-        pytest.importorskip("tensorflow")
-        return importlib.import_module(name)
-
-
-@pytest.fixture(scope="module")
-def keras3(tmp_path_factory):
-    return imported("keras", tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def keras2(tmp_path_factory):
-    pytest.importorskip("tf_keras")
-    return imported("tf_keras", tmp_path_factory)
 
 
 LAYERS = {

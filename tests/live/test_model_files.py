@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import shutil
-import warnings
 import zipfile
 from pathlib import Path
 
@@ -18,15 +16,6 @@ from conformance.implementations import registry
 from conformance.model_files import judge_calls, observe_model, operands_for
 
 pytestmark = [pytest.mark.live, pytest.mark.filterwarnings("default")]
-
-
-@pytest.fixture(scope="module")
-def keras3(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        patch.setenv("KERAS_HOME", str(tmp_path_factory.mktemp("keras")))
-        pytest.importorskip("tensorflow")
-        return importlib.import_module("keras")
 
 
 def sequential(keras):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import warnings
-
 import numpy as np
 import pytest
 
@@ -22,15 +19,6 @@ CASES = {
     for case in SCENARIOS[name].cases
 }
 CHANNELS_LAST = {d: c for d, c in CASES.items() if "channels_first" not in d or "Flatten" in d}
-
-
-@pytest.fixture(scope="module")
-def keras3(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        patch.setenv("KERAS_HOME", str(tmp_path_factory.mktemp("keras")))
-        pytest.importorskip("tensorflow")
-        return importlib.import_module("keras")
 
 
 @pytest.mark.parametrize("descriptor", CHANNELS_LAST)
