@@ -10,7 +10,7 @@ import pytest
 from adversarial import PROBLEMS, Problem
 from numpy.typing import NDArray
 
-from reference_impl.ops.geometry import WindowAxis, consecutive_outputs, window_axes
+from reference_impl.ops.geometry import WindowAxis, window_axes
 from reference_impl.ops.windows import gather_windows, pad, reduce_windows, taps, window_view
 
 
@@ -34,22 +34,6 @@ def expected_windows(inputs: NDArray[Any], problem: Problem) -> NDArray[Any]:
 def numbered(problem: Problem) -> NDArray[np.float32]:
     shape = (problem.batch, *problem.spatial, problem.channels)
     return np.arange(1, np.prod(shape) + 1, dtype=np.float32).reshape(shape)
-
-
-@pytest.mark.parametrize("problem", PROBLEMS, ids=str)
-def test_consecutive_outputs_read_the_windows_of_the_whole(problem: Problem) -> None:
-    """For every range of outputs of every axis, from the inputs that it is said to read alone."""
-    inputs = numbered(problem)
-    whole = expected_windows(inputs, problem)
-    for dimension, axis in enumerate(problem.axes, 1):
-        for first, last in itertools.combinations(range(max(axis.output, 0) + 1), 2):
-            read, geometry = consecutive_outputs(axis, first, last)
-            axes = list(problem.axes)
-            axes[dimension - 1] = geometry
-            part = inputs[(*(slice(None),) * dimension, read)]
-            assert part.shape[dimension] == geometry.length
-            view = window_view(pad(part, axes), axes)
-            assert np.array_equal(view, whole[(*(slice(None),) * dimension, slice(first, last))])
 
 
 LAYOUTS = {

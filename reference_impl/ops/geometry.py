@@ -83,17 +83,3 @@ def without_padding(axes: Sequence[WindowAxis]) -> tuple[WindowAxis, ...]:
         replace(axis, length=axis.length + axis.padding_total, pad_before=0, pad_after=0)
         for axis in axes
     )
-
-
-def consecutive_outputs(axis: WindowAxis, first: int, last: int) -> tuple[slice, WindowAxis]:
-    """The inputs that the outputs ``first .. last - 1`` read, and their geometry on those."""
-    start = first * axis.stride - axis.pad_before
-    span = (last - first - 1) * axis.stride + axis.receptive_field
-    begin = min(max(start, 0), axis.length)
-    end = min(max(start + span, begin), axis.length)
-    before = min(max(-start, 0), span)
-    after = span - before - (end - begin)
-    geometry = replace(
-        axis, length=end - begin, pad_before=before, pad_after=after, output=last - first
-    )
-    return slice(begin, end), geometry

@@ -7,17 +7,23 @@ fault for every few KiB: as much time as copying windows into them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any, Final
+import threading
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-LARGEST_KEPT: Final = 8 << 20
-"""Bytes that are kept for the next `kept_scratch`."""
+if TYPE_CHECKING:
+    from typing import Self
 
-_kept: list[NDArray[np.uint8]] = []
+Memory = NDArray[np.uint8]
+
+MOST_KEPT: Final = 32 << 20
+"""Bytes that are kept in all for the next `KeptScratch`."""
+
+_NOTHING: Final[Memory] = np.empty(0, np.uint8)
+_kept: list[Memory] = []
+_lock: Final = threading.Lock()
 
 
 class Scratch:
@@ -30,28 +36,48 @@ class Scratch:
 
     def __init__(self, dtype: Any = np.float64) -> None:
         self.dtype = np.dtype(dtype)
-        self.memory = np.empty(0, np.uint8)
+        self.memory = _NOTHING
 
     def array(self, *shape: int) -> NDArray[Any]:
         """An array of this shape, not initialised."""
         size = math.prod(shape) * self.dtype.itemsize
         if size > self.memory.size:
-            self.memory = np.empty(size, np.uint8)
+            self._grow(size)
         array: NDArray[Any] = self.memory[:size].view(self.dtype).reshape(shape)
         return array
 
+    def _grow(self, size: int) -> None:
+        self.memory = np.empty(size, np.uint8)
 
-@contextmanager
-def kept_scratch(dtype: Any) -> Iterator[Scratch]:
-    """A `Scratch` whose memory, unless it is large, is kept for the next one.
 
-    One piece of memory is kept; several at a time, or in several threads, have memory of their own.
+class KeptScratch(Scratch):
+    """A `Scratch` whose memory is kept for the next one, for use in a `with` statement.
+
+    No two share memory at a time.
     """
-    scratch = Scratch(dtype)
-    with suppress(IndexError):  # another thread may be faster
-        scratch.memory = _kept.pop()
-    try:
-        yield scratch
-    finally:
-        if not _kept and scratch.memory.size <= LARGEST_KEPT:
-            _kept.append(scratch.memory)
+
+    def _grow(self, size: int) -> None:
+        with _lock:
+            _keep(self.memory)
+            large = [memory for memory in _kept if memory.size >= size]
+            if large:
+                self.memory = min(large, key=len)
+                _kept[:] = [memory for memory in _kept if memory is not self.memory]
+                return
+        super()._grow(size)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with _lock:
+            _keep(self.memory)
+        self.memory = _NOTHING
+
+
+def _keep(memory: Memory) -> None:
+    """Keep this memory rather than what was kept earlier, within the limit."""
+    if 0 < memory.size <= MOST_KEPT:
+        _kept.append(memory)
+        while sum(map(len, _kept)) > MOST_KEPT:
+            del _kept[0]

@@ -20,28 +20,40 @@ Array = NDArray[Any]
 
 def output_shape(axes: Sequence[WindowAxis]) -> tuple[int, ...]:
     """Number of windows along each spatial axis; zero where none fits."""
-    return tuple(max(axis.output, 0) for axis in axes)
+    return tuple([max(axis.output, 0) for axis in axes])
 
 
 def window_shape(axes: Sequence[WindowAxis]) -> tuple[int, ...]:
     """Number of taps along each spatial axis."""
-    return tuple(axis.window for axis in axes)
+    return tuple([axis.window for axis in axes])
 
 
-def pad(inputs: Array, axes: Sequence[WindowAxis]) -> Array:
-    """`inputs` with zeros before and after each spatial axis; `inputs` itself where none is due."""
-    if not any(axis.padding_total for axis in axes):
-        return inputs
-    lengths = (axis.length + axis.padding_total for axis in axes)
-    padded = np.empty((inputs.shape[0], *lengths, inputs.shape[-1]), inputs.dtype)
+def padded_shape(inputs: Array, axes: Sequence[WindowAxis]) -> tuple[int, ...]:
+    """The shape of `inputs` with their padding."""
+    spatial = [axis.length + axis.padding_total for axis in axes]
+    return (len(inputs), *spatial, inputs.shape[-1])
+
+
+def pad(inputs: Array, axes: Sequence[WindowAxis], out: Array | None = None) -> Array:
+    """`inputs` with zeros before and after each spatial axis.
+
+    Written to `out`, an array of `padded_shape`; without it a new array, or `inputs` itself where
+    nothing is to be padded.
+    """
+    if out is None:
+        if not any(axis.padding_total for axis in axes):
+            return inputs
+        out = np.empty(padded_shape(inputs, axes), inputs.dtype)
     inner: tuple[slice, ...] = (slice(None),)
     for axis in axes:
         stop = axis.pad_before + axis.length
-        padded[(*inner, slice(0, axis.pad_before))] = 0
-        padded[(*inner, slice(stop, None))] = 0
+        if axis.pad_before:
+            out[(*inner, slice(0, axis.pad_before))] = 0
+        if axis.pad_after:
+            out[(*inner, slice(stop, None))] = 0
         inner = (*inner, slice(axis.pad_before, stop))
-    padded[inner] = inputs
-    return padded
+    out[inner] = inputs
+    return out
 
 
 def window_view(padded: Array, axes: Sequence[WindowAxis]) -> Array:
@@ -55,8 +67,8 @@ def window_view(padded: Array, axes: Sequence[WindowAxis]) -> Array:
         if axis.output > 0 and span > length:
             raise ValueError(f"windows span {span} elements of a padded axis of length {length}")
     batch, *spatial, channel = padded.strides
-    outer = (stride * axis.stride for stride, axis in zip(spatial, axes, strict=True))
-    inner = (stride * axis.dilation for stride, axis in zip(spatial, axes, strict=True))
+    outer = [stride * axis.stride for stride, axis in zip(spatial, axes, strict=True)]
+    inner = [stride * axis.dilation for stride, axis in zip(spatial, axes, strict=True)]
     shape = (padded.shape[0], *output_shape(axes), *window_shape(axes), padded.shape[-1])
     return _view(padded, shape, (batch, *outer, *inner, channel))
 
