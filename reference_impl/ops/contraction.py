@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from reference_impl.ops.columns import LEAST_ROWS, blocks_of_columns
 from reference_impl.ops.geometry import WindowAxis
-from reference_impl.ops.scratch import Scratch
+from reference_impl.ops.scratch import KeptScratch, Scratch
 from reference_impl.ops.sums import as_matrix
 from reference_impl.ops.windows import output_shape
 
@@ -52,7 +52,10 @@ def contract(inputs: Array, kernel: Array, axes: Sequence[WindowAxis]) -> Array:
 
 
 def blocks_of_sums(
-    inputs: Array, matrix: Array, axes: Sequence[WindowAxis]
+    inputs: Array,
+    matrix: Array,
+    axes: Sequence[WindowAxis],
+    more: tuple[Float64Array, Float64Array] | None = None,
 ) -> Iterator[tuple[slice, Float64Array]]:
     """The sums of `contract` in float64, some windows at a time, before they leave the cache.
 
@@ -63,25 +66,38 @@ def blocks_of_sums(
         inputs: ``(batch, *spatial, C)``, float32 or float64.
         matrix: the kernel as ``(K, F)``, likewise.
         axes: the window geometry.
+        more: two factors, ``(M, E)`` and ``(E, F)``, whose product is added: E more terms of each
+            sum, added with the last piece.  None for none.
 
     Yields:
         A range of the M windows in C order, and their sums, ``(rows, F)``, which the next step
         overwrites.
     """
-    filters = matrix.shape[1]
-    memory, scratch, factors = Scratch(), Scratch(), Scratch()
-    for rows, columns in blocks_of_columns(inputs, axes, np.float64, most_rows(filters)):
-        sums = memory.array(len(columns), filters)
-        for piece in pieces(len(matrix), PIECE):
-            factor = factors.array(len(matrix[piece]), filters)
-            factor[...] = matrix[piece]
-            add_product(columns[:, piece], factor, sums, None if piece.start == 0 else scratch)
-        yield rows, sums
+    products, filters = matrix.shape
+    beside, below = more or (None, np.empty((0, filters)))
+    blocks = blocks_of_columns(inputs, axes, np.float64, most_rows(filters), beside)
+    with KeptScratch() as memory, KeptScratch() as scratch, KeptScratch() as factors:
+        for rows, columns in blocks:
+            sums = memory.array(len(columns), filters)
+            for piece in pieces(products, PIECE):
+                last = piece.stop >= products
+                factor = _stack(matrix[piece], below if last else below[:0], factors)
+                part = columns[:, piece.start : piece.start + len(factor)]
+                add_product(part, factor, sums, None if piece.start == 0 else scratch)
+            yield rows, sums
 
 
-def roundings_of_sums(products: int) -> int:
-    """Most roundings that a term goes through in `blocks_of_sums`."""
-    return additions(products, PIECE)
+def _stack(above: Array, below: Float64Array, memory: Scratch) -> Float64Array:
+    """The rows of two matrices as one of float64."""
+    stacked = memory.array(len(above) + len(below), above.shape[1])
+    stacked[: len(above)] = above
+    stacked[len(above) :] = below
+    return stacked
+
+
+def roundings_of_sums(products: int, more: int = 0) -> int:
+    """Most roundings that a term of K, or of E more, goes through in `blocks_of_sums`."""
+    return additions(products, PIECE) + more
 
 
 def add_product(

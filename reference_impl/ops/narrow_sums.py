@@ -14,9 +14,15 @@ a fused multiply-add only leaves roundings out), and by the inequality of Cauchy
     sum |x| |w| <= |x|_2 |w|_2.
 
 The norm of every window is a windowed sum of squares, so that the bound costs little beside the
-convolution.  It is widened by the factor `_SLACK` for the rounding of the norms themselves.  The
-bias b is one more term.  The bounds ``S + (b -+ E)`` are rounded themselves, by at most 4 u times
-``|b| + |x|_2 |w|_2``, which is added to E.
+convolution.  With the radius ``E = e (|x|_2 |w|_2 + |b|)``, b being the bias, the lower bound is
+the computed sum of K + 2 terms, the further ones being those of
+
+    |x|_2 (-e |w|_2) + 1 (b - e |b|),
+
+and the upper bound is that plus 2 E.  The further terms go through one rounding more, of the
+product or of ``b - e |b|``; and the upper bound is itself rounded, by at most ``u`` times
+``|b| + |x|_2 |w|_2 + E``.  Hence ``e = (n + 2) u``, which the factor `_SLACK` widens for what is of
+order ``e u``, and for the rounding of the norms themselves.
 """
 
 from __future__ import annotations
@@ -47,60 +53,45 @@ _SLACK: Final = 1.0 + 2.0**-10
 
 @dataclass(frozen=True, eq=False)
 class NarrowSums:
-    """An `Enclosure` of exact sums s, with ``norms @ below <= s - S <= norms @ above``.
-
-    The computed sums S are those of `blocks_of_sums`, without the bias.
+    """An `Enclosure` of exact sums; the lower bounds are ``columns @ matrix + norms @ below``.
 
     Attributes:
         norms: ``(M, 2)``: the norm of each window, and one.
         below: ``(2, F)``: minus the radius per unit of the norm, and the bias less its radius.
-        above: likewise with the opposite signs of the radii.
+        radii: ``(2, F)``: the radius per unit of the norm, and that of the bias.
         products: the operands, and the source of exact values.
     """
 
     norms: Float64Array
     below: Float64Array
-    above: Float64Array
+    radii: Float64Array
     products: Products
 
     def bounds(self) -> Iterator[tuple[slice, Float64Array, Float64Array]]:
-        """``S + (b - E)`` and ``S + (b + E)``."""
-        low, high = Scratch(), Scratch()
-        for rows, sums in self._sums():
-            yield (
-                rows,
-                self._add(self.below, rows, sums, low),
-                self._add(self.above, rows, sums, high),
-            )
+        """The lower bound, and that plus twice the radius."""
+        memory, width = Scratch(), 2 * self.radii
+        products = self.products
+        more = self.norms, self.below
+        for block, sums in blocks_of_sums(products.inputs, products.matrix, products.axes, more):
+            for rows, part in parts(block, sums.shape[1]):
+                low = sums[part]
+                high = np.matmul(self.norms[rows], width, out=memory.array(*low.shape))
+                high += low
+                yield rows, low, high
 
     def rounded(self, format: Format, below: Matrix) -> Iterator[tuple[slice, Matrix]]:
         """The bounds rounded: rounding is monotonic, so the rounded sum lies between them."""
-        bound = Scratch()
-        for rows, sums in self._sums():
-            above = np.empty(sums.shape, format.dtype)
-            round_into(below[rows], self._add(self.below, rows, sums, bound), format)
-            round_into(above, self._add(self.above, rows, sums, bound), format)
+        memory = Scratch(format.dtype)
+        for rows, low, high in self.bounds():
+            above = memory.array(*low.shape)
+            round_into(below[rows], low, format)
+            round_into(above, high, format)
             yield rows, above
-
-    def _sums(self) -> Iterator[tuple[slice, Float64Array]]:
-        """The computed sums S of some rows."""
-        products = self.products
-        for block, sums in blocks_of_sums(products.inputs, products.matrix, products.axes):
-            for rows, part in parts(block, sums.shape[1]):
-                yield rows, sums[part]
-
-    def _add(
-        self, factors: Float64Array, rows: slice, sums: Float64Array, scratch: Scratch
-    ) -> Float64Array:
-        """``norms @ factors + S`` of some rows."""
-        bound = np.matmul(self.norms[rows], factors, out=scratch.array(*sums.shape))
-        bound += sums
-        return bound
 
     def exact_values(self) -> Float64Array | None:
         """The computed sums, if all operands lie on a grid so coarse that float64 was exact."""
         products = self.products
-        radii = (self.above - self.below).max(1, initial=0.0) / 2
+        radii = self.radii.max(1, initial=0.0)
         radius = float((self.norms.max(0, initial=0.0) * radii).sum())
         largest = radius / _relative_error(len(products.matrix)) * _SLACK
         if not is_exact_in_float64(products.inputs, products.matrix, products.bias, largest):
@@ -144,16 +135,14 @@ def narrow_sums(
     radii[0] = norms_of_columns(matrix)
     radii[1] = np.abs(offset)
     radii *= _relative_error(len(matrix))
-    below, above = -radii, +radii
+    below = -radii
     below[1] += offset
-    above[1] += offset
-    products = Products(inputs, matrix, bias, axes, short=True)
-    return NarrowSums(norms, below, above, products)
+    return NarrowSums(norms, below, radii, Products(inputs, matrix, bias, axes, short=True))
 
 
 def _relative_error(products: int) -> float:
     """The factor by which ``|x|_2 |w|_2 + |b|`` bounds the error."""
-    return (roundings_of_sums(products) + 5) * _UNIT * _SLACK
+    return (roundings_of_sums(products, more=2) + 2) * _UNIT * _SLACK
 
 
 def norms_of_windows(inputs: Array, axes: Sequence[WindowAxis]) -> Float64Array:
