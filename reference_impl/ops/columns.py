@@ -70,8 +70,7 @@ def blocks_of_columns(
         yield slice(0, windows), _all_columns(inputs, axes, dtype, beside)
         return
     short = _has_short_runs(inputs.shape[-1], axes)
-    rows = NARROW_BLOCK // size if short else max(BLOCK // size, min(LARGEST // size, LEAST_ROWS))
-    rows = min(max(rows, 1), most)
+    rows = min(_rows_at_a_time(size, short), most)
     start = 0
     with KeptScratch(dtype) as memory, KeptScratch(dtype if short else inputs.dtype) as padding:
         for examples in _groups(inputs, axes, rows):
@@ -91,6 +90,12 @@ def _has_short_runs(channels: int, axes: Sequence[WindowAxis]) -> bool:
     """Whether a window's elements lie in runs too short to copy well."""
     run = channels * (axes[-1].window if axes[-1].dilation == 1 else 1)
     return channels <= 4 and run <= 16
+
+
+def _rows_at_a_time(size: int, short: bool) -> int:
+    """Windows of `size` bytes each in a block; `short` if they have short runs."""
+    rows = NARROW_BLOCK // size if short else max(BLOCK // size, min(LARGEST // size, LEAST_ROWS))
+    return max(rows, 1)
 
 
 def _all_columns(
