@@ -7,6 +7,8 @@ made for one term of the bounds of `wide_sums` and `narrow_sums` each.
 from __future__ import annotations
 
 import itertools
+import math
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -14,11 +16,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from reference_impl.ops import contraction
 from reference_impl.ops import sums as sums_module
 from reference_impl.ops.convolution import convolution_sums
 from reference_impl.ops.evaluation import evaluate
 from reference_impl.ops.formats import FLOAT64
 from reference_impl.ops.geometry import window_axes
+from reference_impl.ops.scratch import Scratch
 from reference_impl.ops.sums import Sums
 
 Array = NDArray[Any]
@@ -156,6 +160,41 @@ def test_bounds_of_narrow_sums_owe_nothing_to_fresh_memory(
     for below, value, above in zip(low, exact(x, w, bias), high, strict=True):
         assert Fraction(below) <= value <= Fraction(above)
         assert above - below < 2.0**-30 * 2.0 ** max(power, 0)
+
+
+def worst_product(sign: float, pieces: int) -> Callable[..., None]:
+    """`add_product` with the largest error that the theorem on sums allows, of this sign.
+
+    A piece of n terms, one of so many, is wrong by ``n + pieces`` units of the sum of magnitudes.
+    """
+
+    def add_product(columns: Array, factor: Array, out: Array, scratch: Scratch | None) -> None:
+        terms = columns[:, :, None] * factor
+        total = np.apply_along_axis(math.fsum, 1, terms)
+        total += sign * (len(factor) + pieces) * 2.0**-53 * np.abs(terms).sum(1)
+        out[...] = total if scratch is None else out + total
+
+    return add_product
+
+
+@pytest.mark.parametrize("with_bias", [False, True])
+@pytest.mark.parametrize("piece", [5, 40, 512])
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_bounds_of_narrow_sums_hold_for_the_worst_matrix_product(
+    sign: float, piece: int, with_bias: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No BLAS is that bad.  The products are equal, as the inequality of Cauchy and Schwarz is."""
+    products = 40
+    monkeypatch.setattr(contraction, "PIECE", piece)
+    monkeypatch.setattr(contraction, "add_product", worst_product(sign, -(-products // piece)))
+    values = np.linspace(1.0, 1.99, 23, dtype=np.float32)
+    x = np.repeat(values[:, None], products, 1)
+    w = np.repeat(-values[::-1][None, :9], products, 0)
+    bias = np.linspace(-99, 99, 9, dtype=np.float32) if with_bias else None
+    sums = sums_of(x, w, bias)
+    low, high = sums.low.reshape(-1).tolist(), sums.high.reshape(-1).tolist()
+    for below, value, above in zip(low, exact(x, w, bias), high, strict=True):
+        assert Fraction(below) <= value <= Fraction(above)
 
 
 def test_blocks_narrower_than_a_row_are_whole_rows(monkeypatch: pytest.MonkeyPatch) -> None:

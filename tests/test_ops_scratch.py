@@ -53,6 +53,13 @@ def test_kept_memory_is_used_again_but_never_by_two(kept: list[NDArray[np.uint8]
         assert np.shares_memory(a, d) != np.shares_memory(b, d)
 
 
+def test_memory_that_was_given_back_is_another_ones(kept: list[NDArray[np.uint8]]) -> None:
+    with KeptScratch() as first:
+        first.array(50)
+    with KeptScratch() as second:
+        assert not np.shares_memory(second.array(50), first.array(50))
+
+
 @pytest.mark.parametrize(
     ("sizes", "left"),
     [
