@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reference_impl.ops import contraction
+from reference_impl.ops import contraction, wide_sums
 from reference_impl.ops import sums as sums_module
 from reference_impl.ops.convolution import convolution_sums
 from reference_impl.ops.evaluation import evaluate
@@ -195,6 +195,43 @@ def test_bounds_of_narrow_sums_hold_for_the_worst_matrix_product(
     low, high = sums.low.reshape(-1).tolist(), sums.high.reshape(-1).tolist()
     for below, value, above in zip(low, exact(x, w, bias), high, strict=True):
         assert Fraction(below) <= value <= Fraction(above)
+
+
+def worst_product_of_equals(sign: float) -> Callable[..., None]:
+    """`worst_product` of matrices whose elements are all the same, correct to the last bit.
+
+    Sums that float64 computes without error in any order have none: those up to ``2**53`` times
+    the grid of their terms.
+    """
+
+    def add_product(columns: Array, factor: Array, out: Array, scratch: Scratch | None) -> None:
+        term = Fraction(columns[0, 0]) * Fraction(factor[0, 0])
+        total = len(factor) * term
+        if abs(total) * term.denominator > 2**53:
+            total += int(sign) * len(factor) * abs(total) / 2**53
+        out[...] = float(total) if scratch is None else out + float(total)
+
+    return add_product
+
+
+@pytest.mark.parametrize(("products", "bits"), [(25, 23), (125, 22), (400, 21)])
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_wide_sums_are_rounded_once_with_the_worst_matrix_product(
+    sign: float, products: int, bits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All slices and rests are as large as they can be, which makes their bounds equalities.
+
+    A bias cancels as many leading bits as makes the error of the last level about a unit of the
+    result.
+    """
+    monkeypatch.setattr(wide_sums, "add_product", worst_product_of_equals(sign))
+    grids = 2.0**-bits, 2.0 ** -(2 * bits + 1)
+    operand = (1.0 - grids[0]) + (grids[0] / 2 - grids[1]) + (grids[1] / 2 - 2.0**-53)
+    x, w = np.full((1, products), operand), np.full((products, 500), operand)
+    last_level = products * (grids[1] if products > 32 else grids[0])
+    error = products * 2.0**-53 * last_level
+    left = np.random.default_rng(products).uniform(1.0, 20.0, 500) * error * 2.0**52
+    assert wrong(x, w, left - float(exact(x, w[:, :1])[0])) == []
 
 
 def test_blocks_narrower_than_a_row_are_whole_rows(monkeypatch: pytest.MonkeyPatch) -> None:
