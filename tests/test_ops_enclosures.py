@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reference_impl.ops import contraction, wide_sums
+from reference_impl.ops import contraction, narrow_sums, wide_sums
 from reference_impl.ops import sums as sums_module
 from reference_impl.ops.convolution import convolution_sums
 from reference_impl.ops.evaluation import evaluate
 from reference_impl.ops.formats import FLOAT64
 from reference_impl.ops.geometry import window_axes
+from reference_impl.ops.narrow_sums import norms_of_columns
 from reference_impl.ops.scratch import Scratch
 from reference_impl.ops.sums import Sums
 
@@ -160,6 +161,27 @@ def test_bounds_of_narrow_sums_owe_nothing_to_fresh_memory(
     for below, value, above in zip(low, exact(x, w, bias), high, strict=True):
         assert Fraction(below) <= value <= Fraction(above)
         assert above - below < 2.0**-30 * 2.0 ** max(power, 0)
+
+
+@pytest.mark.parametrize("products", [0, 1, 7, 8192, 8193])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_norms_of_columns_use_no_more_than_a_quarter_of_the_slack(
+    products: int, dtype: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Squares of float32 overflow and underflow; so may those of one column alone."""
+    monkeypatch.setattr(narrow_sums, "_LARGE", 0)
+    powers = [-149, -120, -75, -63, -60, -49, -20, 0, 20, 50, 58, 63, 64, 100, 126]
+    values = np.random.default_rng(0).uniform(1.0, 2.0, (products, len(powers)))
+    matrix = (values * 2.0 ** np.array(powers, np.float64)).astype(dtype)
+    columns = [[Fraction(v) for v in column] for column in matrix.T.tolist()]
+    exact_squares = [sum((v * v for v in column), Fraction(0)) for column in columns]
+    for chosen in (slice(None), slice(6, 9), *(slice(i, i + 1) for i in range(len(powers)))):
+        norms = norms_of_columns(np.ascontiguousarray(matrix[:, chosen]))
+        assert norms.dtype == np.float64
+        for norm, square in zip(norms.tolist(), exact_squares[chosen], strict=True):
+            assert abs(Fraction(norm) ** 2 - square) <= square / 2**11
+    zero = np.zeros((products, 2), dtype)
+    assert norms_of_columns(zero).tolist() == [0.0, 0.0]
 
 
 def worst_product(sign: float, pieces: int) -> Callable[..., None]:

@@ -49,6 +49,8 @@ Float64Array = NDArray[np.float64]
 
 _UNIT: Final = 2.0**-53
 _SLACK: Final = 1.0 + 2.0**-10
+_LARGE: Final = 1 << 14
+"""Elements of a kernel from which on its norms take a noticeable time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +155,20 @@ def norms_of_windows(inputs: Array, axes: Sequence[WindowAxis]) -> Float64Array:
 
 
 def norms_of_columns(matrix: Array) -> Float64Array:
-    """Euclidean norm of every column of ``(K, F)``."""
-    squares: Float64Array = np.einsum("kf,kf->f", matrix, matrix, dtype=np.float64)
-    return np.sqrt(squares)
+    """Euclidean norm of every column of ``(K, F)``, right to ``2**-12``, a quarter of the slack."""
+    norms: Float64Array = np.sqrt(_squares_of_columns(matrix), dtype=np.float64)
+    return norms
+
+
+def _squares_of_columns(matrix: Array) -> Array:
+    """Sums of squares; for large matrices in their own format, which is faster, if that will do.
+
+    Sums of float32 squares are wrong by ``K 2**-24`` of themselves, and by ``K 2**-150`` for
+    underflow.
+    """
+    if matrix.size >= _LARGE and len(matrix) <= 1 << 13:
+        squares: Array = np.einsum("kf,kf->f", matrix, matrix)
+        if np.all((squares > 2.0**-100) & np.isfinite(squares)):
+            return squares
+    wide: Array = np.einsum("kf,kf->f", matrix, matrix, dtype=np.float64)
+    return wide
