@@ -161,12 +161,12 @@ def norms_of_columns(matrix: Array) -> Float64Array:
 
 
 def _squares_of_columns(matrix: Array) -> Array:
-    """Sums of squares; for large matrices in their own format, which is faster, if that will do.
+    """Sums of squares; of large float32 matrices in float32, which is faster, if that will do.
 
-    Sums of float32 squares are wrong by ``K 2**-24`` of themselves, and by ``K 2**-150`` for
+    These are wrong by ``K 2**-24`` of themselves, and by ``K 2**-150`` for
     underflow.
     """
-    if matrix.size >= _LARGE and len(matrix) <= 1 << 13:
+    if matrix.dtype == np.float32 and matrix.size >= _LARGE and len(matrix) <= 1 << 13:
         squares: Array = np.einsum("kf,kf->f", matrix, matrix)
         if np.all((squares > 2.0**-100) & np.isfinite(squares)):
             return squares
