@@ -35,10 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference_impl.ops.columns import blocks_of_columns
-from reference_impl.ops.contraction import (
-    add_product,
-    most_rows,
-)
+from reference_impl.ops.contraction import add_product, most_rows
 from reference_impl.ops.dyadics import Dyadic
 from reference_impl.ops.error_free import two_sum, two_sum_of_multiple
 from reference_impl.ops.formats import FLOAT64, Format
