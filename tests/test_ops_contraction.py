@@ -14,12 +14,7 @@ from exact_convolution import exact_convolution
 from numpy.typing import NDArray
 
 from reference_impl.ops import columns, contraction, scratch
-from reference_impl.ops.contraction import (
-    additions,
-    blocks_of_sums,
-    contract,
-    roundings_of_sums,
-)
+from reference_impl.ops.contraction import additions, blocks_of_sums, contract, roundings_of_sums
 from reference_impl.ops.convolution import plain_convolution
 from reference_impl.ops.geometry import window_axes, without_padding
 from reference_impl.ops.windows import pad
@@ -40,8 +35,10 @@ LIMITS = {
 }
 
 
-def set_limits(limits: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in LIMITS[limits].items():
+@pytest.fixture(params=LIMITS)
+def limits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every way of cutting, one test each."""
+    for name, value in LIMITS[request.param].items():
         for module in (columns, contraction):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, value)
@@ -59,12 +56,9 @@ def integers(problem: Problem, dtype: str) -> tuple[NDArray[Any], NDArray[Any], 
     return x, w, list(exact_convolution(x, w, None, problem.axes, 0))
 
 
-@pytest.mark.parametrize("limits", LIMITS)
+@pytest.mark.usefixtures("limits")
 @pytest.mark.parametrize("problem", [*PROBLEMS, *MORE], ids=str)
-def test_all_strategies_add_the_same_products(
-    problem: Problem, limits: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    set_limits(limits, monkeypatch)
+def test_all_strategies_add_the_same_products(problem: Problem) -> None:
     x, w, exact = integers(problem, "float64")
     outputs = tuple(max(axis.output, 0) for axis in problem.axes)
     for inputs, axes in ((x, problem.axes), (pad(x, problem.axes), without_padding(problem.axes))):
@@ -73,13 +67,10 @@ def test_all_strategies_add_the_same_products(
         assert got.reshape(-1).tolist() == exact
 
 
-@pytest.mark.parametrize("limits", LIMITS)
+@pytest.mark.usefixtures("limits")
 @pytest.mark.parametrize("problem", [*PROBLEMS, *MORE], ids=str)
-def test_blocks_of_sums_are_the_convolution_in_order(
-    problem: Problem, limits: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_blocks_of_sums_are_the_convolution_in_order(problem: Problem) -> None:
     """In float64 whatever the operands are, and never more windows at a time than asked for."""
-    set_limits(limits, monkeypatch)
     most = contraction.most_rows(problem.filters)
     for dtype in ("float32", "float64"):
         x, w, exact = integers(problem, dtype)
@@ -94,12 +85,9 @@ def test_blocks_of_sums_are_the_convolution_in_order(
         assert got == exact
 
 
-@pytest.mark.parametrize("limits", LIMITS)
+@pytest.mark.usefixtures("limits")
 @pytest.mark.parametrize("problem", [*PROBLEMS, *MORE], ids=str)
-def test_blocks_of_sums_add_the_product_of_two_more_factors(
-    problem: Problem, limits: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    set_limits(limits, monkeypatch)
+def test_blocks_of_sums_add_the_product_of_two_more_factors(problem: Problem) -> None:
     x, w, exact = integers(problem, "float32")
     random = np.random.default_rng(3)
     windows = len(exact) // problem.filters

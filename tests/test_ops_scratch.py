@@ -1,4 +1,4 @@
-"""Memory that is used again never serves two at a time, and no large block is held for ever."""
+"""Memory that is used again never serves two at a time, and only so much is kept."""
 
 from __future__ import annotations
 
