@@ -19,14 +19,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Final
 
-from conformance import known_deviations
+from conformance import known
 from conformance.cases.case import Case
 from conformance.implementations import registry
 from conformance.implementations.process import Event, Events
 from conformance.implementations.registry import Entry
+from conformance.known import Records
 from conformance.outcomes import Outcome
 from conformance.results import Result
-from conformance.running.judging import Expectations, Records, Subject, result_of
+from conformance.running.judging import Expectations, Subject, result_of
 from conformance.running.ledger import Ledger
 from conformance.running.local import Local
 from conformance.running.team import Limits, Team
@@ -64,7 +65,7 @@ class Runner:
             evaluated in this process, which is faster.
         limits: what a worker process is allowed.
         progress: told whenever a result is there, in whatever order they come.
-        records: the judgement in the light of the known deviations.
+        records: the known deviations; this project's own by default.
 
     Raises:
         ImplementationError: if a spec names nothing, or what it names is not installed.
@@ -78,12 +79,12 @@ class Runner:
         workers: int = 1,
         limits: Limits | None = None,
         progress: Progress | None = None,
-        records: Records = known_deviations.apply,
+        records: Records | None = None,
     ) -> None:
         self._cases: Sequence[Case] = list(dict.fromkeys(cases))
         self._entries = [registry.resolve(spec) for spec in dict.fromkeys(specs)]
         self._progress = progress or (lambda recorded, total: None)
-        self._records = records
+        self._records = records or known.load()
         self._events: Events = queue.SimpleQueue()
         self._ledger = Ledger(len(self._cases), len(self._entries), _AHEAD)
         self._expectations = Expectations(self._cases)
@@ -120,6 +121,12 @@ class Runner:
         for team in self._teams.values():
             team.close(finished=self._ledger.is_complete)
         self._home.cleanup()
+
+    @property
+    def machines(self) -> dict[str, dict[str, str]]:
+        """What each implementation's process runs on, as far as its libraries tell, by name."""
+        subjects = [self._subject(number) for number in range(len(self._entries))]
+        return {subject.name: dict(subject.machine) for subject in subjects}
 
     @property
     def versions(self) -> dict[str, str]:
@@ -211,9 +218,11 @@ class Runner:
                 registry.versions(entry),
                 entry.by_definition,
                 entry.is_stored,
+                registry.stored_machine(entry) if team is None else team.machine,
             )
         name = team.name or entry.name
-        return Subject(entry.name, name, {name: team.version} if team.version else {})
+        versions = {name: team.version} if team.version else {}
+        return Subject(entry.name, name, versions, machine=team.machine)
 
 
 def _in_words(versions: Mapping[str, str]) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from conformance.cases.case import Case, parse
 from conformance.golden.encoding import DataWriter, outcome_entry
 from conformance.golden.expected import expected_value
 from conformance.golden.fixture import OBSERVED, Fixture, fixture_of
 from conformance.implementations import registry
+from conformance.implementations.machine import processor
 from conformance.judge.verdict import Judgement
+from conformance.known import Derive, Records, Who
 from conformance.outcomes import Outcome
 from conformance.runner import Runner
 
@@ -27,9 +29,14 @@ def observe(
         ImplementationError: if it is not installed.
     """
     stored = {fixture.layer: fixture for fixture in expected}
-    outcomes = _outcomes(implementation, stored.values(), workers, progress)
+    outcomes, machine = _outcomes(implementation, stored.values(), workers, progress)
     return [
-        _observed(implementation, stored[layer], {c: outcomes[c] for c in stored[layer].entries})
+        _observed(
+            implementation,
+            stored[layer],
+            {c: outcomes[c] for c in stored[layer].entries},
+            machine | processor(),
+        )
         for layer in stored
     ]
 
@@ -39,24 +46,34 @@ def _outcomes(
     expected: Iterable[Fixture],
     workers: int,
     progress: Callable[[int, int], None] | None,
-) -> dict[str, Outcome]:
-    """What the implementation does with every expected case, by descriptor."""
-    outcomes: dict[str, Outcome] = {}
-
-    def take(
-        name: str, versions: Mapping[str, str], case: Case, outcome: Outcome, judgement: Judgement
-    ) -> Judgement:
-        outcomes[case.descriptor] = outcome
-        return judgement
-
+) -> tuple[dict[str, Outcome], dict[str, str]]:
+    """What the implementation does with every expected case, by descriptor; and on what machine."""
+    taken = _Taken()
     cases = [parse(descriptor) for fixture in expected for descriptor in fixture.entries]
-    with Runner(cases, [implementation], workers=workers, progress=progress, records=take) as run:
+    with Runner(cases, [implementation], workers=workers, progress=progress, records=taken) as run:
         for _ in run:
             pass
-    return outcomes
+        return taken.outcomes, run.machines[implementation]
 
 
-def _observed(implementation: str, expected: Fixture, outcomes: dict[str, Outcome]) -> Fixture:
+class _Taken(Records):
+    """No known deviations, but every outcome, by descriptor."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+        self.outcomes: dict[str, Outcome] = {}
+
+    def judge(
+        self, who: Who, case: Case, outcome: Outcome, judgement: Judgement, derive: Derive
+    ) -> Judgement:
+        """The judgement as it is."""
+        self.outcomes[case.descriptor] = outcome
+        return judgement
+
+
+def _observed(
+    implementation: str, expected: Fixture, outcomes: dict[str, Outcome], machine: dict[str, str]
+) -> Fixture:
     writer = DataWriter()
     entries = {
         case: outcome_entry(outcome, expected_value(expected.entries[case], expected.data), writer)
@@ -70,5 +87,6 @@ def _observed(implementation: str, expected: Fixture, outcomes: dict[str, Outcom
         implementation=implementation,
         versions=registry.versions(registry.resolve(implementation)),
         platform=platform.machine(),
+        machine=machine,
         expected=expected,
     )

@@ -5,7 +5,8 @@ Started as ``python -m conformance.implementations.worker SPEC [MEMORY]`` by
 ``INDEX DESCRIPTOR``, regenerates the operands itself, and answers in order on what was standard
 output at the start, in the encoding of `wire`:
 
-* ``("ready", name, version)`` once the implementation is loaded, or ``("failed", message)``;
+* ``("ready", name, version, machine)`` once the implementation is loaded, or
+  ``("failed", message)``;
 * ``("outcome", index, outcome)`` for each request;
 * ``("error", index, traceback)`` where this project itself failed on a request.
 
@@ -55,7 +56,8 @@ def main(arguments: list[str]) -> None:
         return
     except BaseException as error:
         _end_by(error)
-    answer("ready", implementation.name, implementation.version)
+    machine = dict(getattr(implementation, "machine", {}))
+    answer("ready", implementation.name, implementation.version, machine)
     for index, descriptor in _requests(requests):
         answer(*_answer(implementation, index, descriptor))
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
 
 from conformance.cases.case import Case
 from conformance.cases.operands import has_its_dtype, operands
@@ -17,13 +17,11 @@ from conformance.judge.expectation import (
 )
 from conformance.judge.judge import judge
 from conformance.judge.verdict import Judgement, Verdict
+from conformance.known import STORED, Derive, Records, Who
 from conformance.outcomes import Outcome, Unsupported, Value
 from conformance.results import FAILING, Evidence, Result
 from conformance.spec.coverage import clauses_of
 from reference_impl.config import as_never_set
-
-Records = Callable[[str, Mapping[str, str], Case, Outcome, Judgement], Judgement]
-"""A judgement in the light of the known deviations (`conformance.known_deviations.apply`)."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,7 @@ class Subject:
         by_definition: whether it is the oracle itself, and so judged by the second derivation.
         is_stored: whether it answers from the fixtures, and so is judged even in a dtype whose
             package is not installed.
+        machine: what its process runs on, as its libraries tell (`implementations.machine`).
     """
 
     spec: str
@@ -44,6 +43,13 @@ class Subject:
     versions: Mapping[str, str]
     by_definition: bool = False
     is_stored: bool = False
+    machine: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def who(self) -> Who:
+        """The same as records of known deviations see it; what is stored counts as the original."""
+        names = dict.fromkeys(name.removeprefix(STORED) for name in (self.name, self.spec))
+        return Who(tuple(names), self.versions, self.machine)
 
 
 class Expectations:
@@ -112,14 +118,18 @@ def result_of(
 ) -> Result:
     """Judge one outcome and write it up; what is unsupported needs no expectation."""
     if isinstance(outcome, Unsupported):
-        return write_up(case, subject, outcome, _unsupported(outcome), records)
+        return write_up(case, subject, outcome, _unsupported(outcome), records, _no_derivation)
     if subject.is_stored:
         arrays, expectation = expectations.of_stored(index)
     else:
         expectation = expectations.of(index, by_definition=subject.by_definition)
         arrays = expectations.operands(index)
     judgement = judge(case, arrays, expectation, outcome)
-    return write_up(case, subject, outcome, judgement, records)
+    return write_up(case, subject, outcome, judgement, records, lambda: (arrays, expectation))
+
+
+def _no_derivation() -> NoReturn:
+    raise AssertionError("no record concerns what is unsupported")
 
 
 def _unsupported(outcome: Unsupported) -> Judgement:
@@ -127,10 +137,15 @@ def _unsupported(outcome: Unsupported) -> Judgement:
 
 
 def write_up(
-    case: Case, subject: Subject, outcome: Outcome, judgement: Judgement, records: Records
+    case: Case,
+    subject: Subject,
+    outcome: Outcome,
+    judgement: Judgement,
+    records: Records,
+    derive: Derive,
 ) -> Result:
     """A judgement, seen in the light of the known deviations, as a result."""
-    judgement = records(subject.name, subject.versions, case, outcome, judgement)
+    judgement = records.judge(subject.who, case, outcome, judgement, derive)
     fails = judgement.verdict in FAILING
     return Result(
         case=case.descriptor,

@@ -98,6 +98,7 @@ class Team:
         self.entry = entry
         self.name: str | None = None
         self.version = ""
+        self.machine: dict[str, str] = {}
         self._cases = cases
         self._pending = deque(range(len(cases)))
         self._events = events
@@ -131,8 +132,8 @@ class Team:
         """
         slot = next(slot for slot in self._slots if slot.worker is event.worker)
         match event.message:
-            case ("ready", name, version):
-                self.name, self.version = name, version
+            case ("ready", name, version, dict() as machine):
+                self.name, self.version, self.machine = name, version, machine
                 self._failed_starts = 0
                 slot.ready, slot.since = True, event.time
             case ("outcome", index, outcome) if list(slot.in_flight)[:1] == [index]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import queue
 import tempfile
+from dataclasses import replace
 from types import TracebackType
 
-from conformance import known_deviations
+from conformance import known
 from conformance.cases.case import Case
 from conformance.implementations import registry
 from conformance.implementations.process import Event, Events, WorkerProcess
@@ -27,6 +28,7 @@ class Session:
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
+        self._records = known.load()
         self._attendants: dict[str, _Attendant] = {}
         self._home = tempfile.TemporaryDirectory(prefix="conformance-")
 
@@ -56,7 +58,7 @@ class Session:
         attendant = self._attendants[implementation]
         outcome = attendant.evaluate(case)
         expectations = Expectations([case])
-        return result_of(0, case, attendant.subject, outcome, expectations, known_deviations.apply)
+        return result_of(0, case, attendant.subject, outcome, expectations, self._records)
 
 
 class _Attendant:
@@ -100,8 +102,8 @@ class _Attendant:
         self._worker = WorkerProcess(self._entry, self._events, self._environment, memory)
         event = self._next(self._limits.start)
         match event.message if event else None:
-            case ("ready", name, version):
-                self._introduce(name, version)
+            case ("ready", name, version, dict() as machine):
+                self._introduce(name, version, machine)
                 return self._worker
             case ("failed", message):
                 reason = str(message)
@@ -113,10 +115,12 @@ class _Attendant:
         self._worker = None
         raise ImplementationError(f"{self._entry.name} cannot be loaded: {reason}")
 
-    def _introduce(self, name: str, version: str) -> None:
+    def _introduce(self, name: str, version: str, machine: dict[str, str]) -> None:
         """A plug-in tells its own name and version."""
+        self.subject = replace(self.subject, machine=machine)
         if registry.is_plugin(self._entry):
-            self.subject = Subject(self._entry.name, name, {name: version} if version else {})
+            versions = {name: version} if version else {}
+            self.subject = replace(self.subject, name=name, versions=versions)
 
     def _next(self, seconds: float) -> Event | None:
         try:

@@ -1,0 +1,100 @@
+"""Elements of an outcome held against the right ones, and against those of a faulty evaluation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conformance.diagnosis.evaluation import (
+    CORRECT,
+    Prediction,
+    Steps,
+    close,
+    predict,
+)
+from conformance.diagnosis.faults import FAULTS
+from conformance.judge.contraction import Floats, as_float64
+from conformance.outcomes import Value
+
+if TYPE_CHECKING:
+    from conformance.known.record import Found
+
+Array = NDArray[Any]
+Mask = NDArray[np.bool_]
+
+_OF_CALLS: Final = ("repeat", "inputs")
+"""Stages that say something of the calls, not of the elements."""
+
+
+def explained_by(name: str, found: Found) -> bool:
+    """Whether every element of an output is right, or what a fault of the catalogue gives.
+
+    Args:
+        name: the fault.
+        found: the case with its outcome.
+    """
+    return as_steps(found, FAULTS[name].steps)
+
+
+def as_steps(found: Found, steps: Steps) -> bool:
+    """Whether every element of an output is right, or what an evaluation with these steps gives."""
+    actual = output_of(found)
+    if actual is None or found.judgement.stage in _OF_CALLS:
+        return False
+    operands, _ = found.derive()
+    if operands.inputs is None:
+        return False
+    try:
+        prediction = predict(found.case, operands, steps)
+    except (ValueError, IndexError):
+        return False
+    if actual.shape != prediction.value.shape or actual.dtype != prediction.value.dtype:
+        return False
+    return bool(np.all(prediction.allows(actual) | is_right(found, actual)))
+
+
+def output_of(found: Found) -> Array | None:
+    """The array that an output case gave; None where there is none."""
+    outcome = found.outcome
+    if found.case.observe != "output" or not isinstance(outcome, Value):
+        return None
+    return outcome.value if isinstance(outcome.value, np.ndarray) else None
+
+
+def is_right(found: Found, actual: Array) -> Mask:
+    """Which elements of an output correct arithmetic can give; none where the shape is wrong."""
+    operands, expectation = found.derive()
+    expected = expectation.value
+    if not isinstance(expected, np.ndarray) or actual.shape != expected.shape:
+        return np.zeros(actual.shape, bool)
+    exact = close(actual, expected, as_float64(expected), None)
+    with np.errstate(all="ignore"):
+        prediction: Prediction = predict(found.case, operands, CORRECT)
+    return np.asarray(exact | prediction.allows(actual))
+
+
+def gradients_of(found: Found) -> dict[str, Array] | None:
+    """The gradients that a case gave, of the expected names, shapes and dtypes; None otherwise."""
+    outcome, expected = found.outcome, found.derive()[1].value
+    if found.case.observe != "gradients" or not isinstance(outcome, Value):
+        return None
+    actual = outcome.value
+    if not isinstance(actual, dict) or actual.keys() != expected.keys():
+        return None
+    fits = all(
+        isinstance(a, np.ndarray)
+        and (a.shape, a.dtype) == (expected[name].shape, expected[name].dtype)
+        for name, a in actual.items()
+    )
+    return actual if fits else None
+
+
+def is_within(actual: Array, reference: Floats, error: Floats) -> bool:
+    """Whether every element is the reference up to an error; NaN and infinities as they are."""
+    wide = as_float64(actual)
+    with np.errstate(all="ignore"):
+        near = np.abs(wide - reference) <= error
+    same = (wide == reference) | (np.isnan(wide) & np.isnan(reference))
+    return bool(np.all(near | same))
