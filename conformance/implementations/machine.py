@@ -30,7 +30,7 @@ _VERSION: Final = re.compile(
 _BY_WORDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "amx": ("AMX",),
-        "avx512_fp16": ("AVX-512", "float16"),
+        "avx512_fp16": ("AVX-512", "with float16"),
         "avx512_bf16": ("AVX-512", "bfloat16"),
         "avx512_vnni": ("AVX-512", "DL Boost"),
         "avx512": ("AVX-512",),

@@ -70,6 +70,11 @@ def is_prerelease(version: str) -> bool:
     return bool(_match(version)["pre"] or _match(version)["dev"])
 
 
+def _is_final(version: str) -> bool:
+    """Whether a version is a release itself, neither one before nor a correction after."""
+    return not is_prerelease(version) and _key(version)[3] < 0
+
+
 def _begins_with(version: str, prefix: str) -> bool:
     wanted = [int(part) for part in _match(prefix)["release"].split(".")]
     given = [int(part) for part in _match(version)["release"].split(".")]
@@ -87,7 +92,9 @@ def _compatible(version: str, wanted: str) -> bool:
     release = _match(wanted)["release"].split(".")
     if len(release) < 2:
         raise RangeError(f"'~={wanted}' needs a version of at least two numbers")
-    return _key(version) >= _key(wanted) and _begins_with(version, ".".join(release[:-1]))
+    return _key(version) >= _key(wanted) and _begins_with(
+        version, f"{_key(wanted)[0]}!{'.'.join(release[:-1])}"
+    )
 
 
 def _below(version: str, wanted: str) -> bool:
@@ -95,14 +102,14 @@ def _below(version: str, wanted: str) -> bool:
     if not _key(version) < _key(wanted):
         return False
     same = _key(version)[:2] == _key(wanted)[:2]
-    return not (is_prerelease(version) and same and not is_prerelease(wanted))
+    return not (is_prerelease(version) and same and _is_final(wanted))
 
 
 def _above(version: str, wanted: str) -> bool:
     """After it, and not one of its post-releases unless it is one itself."""
     if not _key(version) > _key(wanted):
         return False
-    is_post = _key(version)[3] >= 0 and _key(wanted)[3] < 0
+    is_post = _key(version)[3] >= 0 and _is_final(wanted)
     return not (is_post and _key(version)[:2] == _key(wanted)[:2])
 
 

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.diagnosis.evaluation import (
-    CORRECT,
-    Prediction,
     Steps,
     close,
     predict,
 )
 from conformance.diagnosis.faults import FAULTS
+from conformance.judge.bounds import output_bound
 from conformance.judge.contraction import Floats, as_float64
+from conformance.judge.statistics import statistical_bound
 from conformance.outcomes import Value
 
 if TYPE_CHECKING:
@@ -39,12 +39,10 @@ def explained_by(name: str, found: Found) -> bool:
 
 
 def as_steps(found: Found, steps: Steps) -> bool:
-    """Whether every element of an output is right, or what an evaluation with these steps gives."""
+    """Whether every wrong element of an output is what an evaluation with these steps gives."""
     actual = output_of(found)
-    if actual is None or found.judgement.stage in _OF_CALLS:
-        return False
     operands, _ = found.derive()
-    if operands.inputs is None:
+    if actual is None or operands.inputs is None or found.judgement.stage in _OF_CALLS:
         return False
     try:
         prediction = predict(found.case, operands, steps)
@@ -52,7 +50,16 @@ def as_steps(found: Found, steps: Steps) -> bool:
         return False
     if actual.shape != prediction.value.shape or actual.dtype != prediction.value.dtype:
         return False
-    return bool(np.all(prediction.allows(actual) | is_right(found, actual)))
+    return all_wrong_are(found, prediction.allows(actual))
+
+
+def all_wrong_are(found: Found, explained: Mask) -> bool:
+    """Whether some elements of an output are wrong, and these all among the explained ones."""
+    actual = output_of(found)
+    if actual is None:
+        return False
+    wrong = ~is_right(found, actual)
+    return bool(wrong.any() and np.all(explained | ~wrong))
 
 
 def output_of(found: Found) -> Array | None:
@@ -64,15 +71,19 @@ def output_of(found: Found) -> Array | None:
 
 
 def is_right(found: Found, actual: Array) -> Mask:
-    """Which elements of an output correct arithmetic can give; none where the shape is wrong."""
+    """Which elements of an output the judge accepts; none where the shape is wrong."""
     operands, expectation = found.derive()
     expected = expectation.value
     if not isinstance(expected, np.ndarray) or actual.shape != expected.shape:
         return np.zeros(actual.shape, bool)
-    exact = close(actual, expected, as_float64(expected), None)
-    with np.errstate(all="ignore"):
-        prediction: Prediction = predict(found.case, operands, CORRECT)
-    return np.asarray(exact | prediction.allows(actual))
+    values, wide = as_float64(actual), as_float64(expected)
+    gauge = None if expectation.demands_equality else expectation.gauge(found.case, operands)
+    if gauge is None:
+        return close(values, wide, wide, None)
+    right: Mask = output_bound(gauge, wide, gauge.error).excess(values, wide) <= 1
+    if gauge.convolution.random_sign and not gauge.convolution.exact:
+        right &= statistical_bound(gauge, wide).excess(values, wide) <= 1
+    return right
 
 
 def gradients_of(found: Found) -> dict[str, Array] | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +11,11 @@ from numpy.typing import NDArray
 
 from conformance.cases.facts import facts
 from conformance.implementations import memory
-from conformance.judge.contraction import as_float64
+from conformance.judge.contraction import Floats, as_float64, contract
 from conformance.judge.definition.rounding import FORMATS
 from conformance.judge.gradients import convolution_gauges
 from conformance.judge.running_error import growth
-from conformance.judge.sums import Gauge, half_ulp
+from conformance.judge.sums import Convolution, Gauge, half_ulp
 from conformance.known.effects.elements import (
     gradients_of,
     is_within,
@@ -47,57 +46,82 @@ def uninitialised_kernel_gradient(found: Found) -> bool:
     return not memory.ENVIRONMENT or set(actual["kernel"].tobytes()) <= {fill}
 
 
-def _narrow_gauges(found: Found) -> dict[str, Gauge]:
-    operands, _ = found.derive()
-    return convolution_gauges(found.case, operands) if operands.inputs.size else {}
-
-
 def narrow_partial_sums(found: Found) -> bool:
     """Gradients of a narrow dtype whose partial sums are rounded to that dtype.
 
     The kernel's gradient adds up one sum of each sample of the batch, the inputs' gradient one sum
-    of each tap of the window, and every one of these and every running total is rounded: at most
-    ``(2 m + 1) u S`` for m terms of magnitudes that add up to S, beside the float32 errors.
+    of each tap of the window.  Each of these terms t, and every running total s, is rounded once:
+    an error of at most ``u (sum |t| + sum |s|)`` beside those of the float32 sums.
     """
-    known = facts(found.case)
-    terms = {"kernel": known.batch or 0, "inputs": math.prod(known.window), "bias": 1}
-    return _has_narrow_gradients(found, lambda name, gauge: 2.0 * terms[name] + 1)
+    return _has_narrow_gradients(found, _of_partial_sums)
 
 
 def narrow_sums(found: Found) -> bool:
-    """Gradients of a narrow dtype summed in that dtype, product by product or in blocks.
+    """Gradients of a narrow dtype added up in that dtype, product by product or in blocks.
 
-    Each of the K products passes through at most K + 1 roundings to the narrow dtype.  Where their
-    signs are random, the errors cancel as those of wider sums do: ``(4 + 2 sqrt(K)) u S``.
+    Where the products have random signs, the k-th running total is about ``sqrt(k)`` products
+    large, so that the errors of K roundings are ``u S`` in the root mean square, whatever K is;
+    four times that is not exceeded.  Products of one sign are left to the judge's own bound.
     """
-
-    def units(name: str, gauge: Gauge) -> float:
-        terms = gauge.products
-        if gauge.convolution.random_sign or gauge.convolution.exact:
-            return min(terms + 1.0, 4.0 + 2.0 * math.sqrt(terms))
-        return terms + 1.0
-
-    return _has_narrow_gradients(found, units)
+    return _has_narrow_gradients(found, _of_running_totals)
 
 
-def _has_narrow_gradients(found: Found, units: Callable[[str, Gauge], float]) -> bool:
-    """Whether each gradient is within so many units ``u S`` of the narrow dtype."""
+def _of_running_totals(gauge: Gauge) -> Floats:
+    c = gauge.convolution
+    if not (c.random_sign or c.exact):
+        return np.zeros(c.output_shape)
+    return 4.0 * c.format.unit_roundoff * gauge.magnitude
+
+
+def _of_partial_sums(gauge: Gauge) -> Floats:
+    c = gauge.convolution
+    total, size = np.zeros(c.output_shape), np.zeros(c.output_shape)
+    terms = list(_terms(c))
+    for term in terms:
+        total = total + term
+        size += np.abs(term) + np.abs(total)
+    return c.format.unit_roundoff * size * (1 + growth(2 * len(terms), c.format.unit_roundoff))
+
+
+def _terms(c: Convolution) -> Iterator[Floats]:
+    """The sums over filters of each tap, or over outputs of each sample, in that order."""
+    if getattr(c, "name", "") == "kernel":
+        for sample in range(c.kernel.shape[-2]):
+            alone = np.zeros_like(c.kernel)
+            alone[..., sample, :] = c.kernel[..., sample, :]
+            yield contract(c.inputs, alone, c.axes)
+    else:
+        for tap in reversed(list(np.ndindex(c.kernel.shape[:-2]))):
+            alone = np.zeros_like(c.kernel)
+            alone[tap] = c.kernel[tap]
+            yield contract(c.inputs, alone, c.axes)
+
+
+def _has_narrow_gradients(found: Found, extra: Callable[[Gauge], Floats]) -> bool:
+    """Whether some gradients are wrong, and all within an extra error, channels last."""
     actual = gradients_of(found)
-    gauges = _narrow_gauges(found) if actual else {}
-    if actual is None or gauges.keys() != actual.keys():
+    operands, expectation = found.derive()
+    if actual is None or not operands.inputs.size:
         return False
-    fmt = FORMATS[found.case.dtype]
-    expected = found.derive()[1].value
-    for name, gauge in gauges.items():
-        lay = gauge.convolution.laid_out
-        wide = as_float64(expected[name])
-        magnitude = lay(gauge.magnitude)
-        allowed = units(name, gauge) * fmt.unit_roundoff * magnitude
-        allowed = allowed + lay(gauge.error) + half_ulp(wide, fmt)
-        allowed = allowed + 2 * gauge.products * fmt.smallest_normal
-        if not is_within(actual[name], wide, allowed):
-            return False
-    return True
+    gauges = convolution_gauges(found.case, operands)
+    if gauges.keys() != actual.keys():
+        return False
+    return all(
+        _is_within_narrow(gauge, actual[name], expectation.value[name], extra)
+        for name, gauge in gauges.items()
+    )
+
+
+def _is_within_narrow(
+    gauge: Gauge, actual: Array, expected: Array, extra: Callable[[Gauge], Floats]
+) -> bool:
+    fmt, lay = gauge.format, gauge.convolution.laid_out
+    single = FORMATS["float32"]
+    sums = growth(gauge.products + 1, single.unit_roundoff) * gauge.magnitude
+    allowed = lay(extra(gauge) + sums) + half_ulp(as_float64(expected), fmt)
+    return is_within(
+        actual, as_float64(expected), allowed + 2 * gauge.products * fmt.smallest_normal
+    )
 
 
 def bias_gradient_along_last_axis(found: Found) -> bool:

@@ -22,11 +22,7 @@ from conformance.diagnosis.variations import in_place_of
 from conformance.judge.contraction import Floats, as_float64
 from conformance.judge.definition.rounding import FORMATS
 from conformance.judge.sums import Convolution
-from conformance.known.effects.elements import (
-    as_steps,
-    is_right,
-    output_of,
-)
+from conformance.known.effects.elements import all_wrong_are, as_steps, output_of
 
 if TYPE_CHECKING:
     from conformance.known.record import Found
@@ -52,7 +48,7 @@ def neighbour_times_zero(found: Found) -> bool:
     convolution = Convolution.of(found.case, operands)
     felt = convolution.reached_from(marked, np.zeros(convolution.kernel.shape[-1], bool))
     felt = convolution.laid_out(felt)
-    return bool(np.all(is_right(found, actual) | (np.isnan(as_float64(actual)) & felt)))
+    return all_wrong_are(found, np.isnan(as_float64(actual)) & felt)
 
 
 def _spread_by_one(marked: Mask) -> Mask:
@@ -102,15 +98,17 @@ def pooling_compares_with_greater(found: Found) -> bool:
     """
     actual = output_of(found)
     operands, expectation = found.derive()
-    if actual is None or operands.inputs is None or actual.shape != expectation.value.shape:
+    fmt = FORMATS.get(found.case.dtype)
+    if actual is None or operands.inputs is None or fmt is None:
         return False
-    least = np.finfo(np.float32 if found.case.dtype == "bfloat16" else found.case.dtype)
+    if actual.shape != expectation.value.shape:
+        return False
     got = as_float64(actual)
-    flushed = np.where(np.abs(got) < float(least.smallest_normal), 0.0, got)
+    flushed = np.where(np.abs(got) < fmt.smallest_normal, 0.0, got)
     greatest = as_float64(_pooled(found, FAULTS["pooling.nan"].steps))
-    floor = np.where(np.abs(greatest) < float(least.smallest_normal), 0.0, greatest)
+    floor = np.where(np.abs(greatest) < fmt.smallest_normal, 0.0, greatest)
     is_greatest = (got == greatest) | ((flushed == floor) & _stands_in_window(found, got))
-    return bool(np.all(is_right(found, actual) | is_greatest))
+    return all_wrong_are(found, is_greatest)
 
 
 def _pooled(found: Found, steps: Steps) -> Array:
@@ -170,7 +168,7 @@ def larger_tiles(found: Found) -> bool:
     with np.errstate(all="ignore"):
         near = np.abs(as_float64(actual) - wide) <= allowed
     spoilt = np.isnan(as_float64(actual)) & bool(np.any(~np.isfinite(convolution.inputs)))
-    return bool(np.all(near | is_right(found, actual) | spoilt))
+    return all_wrong_are(found, near | spoilt)
 
 
 def shape_of_input(found: Found) -> bool:
