@@ -85,12 +85,19 @@ def is_the_records_own(record: Record, case: Case, value: Any) -> bool:
 
 
 EQUIVALENT = {
-    "tf.keras-pooling-drops-nan": {"pooling.nan", "values.nan"},
-    "tf.keras-pooling-flushes-subnormals": {"values.subnormal"},
+    "tf.keras-pooling-drops-nan": {"pooling.nan", "values.nan", "values.subnormal"},
+    "tf.keras-pooling-flushes-subnormals": {"values.subnormal", "pooling.float32"},
     "tf.keras-pooling-lowest": {"values.infinity"},
     "tf.keras-onednn-fused-relu-drops-nan": {"relu.nan"},
+    "torch.nn-winograd": {"kernel.tap", "arithmetic.transform"},
 }
-"""Faults that do what the record says, in other words."""
+"""Faults that do what the record says: the same in other words, or errors of its own size."""
+
+
+def is_seen_alone(name: str, case: Case) -> bool:
+    """Whether the judge objects, in this case, to the fault that is planted on top."""
+    value = faulty(case, FAULTS[name.rpartition(" ")[2]].steps)
+    return value is not None and found(case, value)[0].verdict is Verdict.DEVIATES
 
 
 @pytest.mark.parametrize("record", OF_OUTPUTS, ids=lambda record: record.identifier)
@@ -107,7 +114,7 @@ def test_no_planted_fault_is_swallowed(record: Record):
             if judgement.verdict is not Verdict.DEVIATES or is_the_records_own(record, case, value):
                 continue
             planted += 1
-            if record.explains(evidence):
+            if record.explains(evidence) and is_seen_alone(name, case):
                 swallowed.append((name, str(case)))
     assert planted > ENOUGH
     assert swallowed == []

@@ -9,13 +9,13 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from conformance.known_deviations import RECORDS, reproducers
+from conformance.known_deviations.record import KnownDeviation, name_matches
 
 from conformance.cases.case import Case
 from conformance.cases.grids import grid
 from conformance.implementations import registry
 from conformance.judge.verdict import Verdict
-from conformance.known_deviations import RECORDS, reproducers
-from conformance.known_deviations.record import KnownDeviation, name_matches
 from conformance.runner import run
 
 pytestmark = pytest.mark.live

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.cases.facts import facts
+from conformance.cases.operands import KINDS
 from conformance.diagnosis.evaluation import (
     Steps,
     close,
@@ -26,6 +28,10 @@ Mask = NDArray[np.bool_]
 
 _OF_CALLS: Final = ("repeat", "inputs")
 """Stages that say something of the calls, not of the elements."""
+
+_WIDE: Final = ("float32", "float64")
+_PLAIN: Final = (None, "linear", "relu", "relu6")
+"""Where operands make every sum exact, dtypes and activations that round nothing else."""
 
 
 def explained_by(name: str, found: Found) -> bool:
@@ -50,6 +56,9 @@ def as_steps(found: Found, steps: Steps) -> bool:
         return False
     if actual.shape != prediction.value.shape or actual.dtype != prediction.value.dtype:
         return False
+    is_exact = KINDS[found.case.operands].exact and steps.on_grid
+    if is_exact and found.case.dtype in _WIDE and facts(found.case).activation in _PLAIN:
+        return all_wrong_are(found, close(actual, prediction.value, prediction.wide, None))
     return all_wrong_are(found, prediction.allows(actual))
 
 

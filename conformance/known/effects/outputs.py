@@ -14,10 +14,8 @@ from conformance.diagnosis.evaluation import (
     CORRECT,
     Steps,
     gather,
-    predict,
     settings_of,
 )
-from conformance.diagnosis.faults import FAULTS
 from conformance.diagnosis.variations import in_place_of
 from conformance.judge.contraction import Floats, as_float64
 from conformance.judge.definition.rounding import FORMATS
@@ -43,7 +41,7 @@ def neighbour_times_zero(found: Found) -> bool:
     known = facts(found.case)
     inputs = as_float64(operands.inputs)
     inputs = np.moveaxis(inputs, 1, -1) if known.channels_first else inputs
-    marked = _spread_by_one(~np.isfinite(inputs).all(axis=-1, keepdims=True))
+    marked = _with_neighbours(~np.isfinite(inputs).all(axis=-1, keepdims=True))
     marked = np.broadcast_to(marked, inputs.shape)
     convolution = Convolution.of(found.case, operands)
     felt = convolution.reached_from(marked, np.zeros(convolution.kernel.shape[-1], bool))
@@ -51,19 +49,13 @@ def neighbour_times_zero(found: Found) -> bool:
     return all_wrong_are(found, np.isnan(as_float64(actual)) & felt)
 
 
-def _spread_by_one(marked: Mask) -> Mask:
-    """Each spatial axis' neighbours of marked places marked as well."""
-    spread = marked.copy()
-    for axis in range(1, marked.ndim - 1):
-        before = spread.copy()
-        spread = spread | _shifted(before, axis, 1) | _shifted(before, axis, -1)
-    return spread
-
-
-def _shifted(marked: Mask, axis: int, by: int) -> Mask:
-    """Moved by one along an axis, those at its end going on at the start of the next row."""
-    flat = np.moveaxis(marked, axis, -1)
-    return np.moveaxis(np.roll(flat, by, axis=-1), -1, axis)
+def _with_neighbours(marked: Mask) -> Mask:
+    """Marked places and those before and behind them in memory."""
+    flat = marked.reshape(-1)
+    spread = flat.copy()
+    spread[1:] |= flat[:-1]
+    spread[:-1] |= flat[1:]
+    return spread.reshape(marked.shape)
 
 
 def padding_skipped(found: Found) -> bool:
@@ -93,8 +85,8 @@ _WITHOUT_PADDING: Final = Steps(pad_value=math.nan, contract=_contract_inside)
 def pooling_compares_with_greater(found: Found) -> bool:
     """Max pooling by comparisons that NaN never wins, and in which subnormal numbers are zeros.
 
-    So a window gives one of its elements that no other exceeds: NaN where it came first, else the
-    greatest number, or any of several that count as equal.
+    So a window gives the greatest of its numbers; where several count as equal, the first of them
+    in every window, or the last, or in every window zero.
     """
     actual = output_of(found)
     operands, expectation = found.derive()
@@ -104,29 +96,32 @@ def pooling_compares_with_greater(found: Found) -> bool:
     if actual.shape != expectation.value.shape:
         return False
     got = as_float64(actual)
-    flushed = np.where(np.abs(got) < fmt.smallest_normal, 0.0, got)
-    greatest = as_float64(_pooled(found, FAULTS["pooling.nan"].steps))
-    floor = np.where(np.abs(greatest) < fmt.smallest_normal, 0.0, greatest)
-    is_greatest = (got == greatest) | ((flushed == floor) & _stands_in_window(found, got))
-    return all_wrong_are(found, is_greatest)
+    possible = _greatest_of_windows(found, fmt.smallest_normal)
+    given = [got == values for values in possible]
+    if found.case.operands == "subnormal":
+        return any(np.all(explained) for explained in given)
+    return all_wrong_are(found, np.any(given, axis=0))
 
 
-def _pooled(found: Found, steps: Steps) -> Array:
-    return predict(found.case, found.derive()[0], steps).value
-
-
-def _stands_in_window(found: Found, values: Floats) -> Mask:
-    """Which outputs are elements of their windows, or zeros, which stand for small elements."""
-    known = facts(found.case)
+def _greatest_of_windows(found: Found, smallest: float) -> list[Floats]:
+    """The first and the last of the greatest elements, and the greatest with tiny ones as zeros."""
+    first = facts(found.case).channels_first
     inputs = as_float64(found.derive()[0].inputs)
-    inputs = np.moveaxis(inputs, 1, -1) if known.channels_first else inputs
+    inputs = np.moveaxis(inputs, 1, -1) if first else inputs
     windows, inside = gather(inputs, settings_of(found.case), CORRECT)
-    taps = windows.ndim // 2 - 1
-    wanted = np.moveaxis(values, 1, -1) if known.channels_first else values
-    shape = (*wanted.shape[:-1], *[1] * taps, wanted.shape[-1])
-    stands = ((windows == wanted.reshape(shape)) & inside).any(axis=tuple(range(-1 - taps, -1)))
-    stands |= wanted == 0.0
-    return np.asarray(np.moveaxis(stands, -1, 1) if known.channels_first else stands)
+    rank = windows.ndim // 2 - 1
+    windows = np.where(inside & ~np.isnan(windows), windows, -np.inf)
+    windows = np.moveaxis(windows, -1, 1 + rank)
+    windows = windows.reshape(*windows.shape[: 2 + rank], -1)
+    compared = np.where(np.abs(windows) < smallest, 0.0, windows)
+    earliest = compared.argmax(axis=-1)
+    latest = windows.shape[-1] - 1 - np.flip(compared, -1).argmax(axis=-1)
+    given = [
+        np.take_along_axis(windows, place[..., None], axis=-1)[..., 0]
+        for place in (earliest, latest)
+    ]
+    given.append(compared.max(axis=-1))
+    return [np.moveaxis(values, -1, 1) if first else values for values in given]
 
 
 def relu_drops_nan(found: Found) -> bool:
@@ -149,26 +144,46 @@ def _erf(x: Array) -> Array:
     return np.asarray(np.vectorize(math.erf, otypes=[float])(x))
 
 
-def larger_tiles(found: Found) -> bool:
-    """A transform of tiles (Winograd): inexact by a few units of the largest input in the tile.
+_TILE: Final = 8
+_TILE_UNITS: Final = 2.0**7
 
-    The errors stay within ``2**8 u max|x| (sum |w|)`` per filter, the growth of the transforms of
-    windows of 3 in tiles of 8, Winograd's F(6, 3); an infinity or NaN turns whole tiles into NaN.
+
+def larger_tiles(found: Found) -> bool:
+    """A transform of tiles (Winograd): inexact by units of the largest input in the tile.
+
+    The errors stay within ``2**7 u max|x| (sum |w|)`` per filter, with the maximum over the places
+    that a tile of 8 can hold, as the transforms of windows of 3 (Winograd's F(6, 3)) multiply and
+    add numbers of up to that size; an infinity or NaN in a tile turns it into NaN.
     """
     actual = output_of(found)
     operands, expectation = found.derive()
     if actual is None or operands.inputs is None or actual.shape != expectation.value.shape:
         return False
-    convolution = Convolution.of(found.case, operands)
-    finite = np.where(np.isfinite(convolution.inputs), np.abs(convolution.inputs), 0.0)
-    weights = np.abs(convolution.kernel).reshape(-1, convolution.kernel.shape[-1]).sum(axis=0)
-    size = np.broadcast_to(finite.max(initial=0.0) * weights, convolution.output_shape)
-    allowed = 2.0**8 * FORMATS[found.case.dtype].unit_roundoff * convolution.laid_out(size)
-    wide = as_float64(expectation.value)
+    c = Convolution.of(found.case, operands)
+    special = ~np.isfinite(c.inputs)
+    weights = np.abs(c.kernel).reshape(-1, c.kernel.shape[-1]).sum(axis=0)
+    size = _greatest_nearby(np.where(special, 0.0, np.abs(c.inputs)), c)[..., None] * weights
+    allowed = c.laid_out(_TILE_UNITS * c.format.unit_roundoff * (size + np.abs(c.bias)))
+    touched = _greatest_nearby(special.astype(float), c)[..., None] + np.zeros_like(weights) > 0
     with np.errstate(all="ignore"):
-        near = np.abs(as_float64(actual) - wide) <= allowed
-    spoilt = np.isnan(as_float64(actual)) & bool(np.any(~np.isfinite(convolution.inputs)))
-    return all_wrong_are(found, near | spoilt)
+        near = np.abs(as_float64(actual) - as_float64(expectation.value)) <= allowed
+    return all_wrong_are(found, near | (np.isnan(as_float64(actual)) & c.laid_out(touched)))
+
+
+def _greatest_nearby(sizes: Floats, c: Convolution) -> Floats:
+    """The greatest input within the tiles that an output can belong to, for each output."""
+    greatest = sizes.max(axis=-1)
+    for index, axis in enumerate(c.axes, 1):
+        centres = np.arange(axis.output) * axis.stride - axis.pad_before
+        reach = axis.window + _TILE
+        lines = [
+            greatest.take(
+                range(max(place - _TILE, 0), min(place + reach, axis.length)), axis=index
+            ).max(axis=index, initial=0.0)
+            for place in centres
+        ]
+        greatest = np.stack(lines, axis=index)
+    return greatest
 
 
 def shape_of_input(found: Found) -> bool:
