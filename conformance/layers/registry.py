@@ -58,7 +58,7 @@ class Registry(Mapping[str, Layer]):
         try:
             yield layer
         finally:
-            del self._all[layer.name]
+            self._all.pop(layer.name, None)
 
 
 LAYERS: Final = Registry()
