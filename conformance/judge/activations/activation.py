@@ -32,7 +32,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 
@@ -60,28 +60,54 @@ _MOST_DIGITS: Final = 1 << 15
 _WIDE: Final = FORMATS["float64"]
 
 
+UPWARDS: Final = (0.0, math.inf)
+"""The limits of an activation that grows from zero without bound."""
+
+BELOW: Final = (-math.inf,)
+
+
 @dataclass(frozen=True, eq=False)
-class Activation:
-    """An activation.
+class Elementwise:
+    """An activation of each element alone.
 
     Attributes:
         name: its documented name.
+        value: its definition.
+        slope: its derivative.
         running: its formula in floating point.
+        running_slope: that of its derivative, where it is not piecewise linear.
+        limits: at minus and plus infinity, exact.
+        undefined: infinities at which it has a limit, but its documented formula gives NaN.
+        zero_at_nan: whether it is of the form "x where it is beyond a threshold, otherwise 0": a
+            NaN is not beyond.
+        steps: of one that is piecewise linear, its kinks and slopes.
+        kinks: of the others, where they are, and how far the one-sided derivatives are apart.
         rounds: whether its evaluation rounds.
-        slope_rounds: whether that of its slope does: not of one that is 0 or 1.
-        keeps_shape: whether the output has its argument's shape.
     """
 
     name: str
+    value: Formula
+    slope: Formula
     running: Callable[[Running], Running]
+    running_slope: Callable[[Running], Running] = lambda x: x
+    limits: tuple[Fraction | float, Fraction | float] = (-math.inf, math.inf)
+    undefined: tuple[float, ...] = ()
+    zero_at_nan: bool = False
+    steps: Steps | None = None
+    kinks: tuple[tuple[float, float], ...] = ()
     rounds: bool = True
-    slope_rounds: bool = True
-    keeps_shape: bool = True
+    keeps_shape: ClassVar[bool] = True
+    rowwise: ClassVar[bool] = False
 
     @property
-    def rowwise(self) -> bool:
-        """Whether outputs depend on whole rows along the last axis."""
-        return False
+    def slope_rounds(self) -> bool:
+        """Whether the evaluation of its slope rounds: not of one that is 0 or 1."""
+        return self.steps is None or not {0.0, 1.0}.issuperset(self.steps[1])
+
+    def at_special(self, x: float, fmt: Format) -> float:
+        """The activation of NaN, which is NaN, or its limit at an infinity, rounded."""
+        limit = x if math.isnan(x) else self.limits[x > 0]
+        return round_fraction(limit, fmt) if isinstance(limit, Fraction) else limit
 
     def rounded(self, numbers: Sequence[Fraction | float], width: int, fmt: Format) -> list[float]:
         """The activation of exact numbers, each rounded once.
@@ -91,60 +117,6 @@ class Activation:
             width: length of the last axis.
             fmt: the format.
         """
-        raise NotImplementedError
-
-    def pulled_back(
-        self, numbers: Sequence[Fraction], upstream: Sequence[Fraction], width: int, outputs: int
-    ) -> list[float]:
-        """``J^T u``, each element rounded once to float64.
-
-        Args:
-            numbers: in row-major order.
-            upstream: u, in row-major order.
-            width: length of the last axis.
-            outputs: that of the outputs, and so of u.
-        """
-        raise NotImplementedError
-
-    def running_pulled_back(self, x: Running, u: Running, *, exact: bool) -> Running:
-        """``J^T u`` in floating point (see `through_slope`)."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True, eq=False)
-class Elementwise(Activation):
-    """An activation of each element alone.
-
-    Attributes:
-        value: its definition.
-        slope: its derivative.
-        limits: at minus and plus infinity, exact.
-        undefined: infinities at which it has a limit, but its documented formula gives NaN.
-        zero_at_nan: whether it is of the form "x where it is beyond a threshold, otherwise 0": a
-            NaN is not beyond.
-        steps: of one that is piecewise linear, its kinks and slopes.
-        parameter_slope: whether such slopes are parameters that are no binary fractions.
-        running_slope: of the others, the derivative's formula in floating point.
-        kinks: of the others, where they are, and how far the one-sided derivatives are apart.
-    """
-
-    value: Formula = lambda x, _: x
-    slope: Formula = lambda _, __: ONE
-    limits: tuple[Fraction | float, Fraction | float] = (-math.inf, math.inf)
-    undefined: tuple[float, ...] = ()
-    zero_at_nan: bool = False
-    steps: Steps | None = None
-    parameter_slope: bool = False
-    running_slope: Callable[[Running], Running] = lambda x: x
-    kinks: tuple[tuple[float, float], ...] = ()
-
-    def at_special(self, x: float, fmt: Format) -> float:
-        """The activation of NaN, which is NaN, or its limit at an infinity, rounded."""
-        limit = x if math.isnan(x) else self.limits[x > 0]
-        return round_fraction(limit, fmt) if isinstance(limit, Fraction) else limit
-
-    def rounded(self, numbers: Sequence[Fraction | float], width: int, fmt: Format) -> list[float]:
-        """As `Activation.rounded`."""
         del width
         return [
             self.round_one(x, fmt) if isinstance(x, Fraction) else self.at_special(x, fmt)
@@ -158,7 +130,14 @@ class Elementwise(Activation):
     def pulled_back(
         self, numbers: Sequence[Fraction], upstream: Sequence[Fraction], width: int, outputs: int
     ) -> list[float]:
-        """As `Activation.pulled_back`."""
+        """``J^T u``, each element rounded once to float64.
+
+        Args:
+            numbers: in row-major order.
+            upstream: u, in row-major order.
+            width: length of the last axis.
+            outputs: that of the outputs, and so of u.
+        """
         del width, outputs
         pairs = zip(numbers, upstream, strict=True)
         return [self._pulled_back_one(x, u) if u else 0.0 for x, u in pairs]
@@ -167,7 +146,7 @@ class Elementwise(Activation):
         return settle(lambda digits: [upstream * self.slope(x, digits)], _WIDE)[0]
 
     def running_pulled_back(self, x: Running, u: Running, *, exact: bool) -> Running:
-        """As `Activation.running_pulled_back`."""
+        """``J^T u`` in floating point (see `through_slope`)."""
         if self.steps is not None:
             return self._through_steps(x, u, *self.steps, exact=exact)
         slope = self.running_slope(x)
@@ -200,34 +179,38 @@ class Elementwise(Activation):
         if not self.slope_rounds:
             return Running(value * u.value, error * np.abs(u.value), x.format)
         slope = Running(value, error, x.format)
-        if self.parameter_slope:
+        if any(not (64 * number).is_integer() for number in slopes):  # no binary fraction
             slope = slope.loosened(2 * x.parameter_error * np.abs(value))
         return slope * u
 
 
 @dataclass(frozen=True, eq=False)
-class Rowwise(Activation):
+class Rowwise:
     """An activation of rows along the last axis.
 
     Attributes:
+        name: its documented name.
         value: its definition.
         slope: ``J^T u``.
-        with_specials: the definition of a row that holds NaN or infinities.
+        running: its formula in floating point.
         running_slope: ``J^T u`` in floating point.
+        with_specials: the definition of a row that holds NaN or infinities.
+        keeps_shape: whether the output has its argument's shape.
     """
 
-    value: RowFormula = lambda row, _: list(row)
-    slope: RowSlope = lambda _, upstream, __: list(upstream)
-    with_specials: Callable[[Sequence[Fraction | float], Format], list[float]] = lambda _, __: []
-    running_slope: Callable[[Running, Running], Running] = lambda _, u: u
-
-    @property
-    def rowwise(self) -> bool:
-        """Whether outputs depend on whole rows along the last axis."""
-        return True
+    name: str
+    value: RowFormula
+    slope: RowSlope
+    running: Callable[[Running], Running]
+    running_slope: Callable[[Running, Running], Running]
+    with_specials: Callable[[Sequence[Fraction | float], Format], list[float]]
+    keeps_shape: bool = True
+    rounds: ClassVar[bool] = True
+    slope_rounds: ClassVar[bool] = True
+    rowwise: ClassVar[bool] = True
 
     def rounded(self, numbers: Sequence[Fraction | float], width: int, fmt: Format) -> list[float]:
-        """As `Activation.rounded`."""
+        """As `Elementwise.rounded`."""
         rows = (numbers[start : start + width] for start in range(0, len(numbers), width or 1))
         return [value for row in rows for value in self.round_row(row, fmt)]
 
@@ -241,7 +224,7 @@ class Rowwise(Activation):
     def pulled_back(
         self, numbers: Sequence[Fraction], upstream: Sequence[Fraction], width: int, outputs: int
     ) -> list[float]:
-        """As `Activation.pulled_back`."""
+        """As `Elementwise.pulled_back`."""
         values: list[float] = []
         for number in range(len(numbers) // width if width else 0):
             row = numbers[number * width : (number + 1) * width]
@@ -255,9 +238,12 @@ class Rowwise(Activation):
         return settle(lambda digits: self.slope(row, upstream, digits), _WIDE)
 
     def running_pulled_back(self, x: Running, u: Running, *, exact: bool) -> Running:
-        """As `Activation.running_pulled_back`."""
+        """As `Elementwise.running_pulled_back`."""
         del exact
         return bounded(self.running_slope(x, u))
+
+
+Activation = Elementwise | Rowwise
 
 
 def settle(evaluate: Callable[[int], Sequence[Number]], fmt: Format) -> list[float]:

@@ -10,8 +10,10 @@ from typing import Final
 import numpy as np
 
 from conformance.judge.activations.activation import (
+    BELOW,
     HALF,
     ONE,
+    UPWARDS,
     ZERO,
     Elementwise,
     Formula,
@@ -60,14 +62,16 @@ def _linear(x: Fraction, _: int) -> Number:
     return x
 
 
+def _one(_: Fraction, __: int) -> Number:
+    return ONE
+
+
 def _run_linear(x: Running) -> Running:
     """``x``."""
     return x
 
 
-LINEAR: Final = Elementwise(
-    "linear", _run_linear, rounds=False, slope_rounds=False, value=_linear, steps=((), (1.0,))
-)
+LINEAR: Final = Elementwise("linear", _linear, _one, _run_linear, rounds=False, steps=((), (1.0,)))
 
 
 def _relu(x: Fraction, _: int) -> Number:
@@ -85,14 +89,7 @@ def _run_relu(x: Running) -> Running:
 
 
 RELU: Final = Elementwise(
-    "relu",
-    _run_relu,
-    rounds=False,
-    slope_rounds=False,
-    value=_relu,
-    slope=_relu_slope,
-    limits=(0.0, math.inf),
-    steps=((0.0,), (0.0, 1.0)),
+    "relu", _relu, _relu_slope, _run_relu, limits=UPWARDS, rounds=False, steps=((0.0,), (0.0, 1.0))
 )
 
 
@@ -108,12 +105,11 @@ def _run_relu6(x: Running) -> Running:
 
 RELU6: Final = Elementwise(
     "relu6",
+    _relu6,
+    _inside(0, 6, ONE),
     _run_relu6,
-    rounds=False,
-    slope_rounds=False,
-    value=_relu6,
-    slope=_inside(0, 6, ONE),
     limits=(0.0, 6.0),
+    rounds=False,
     steps=((0.0, 6.0), (0.0, 1.0, 0.0)),
 )
 
@@ -134,11 +130,10 @@ def _run_leaky_relu(x: Running) -> Running:
 
 LEAKY_RELU: Final = Elementwise(
     "leaky_relu",
+    _leaky_relu,
+    _leaky_relu_slope,
     _run_leaky_relu,
-    value=_leaky_relu,
-    slope=_leaky_relu_slope,
     steps=((0.0,), (LEAKY_SLOPE, 1.0)),
-    parameter_slope=True,
 )
 
 
@@ -158,12 +153,11 @@ def _run_hard_tanh(x: Running) -> Running:
 
 HARD_TANH: Final = Elementwise(
     "hard_tanh",
+    _hard_tanh,
+    _hard_tanh_slope,
     _run_hard_tanh,
-    rounds=False,
-    slope_rounds=False,
-    value=_hard_tanh,
-    slope=_hard_tanh_slope,
     limits=(-1.0, 1.0),
+    rounds=False,
     steps=((-1.0, 1.0), (0.0, 1.0, 0.0)),
 )
 
@@ -182,12 +176,11 @@ def _run_hard_sigmoid(x: Running) -> Running:
 
 HARD_SIGMOID: Final = Elementwise(
     "hard_sigmoid",
+    _hard_sigmoid,
+    _hard_sigmoid_slope,
     _run_hard_sigmoid,
-    value=_hard_sigmoid,
-    slope=_hard_sigmoid_slope,
     limits=(0.0, 1.0),
     steps=((-3.0, 3.0), (0.0, 1 / 6, 0.0)),
-    parameter_slope=True,
 )
 
 
@@ -223,12 +216,12 @@ def _run_hard_silu_slope(x: Running) -> Running:
 
 HARD_SILU: Final = Elementwise(
     "hard_silu",
+    _hard_silu,
+    _hard_silu_slope,
     _run_hard_silu,
-    value=_hard_silu,
-    slope=_hard_silu_slope,
-    limits=(0.0, math.inf),
-    undefined=(-math.inf,),
-    running_slope=_run_hard_silu_slope,
+    _run_hard_silu_slope,
+    limits=UPWARDS,
+    undefined=BELOW,
     kinks=((-3.0, 0.5), (3.0, 0.5)),
 )
 HARD_SWISH: Final = replace(HARD_SILU, name="hard_swish")
@@ -249,13 +242,7 @@ def _run_hard_shrink(x: Running) -> Running:
 
 
 HARD_SHRINK: Final = Elementwise(
-    "hard_shrink",
-    _run_hard_shrink,
-    slope_rounds=False,
-    value=_hard_shrink,
-    slope=_shrink_slope,
-    zero_at_nan=True,
-    steps=_SHRINKING,
+    "hard_shrink", _hard_shrink, _shrink_slope, _run_hard_shrink, zero_at_nan=True, steps=_SHRINKING
 )
 
 
@@ -272,13 +259,7 @@ def _run_soft_shrink(x: Running) -> Running:
 
 
 SOFT_SHRINK: Final = Elementwise(
-    "soft_shrink",
-    _run_soft_shrink,
-    slope_rounds=False,
-    value=_soft_shrink,
-    slope=_shrink_slope,
-    zero_at_nan=True,
-    steps=_SHRINKING,
+    "soft_shrink", _soft_shrink, _shrink_slope, _run_soft_shrink, zero_at_nan=True, steps=_SHRINKING
 )
 
 
@@ -306,12 +287,12 @@ def _run_softsign_slope(x: Running) -> Running:
 
 SOFTSIGN: Final = Elementwise(
     "softsign",
+    _softsign,
+    _softsign_slope,
     _run_softsign,
-    value=_softsign,
-    slope=_softsign_slope,
+    _run_softsign_slope,
     limits=(-1.0, 1.0),
     undefined=(-math.inf, math.inf),
-    running_slope=_run_softsign_slope,
 )
 
 
@@ -335,11 +316,11 @@ def _run_sparse_plus_slope(x: Running) -> Running:
 
 SPARSE_PLUS: Final = Elementwise(
     "sparse_plus",
+    _sparse_plus,
+    _sparse_plus_slope,
     _run_sparse_plus,
-    value=_sparse_plus,
-    slope=_sparse_plus_slope,
-    limits=(0.0, math.inf),
-    running_slope=_run_sparse_plus_slope,
+    _run_sparse_plus_slope,
+    limits=UPWARDS,
 )
 
 
@@ -355,9 +336,9 @@ def _run_sparse_sigmoid(x: Running) -> Running:
 
 SPARSE_SIGMOID: Final = Elementwise(
     "sparse_sigmoid",
+    _sparse_sigmoid,
+    _inside(-1, 1, HALF),
     _run_sparse_sigmoid,
-    value=_sparse_sigmoid,
-    slope=_inside(-1, 1, HALF),
     limits=(0.0, 1.0),
     steps=((-1.0, 1.0), (0.0, 0.5, 0.0)),
 )
@@ -392,10 +373,10 @@ def _run_squareplus_slope(x: Running) -> Running:
 
 SQUAREPLUS: Final = Elementwise(
     "squareplus",
+    _squareplus,
+    _squareplus_slope,
     _run_squareplus,
-    value=_squareplus,
-    slope=_squareplus_slope,
-    limits=(0.0, math.inf),
-    undefined=(-math.inf,),
-    running_slope=_run_squareplus_slope,
+    _run_squareplus_slope,
+    limits=UPWARDS,
+    undefined=BELOW,
 )

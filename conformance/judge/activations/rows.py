@@ -126,11 +126,11 @@ def _run_softmax_slope(x: Running, u: Running) -> Running:
 
 SOFTMAX: Final = Rowwise(
     "softmax",
+    _softmax,
+    _softmax_slope,
     _run_softmax,
-    value=_softmax,
-    slope=_softmax_slope,
+    _run_softmax_slope,
     with_specials=_shares(_softmax, 1.0, 0.0),
-    running_slope=_run_softmax_slope,
 )
 
 
@@ -172,11 +172,11 @@ def _run_log_softmax_slope(x: Running, u: Running) -> Running:
 
 LOG_SOFTMAX: Final = Rowwise(
     "log_softmax",
+    _log_softmax,
+    _log_softmax_slope,
     _run_log_softmax,
-    value=_log_softmax,
-    slope=_log_softmax_slope,
+    _run_log_softmax_slope,
     with_specials=_shares(_log_softmax, 0.0, -math.inf),
-    running_slope=_run_log_softmax_slope,
 )
 
 
@@ -253,11 +253,11 @@ def _run_sparsemax_slope(x: Running, u: Running) -> Running:
 
 SPARSEMAX: Final = Rowwise(
     "sparsemax",
+    _sparsemax,
+    _sparsemax_slope,
     _run_sparsemax,
-    value=_sparsemax,
-    slope=_sparsemax_slope,
+    _run_sparsemax_slope,
     with_specials=_shares(_sparsemax, 1.0, 0.0),
-    running_slope=_run_sparsemax_slope,
 )
 
 
@@ -325,10 +325,10 @@ def _run_glu_slope(x: Running, u: Running) -> Running:
 
 GLU: Final = Rowwise(
     "glu",
+    _glu,
+    _glu_slope,
     _run_glu,
+    _run_glu_slope,
     keeps_shape=False,
-    value=_glu,
-    slope=_glu_slope,
     with_specials=_glu_with_specials,
-    running_slope=_run_glu_slope,
 )

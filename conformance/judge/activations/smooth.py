@@ -10,10 +10,12 @@ from typing import Final
 import numpy as np
 
 from conformance.judge.activations.activation import (
+    BELOW,
     FAR,
     HALF,
     HINT,
     ONE,
+    UPWARDS,
     Elementwise,
     Number,
     halved,
@@ -49,12 +51,7 @@ def _run_exponential(x: Running) -> Running:
 
 
 EXPONENTIAL: Final = Elementwise(
-    "exponential",
-    Running.exp,
-    value=_exponential,
-    slope=_exponential,
-    limits=(0.0, math.inf),
-    running_slope=Running.exp,
+    "exponential", _exponential, _exponential, Running.exp, Running.exp, limits=UPWARDS
 )
 
 
@@ -85,12 +82,7 @@ def _run_sigmoid_slope(x: Running) -> Running:
 
 
 SIGMOID: Final = Elementwise(
-    "sigmoid",
-    _run_sigmoid,
-    value=_sigmoid,
-    slope=_sigmoid_slope,
-    limits=(0.0, 1.0),
-    running_slope=_run_sigmoid_slope,
+    "sigmoid", _sigmoid, _sigmoid_slope, _run_sigmoid, _run_sigmoid_slope, limits=(0.0, 1.0)
 )
 
 
@@ -119,13 +111,7 @@ def _run_silu_slope(x: Running) -> Running:
 
 
 SILU: Final = Elementwise(
-    "silu",
-    _run_silu,
-    value=_silu,
-    slope=_silu_slope,
-    limits=(0.0, math.inf),
-    undefined=(-math.inf,),
-    running_slope=_run_silu_slope,
+    "silu", _silu, _silu_slope, _run_silu, _run_silu_slope, limits=UPWARDS, undefined=BELOW
 )
 SWISH: Final = replace(SILU, name="swish")
 
@@ -156,12 +142,7 @@ def _run_tanh_slope(x: Running) -> Running:
 
 
 TANH: Final = Elementwise(
-    "tanh",
-    Running.tanh,
-    value=_tanh,
-    slope=_tanh_slope,
-    limits=(-1.0, 1.0),
-    running_slope=_run_tanh_slope,
+    "tanh", _tanh, _tanh_slope, Running.tanh, _run_tanh_slope, limits=(-1.0, 1.0)
 )
 
 
@@ -186,11 +167,7 @@ def _run_tanh_shrink_slope(x: Running) -> Running:
 
 
 TANH_SHRINK: Final = Elementwise(
-    "tanh_shrink",
-    _run_tanh_shrink,
-    value=_tanh_shrink,
-    slope=_tanh_shrink_slope,
-    running_slope=_run_tanh_shrink_slope,
+    "tanh_shrink", _tanh_shrink, _tanh_shrink_slope, _run_tanh_shrink, _run_tanh_shrink_slope
 )
 
 
@@ -220,12 +197,7 @@ def _run_softplus_slope(x: Running) -> Running:
 
 
 SOFTPLUS: Final = Elementwise(
-    "softplus",
-    _run_softplus,
-    value=_softplus,
-    slope=_sigmoid,
-    limits=(0.0, math.inf),
-    running_slope=_run_softplus_slope,
+    "softplus", _softplus, _sigmoid, _run_softplus, _run_softplus_slope, limits=UPWARDS
 )
 
 
@@ -251,11 +223,11 @@ def _run_log_sigmoid_slope(x: Running) -> Running:
 
 LOG_SIGMOID: Final = Elementwise(
     "log_sigmoid",
+    _log_sigmoid,
+    _log_sigmoid_slope,
     _run_log_sigmoid,
-    value=_log_sigmoid,
-    slope=_log_sigmoid_slope,
+    _run_log_sigmoid_slope,
     limits=(-math.inf, 0.0),
-    running_slope=_run_log_sigmoid_slope,
 )
 
 
@@ -297,13 +269,7 @@ def _run_mish_slope(x: Running) -> Running:
 
 
 MISH: Final = Elementwise(
-    "mish",
-    _run_mish,
-    value=_mish,
-    slope=_mish_slope,
-    limits=(0.0, math.inf),
-    undefined=(-math.inf,),
-    running_slope=_run_mish_slope,
+    "mish", _mish, _mish_slope, _run_mish, _run_mish_slope, limits=UPWARDS, undefined=BELOW
 )
 
 
@@ -342,14 +308,7 @@ def _run_elu_slope(x: Running) -> Running:
     return _power_below(x, 1.0, 1.0)
 
 
-ELU: Final = Elementwise(
-    "elu",
-    _run_elu,
-    value=_elu,
-    slope=_elu_slope,
-    limits=(-1.0, math.inf),
-    running_slope=_run_elu_slope,
-)
+ELU: Final = Elementwise("elu", _elu, _elu_slope, _run_elu, _run_elu_slope, limits=(-1.0, math.inf))
 CELU: Final = replace(ELU, name="celu")
 
 
@@ -378,11 +337,11 @@ def _run_selu_slope(x: Running) -> Running:
 
 SELU: Final = Elementwise(
     "selu",
+    _selu,
+    _selu_slope,
     _run_selu,
-    value=_selu,
-    slope=_selu_slope,
+    _run_selu_slope,
     limits=(-_SCALE * _ALPHA, math.inf),
-    running_slope=_run_selu_slope,
     kinks=((0.0, SELU_SCALE * SELU_ALPHA - SELU_SCALE),),
 )
 
@@ -445,11 +404,5 @@ def _run_gelu_slope(x: Running) -> Running:
 
 
 GELU: Final = Elementwise(
-    "gelu",
-    _run_gelu,
-    value=_gelu,
-    slope=_gelu_slope,
-    limits=(0.0, math.inf),
-    undefined=(-math.inf,),
-    running_slope=_run_gelu_slope,
+    "gelu", _gelu, _gelu_slope, _run_gelu, _run_gelu_slope, limits=UPWARDS, undefined=BELOW
 )
