@@ -325,7 +325,7 @@ def _rejection_classes(layer: Layer) -> Named:
     for argument in layer.required:
         yield f"rejects/{argument} missing", _left_out(argument)
     if layer.rank:
-        yield "rejects/no output", lambda f: _well_formed(f) and min(_outputs(f)) <= 0
+        yield "rejects/no output", lambda f: f.is_well_formed and min(_outputs(f)) <= 0
         for rank in (layer.rank + 1, layer.rank + 3):
             yield f"rejects/input of rank {rank}", _has_rank(rank)
 
@@ -350,25 +350,12 @@ def _accepted(argument: str, value: Any) -> bool:
     return argument == "padding" and value in ("valid", "same")
 
 
-def _well_formed(f: Facts) -> bool:
-    """Whether the case's arguments have a canonical form, and its input the right rank."""
-    sizes = [name for name in f.descriptor.sizes if f.given(name)]
-    return (
-        len(f.case.inputs or ()) == f.rank + 2
-        and all(_accepted(name, f.case.keywords[name]) for name in sizes)
-        and all(map(f.given, f.descriptor.required))
-        and len(f.window) == len(f.strides) == len(f.dilation) == f.rank
-        and _accepted("padding", f.padding)
-        and _accepted("data_format", f.case.keywords.get("data_format"))
-    )
-
-
 def _outputs(f: Facts) -> list[int]:
     return [axis.output for axis in f.axes]
 
 
 def _rejects_steps(f: Facts) -> bool:
-    return _well_formed(f) and max(f.strides) > 1 and max(f.dilation) > 1
+    return f.is_well_formed and max(f.strides) > 1 and max(f.dilation) > 1
 
 
 def _shape_classes(layer: Layer) -> Named:

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from conformance.cases.case import Case
+from conformance.judge.definition.arguments import is_allowed
 from conformance.judge.definition.windows import Window
 from conformance.layers.layer import Layer
 from conformance.layers.registry import LAYERS
@@ -165,6 +166,17 @@ class Facts:
     def has_axes(self) -> bool:
         """Whether `axes` is known: the layer slides a window over known lengths."""
         return bool(self.rank) and bool(self.spatial) and None not in self.spatial
+
+    @property
+    def is_well_formed(self) -> bool:
+        """Whether sizes, padding, data format and the input's rank give a window geometry."""
+        layer = self.descriptor
+        names = (*layer.sizes, "padding", "data_format")
+        return (
+            len(self.case.inputs or ()) == self.rank + 2
+            and all(map(self.given, layer.required))
+            and all(is_allowed(layer, n, v) for n, v in self.arguments.items() if n in names)
+        )
 
     @property
     def products(self) -> int:

@@ -60,6 +60,12 @@ def objections_to_values(layer: Layer, given: Mapping[str, Any]) -> Iterator[str
             yield f"{name}={value!r}: {allowed[1]} is expected"
 
 
+def is_allowed(layer: Layer, name: str, value: Any) -> bool:
+    """Whether an argument of the layer may have a value, as far as it can be told by itself."""
+    allowed = _allowed(layer, name)
+    return allowed is None or allowed[0](value)
+
+
 def _allowed(layer: Layer, name: str) -> Check | None:
     rank = layer.rank
     if name in layer.sizes:

@@ -96,21 +96,10 @@ def _has_wrong_rank(f: Facts) -> bool:
     return f.case.inputs is not None and len(f.case.inputs) != f.rank + 2
 
 
-def _is_well_formed(f: Facts) -> bool:
-    """Every size and the padding may be as they are, so that there is a window geometry."""
-    return not (
-        any(_not_positive(name)(f) or _wrong_length(name)(f) for name in f.descriptor.sizes)
-        or _unknown_padding(f)
-        or _unknown_format(f)
-        or _lacks_required(f)
-        or _has_wrong_rank(f)
-    )
-
-
 def _has_no_window(f: Facts) -> bool:
     """Under 'valid' some axis is shorter than the window."""
     return (
-        _is_well_formed(f)
+        f.is_well_formed
         and f.padding == "valid"
         and f.has_axes
         and any(axis.output < 1 for axis in f.axes)
