@@ -68,7 +68,7 @@ def _axis(draw: Draw, padding: str, step: str, fits: bool) -> Axis:
 def windowed(draw: Draw, layer: str) -> Case:
     """Cases of a layer that slides a window."""
     made = LAYERS[layer]
-    padding = draw(st.sampled_from(("valid", "same")))
+    padding = draw(st.sampled_from(made.paddings))
     step = draw(st.sampled_from(_STEPS if made.dilates else _STEPS[:2]))
     fits = draw(st.integers(0, 15)) < 15
     axes = [draw(_axis(padding, step, fits)) for _ in range(made.rank)]

@@ -84,7 +84,7 @@ def has_plain_geometry(case: Case) -> bool:
     sizes = [size for name in SIZES for size in config.get(name, ())]
     return (
         min(sizes, default=1) > 0
-        and config.get("padding", "valid").lower() in ("valid", "same")
+        and config.get("padding", "valid").lower() in LAYERS[case.layer].paddings
         and config.get("data_format") in ("channels_first", "channels_last")
         and case.keywords.get("data_format") != ""  # canonically the default, yet undocumented
     )

@@ -55,6 +55,7 @@ class Layer:
         noun: what failing cases of it and its like have in common, in words; empty for nothing.
         rank: number of spatial axes over which it slides a window; 0 for none.
         window: name of the argument that gives the window's sizes; empty for none.
+        paddings: the documented padding modes.
         convolves: whether it contracts its inputs with a kernel and adds a bias.
         pools: whether it reduces each window, channel by channel.
         selects: whether every output is one of the inputs.
@@ -89,6 +90,7 @@ class Layer:
     noun: str = ""
     rank: int = 0
     window: str = ""
+    paddings: tuple[str, ...] = ("valid", "same")
     convolves: bool = False
     pools: bool = False
     selects: bool = False

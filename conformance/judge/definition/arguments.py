@@ -72,6 +72,8 @@ def _allowed(layer: Layer, name: str) -> Check | None:
         optional = name == "strides" and layer.strides_by_window
         expected = f"a positive integer, or a tuple or list of {rank}" + " or None" * optional
         return (lambda value: (optional and value is None) or _are_sizes(value, rank)), expected
+    if name == "padding":
+        return _is_one_of(*layer.paddings), " or ".join(map(repr, layer.paddings))
     return _CHECKS.get(name)
 
 
@@ -107,7 +109,6 @@ def _is_listed(names: frozenset[str]) -> Callable[[Any], bool]:
 _CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
     {
         "filters": (_is_positive, "a positive integer"),
-        "padding": (_is_one_of("valid", "same"), "'valid' or 'same'"),
         "data_format": (
             lambda value: value is None or _is_one_of("channels_first", "channels_last")(value),
             "'channels_first', 'channels_last' or None",

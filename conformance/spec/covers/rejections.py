@@ -56,7 +56,7 @@ def _is_exclusive_pair(f: Facts) -> bool:
 
 def _unknown_padding(f: Facts) -> bool:
     value = f.arguments.get("padding", "valid")
-    return not isinstance(value, str) or value.lower() not in ("valid", "same")
+    return not isinstance(value, str) or value.lower() not in f.descriptor.paddings
 
 
 def _unknown_format(f: Facts) -> bool:
