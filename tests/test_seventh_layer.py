@@ -29,6 +29,7 @@ from conformance.diagnosis.diagnosis import Failure, diagnose
 from conformance.diagnosis.evaluation import CORRECT, Prediction, Steps, gather, settings_of
 from conformance.diagnosis.shrink import Shrinker
 from conformance.diagnosis.snippet import snippet
+from conformance.implementations import reference
 from conformance.implementations.plugin import Plugin
 from conformance.judge.bounds import Bound
 from conformance.judge.definition.layers import format_of
@@ -44,7 +45,7 @@ from conformance.layers import UnknownLayerError
 from conformance.layers.pooling import Pooling2D
 from conformance.layers.registry import LAYERS
 from conformance.layers.windowed import channels_last
-from conformance.outcomes import Value
+from conformance.outcomes import Unsupported, Value
 from conformance.results import Result
 from conformance.running.judging import Expectations, Subject, result_of
 from conformance.spec.coverage import clauses_of
@@ -285,13 +286,19 @@ def test_a_failing_case_is_shrunk_and_printed() -> None:
     assert f"runpy.run_path('x.py')[\"{NAME}\"]" in program
 
 
+def test_the_reference_declares_that_it_lacks_the_layer() -> None:
+    case = cases("smoke")[0]
+    outcome = reference.load().evaluate(case, operands(case))
+    assert outcome == Unsupported(f"reference_impl has no layer {NAME}")
+
+
 def test_random_cases_are_drawn() -> None:
     hypothesis = pytest.importorskip("hypothesis")
     from conformance.cases.drawing import cases as drawn
 
     met: set[str] = set()
 
-    @hypothesis.settings(database=None, max_examples=60, derandomize=True, deadline=None)
+    @hypothesis.settings(database=None, max_examples=30, derandomize=True, deadline=None)
     @hypothesis.given(drawn(NAME))
     def draw(case: Case) -> None:
         met.add(case.observe)

@@ -22,6 +22,9 @@ from conformance.implementations.canonical import has_plain_geometry, uncanonica
 from conformance.implementations.observation import as_array, describe_result, observe_calls
 from conformance.implementations.protocol import Implementation
 from conformance.implementations.torch_activations import ACTIVATIONS
+from conformance.layers.convolution import Convolution
+from conformance.layers.flatten import Flatten
+from conformance.layers.pooling import MaxPooling
 from conformance.layers.registry import LAYERS
 from conformance.outcomes import Outcome, Unsupported, Value
 
@@ -31,6 +34,7 @@ Module = Callable[[Tensor], Tensor]
 _NUMBER_TYPES: Final = frozenset(
     {"float16", "bfloat16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8"}
 )
+_EXPRESSED: Final = (Convolution, MaxPooling, Flatten)
 _CONVOLUTIONS: Final[Mapping[int, Any]] = {1: nn.Conv1d, 2: nn.Conv2d}
 _POOLINGS: Final[Mapping[int, Any]] = {1: nn.MaxPool1d, 2: nn.MaxPool2d}
 _TORCH_NAMES: Final = {
@@ -75,6 +79,8 @@ class TorchNN:
         }
         if case.observe not in observe or not LAYERS[case.layer].takes_inputs:
             return Unsupported("torch.nn has no Keras-style model API")
+        if not isinstance(LAYERS[case.layer], _EXPRESSED):
+            return Unsupported(f"torch.nn is not asked for {case.layer}")
         if LAYERS[case.layer].rank and case.dtype not in _NUMBER_TYPES:
             return Unsupported(f"torch.nn has no {case.layer} in {case.dtype}")
         with torch.no_grad():
