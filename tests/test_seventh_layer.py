@@ -19,7 +19,7 @@ import pytest
 
 from conformance.cases.case import Case, parse
 from conformance.cases.classes import hits
-from conformance.cases.facts import facts
+from conformance.cases.facts import Facts, facts
 from conformance.cases.grids import grid
 from conformance.cases.grids.values import ONLY_OF_SUMS
 from conformance.cases.operands import FLOATING_DTYPES, Operands, operands
@@ -44,7 +44,6 @@ from conformance.judge.verdict import Judgement, Verdict
 from conformance.layers import UnknownLayerError
 from conformance.layers.pooling import Pooling2D
 from conformance.layers.registry import LAYERS
-from conformance.layers.windowed import channels_last
 from conformance.outcomes import Unsupported, Value
 from conformance.results import Result
 from conformance.running.judging import Expectations, Subject, result_of
@@ -85,13 +84,11 @@ class AveragePooling2D(Pooling2D):
         results: Sequence[float] = self.reduced(case, operands, means)
         return results
 
-    def gradients(self, case: Case, operands: Any) -> dict[str, Array]:
+    def pulled_back(
+        self, known: Facts, inputs: Array, upstream: Array, weights: dict[str, Array]
+    ) -> dict[str, Array]:
         """Each upstream element is shared out among the inputs of its window."""
-        known, fmt = facts(case), format_of(case.dtype)
-        inputs, upstream = (
-            channels_last(array.astype(np.float64), known)
-            for array in (operands.inputs, operands.upstream)
-        )
+        del weights
         batch, *spatial, channels = inputs.shape
         shares = np.full((batch, prod(spatial), channels), Fraction(0), object)
         given = upstream.reshape(batch, -1, channels)
@@ -99,9 +96,9 @@ class AveragePooling2D(Pooling2D):
             inside = [tap for tap in taps if tap != PADDED]
             for sample, c in product(range(batch), range(channels)):
                 shares[sample, inside, c] += Fraction(given[sample, position, c]) / len(inside)
+        fmt = format_of(known.case.dtype)
         rounded = [round_fraction(share, fmt) for share in shares.ravel()]
-        gradient = np.array(rounded, np.float64).reshape(inputs.shape)
-        return {"inputs": np.moveaxis(gradient, -1, 1) if known.channels_first else gradient}
+        return {"inputs": np.array(rounded, np.float64).reshape(inputs.shape)}
 
     def judge_output(
         self, case: Case, operands: Any, expectation: Expectation, actual: Array
@@ -113,7 +110,9 @@ class AveragePooling2D(Pooling2D):
     def gradient_judge(self, case: Case, operands: Any) -> Callable[..., Judgement]:
         """The same for the shares, of which an input gets one for each window that holds it."""
         magnitudes = SimpleNamespace(
-            inputs=operands.inputs, upstream=np.abs(operands.upstream.astype(np.float64))
+            inputs=operands.inputs,
+            upstream=np.abs(operands.upstream.astype(np.float64)),
+            weights={},
         )
 
         def judged(name: str, actual: Array, expected: Array) -> Judgement:

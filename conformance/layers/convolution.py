@@ -159,25 +159,19 @@ class Convolution(Windowed):
         sums = with_channels_first(sums) if known.channels_first else sums
         return activate(sums, known.activation or "linear", format_of(case.dtype))
 
-    def gradients(self, case: Case, operands: Operands) -> dict[str, Array]:
-        """As `Layer.gradients`."""
-        known = facts(case)
-        inputs, upstream = (
-            channels_last(array.astype(np.float64), known)
-            for array in (operands.inputs, operands.upstream)
-        )
-        found = convolved(
+    def pulled_back(
+        self, known: Facts, inputs: Array, upstream: Array, weights: dict[str, Array]
+    ) -> dict[str, Array]:
+        """Every product ``x w`` adds ``g w`` to the gradient of x, and ``g x`` to that of w."""
+        return convolved(
             inputs,
-            operands.weights,
+            weights,
             upstream,
             known.windows,
             known.activation or "linear",
-            format_of(case.dtype),
+            format_of(known.case.dtype),
             channels_first=known.channels_first,
         )
-        if known.channels_first:
-            found["inputs"] = np.moveaxis(found["inputs"], -1, 1)
-        return found
 
     def weight_shapes(self, case: Case) -> dict[str, tuple[int, ...]]:
         """Shapes of kernel and bias."""

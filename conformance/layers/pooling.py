@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from conformance.cases.case import Case
-from conformance.cases.facts import facts
+from conformance.cases.facts import Facts
 from conformance.cases.grids.values import ONLY_OF_SUMS, POOLED_DTYPES
 from conformance.diagnosis.evaluation import Prediction, Steps, predict_pooling
 from conformance.judge.definition import Operands
@@ -24,7 +22,6 @@ from conformance.layers.windowed import (
     SIZE,
     Array,
     Windowed,
-    channels_last,
     levels,
 )
 from conformance.spec.covers import gradients, outputs, rejections
@@ -122,15 +119,12 @@ class MaxPooling(Pooling):
         values: Sequence[Any] = self.reduced(case, operands, max_pooling)
         return values
 
-    def gradients(self, case: Case, operands: Operands) -> dict[str, Array]:
+    def pulled_back(
+        self, known: Facts, inputs: Array, upstream: Array, weights: dict[str, Array]
+    ) -> dict[str, Array]:
         """Each upstream element goes to the first largest input of its window."""
-        known = facts(case)
-        inputs, upstream = (
-            channels_last(array.astype(np.float64), known)
-            for array in (operands.inputs, operands.upstream)
-        )
-        gradient = pooled(inputs, upstream, known.windows, format_of(case.dtype))
-        return {"inputs": np.moveaxis(gradient, -1, 1) if known.channels_first else gradient}
+        del weights
+        return {"inputs": pooled(inputs, upstream, known.windows, format_of(known.case.dtype))}
 
     def gradient_judge(
         self, case: Case, operands: Operands

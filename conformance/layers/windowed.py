@@ -135,6 +135,24 @@ class Windowed(Layer):
         batch, channels, *spatial = known.output_shape
         return [results[i] for i in order_with_channels_first((batch, *spatial, channels))]
 
+    def gradients(self, case: Case, operands: Operands) -> dict[str, Array]:
+        """As `Layer.gradients`."""
+        known = facts(case)
+        inputs, upstream = (
+            channels_last(array.astype(np.float64), known)
+            for array in (operands.inputs, operands.upstream)
+        )
+        found = self.pulled_back(known, inputs, upstream, operands.weights)
+        if known.channels_first:
+            found["inputs"] = np.moveaxis(found["inputs"], -1, 1)
+        return found
+
+    def pulled_back(
+        self, known: Facts, inputs: Array, upstream: Array, weights: dict[str, Array]
+    ) -> dict[str, Array]:
+        """The gradients, from input and upstream gradient in float64, channels last."""
+        raise NotImplementedError
+
     def draw(self, draw: Callable[[Any], Any]) -> Case:
         """As `Layer.draw`."""
         from conformance.cases import drawing
