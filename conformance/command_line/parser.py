@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.command_line.errors import UsageError
-from conformance.spec.signatures import LAYERS
+from conformance.layers.registry import LAYERS
 
 IMPLEMENTATION = "NAME|MODULE[:ATTRIBUTE]|FILE.py|exec:COMMAND"
 GRIDS = ("smoke", "standard", "full")

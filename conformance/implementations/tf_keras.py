@@ -106,7 +106,7 @@ class TfKeras(KerasStyle):
         known = facts(case)
         if case.observe in ("output", "gradients"):
             return known.is_convolution and known.channels_first
-        is_after_channels_last = case.layer == "Flatten" and case.observe != "trained_example"
+        is_after_channels_last = known.descriptor.moves and case.observe != "trained_example"
         trains = case.observe in ("training", "trained_example") and not is_after_channels_last
         return trains and known.channels_first
 

@@ -20,7 +20,6 @@ from typing import Any, Final
 from conformance.cases.case import Case
 from conformance.cases.facts import Facts
 from conformance.cases.scenarios.training import convolution_of
-from conformance.implementations.canonical import has_plain_geometry, uncanonical
 from conformance.implementations.machine import LEVELS
 
 Condition = str | bool | int | float | Sequence[Any]
@@ -103,14 +102,6 @@ def check(condition: Any) -> None:
         )
 
 
-def _is_well_formed(known: Facts) -> bool:
-    """Whether every argument is of its documented kind and value, so that geometry is defined."""
-    if not known.rank or uncanonical(known.case) is not None:
-        return False
-    fits = known.has_axes and len(known.case.inputs or ()) == known.rank + 2
-    return fits and has_plain_geometry(known.case)
-
-
 def _family(known: Facts) -> str:
     if known.is_convolution:
         return "convolution"
@@ -155,7 +146,7 @@ FIELDS: Final[Mapping[str, Callable[[Facts], Any]]] = MappingProxyType(
         "input_rank": lambda known: len(known.case.inputs or ()) - known.rank,
         "empty_input": lambda known: 0 in (known.case.inputs or ()),
         "empty_output": lambda known: any(axis.output <= 0 for axis in known.axes),
-        "well_formed": _is_well_formed,
+        "well_formed": lambda known: known.is_well_formed and known.has_axes,
         "filters_are_last_output": _filters_are_last_output,
     }
 )

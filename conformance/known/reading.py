@@ -30,7 +30,7 @@ from conformance.known.conditions import FIELDS, ConditionError
 from conformance.known.effects import EFFECTS
 from conformance.known.record import Record
 from conformance.known.versions import RangeError, check_range
-from conformance.spec.signatures import LAYERS
+from conformance.layers.registry import LAYERS
 
 _TABLE: Final = "deviation"
 _LARGEST: Final = 2**20

@@ -16,7 +16,8 @@ from conformance.diagnosis.evaluation import (
 )
 from conformance.diagnosis.faults import FAULTS
 from conformance.judge.bounds import output_bound
-from conformance.judge.contraction import Floats, as_float64
+from conformance.judge.contraction import as_float64
+from conformance.judge.running_error import Floats
 from conformance.judge.statistics import statistical_bound
 from conformance.outcomes import Value
 

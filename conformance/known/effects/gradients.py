@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from conformance.cases.facts import facts
 from conformance.implementations import memory
-from conformance.judge.contraction import Floats, as_float64, contract
+from conformance.judge.contraction import as_float64, contract
 from conformance.judge.definition.rounding import FORMATS
 from conformance.judge.gradients import convolution_gauges
-from conformance.judge.running_error import growth
+from conformance.judge.running_error import Floats, growth
 from conformance.judge.sums import Convolution, Gauge, half_ulp
 from conformance.known.effects.elements import (
     gradients_of,

@@ -17,8 +17,9 @@ from conformance.diagnosis.evaluation import (
     settings_of,
 )
 from conformance.diagnosis.variations import in_place_of
-from conformance.judge.contraction import Floats, as_float64
+from conformance.judge.contraction import as_float64
 from conformance.judge.definition.rounding import FORMATS
+from conformance.judge.running_error import Floats
 from conformance.judge.sums import Convolution
 from conformance.known.effects.elements import all_wrong_are, as_steps, output_of
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from conformance.diagnosis.faults import FAULTS
 from conformance.diagnosis.variations import in_place_of
-from conformance.judge.contraction import Floats, as_float64
+from conformance.judge.contraction import as_float64
 from conformance.judge.definition.rounding import FORMATS
 from conformance.judge.gradients import convolution_gauges
-from conformance.judge.running_error import growth
+from conformance.judge.running_error import Floats, growth
 from conformance.judge.sums import Convolution, Gauge, half_ulp
 from conformance.known.effects.elements import (
     as_steps,
