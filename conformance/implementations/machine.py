@@ -7,6 +7,7 @@ process' standard output, from which they are read here.
 
 from __future__ import annotations
 
+import importlib
 import os
 import platform
 import re
@@ -98,11 +99,14 @@ def _flush_c_streams() -> None:
 def processor() -> dict[str, str]:
     """The processor's name and the instruction sets beyond the baseline that NumPy finds on it."""
     found = {"processor": _model_name() or platform.processor() or platform.machine()}
-    try:
-        from numpy._core._multiarray_umath import __cpu_features__ as features
-    except ImportError:  # before NumPy 2
-        from numpy.core._multiarray_umath import __cpu_features__ as features
-    return found | {"features": " ".join(sorted(name for name, has in features.items() if has))}
+    for module in ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath"):
+        try:
+            features = importlib.import_module(module).__cpu_features__
+        except (ImportError, AttributeError):  # the second is where it stood before NumPy 2
+            continue
+        names = sorted(name for name, has in features.items() if has)
+        return found | {"features": " ".join(names)}
+    return found
 
 
 def _model_name() -> str:

@@ -77,6 +77,10 @@ class Records:
         speaking = [record for record in self.users if record in self.about(who)]
         return tuple(record.identifier for record in speaking if record.concerns(case))
 
+    def is_to_be_alone(self, who: Who, case: Case) -> bool:
+        """Whether a case may spoil the process that evaluates it, as a record says."""
+        return any(record.alone and record.concerns(case) for record in self.about(who))
+
     def _unless_expected(self, who: Who, case: Case, judgement: Judgement) -> Judgement:
         for record in self.about(who):
             if record.always and record.concerns(case):

@@ -40,7 +40,8 @@ _OF_CASE: Final = ("clause", "layer", "case")
 _OF_OUTCOME: Final = ("verdict", "stage", "message", "exception", "fault", "effect")
 _LISTS: Final = ("implementation", *_OF_CASE, *_OF_OUTCOME)
 _TEXTS: Final = ("instead", "reason", "reproducer")
-_KEYS: Final = ("id", "versions", "since", "until", "machine", "always")
+_FLAGS: Final = ("always", "alone")
+_KEYS: Final = ("id", "versions", "since", "until", "machine", *_FLAGS)
 _DEFAULT_INSTEAD: Final = "recorded as a known deviation"
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -171,11 +172,10 @@ def _arguments(entry: dict[str, Any]) -> dict[str, Any]:
     arguments["instead"] = arguments.get("instead") or arguments.get("reason") or _DEFAULT_INSTEAD
     arguments |= {key: _conditions(entry, key) for key in ("machine", "where") if key in entry}
     arguments["versions"] = _versions(entry)
-    if "always" in entry:
-        if not isinstance(entry["always"], bool):
-            raise ConditionError(f"'always' must be true or false, not {entry['always']!r}")
-        arguments["always"] = entry["always"]
-    return arguments
+    for key in _FLAGS:
+        if not isinstance(entry.get(key, False), bool):
+            raise ConditionError(f"{key!r} must be true or false, not {entry[key]!r}")
+    return arguments | {key: entry[key] for key in _FLAGS if key in entry}
 
 
 def _text(entry: Mapping[str, Any], key: str) -> str:

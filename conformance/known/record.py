@@ -80,6 +80,8 @@ class Record:
         instead: what happens, in words.
         reason: why it is so, or where it was reported, as far as known.
         always: False where a case that it concerns may also conform.
+        alone: whether the cases that it concerns may spoil the process, so that each is evaluated
+            in a process of its own and none of the following is blamed for it.
         reproducer: a stand-alone program that shows it.
         source: the file that it stands in.
     """
@@ -101,6 +103,7 @@ class Record:
     instead: str = ""
     reason: str = ""
     always: bool = True
+    alone: bool = False
     reproducer: str = ""
     source: str = ""
 

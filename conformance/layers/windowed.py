@@ -75,6 +75,7 @@ class Windowed(Layer):
             windows.pointwise,
             windows.extremes,
             windows.widths,
+            windows.remainders,
             windows.batches,
             windows.large,
             windows.empties,

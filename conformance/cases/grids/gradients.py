@@ -77,6 +77,7 @@ def standard() -> Iterator[Case]:
     blocks: tuple[Callable[[], Iterable[Case]], ...] = (
         windows.smoke,
         windows.pointwise,
+        windows.remainders,
         windows.empties,
     )
     yield from differentiated(chain.from_iterable(block() for block in blocks))

@@ -24,6 +24,7 @@ EFFECTS: Final[Mapping[str, Callable[[Found], bool]]] = MappingProxyType(
         effect.__name__.replace("_", "-"): effect
         for effect in (
             gradients.bias_gradient_along_last_axis,
+            gradients.kernel_gradient_overrun,
             gradients.narrow_partial_sums,
             gradients.narrow_sums,
             gradients.subnormals_compared_as_zeros,

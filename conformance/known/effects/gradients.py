@@ -124,6 +124,19 @@ def _is_within_narrow(
     )
 
 
+def kernel_gradient_overrun(found: Found) -> bool:
+    """The kernel's gradient alone is wrong, or differs from call to call: memory was overwritten."""
+    actual = gradients_of(found)
+    operands, expectation = found.derive()
+    if actual is None:
+        return False
+    gauges = convolution_gauges(found.case, operands)
+    others = (name for name in actual if name != "kernel")
+    return all(
+        _is_right_gradient(gauges[name], actual[name], expectation.value[name]) for name in others
+    )
+
+
 def bias_gradient_along_last_axis(found: Found) -> bool:
     """The bias' gradient sums over all axes but the last one; the other gradients are right."""
     actual = gradients_of(found)

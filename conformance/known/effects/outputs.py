@@ -42,7 +42,8 @@ def neighbour_times_zero(found: Found) -> bool:
     known = facts(found.case)
     inputs = as_float64(operands.inputs)
     inputs = np.moveaxis(inputs, 1, -1) if known.channels_first else inputs
-    marked = _with_neighbours(~np.isfinite(inputs).all(axis=-1, keepdims=True))
+    special: Mask = np.any(~np.isfinite(inputs), axis=-1, keepdims=True)
+    marked = _with_neighbours(special)
     marked = np.broadcast_to(marked, inputs.shape)
     convolution = Convolution.of(found.case, operands)
     felt = convolution.reached_from(marked, np.zeros(convolution.kernel.shape[-1], bool))
@@ -173,9 +174,9 @@ def larger_tiles(found: Found) -> bool:
 
 def _greatest_nearby(sizes: Floats, c: Convolution) -> Floats:
     """The greatest input within the tiles that an output can belong to, for each output."""
-    greatest = sizes.max(axis=-1)
+    greatest: Floats = sizes.max(axis=-1)
     for index, axis in enumerate(c.axes, 1):
-        centres = np.arange(axis.output) * axis.stride - axis.pad_before
+        centres = [place * axis.stride - axis.pad_before for place in range(axis.output)]
         reach = axis.window + _TILE
         lines = [
             greatest.take(
