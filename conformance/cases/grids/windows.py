@@ -253,9 +253,21 @@ def remainders() -> Iterator[Case]:
             yield windowed(
                 layer, (Axis(4 + index % 2, 3), Axis(3, 2, 2))[:rank], "same", batch=1, **sizes
             )
-        for index, channels in enumerate((2, 3, 4, 7, 8, 9, 15, 16)):
-            divided = (Axis(10, 1, 2), Axis(12, 1, 2))[:rank]
-            yield windowed(layer, divided, batch=turns[index % 3], channels=channels)
+        yield from _divided(layer, 2)
+
+
+def uneven_batches() -> Iterator[Case]:
+    """Pointwise convolutions whose batch two or four threads cannot share evenly."""
+    for layer, batch in product(windowed_layers(), (3, 5)):
+        if LAYERS[layer].convolves:
+            yield from _divided(layer, batch)
+
+
+def _divided(layer: str, batch: int) -> Iterator[Case]:
+    """Pointwise, over sizes that the strides divide."""
+    axes = (Axis(10, 1, 2), Axis(12, 1, 2))[: LAYERS[layer].rank]
+    for channels in (2, 3, 4, 7, 8, 9, 15, 16):
+        yield windowed(layer, axes, batch=batch, channels=channels)
 
 
 def empties() -> Iterator[Case]:

@@ -125,7 +125,7 @@ def _is_within_narrow(
 
 
 def kernel_gradient_overrun(found: Found) -> bool:
-    """The kernel's gradient alone is wrong, or differs from call to call: memory was overwritten."""
+    """The kernel's gradient alone is wrong, as other memory than its own was overwritten."""
     actual = gradients_of(found)
     operands, expectation = found.derive()
     if actual is None:
