@@ -239,7 +239,7 @@ def test_results_are_given_the_diagnosis_of_their_implementation() -> None:
 def test_evidence_is_kept_up_to_a_limit() -> None:
     case = parse("Conv1D/inputs:2x6x3/filters:4/kernel_size:2")
     results = [result(case.replace(seed=n), np.zeros(100)) for n in range(4)]
-    kept = bounded(results, limit=1700)
+    kept = list(bounded(results, limit=1700))
     assert [one.evidence is not None for one in kept] == [True, True, False, False]
     assert kept == results
 

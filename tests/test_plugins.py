@@ -24,7 +24,7 @@ from conformance.judge.expectation import expect
 from conformance.judge.judge import judge
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Outcome, Rejection, Unsupported, Value
-from conformance.runner import run
+from conformance.running.runner import run
 
 MODULE = """
 name = "some name"

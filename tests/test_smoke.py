@@ -12,7 +12,7 @@ from evaluating import PLUGINS
 from conformance.command_line import main
 from conformance.command_line.smoke import SIMPLEST
 from conformance.judge.verdict import Verdict
-from conformance.runner import run
+from conformance.running.runner import run
 from conformance.spec.signatures import LAYERS
 
 ALL = "Conv1D, Conv2D, MaxPooling1D, MaxPooling2D, Flatten"

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, TextIO
 from conformance.command_line.errors import UsageError
 from conformance.implementations.protocol import ImplementationError
 from conformance.judge.verdict import Verdict
-from conformance.runner import Limits
+from conformance.running.limits import Limits
+from conformance.running.session import Session
 from conformance.spec.signatures import LAYERS
-from conformance.suite.session import Session
 
 if TYPE_CHECKING:
     from conformance.search import Finding, Report

@@ -17,7 +17,7 @@ from conformance.judge.definition import ACTIVATIONS as DOCUMENTED_ACTIVATIONS
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Rejection, Unsupported, Value
 from conformance.results import Result
-from conformance.runner import run
+from conformance.running.runner import run
 
 pytestmark = pytest.mark.live
 
