@@ -221,7 +221,7 @@ def test_common_features_are_the_fewest_that_tell() -> None:
 def result(case: Case, actual: Array | None) -> Result:
     evidence = Evidence("x.py", case, Value(actual), "exact") if actual is not None else None
     verdict = Verdict.CONFORMS if actual is None else Verdict.DEVIATES
-    return Result(case.descriptor, (), "x", verdict, None, "", "", None, evidence)
+    return Result(case, (), "x", verdict, None, "", "", evidence=evidence)
 
 
 def test_results_are_given_the_diagnosis_of_their_implementation() -> None:

@@ -143,7 +143,10 @@ def _restore(operands: Mapping[str, Array], saved: Mapping[str, Array]) -> set[s
     changed = {name for name, array in operands.items() if not same_bits(array, saved[name])}
     for name in changed:
         array = operands[name]
-        if array.flags.writeable:
+        with contextlib.suppress(AttributeError, TypeError, ValueError):
+            array.dtype = saved[name].dtype  # type: ignore[misc]  # not in place for NumPy's stubs
+            array.shape = saved[name].shape
+        if array.flags.writeable and array.shape == saved[name].shape:
             np.copyto(array, saved[name])
     return changed
 

@@ -9,6 +9,7 @@ events on a queue, and can end it with everything that it started.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import queue
 import secrets
@@ -92,6 +93,7 @@ class Child:
         self._events = events
         self._token = secrets.token_bytes(_TOKEN_BYTES)
         self._last_words = LastWords()
+        self._is_garbled = False
         self._threads = [
             threading.Thread(target=self._read_answers, daemon=True),
             threading.Thread(target=self._read_last_words, daemon=True),
@@ -146,6 +148,8 @@ class Child:
 
     def ending(self) -> Crash:
         """How it ended, after the event that says it has."""
+        if self._is_garbled:
+            return dataclasses.replace(self.end(), ending=how_it_ended(None))
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_GRACE_SECONDS)
         return self.end()
@@ -169,11 +173,14 @@ class Child:
 
     def _next_message(self, stream: BinaryIO) -> Any:
         try:
-            if stream.read(_TOKEN_BYTES) != self._token:
-                return None
-            return wire.read_message(stream)
-        except (wire.WireError, OSError, ValueError, MemoryError):
-            return None
+            token = stream.read(_TOKEN_BYTES)
+            self._is_garbled = len(token) == _TOKEN_BYTES and token != self._token
+            return wire.read_message(stream) if token == self._token else None
+        except (wire.WireError, MemoryError):
+            self._is_garbled = True
+        except (OSError, ValueError):
+            pass
+        return None
 
     def _read_last_words(self) -> None:
         with _opened(self._process.stderr) as stream:
