@@ -7,6 +7,7 @@ imports nothing but pytest until a case is judged, and the names of all its opti
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from typing import Any
 
@@ -63,7 +64,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def _seconds(text: str) -> float:
     seconds = float(text)
     if not 0 < seconds < float("inf"):
-        raise ValueError(f"{text} is not positive")
+        raise argparse.ArgumentTypeError(f"{text} is not positive")
     return seconds
 
 
