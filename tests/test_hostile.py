@@ -41,7 +41,7 @@ VERDICTS = {
     "replaces_json_dumps": ("conforms", ""),
     "clears_the_modules": ("conforms", ""),
     "replaces_isinstance": ("", ""),
-    "empties_numpy": ("", ""),
+    "empties_numpy": ("crashed", "spoilt the process"),
     "forks": ("conforms", ""),
     "leaves_a_child_with_its_pipes": ("crashed", "exit status 3"),
     "raises_a_lone_surrogate": ("deviates", "\\ud800 lone"),
@@ -49,6 +49,8 @@ VERDICTS = {
     "reshapes_its_inputs": ("deviates", "changed its operands: inputs"),
     "traces_everything": ("", ""),
     "names_a_result_by_a_lone_surrogate": ("deviates", "An array is expected"),
+    "raises_what_has_no_message": ("deviates", "a message that raises RuntimeError"),
+    "raises_a_huge_message": ("deviates", "last."),
 }
 """Verdict and words; both empty where how the attack fails is the interpreter's affair."""
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import faulthandler
+import operator
 import os
 import sys
 import time
@@ -23,13 +24,15 @@ import traceback
 from collections.abc import Mapping
 from typing import Any, BinaryIO, Final, NoReturn
 
+import numpy as np
+
 from conformance.cases.case import Case, parse
 from conformance.cases.operands import operands
 from conformance.implementations import registry
 from conformance.implementations.last_words import BEGIN
 from conformance.implementations.observation import evaluate
 from conformance.implementations.protocol import Implementation, ImplementationError
-from conformance.outcomes import Outcome, Unsupported, Value
+from conformance.outcomes import Crash, Outcome, Rejection, Unsupported, Value
 from conformance.running.serving import Connection, import_after_the_library
 
 _OURS: Final = ("conformance", "reference_impl", "numpy", "ml_dtypes")
@@ -87,16 +90,16 @@ class _Surroundings:
     """What foreign code in this process must leave as it is, for the next case to be judged."""
 
     def __init__(self) -> None:
-        self._modules = {
-            name: module for name, module in sys.modules.items() if name.partition(".")[0] in _OURS
-        }
-        self._builtins = dict(vars(builtins))
+        ours = {n: m for n, m in sys.modules.items() if n.partition(".")[0] in _OURS}
+        functions = {n: f for n, f in vars(builtins).items() if n != "_"}
+        spaces = ((sys.modules, ours), (vars(builtins), functions), (vars(np), dict(vars(np))))
+        self._kept = [(space, tuple(kept), tuple(kept.values())) for space, kept in spaces]
 
     def are_sound(self) -> bool:
-        """Whether the modules and the built-in functions are those of the start."""
-        modules, functions = sys.modules, vars(builtins)
-        return all(modules.get(name) is module for name, module in self._modules.items()) and all(
-            functions.get(name) is value for name, value in self._builtins.items() if name != "_"
+        """Whether our modules, the built-in functions and NumPy are those of the start."""
+        return all(
+            all(map(operator.is_, map(space.get, names), values))
+            for space, names, values in self._kept
         )
 
 
@@ -122,6 +125,11 @@ def _answer(
     outcome = _evaluate(implementation, case, prepared)
     seconds = _clock() - started
     sound = surroundings.are_sound()
+    if not sound and isinstance(outcome, Rejection):
+        outcome = Crash(
+            "not at once, but it spoilt the process that it shares",
+            f"{outcome.exception}: {outcome.message}",
+        )
     try:
         connection.answer("outcome", index, seconds, sound, outcome)
     except RecursionError:

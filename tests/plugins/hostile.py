@@ -126,6 +126,19 @@ def names_a_result_by_a_lone_surrogate(inputs: Array) -> Array:
     return {"\ud800": flat(inputs)}
 
 
+class MessageError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no message")
+
+
+def raises_what_has_no_message(inputs: Array) -> Array:
+    raise MessageError
+
+
+def raises_a_huge_message(inputs: Array) -> Array:
+    raise ValueError("first" + "x" * 50_000_000 + "last")
+
+
 ATTACKS: tuple[Callable[[Array], Array], ...] = (
     forges_an_outcome,
     forges_a_distant_index,
@@ -143,6 +156,8 @@ ATTACKS: tuple[Callable[[Array], Array], ...] = (
     reshapes_its_inputs,
     traces_everything,
     names_a_result_by_a_lone_surrogate,
+    raises_what_has_no_message,
+    raises_a_huge_message,
 )
 
 
