@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -169,7 +170,11 @@ def test_modules_in_the_working_directory_do_not_replace_the_librarys(
     )
     monkeypatch.chdir(tmp_path)
     cases = ["--case", "Flatten/inputs:2x3x4", "--case", "Flatten/inputs:2x3x5"]
-    assert main(["run", "--implementation", "mine", *cases, "-n", workers]) == 0
+    for spec in ("mine", "mine.py"):
+        arguments = ["run", "--implementation", spec, *cases, "-n", workers]
+        assert main(arguments) == 0
+    done = subprocess.run([sys.executable, "-m", "conformance", *arguments], check=False)
+    assert done.returncode == 0
 
 
 def test_reports_on_standard_output_are_json_alone(

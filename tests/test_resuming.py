@@ -20,6 +20,7 @@ from conformance.cases.case import Case
 from conformance.command_line import main
 from conformance.command_line.selection import is_in_shard
 from conformance.report.jsonl import IncompleteReportError, read_json_lines, read_report
+from conformance.running import judging
 
 WELL_BEHAVED = str(PLUGINS / "well_behaved.py")
 has_proc = pytest.mark.skipif(
@@ -196,6 +197,31 @@ def test_what_is_no_report_is_not_gone_on_with(text: str, tmp_path: Path) -> Non
     arguments = ["run", "--implementation", WELL_BEHAVED, "--case", "Flatten/inputs:2x3"]
     assert main([*arguments, "--resume", str(path)]) == 2
     assert path.read_text(encoding="utf-8") == text
+
+
+def test_a_fault_of_the_suite_leaves_what_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The summary is printed, the report has no footer, and the fault is raised."""
+
+    def judged_twice(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) > 2:
+            raise RuntimeError("a fault of our own")
+        return judge(*arguments)
+
+    calls: list[Any] = []
+    judge = judging.judge
+    monkeypatch.setattr(judging, "judge", judged_twice)
+    jsonl = tmp_path / "report.jsonl"
+    cases = [word for n in (2, 3, 4) for word in ("--case", f"Flatten/inputs:2x{n}")]
+    with pytest.raises(RuntimeError, match="a fault of our own"):
+        main(["run", "--implementation", WELL_BEHAVED, *cases, "--jsonl", str(jsonl)])
+    captured = capsys.readouterr()
+    assert "2 ok" in captured.out
+    assert "ended by RuntimeError after 2 of 3 results" in captured.err
+    report = read_report(jsonl)
+    assert (len(report.records), "footer" in report.problem) == (2, True)
 
 
 def test_shards_are_disjoint_and_together_are_all() -> None:

@@ -29,11 +29,12 @@ import numpy as np
 from conformance.cases.case import Case, parse
 from conformance.cases.operands import operands
 from conformance.implementations import registry
+from conformance.implementations.import_paths import import_after_the_library
 from conformance.implementations.last_words import BEGIN
 from conformance.implementations.observation import evaluate
 from conformance.implementations.protocol import Implementation, ImplementationError
 from conformance.outcomes import Crash, Outcome, Rejection, Unsupported, Value
-from conformance.running.serving import Connection, import_after_the_library
+from conformance.running.serving import Connection
 
 _OURS: Final = ("conformance", "reference_impl", "numpy", "ml_dtypes")
 _clock: Final = time.perf_counter

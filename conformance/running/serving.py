@@ -7,7 +7,6 @@ import os
 import queue
 import signal
 import sys
-import sysconfig
 import threading
 from collections.abc import Callable
 from typing import Any, BinaryIO, Final
@@ -87,18 +86,3 @@ def _die_with_parent(parent: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != parent:
         os._exit(0)
-
-
-def import_after_the_library(directory: str) -> None:
-    """Let modules be imported from a directory, behind Python's own library.
-
-    A ``random.py`` there must not take the place of the library's.
-    """
-    library = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
-    own = [
-        index
-        for index, path in enumerate(sys.path)
-        if path in library or os.path.basename(path) == "lib-dynload"
-    ]
-    if directory not in sys.path:
-        sys.path.insert(max(own, default=-1) + 1, directory)
