@@ -14,6 +14,7 @@ BEGIN: Final = b"\x1e"
 _KEPT: Final = 1 << 18
 _SHOWN: Final = 4096
 _REASONS: Final = 10
+_LONGEST_REASON: Final = 400
 _REASON: Final = re.compile(
     r"panic|assert|abort|fatal|terminat|error|exception|failed|what\(\)", re.IGNORECASE
 )
@@ -41,7 +42,7 @@ class LastWords:
             return text
         end = text[-_SHOWN:]
         telling = [line for line in text[:-_SHOWN].splitlines() if _REASON.search(line)]
-        return "\n".join([*(line[:_SHOWN] for line in telling[:_REASONS]), "...", end])
+        return "\n".join([*(line[:_LONGEST_REASON] for line in telling[:_REASONS]), "...", end])
 
 
 def how_it_ended(status: int | None) -> str:
