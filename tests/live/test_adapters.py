@@ -75,7 +75,7 @@ def test_channels_first_is_unsupported_where_tensorflow_has_no_kernel(
 def test_every_mode_of_torch_conforms(name: str) -> None:
     results = list(run(CASES, [name]))
     assert [(r.case, r.message) for r in results if r.verdict not in (_OK, _UNSUPPORTED)] == []
-    unsupported = [r.case for r in results if r.verdict is _UNSUPPORTED]
+    unsupported = [r.case.descriptor for r in results if r.verdict is _UNSUPPORTED]
     assert unsupported == ["Conv1D/observe:shape/inputs:Nonex9x3/filters:4/kernel_size:3"]
 
 
