@@ -48,7 +48,7 @@ CASES = tuple(cases_of_every_kind())
 @pytest.fixture(scope="module")
 def tensorflow_results() -> dict[tuple[str, str], Result]:
     """Every variant on every case, all of them at work at the same time."""
-    return {(r.implementation, r.case): r for r in run(CASES, TENSORFLOW)}
+    return {(r.implementation, str(r.case)): r for r in run(CASES, TENSORFLOW)}
 
 
 @pytest.mark.parametrize("name", TENSORFLOW)
