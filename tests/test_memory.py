@@ -10,7 +10,7 @@ import pytest
 from conformance.cases.case import parse
 from conformance.implementations import memory
 from conformance.judge.verdict import Verdict
-from conformance.runner import run
+from conformance.running.runner import run
 
 FORGETFUL = """
 import numpy as np

@@ -20,8 +20,10 @@ from conformance.cases.case import Case, parse
 from conformance.command_line import main
 from conformance.implementations.protocol import ImplementationError
 from conformance.judge.verdict import Judgement, Verdict
-from conformance.outcomes import Value
-from conformance.runner import Limits, Runner, run
+from conformance.known import Derive, Record, Records, Who
+from conformance.outcomes import Outcome, Value
+from conformance.running.case_judge import CaseJudge
+from conformance.running.runner import Limits, Runner, run
 from reference_impl import config
 
 ILL_BEHAVED = str(PLUGINS / "ill_behaved.py")
@@ -40,7 +42,7 @@ def test_results_come_in_the_order_of_cases_and_implementations(workers: int) ->
     specs = ["reference", WELL_BEHAVED]
     results = list(run(CASES, specs, workers=workers))
     names = ["reference", "naive loops"]
-    expected = [(case.descriptor, name) for case in CASES for name in names]
+    expected = [(case, name) for case in CASES for name in names]
     assert [(result.case, result.implementation) for result in results] == expected
     assert {result.verdict for result in results} == {Verdict.CONFORMS}
 
@@ -91,7 +93,7 @@ def test_a_result_tells_how_to_repeat_it(capsys: pytest.CaptureFixture[str]) -> 
     command, *arguments = shlex.split(result.reproduce)
     assert command == "conformance"
     assert main(arguments) == 1
-    assert result.case in capsys.readouterr().out
+    assert str(result.case) in capsys.readouterr().out
 
 
 def test_descriptors_are_quoted_for_the_shell() -> None:
@@ -116,20 +118,42 @@ def test_progress_counts_up_to_the_total() -> None:
 
 
 def test_known_deviations_have_the_last_word() -> None:
-    asked = []
+    asked: list[Who] = []
 
-    def records(*arguments: object) -> Judgement:
-        asked.append(arguments)
-        return Judgement(Verdict.KNOWN_DEVIATION, "as recorded", diagnosis="some-record")
+    class Recorded(Records):
+        def judge(
+            self, who: Who, case: Case, outcome: Outcome, judgement: Judgement, derive: Derive
+        ) -> Judgement:
+            asked.append(who)
+            assert isinstance(outcome, Value)
+            assert judgement.verdict is Verdict.CONFORMS
+            assert case == CASES[0]
+            assert derive()[1].value.shape == outcome.value.shape
+            return Judgement(Verdict.KNOWN_DEVIATION, "as recorded", diagnosis="some-record")
 
-    with Runner(CASES[:1], [WELL_BEHAVED], records=records) as runner:
-        (result,) = runner
+    with CaseJudge([WELL_BEHAVED], Limits(), Recorded(())) as judge:
+        (result,) = judge.judge(CASES[0])
     assert (result.verdict, result.diagnosis) == (Verdict.KNOWN_DEVIATION, "some-record")
-    ((name, versions, case, outcome, judgement),) = asked
-    assert (name, versions, case) == ("naive loops", {"naive loops": "1.0"}, CASES[0])
-    assert isinstance(outcome, Value)
-    assert isinstance(judgement, Judgement)
-    assert judgement.verdict is Verdict.CONFORMS
+    assert asked == [Who(("naive loops", WELL_BEHAVED), {"naive loops": "1.0"})]
+
+
+def test_what_may_spoil_its_process_has_another(tmp_path: Path) -> None:
+    """No other case is blamed for what a case leaves behind that a record says may spoil."""
+    plugin = tmp_path / "spoils.py"
+    plugin.write_text(
+        "import os\nimport numpy as np\nseen = []\n"
+        "def Flatten(inputs, weights, config):\n"
+        "    seen.append(inputs.shape)\n"
+        "    if (2, 3) in seen and inputs.shape != (2, 3):\n        os._exit(3)\n"
+        "    return inputs.reshape(len(inputs), -1)\n"
+    )
+    cases = [parse(f"Flatten/inputs:{shape}") for shape in ("2x4", "2x3", "2x5")]
+    spoils = Record("spoils", ("*spoils.py", "spoils"), case=("Flatten/inputs:2x3",), alone=True)
+    for records, crashed in ((Records(()), 1), (Records((spoils,)), 0)):
+        with CaseJudge([str(plugin)], Limits(), records) as judge:
+            judge.foresee(cases)
+            verdicts = [judge.judge(case)[0].verdict for case in cases]
+        assert verdicts.count(Verdict.CRASHED) == crashed, verdicts
 
 
 def test_what_names_nothing_is_refused_at_once() -> None:

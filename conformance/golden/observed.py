@@ -5,16 +5,14 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterable
 
-from conformance.cases.case import Case, parse
+from conformance.cases.case import parse
 from conformance.golden.encoding import DataWriter, outcome_entry
 from conformance.golden.expected import expected_value
 from conformance.golden.fixture import OBSERVED, Fixture, fixture_of
 from conformance.implementations import registry
 from conformance.implementations.machine import processor
-from conformance.judge.verdict import Judgement
-from conformance.known import Derive, Records, Who
 from conformance.outcomes import Outcome
-from conformance.runner import Runner
+from conformance.running.runner import Runner
 
 
 def observe(
@@ -48,27 +46,14 @@ def _outcomes(
     progress: Callable[[int, int], None] | None,
 ) -> tuple[dict[str, Outcome], dict[str, str]]:
     """What the implementation does with every expected case, by descriptor; and on what machine."""
-    taken = _Taken()
+    outcomes: dict[str, Outcome] = {}
     cases = [parse(descriptor) for fixture in expected for descriptor in fixture.entries]
-    with Runner(cases, [implementation], workers=workers, progress=progress, records=taken) as run:
-        for _ in run:
-            pass
-        return taken.outcomes, run.machines[implementation]
-
-
-class _Taken(Records):
-    """No known deviations, but every outcome, by descriptor."""
-
-    def __init__(self) -> None:
-        super().__init__(())
-        self.outcomes: dict[str, Outcome] = {}
-
-    def judge(
-        self, who: Who, case: Case, outcome: Outcome, judgement: Judgement, derive: Derive
-    ) -> Judgement:
-        """The judgement as it is."""
-        self.outcomes[case.descriptor] = outcome
-        return judgement
+    with Runner(cases, [implementation], workers=workers, progress=progress, keep=True) as run:
+        for result in run:
+            if result.evidence is not None:
+                outcomes[result.case.descriptor] = result.evidence.outcome
+        (subject,) = run.subjects
+    return outcomes, dict(subject.machine)
 
 
 def _observed(

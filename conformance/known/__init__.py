@@ -101,7 +101,7 @@ def own() -> tuple[Record, ...]:
     return own_records()
 
 
-def load(paths: Iterable[Path] = ()) -> Records:
+def load(paths: Iterable[Path | str] = ()) -> Records:
     """This package's records and those of a user's files.
 
     Raises:

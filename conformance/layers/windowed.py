@@ -92,7 +92,7 @@ class Windowed(Layer):
             rejections.relations,
             gradients.standard,
         ),
-        "full": (exhaustive.small_windows,),
+        "full": (exhaustive.small_windows, windows.uneven_batches, gradients.full),
     }
 
     def output_channels(self, known: Facts) -> int | None:

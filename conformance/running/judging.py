@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 from conformance.cases.case import Case
 from conformance.cases.operands import has_its_dtype, operands
@@ -17,7 +16,7 @@ from conformance.judge.expectation import (
 )
 from conformance.judge.judge import judge
 from conformance.judge.verdict import Judgement, Verdict
-from conformance.known import STORED, Derive, Records, Who
+from conformance.known import STORED, Records, Who
 from conformance.outcomes import Outcome, Unsupported, Value
 from conformance.results import FAILING, Evidence, Result
 from conformance.spec.coverage import clauses_of
@@ -46,109 +45,110 @@ class Subject:
     machine: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def version(self) -> str:
+        """Its versions in words."""
+        return ", ".join(f"{name} {version}" for name, version in self.versions.items())
+
+    @property
     def who(self) -> Who:
         """The same as records of known deviations see it; what is stored counts as the original."""
         names = dict.fromkeys(name.removeprefix(STORED) for name in (self.name, self.spec))
         return Who(tuple(names), self.versions, self.machine)
 
 
-class Expectations:
-    """Operands and expectation of each case, derived once and kept until they are forgotten.
+class Prepared:
+    """Operands and expectation of a case, each derived once, when first asked for."""
 
-    Args:
-        cases: the cases of the run, named by index below.
-    """
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self._operands: Any = None
+        self._expected: dict[bool, Any] = {}
 
-    def __init__(self, cases: Sequence[Case]) -> None:
-        self._cases = cases
-        self._operands: dict[int, Any] = {}
-        self._expected: dict[tuple[int, bool], Any] = {}
-
-    def operands(self, index: int) -> Any:
-        """The operands of a case.
+    @property
+    def operands(self) -> Any:
+        """The operands of the case.
 
         Raises:
             ImportError: if its dtype needs a package that is not installed.
         """
-        if index not in self._operands:
-            self._operands[index] = operands(self._cases[index])
-        return self._operands[index]
+        if self._operands is None:
+            self._operands = operands(self.case)
+        return self._operands
 
-    def of(self, index: int, *, by_definition: bool) -> Any:
-        """What is expected of a case, by the oracle or by the second derivation.
+    def expectation(self, *, by_definition: bool = False) -> Any:
+        """What is expected, by the oracle or by the second derivation.
 
         It does not depend on the user's keras.json.
         """
-        key = (index, by_definition)
-        if key not in self._expected:
+        if by_definition not in self._expected:
             derive = expect_by_definition if by_definition else expect
-            arrays = self.operands(index)
+            arrays = self.operands
             with as_never_set():
-                self._expected[key] = derive(self._cases[index], arrays)
-        return self._expected[key]
+                self._expected[by_definition] = derive(self.case, arrays)
+        return self._expected[by_definition]
 
-    def of_stored(self, index: int) -> tuple[Any, Any]:
-        """Operands and expectation of a case for what is stored, by NumPy alone."""
-        case = self._cases[index]
-        if has_its_dtype(case):
-            return self.operands(index), self.of(index, by_definition=False)
+    @property
+    def is_derived(self) -> bool:
+        """Whether what the oracle expects is there."""
+        return False in self._expected
+
+    def for_subject(self, subject: Subject) -> tuple[Any, Any]:
+        """Operands and expectation by which a subject is judged."""
+        if subject.is_stored:
+            return self.of_stored()
+        return self.operands, self.expectation(by_definition=subject.by_definition)
+
+    def of_stored(self) -> tuple[Any, Any]:
+        """Operands and expectation for what is stored, by NumPy alone."""
+        if has_its_dtype(self.case):
+            return self.operands, self.expectation()
         with as_never_set():
-            return expect_without_packages(case)
-
-    def ahead(self, index: int) -> None:
-        """Derive what the oracle expects of a case, if it can, before it is asked for."""
-        with contextlib.suppress(ImportError):
-            self.of(index, by_definition=False)
-
-    def forget_before(self, index: int) -> None:
-        """Drop what is kept of the cases before `index`."""
-        for key in [key for key in self._operands if key < index]:
-            del self._operands[key]
-        for pair in [pair for pair in self._expected if pair[0] < index]:
-            del self._expected[pair]
+            return expect_without_packages(self.case)
 
 
 def result_of(
-    index: int,
-    case: Case,
+    prepared: Prepared,
     subject: Subject,
     outcome: Outcome,
-    expectations: Expectations,
     records: Records,
+    *,
+    seconds: float = 0.0,
+    keep: bool = False,
 ) -> Result:
-    """Judge one outcome and write it up; what is unsupported needs no expectation."""
+    """Judge one outcome and write it up; what is unsupported needs no expectation.
+
+    Args:
+        prepared: the case.
+        subject: who is judged.
+        outcome: what it did.
+        records: the judgement in the light of the known deviations.
+        seconds: how long it took.
+        keep: whether the outcome is kept as evidence even where it is right.
+    """
+    case, who = prepared.case, subject.who
+    judgement = _judgement_of(prepared, subject, outcome)
+    judgement = records.judge(who, case, outcome, judgement, lambda: prepared.for_subject(subject))
+    return _write_up(case, subject, outcome, judgement, records.concerned(who, case), seconds, keep)
+
+
+def _judgement_of(prepared: Prepared, subject: Subject, outcome: Outcome) -> Judgement:
     if isinstance(outcome, Unsupported):
-        return write_up(case, subject, outcome, _unsupported(outcome), records, _no_derivation)
-    if subject.is_stored:
-        arrays, expectation = expectations.of_stored(index)
-    else:
-        expectation = expectations.of(index, by_definition=subject.by_definition)
-        arrays = expectations.operands(index)
-    judgement = judge(case, arrays, expectation, outcome)
-    return write_up(case, subject, outcome, judgement, records, lambda: (arrays, expectation))
+        return Judgement(Verdict.UNSUPPORTED, outcome.reason)
+    return judge(prepared.case, *prepared.for_subject(subject), outcome)
 
 
-def _no_derivation() -> NoReturn:
-    raise AssertionError("no record concerns what is unsupported")
-
-
-def _unsupported(outcome: Unsupported) -> Judgement:
-    return Judgement(Verdict.UNSUPPORTED, outcome.reason)
-
-
-def write_up(
+def _write_up(
     case: Case,
     subject: Subject,
     outcome: Outcome,
     judgement: Judgement,
-    records: Records,
-    derive: Derive,
+    concerned: tuple[str, ...],
+    seconds: float,
+    keep: bool,
 ) -> Result:
-    """A judgement, seen in the light of the known deviations, as a result."""
-    judgement = records.judge(subject.who, case, outcome, judgement, derive)
-    fails = judgement.verdict in FAILING
+    keep = keep or judgement.verdict in FAILING
     return Result(
-        case=case.descriptor,
+        case=case,
         clauses=tuple(clauses_of(case)),
         implementation=subject.name,
         verdict=judgement.verdict,
@@ -156,7 +156,10 @@ def write_up(
         message=judgement.message,
         reproduce=reproduce(subject.spec, case, outcome),
         diagnosis=judgement.diagnosis,
-        evidence=Evidence(subject.spec, case, outcome, judgement.stage) if fails else None,
+        stage=judgement.stage,
+        seconds=round(seconds, 6),
+        concerned=concerned,
+        evidence=Evidence(subject.spec, case, outcome, judgement.stage) if keep else None,
     )
 
 

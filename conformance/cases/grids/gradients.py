@@ -93,6 +93,14 @@ def standard() -> Iterator[Case]:
     yield from _long_sums()
 
 
+def full() -> Iterator[Case]:
+    """Batches that threads cannot share evenly.
+
+    Kernels that overrun their memory there do so in some runs and not in others.
+    """
+    yield from differentiated(windows.uneven_batches())
+
+
 def _pairs() -> Iterator[Case]:
     """A selection of `windows.standard` in every layer."""
     for layer in windowed_layers():
