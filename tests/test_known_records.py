@@ -168,7 +168,7 @@ def test_a_users_record_is_read():
         ("stage =", "stages =", "'what' has no key 'stages'; it takes verdict, stage"),
         ('"pooling.nan"', '"pooling.nans"', "'fault' is 'pooling.nans'; known are same.odd-first"),
         ('"deviates"', '"conforms"', "'verdict' is 'conforms'; known are deviates, crashed"),
-        ("reason =", "because =", "there is no key 'because'; known are always, case"),
+        ("reason =", "because =", "there is no key 'because'; known are alone, always, case"),
         ('["one_nan", "specials"]', "[]", "an empty list, which nothing meets"),
         ('["one_nan", "specials"]', '"/(/"', "is no regular expression"),
         ('reason = "', "always = 1 #", "'always' must be true or false, not 1"),
