@@ -63,6 +63,7 @@ def _implementations(_: argparse.Namespace) -> list[dict[str, Any]]:
             "summary": entry.summary,
             "installed": registry.installed(entry),
             "versions": registry.versions(entry),
+            "options": [option.form for option in registry.options(entry)],
         }
         for entry in registry.builtin()
     ]
@@ -89,4 +90,6 @@ def _case_text(entry: dict[str, Any]) -> str:
 def _implementation_text(entry: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in entry["versions"].items())
     state = versions or "installed" if entry["installed"] else "not installed"
-    return f"{entry['name']:<28} {state:<44} {entry['summary']}"
+    line = f"{entry['name']:<28} {state:<44} {entry['summary']}"
+    options = f"    options: {', '.join(entry['options'])}"
+    return "\n".join([line, *([options] if entry["options"] else [])])

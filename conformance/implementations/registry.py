@@ -27,6 +27,7 @@ from conformance.implementations.options import (
     ISA,
     THREADS,
     Effect,
+    Option,
     Options,
     choose,
     flag,
@@ -277,6 +278,16 @@ def resolve(spec: str) -> Entry:
     )
 
 
+def canonical(spec: str) -> str:
+    """The name of a built-in implementation with its options in order; any other as it is.
+
+    Raises:
+        ImplementationError: for options that it does not have.
+    """
+    base, given = split(spec)
+    return FAMILIES[base].entry(given, spec).name if base in FAMILIES else spec
+
+
 def is_program(spec: str) -> bool:
     """Whether `spec` is ``exec:COMMAND``."""
     return spec.startswith(_PROGRAM)
@@ -344,6 +355,14 @@ def installed(entry: Entry) -> bool:
     if entry.is_stored:
         return bool(versions(entry))
     return all(_version(name) is not None for name in entry.distributions)
+
+
+def options(entry: Entry) -> tuple[Option, ...]:
+    """What a built-in implementation, named without options, can be asked for; nothing for others.
+
+    They are given in brackets after its name, in any order.
+    """
+    return FAMILIES[entry.name].options.options if entry.name in FAMILIES else ()
 
 
 def versions(entry: Entry) -> dict[str, str]:
