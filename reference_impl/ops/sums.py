@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from reference_impl.ops.dyadics import Dyadic, dyadic
+from reference_impl.ops.double_double import Pair
+from reference_impl.ops.dyadics import Dyadic, dyadic, split
 from reference_impl.ops.formats import Format
 from reference_impl.ops.rounding import round_float64, round_into
 
@@ -156,6 +157,20 @@ class Sums:
             for where in np.flatnonzero(special):
                 values[where] = float(special[where])
         return values
+
+    def pairs(self, indices: Indices) -> Pair:
+        """The exact values at flat indices (C order), within ``2**-106`` of themselves.
+
+        Below ``2**-900`` they may be anything less precise; where they are not finite, or may be
+        beyond the range of float64, NaN.
+        """
+        low, high = (bound.reshape(-1)[indices] for bound in (self.low, self.high))
+        known = low == high
+        value = Pair(np.where(known & np.isfinite(low), low, np.nan), np.zeros_like(low))
+        unknown = np.flatnonzero(~known & np.isfinite(low) & np.isfinite(high))
+        for i, exact in zip(unknown.tolist(), self._dyadics(indices[unknown]), strict=True):
+            value.high[i], value.low[i] = split(exact)
+        return value
 
     def moveaxis(self, source: int, destination: int) -> Sums:
         """The same numbers with one axis moved, as `numpy.moveaxis` does."""
