@@ -130,7 +130,7 @@ def _evaluate_bounds(sums: Sums, activation: CertifiedActivation, format: Format
     return Certified(low, format, resolved)
 
 
-_FEW: Final = 16
+FEW: Final = 16
 """Fewer elements are not worth an expansion, whose hundreds of calls cost about half a millisecond
 however few the elements are: ``benchmark_activations.py`` shows the loss without it."""
 
@@ -146,7 +146,7 @@ def _expand_elements(
 
     Zeros are among the others, but their value is always the same one.
     """
-    if indices.size < _FEW:
+    if indices.size < FEW:
         return indices
     x = sums.pairs(indices)
     zero = (x.high == 0) & (x.low == 0)
@@ -186,7 +186,7 @@ def _expand_rows(
     """Set the rows that an expansion decides as a whole; return the others."""
     width = sums.shape[-1]
     rows, special = _finite_rows(rows, sums)
-    if rows.size * width < _FEW:
+    if rows.size * width < FEW:
         return np.concatenate((rows, special))
     x = sums.pairs((rows[:, np.newaxis] * width + np.arange(width)).reshape(-1))
     expansion = activation.expand(Pair(*(part.reshape(-1, width) for part in x)))

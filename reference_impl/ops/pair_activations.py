@@ -142,7 +142,7 @@ def _silu(x: Pair) -> Valued:
     return multiply(x, logistic(x)), 2.0**-89
 
 
-def _bump(x: Pair) -> Pair:
+def bump(x: Pair) -> Pair:
     """``sigmoid'(x) = e / (1 + e)**2``, ``e = exp(-|x|)``, with ``2**-89``.
 
     E for e, twice ``E / 2 + 3 u**2`` for ``1 + e``, and ``8 u**2`` and ``16 u**2``: below ``3 E``.
@@ -152,18 +152,21 @@ def _bump(x: Pair) -> Pair:
     return divide(e, multiply(sum_, sum_))
 
 
+BUMP_ERROR: Final = 2.0**-89
+
+
 def _sigmoid_slope(x: Pair) -> Valued:
-    return _bump(x), 2.0**-89
+    return bump(x), BUMP_ERROR
 
 
 def _tanh_slope(x: Pair) -> Valued:
     """``tanh'(x) = 4 sigmoid'(2 x)``."""
-    return scaled(_bump(scaled(x, 2.0)), 4.0), 2.0**-89
+    return scaled(bump(scaled(x, 2.0)), 4.0), BUMP_ERROR
 
 
 def _silu_slope(x: Pair) -> Expansion:
     """``sigmoid(x) + x sigmoid'(x)``, which vanishes near -1.28."""
-    return _sum(_sigmoid(x), (multiply(x, _bump(x)), 2.0**-88))
+    return _sum(_sigmoid(x), (multiply(x, bump(x)), 2.0**-88))
 
 
 def _sum(a: Valued, b: Valued) -> Expansion:
@@ -232,9 +235,16 @@ def _selu() -> Callable[[Pair], Expansion]:
 
 
 def _scaled_exponential(x: Pair, factor: Pair, above: float) -> Expansion:
-    """``factor exp(x)`` below 0 with ``E + 8 u**2``, and a constant from 0 on."""
-    below = multiply(exponential(negated_magnitude(x)), factor)
-    return _one_or_both(x, below, 2 * EXP_ERROR, pair(np.full_like(x.high, above)))
+    """``factor exp(x)`` below 0 with ``E + 8 u**2``, and a constant from 0 on.
+
+    An exponential that has lost bits to underflow tells nothing, whatever the factor.
+    """
+    power = exponential(negated_magnitude(x))
+    below = multiply(power, factor)
+    result = _one_or_both(x, below, 2 * EXP_ERROR, pair(np.full_like(x.high, above)))
+    return result._replace(
+        radius=np.where((x.high >= 0) | is_regular(power.high), result.radius, np.inf)
+    )
 
 
 def _elu_slope(alpha: float) -> Callable[[Pair], Expansion]:
@@ -402,7 +412,7 @@ def _gelu_tanh(x: Pair) -> Valued:
 def _gelu_tanh_slope(x: Pair) -> Expansion:
     """``sigmoid(v) + x v' sigmoid'(v)`` with ``v' = r + 3 r c x**2``, of ``40 u**2``."""
     factor, bent, v = _inner(x)
-    steep = multiply(multiply(x, add(factor, scaled(bent, 2.0))), _bump(v))
+    steep = multiply(multiply(x, add(factor, scaled(bent, 2.0))), bump(v))
     return _sum((logistic(v), 2.0**-89), (steep, 2.0**-87))
 
 
