@@ -19,8 +19,8 @@ from reference_impl import activations
 Ball = Any
 Function = Callable[[Ball], Ball]
 
-FIRST_BITS = 140
-MOST_BITS = 1 << 14
+FIRST_BITS = 128
+DOUBLINGS = 8
 
 
 def number(value: float) -> Ball:
@@ -188,16 +188,15 @@ def _next(value: float, direction: float) -> Ball:
     )
 
 
-def certain(value: float, evaluate: Callable[[], Ball]) -> bool:
+def certain(value: float, evaluate: Callable[[], Ball]) -> bool | None:
     """Whether `value` is what `evaluate` encloses, rounded; balls of more bits until it is certain.
 
-    A number that no ball separates from a midpoint, or from 0, is not accepted.
+    None for a number that no ball of 16,384 bits separates from a midpoint, as that of x - tanh(x)
+    for most integers x beyond ``2**53``, or from 0.
     """
-    bits = FIRST_BITS
-    while bits <= MOST_BITS:
-        ctx.prec = bits
+    for doubling in range(DOUBLINGS):
+        ctx.prec = FIRST_BITS << doubling
         verdict = is_rounded(value, evaluate())
         if verdict is not None:
             return verdict
-        bits *= 2
-    return False
+    return None

@@ -75,6 +75,22 @@ def scaled(a: Pair, factor: float | Float64Array) -> Pair:
     return Pair(a.high * factor, a.low * factor)
 
 
+def signed(value: Pair, x: Pair) -> Pair:
+    """The value with the sign of x."""
+    return scaled(value, np.where(x.high < 0, -1.0, 1.0))
+
+
+def negated_magnitude(x: Pair) -> Pair:
+    """``-|x|``."""
+    sign = np.where(x.high > 0, -1.0, 1.0)
+    return scaled(x, sign)
+
+
+def magnitude(x: Pair) -> Pair:
+    """``|x|``."""
+    return negated(negated_magnitude(x))
+
+
 def where(condition: NDArray[np.bool_], a: Pair, b: Pair) -> Pair:
     """One pair or the other."""
     return Pair(np.where(condition, a.high, b.high), np.where(condition, a.low, b.low))

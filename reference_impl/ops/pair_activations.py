@@ -25,6 +25,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from reference_impl.ops import pair_pieces
 from reference_impl.ops.double_double import (
     Expansion,
     Pair,
@@ -35,11 +36,14 @@ from reference_impl.ops.double_double import (
     expansion,
     horner,
     is_regular,
+    magnitude,
     multiply,
     multiply_float,
     negated,
+    negated_magnitude,
     pair,
     scaled,
+    signed,
     two_product,
     where,
 )
@@ -53,8 +57,6 @@ from reference_impl.ops.pair_functions import (
     expm1,
     exponential,
     log1p,
-    magnitude,
-    negated_magnitude,
     normal,
 )
 from reference_impl.ops.pair_tables import tangent_defect, tangent_gelu
@@ -108,11 +110,6 @@ def times(a: Expansion, factor: Float64Array) -> Expansion:
         rounding = expansion(product, 2.0**-100)
         radius = rounding.radius + a.radius * np.abs(factor) * (1.0 + 2.0**-50)
     return Expansion(*product, radius)
-
-
-def _signed(value: Pair, x: Pair) -> Pair:
-    """The value with the sign of x."""
-    return scaled(value, np.where(x.high < 0, -1.0, 1.0))
 
 
 # Sigmoid and what is made of it
@@ -285,7 +282,7 @@ TANGENT_ERROR: Final = 2.0**-83
 
 
 def _tanh(x: Pair) -> Valued:
-    return _signed(_tangent(x), x), TANGENT_ERROR
+    return signed(_tangent(x), x), TANGENT_ERROR
 
 
 _NEAR: Final = 0.25
@@ -309,7 +306,7 @@ def _tanh_shrink(x: Pair) -> Expansion:
     value = expansion(multiply(cube, horner(series.leading, series.tail, square)), 2.0**-80)
     chosen = (np.where(size.high <= _NEAR, *parts) for parts in zip(value, far, strict=True))
     high, low, radius = chosen
-    return Expansion(*_signed(Pair(high, low), x), radius)
+    return Expansion(*signed(Pair(high, low), x), radius)
 
 
 def _tanh_shrink_slope(x: Pair) -> Valued:
@@ -416,20 +413,6 @@ def _gelu_tanh_slope(x: Pair) -> Expansion:
     return _sum((logistic(v), 2.0**-89), (steep, 2.0**-87))
 
 
-# Rational functions
-
-
-def _softsign(x: Pair) -> Valued:
-    """``x / (1 + |x|)``."""
-    return divide(x, add_float(magnitude(x), 1.0)), 2.0**-100
-
-
-def _softsign_slope(x: Pair) -> Valued:
-    """``1 / (1 + |x|)**2``."""
-    sum_ = add_float(magnitude(x), 1.0)
-    return divide(pair(np.ones_like(x.high)), multiply(sum_, sum_)), 2.0**-99
-
-
 def _fixed(function: _Unguarded) -> Callable[..., _Unguarded]:
     return lambda: function
 
@@ -440,15 +423,25 @@ _VALUES: Final[dict[str, Callable[..., _Unguarded]]] = {
     "exponential": _fixed(_exponential),
     "gelu": _fixed(_gelu),
     "gelu_tanh": _fixed(_gelu_tanh),
+    "hard_shrink": pair_pieces.kept_outside,
+    "hard_sigmoid": lambda: pair_pieces.ramp(3.0, 6.0),
+    "hard_sigmoid_keras2": lambda: pair_pieces.ramp(2.5, 5.0),
+    "hard_silu": _fixed(pair_pieces.hard_silu),
     "log_sigmoid": _fixed(_log_sigmoid),
     "mish": _fixed(_mish),
+    "relu": pair_pieces.rectified,
     "selu": _selu,
     "sigmoid": _fixed(_sigmoid),
     "silu": _fixed(_silu),
     "softplus": _fixed(_softplus),
-    "softsign": _fixed(_softsign),
+    "soft_shrink": pair_pieces.soft_shrink,
+    "softsign": _fixed(pair_pieces.softsign),
+    "sparse_plus": _fixed(pair_pieces.sparse_plus),
+    "sparse_sigmoid": lambda: pair_pieces.ramp(1.0, 2.0),
+    "squareplus": pair_pieces.squareplus,
     "tanh": _fixed(_tanh),
     "tanh_shrink": _fixed(_tanh_shrink),
+    "threshold": pair_pieces.kept_above,
 }
 
 _SLOPES: Final[dict[str, Callable[..., _Unguarded]]] = {
@@ -457,13 +450,16 @@ _SLOPES: Final[dict[str, Callable[..., _Unguarded]]] = {
     "exponential": _fixed(_exponential),
     "gelu": _fixed(_gelu_slope),
     "gelu_tanh": _fixed(_gelu_tanh_slope),
+    "hard_silu": _fixed(pair_pieces.hard_silu_slope),
     "log_sigmoid": _fixed(_log_sigmoid_slope),
     "mish": _fixed(_mish_slope),
     "selu": _selu_slope,
     "sigmoid": _fixed(_sigmoid_slope),
     "silu": _fixed(_silu_slope),
     "softplus": _fixed(_softplus_slope),
-    "softsign": _fixed(_softsign_slope),
+    "softsign": _fixed(pair_pieces.softsign_slope),
+    "sparse_plus": lambda: pair_pieces.ramp(1.0, 2.0),
+    "squareplus": pair_pieces.squareplus_slope,
     "tanh": _fixed(_tanh_slope),
     "tanh_shrink": _fixed(_tanh_shrink_slope),
 }

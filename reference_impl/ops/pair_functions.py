@@ -20,8 +20,9 @@ from reference_impl.ops.double_double import (
     add_smaller,
     fast_two_sum,
     horner,
+    magnitude,
     multiply,
-    negated,
+    negated_magnitude,
     pair,
     scaled,
     where,
@@ -125,17 +126,6 @@ def decay(x: Pair) -> Pair:
     return exponential(negated_magnitude(x))
 
 
-def negated_magnitude(x: Pair) -> Pair:
-    """``-|x|``."""
-    sign = np.where(x.high > 0, -1.0, 1.0)
-    return scaled(x, sign)
-
-
-def magnitude(x: Pair) -> Pair:
-    """``|x|``."""
-    return negated(negated_magnitude(x))
-
-
 def expm1(x: Pair) -> Pair:
     """``exp(x) - 1`` with `EXPM1_ERROR`, for x between `LOWEST` and `HIGHEST`.
 
@@ -203,8 +193,8 @@ def normal(x: Pair) -> Normal:
     * G.  Its derivatives alternate in sign and fall in magnitude with x, so that the terms left out
       are at most ``m_22(a - h) h**22 / 22!`` for the half width h, relative to ``m_0(a + h)`` less
       than ``2**-90`` in every segment (which the tests compute).  Successive terms fall by a factor
-      of 15 at least, and the first of the tail of `horner` is below ``2**-39`` of G.  So G errs by
-      ``2**-89.7``, ``2**-90`` and ``25 u**2``: less than ``2**-88``.  The distance from a is a sum
+      of 15 at least, and the first of the tail of `horner` is below ``2**-38`` of G.  So G errs by
+      ``2**-88.8``, ``2**-90`` and ``25 u**2``: less than ``2**-88``.  The distance from a is a sum
       of float64 and of the low part of x, exact but for ``4 u**2`` of itself; an error of
       ``2**-106`` in x changes G by less than that, as ``|x G'(x)| < G(x)``.
     * The exponential.  ``x**2 / 2``, up to 690, errs by ``8 u**2``, and by ``2 u**2`` for an error

@@ -51,8 +51,8 @@ class Exponentials(NamedTuple):
     """What `pair_functions.exponential` needs.
 
     Attributes:
-        steps: ``ln(2) / 64`` in three parts: two of at most 33 bits, so that their products with
-            integers up to ``2**20`` are exact, and the nearest float64 to the rest.
+        steps: ``ln(2) / 64`` in three parts: two of at most 34 bits, so that their products with
+            integers up to ``2**19`` are exact, and the nearest float64 to the rest.
         excess: ``2**(j / 64) - 1`` for j from -32 to 31, at the index j modulo 64.
         leading: ``1 / n!`` for n from 1 to 4.
         tail: ``1 / n!`` for n from 5 to 12.
@@ -94,7 +94,7 @@ def _three_parts(value: Fraction) -> tuple[float, float, float]:
 
 
 def _leading_bits(value: Fraction, bits: int) -> Fraction:
-    """A positive number below 1, rounded to so many bits."""
+    """A positive number below 1, rounded to so many bits or one more."""
     exponent = bits + value.denominator.bit_length() - value.numerator.bit_length()
     return Fraction(round(value * 2**exponent), 2**exponent)
 
