@@ -163,7 +163,7 @@ def test_the_table_of_exponentials() -> None:
 
 
 def moments(x: Fraction) -> list[Fraction]:
-    """``m_n(x) / (sqrt(2 pi) n!)`` for n up to 22, by the recurrence from the tail (see `Mills`)."""
+    """``m_n(x) / (sqrt(2 pi) n!)`` for n up to 24, by the recurrence from the tail."""
     growth = real_functions.exp(x * x / 2)
     first = (1 - real_functions.normal_distribution(x)) * growth
     values = [first, 1 / real_functions.sqrt(2 * real_functions.pi()) - x * first]
@@ -203,9 +203,10 @@ def test_the_table_of_mills_ratio() -> None:
         # Terms relative to the smallest value in the segment, at its far end.
         least = moments(centre + half_width)[0]
         assert all(15 * b * half_width < a for a, b in itertools.pairwise(values[:-1]))
-        assert values[9] * half_width**9 < least / 2**38
+        first = pair_tables.MILLS_LEADING
+        assert values[first] * half_width**first < least / 2**40
         omitted = moments(centre - half_width)[pair_tables.MILLS_TERMS]
-        assert omitted * half_width**pair_tables.MILLS_TERMS < least / 2**90
+        assert omitted * half_width**pair_tables.MILLS_TERMS < least / 2**94
 
 
 def test_the_series_of_the_tangent() -> None:

@@ -191,10 +191,10 @@ def normal(x: Pair) -> Normal:
     of 43 segments, of half width ``(1 + a) / 17`` at most (`pair_tables.Mills`).
 
     * G.  Its derivatives alternate in sign and fall in magnitude with x, so that the terms left out
-      are at most ``m_22(a - h) h**22 / 22!`` for the half width h, relative to ``m_0(a + h)`` less
-      than ``2**-90`` in every segment (which the tests compute).  Successive terms fall by a factor
-      of 15 at least, and the first of the tail of `horner` is below ``2**-38`` of G.  So G errs by
-      ``2**-88.8``, ``2**-90`` and ``25 u**2``: less than ``2**-88``.  The distance from a is a sum
+      are at most ``m_24(a - h) h**24 / 24!`` for the half width h, relative to ``m_0(a + h)`` less
+      than ``2**-94`` in every segment (which the tests compute).  Successive terms fall by a factor
+      of 15 at least, and the first of the tail of `horner` is below ``2**-40`` of G.  So G errs by
+      ``2**-90.8``, ``2**-94`` and ``25 u**2``: less than ``2**-90``.  The distance from a is a sum
       of float64 and of the low part of x, exact but for ``4 u**2`` of itself; an error of
       ``2**-106`` in x changes G by less than that, as ``|x G'(x)| < G(x)``.
     * The exponential.  ``x**2 / 2``, up to 690, errs by ``8 u**2``, and by ``2 u**2`` for an error

@@ -129,8 +129,8 @@ def tangent_defect() -> Series:
 
 
 SEGMENTS: Final = 43
-MILLS_LEADING: Final = 9
-MILLS_TERMS: Final = 22
+MILLS_LEADING: Final = 10
+MILLS_TERMS: Final = 24
 _MILLS_DIGITS: Final = 130
 
 
@@ -139,8 +139,8 @@ class Mills(NamedTuple):
 
     Attributes:
         centres: the middles of the segments, ``(43,)``, exactly.
-        leading: the first 9 coefficients, each ``(43,)``.
-        tail: the other 13.
+        leading: the first 10 coefficients, each ``(43,)``.
+        tail: the other 14.
     """
 
     centres: Float64Array
@@ -167,7 +167,7 @@ def mills() -> Mills:
 
 
 def mills_coefficients(a: Fraction) -> list[Interval]:
-    """Intervals around ``G^(n)(a) / n!`` for n below 22, at a positive a.
+    """Intervals around ``G^(n)(a) / n!`` for n below 24, at a positive a.
 
     From ``G'(x) = x G(x) - 1 / sqrt(2 pi)`` follows ``G^(n+1) = x G^(n) + n G^(n-1)``; and
     ``(-1)**n G^(n)(x) = m_n(x) / sqrt(2 pi)`` with ``m_n(x)`` the positive integral of
