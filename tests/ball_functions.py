@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 from flint import arb, ctx
 
 from reference_impl import activations
@@ -182,7 +181,7 @@ def is_rounded(value: float, ball: Ball) -> bool | None:
 
 
 def _next(value: float, direction: float) -> Ball:
-    following = float(np.nextafter(value, direction))
+    following = math.nextafter(value, direction)
     return (
         arb(2) ** 1024 * (1 if following > 0 else -1) if math.isinf(following) else arb(following)
     )
