@@ -96,7 +96,7 @@ def gradient(function: Any, x: Array) -> object:
 def costs(name: str, function: Any, many: int, few: int) -> list[float]:
     """Microseconds an element: new and old values, new and old gradients."""
     x, part = arguments(name, many), arguments(name, few)
-    calls = [lambda y: function(y), lambda y: gradient(function, y)]
+    calls = [function, lambda y: gradient(function, y)]
     result = []
     for call in calls:
         result.append(seconds(partial(call, x)) / x.size * 1e6)
