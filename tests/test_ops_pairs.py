@@ -22,10 +22,12 @@ from activation_definitions import DEFINITIONS, SMOOTH
 import reference_impl
 from reference_impl import activations
 from reference_impl.ops import double_double, evaluation, pair_functions, pair_pieces, pair_tables
+from reference_impl.ops.convolution import convolution_sums
 from reference_impl.ops.derivatives import pull_back
 from reference_impl.ops.double_double import Pair
 from reference_impl.ops.evaluation import evaluate
 from reference_impl.ops.formats import FLOAT64, FORMATS
+from reference_impl.ops.geometry import window_axes
 from reference_impl.ops.rounding import round_pairs
 from reference_impl.ops.sums import Sums
 
@@ -533,13 +535,40 @@ def test_layers_apply_them_to_sums_that_are_no_floats(name: str, without_expansi
         assert_identical(gradient, exactly[key])
 
 
-def test_sums_are_split_into_pairs() -> None:
-    """Exact sums to ``2**-106``; NaN where they are not finite."""
+def test_floats_are_pairs_with_a_low_part_of_zero() -> None:
+    """Infinities and NaN become NaN."""
     x = np.array([1.0, 2.0**-60, -3.7, math.nan, math.inf, 0.0])
     pairs = Sums.of_array(x).pairs(np.arange(6))
     assert pairs.high[[0, 1, 2, 5]].tolist() == [1.0, 2.0**-60, -3.7, 0.0]
     assert not pairs.low.any()
     assert np.isnan(pairs.high[[3, 4]]).all()
+
+
+@pytest.mark.parametrize("kind", ["normal", "wide", "cancelling", "integers", "tiny", "float32"])
+def test_sums_of_products_are_split_into_pairs(kind: str) -> None:
+    """Within ``2**-105`` of the exact sum; a low part of 0 is exact, another has its sign."""
+    random = np.random.default_rng(len(kind))
+    x, w = random.standard_normal((7, 12)), random.standard_normal((12, 5))
+    if kind == "wide":
+        x *= 2.0 ** random.integers(-60, 60, x.shape)
+    if kind == "cancelling":
+        x, w = np.concatenate((x, -x), 1), np.concatenate((w, w * (1 + 2.0**-50)), 0)
+    if kind == "integers":
+        x, w = np.rint(x * 4), np.rint(w * 4)
+    if kind == "tiny":
+        x, w = x * 2.0**-440, w * 2.0**-440
+    if kind == "float32":
+        x, w = x.astype(np.float32), w.astype(np.float32)
+    axes = window_axes((len(x),), (1,), (1,), (1,), "valid")
+    sums = convolution_sums(x[None], w[None], None, axes)
+    indices = np.arange(len(x) * w.shape[1])
+    pairs = sums.pairs(indices)
+    for high, low, value in zip(*(p.tolist() for p in pairs), sums.exact(indices), strict=True):
+        rest = Fraction(value) - Fraction(high)
+        assert abs(rest - Fraction(low)) <= abs(Fraction(value)) / 2**105
+        assert abs(rest) <= Fraction(math.ulp(high)) / 2
+        assert (rest > 0) == (low > 0)
+        assert (rest < 0) == (low < 0)
 
 
 def test_definitions_cover_every_activation_that_has_an_expansion() -> None:

@@ -44,7 +44,7 @@ class CertifiedActivation(Protocol):
         """
 
     def expand(self, x: Pair) -> Expansion | None:
-        """The activation at numbers that these pairs approximate within ``2**-106``, relatively.
+        """The activation at numbers that these pairs approximate within ``2**-105``, relatively.
 
         None if it has no such form.  If `axis` is -1 they are rows of finite numbers.
         """

@@ -5,12 +5,12 @@ in float64, which decide nearly every rounding to a narrower format and hardly o
 exact arithmetic: an expansion is about ``2**-80`` wide, relative to its value, so that it leaves
 one rounding to float64 undecided in ``2**25`` or fewer.
 
-Every function takes arguments as pairs with a relative error of at most ``2**-106``, as the nearest
-float64 and the one nearest to the rest make, and allows for it; parameters are exact.  Errors add
-up to first order in the comments; each stated bound has room for the products of errors, which are
-below ``2**-160``.  ``u = 2**-53``, and E, M, L, T stand for the errors `EXP_ERROR` (``2**-92``),
-`EXPM1_ERROR` (``2**-85``), `LOG1P_ERROR` (``2**-83``) and `TAIL_ERROR` (``2**-86``) of
-`reference_impl.ops.pair_functions`.
+Every function takes arguments as pairs with a relative error of at most ``2**-105``, a little more
+than the nearest float64 and the one nearest to the rest have, and allows for it; parameters are
+exact.  Errors add up to first order in the comments; each stated bound has room for the products
+of errors, which are below ``2**-160``.  ``u = 2**-53``, and E, M, L, T stand for the errors
+`EXP_ERROR` (``2**-92``), `EXPM1_ERROR` (``2**-85``), `LOG1P_ERROR` (``2**-83``) and `TAIL_ERROR`
+(``2**-86``) of `reference_impl.ops.pair_functions`.
 
 Exponentials below ``2**-995`` are taken for 0.  Where such a one decides the result, this is 0, and
 its radius infinite; elsewhere it is beside numbers above ``2**-900``, and far below their errors.
@@ -200,7 +200,7 @@ def _elu(alpha: float) -> Callable[[Pair], Expansion]:
 def _celu(alpha: float) -> Callable[[Pair], Expansion]:
     """``alpha (exp(x / alpha) - 1)`` below 0.
 
-    The quotient t errs by ``16 u**2`` and the ``2**-106`` of x, which ``exp(t) - 1`` multiplies by
+    The quotient t errs by ``16 u**2`` and the ``2**-105`` of x, which ``exp(t) - 1`` multiplies by
     at most ``1 + max(t, 0)``, up to 710: ``2**-92``, beside M and ``4 u**2``.  Too large a quotient
     makes the radius infinite, for a negative alpha, and so does too small a one.
     """
@@ -392,8 +392,8 @@ def _gelu_slope(x: Pair) -> Expansion:
 def _inner(x: Pair) -> tuple[Pair, Pair, Pair]:
     """``v = r x (1 + c x**2)`` with ``r = sqrt(8 / pi)``, as ``r + r c x**2``, ``r c x**2``, and v.
 
-    In units of ``u**2``: the constants err by 2, ``x**2`` by 8 and twice the 1 of x, the product by
-    8 more, the sum by 4, the last product by 8 and the 1 of x: less than 40.
+    In units of ``u**2``: the constants err by 2, ``x**2`` by 8 and twice the 2 of x, the product by
+    8 more, the sum by 4, the last product by 8 and the 2 of x: less than 40.
     """
     root, cubic = tangent_gelu()
     bent = multiply(multiply(x, x), cubic)

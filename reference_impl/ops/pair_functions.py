@@ -85,7 +85,7 @@ def _exponential(x: Pair) -> _Exponential:
        ``2**-107 / 0.0053`` elsewhere.  All together less than ``2**-86``.
     4. ``1 + excess``: the error of p is at most ``0.0055 2**-87.7 < 2**-95.2``, that of step 1 is
        ``2**-95``, relative to a power above 0.7 together ``2**-93.5``; the other steps add
-       ``40 u**2``.  An error of ``2**-106`` in x, relative, would make ``2**-96.5`` more.
+       ``40 u**2``.  An error of ``2**-105`` in x, relative, would make ``2**-95.5`` more.
     """
     constants = exponentials()
     k = np.rint(x.high * _PER_UNIT)
@@ -115,7 +115,7 @@ def clamped(x: Pair, low: float, high: float) -> Pair:
 def exponential(x: Pair) -> Pair:
     """``exp(x)`` with `EXP_ERROR`, for x between `LOWEST` and `HIGHEST`.
 
-    That covers a relative error of x of ``2**-106``.  Below it is 0, and above held at the end.
+    That covers a relative error of x of ``2**-105``.  Below it is 0, and above held at the end.
     """
     value = _exponential(clamped(x, LOWEST, HIGHEST))
     return scaled(value.power, np.where(x.high < LOWEST, 0.0, value.scale))
@@ -129,7 +129,7 @@ def decay(x: Pair) -> Pair:
 def expm1(x: Pair) -> Pair:
     """``exp(x) - 1`` with `EXPM1_ERROR`, for x between `LOWEST` and `HIGHEST`.
 
-    That covers a relative error of x of ``2**-106``, as ``|x exp(x) / (exp(x) - 1)|`` is at most
+    That covers a relative error of x of ``2**-105``, as ``|x exp(x) / (exp(x) - 1)|`` is at most
     ``max(1, x + 1)``.  Below it is -1, and above held at the end.
     """
     return _powers(x)[1]
@@ -196,9 +196,9 @@ def normal(x: Pair) -> Normal:
       of 15 at least, and the first of the tail of `horner` is below ``2**-40`` of G.  So G errs by
       ``2**-90.8``, ``2**-94`` and ``25 u**2``: less than ``2**-90``.  The distance from a is a sum
       of float64 and of the low part of x, exact but for ``4 u**2`` of itself; an error of
-      ``2**-106`` in x changes G by less than that, as ``|x G'(x)| < G(x)``.
-    * The exponential.  ``x**2 / 2``, up to 690, errs by ``8 u**2``, and by ``2 u**2`` for an error
-      of ``2**-106`` in x: together ``2**-93.2`` absolutely, beside `EXP_ERROR`: ``2**-91.4``.
+      ``2**-105`` in x changes G by no more, as ``|x G'(x)| < G(x)``.
+    * The exponential.  ``x**2 / 2``, up to 690, errs by ``8 u**2``, and by ``4 u**2`` for an error
+      of ``2**-105`` in x: together ``2**-92.9`` absolutely, beside `EXP_ERROR`: ``2**-91.3``.
     """
     near = clamped(magnitude(x), 0.0, _FARTHEST)
     constants = mills()

@@ -1,7 +1,7 @@
 """The rational and algebraic activations in double-double arithmetic.
 
 As in `reference_impl.ops.pair_activations`, whose conventions hold.  A difference that cancels
-keeps the absolute error of the argument: ``2**-106 |x|`` for a pair, none for a single float64.
+keeps the absolute error of the argument: ``2**-105 |x|`` for a pair, none for a single float64.
 Next to a step, where the argument may lie on either side, the radius is infinite.
 """
 
@@ -43,7 +43,7 @@ _SHORT: Final = 2.0**-100
 
 def _argument_error(x: Pair) -> Float64Array:
     """How far an argument may be from its pair, doubled."""
-    return np.where(x.low == 0, 0.0, np.abs(x.high) * 2.0**-105)
+    return np.where(x.low == 0, 0.0, np.abs(x.high) * 2.0**-104)
 
 
 def _widened(value: Pair, error: Float64Array) -> Expansion:

@@ -2,7 +2,7 @@
 
 They are softmax, log_softmax and glu; sparsemax is rational.
 
-As in `reference_impl.ops.pair_activations`, whose conventions hold: arguments err by ``2**-106``
+As in `reference_impl.ops.pair_activations`, whose conventions hold: arguments err by ``2**-105``
 relative to themselves at most, and E and L are the errors of exponential and logarithm.
 """
 
@@ -97,8 +97,8 @@ class _Shares(NamedTuple):
 def _shares(x: Pair) -> _Shares:
     """The exponentials of a row.
 
-    A distance errs by ``4 u**2`` of itself, which counts up to 690 times, and by ``2**-106`` of
-    both elements: at most ``2**-94`` and ``2**-105 max |x|``.  Doubling that covers what it makes
+    A distance errs by ``4 u**2`` of itself, which counts up to 690 times, and by ``2**-105`` of
+    both elements: at most ``2**-94`` and ``2**-104 max |x|``.  Doubling that covers what it makes
     of the exponential, or else the radius is above 1 and decides nothing.  An element that is
     nearest to the top one by less than these errors may be above it, which is no harm.
     """
@@ -107,7 +107,7 @@ def _shares(x: Pair) -> _Shares:
     largest = Pair(*(np.take_along_axis(part, index, -1) for part in x))
     distance = add(x, negated(largest))
     power = exponential(distance)
-    error = 2 * EXP_ERROR + np.abs(x.high).max(-1, keepdims=True) * 2.0**-104
+    error = 2 * EXP_ERROR + np.abs(x.high).max(-1, keepdims=True) * 2.0**-103
     return _Shares(distance, power, error, top)
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from reference_impl.ops.double_double import Pair
-from reference_impl.ops.dyadics import Dyadic, dyadic, split
+from reference_impl.ops.double_double import Pair, pair
+from reference_impl.ops.dyadics import Dyadic, dyadic
 from reference_impl.ops.formats import Format
 from reference_impl.ops.rounding import round_float64, round_into
 
@@ -51,6 +51,12 @@ class Enclosure(Protocol):
 
     def dyadics(self, positions: Indices) -> list[Dyadic]:
         """The exact values at flat positions."""
+
+    def pairs(self, positions: Indices) -> Pair:
+        """The exact values at flat positions within ``2**-105`` of themselves.
+
+        A low part of 0 says that the high part is the value; any other has the sign of the rest.
+        """
 
     def exactly_rounded(self, positions: Indices, format: Format) -> Float64Array:
         """The exact values at flat positions rounded once to `format`, as float64."""
@@ -159,17 +165,19 @@ class Sums:
         return values
 
     def pairs(self, indices: Indices) -> Pair:
-        """The exact values at flat indices (C order), within ``2**-106`` of themselves.
+        """The exact values at flat indices (C order), within ``2**-105`` of themselves.
 
-        Below ``2**-900`` they may be anything less precise; where they are not finite, or may be
-        beyond the range of float64, NaN.
+        A low part of 0 says that the high part is the value; any other has the sign of the rest.
+        Near underflow the low part is less precise, or 0; where the values are not finite, or may
+        be beyond the range of float64, the high part is NaN.
         """
         low, high = (bound.reshape(-1)[indices] for bound in (self.low, self.high))
         known = low == high
         value = Pair(np.where(known & np.isfinite(low), low, np.nan), np.zeros_like(low))
         unknown = np.flatnonzero(~known & np.isfinite(low) & np.isfinite(high))
-        for i, exact in zip(unknown.tolist(), self._dyadics(indices[unknown]), strict=True):
-            value.high[i], value.low[i] = split(exact)
+        if unknown.size:
+            pairs = self.enclosure.pairs(self._positions(indices[unknown]))
+            value.high[unknown], value.low[unknown] = pairs
         return value
 
     def moveaxis(self, source: int, destination: int) -> Sums:
@@ -236,6 +244,10 @@ class ExactValues:
     def dyadics(self, positions: Indices) -> list[Dyadic]:
         """The values at flat positions."""
         return [dyadic(value) for value in self.values.reshape(-1)[positions].tolist()]
+
+    def pairs(self, positions: Indices) -> Pair:
+        """The values at flat positions."""
+        return pair(self.values.reshape(-1)[positions])
 
     def exactly_rounded(self, positions: Indices, format: Format) -> Float64Array:
         """The values at flat positions, rounded."""
