@@ -21,7 +21,17 @@ from activation_definitions import DEFINITIONS, SMOOTH
 
 import reference_impl
 from reference_impl import activations
-from reference_impl.ops import double_double, evaluation, pair_functions, pair_pieces, pair_tables
+from reference_impl.ops import (
+    derivatives,
+    double_double,
+    evaluation,
+    formulas,
+    pair_activations,
+    pair_functions,
+    pair_pieces,
+    pair_tables,
+)
+from reference_impl.ops import slopes as slopes_module
 from reference_impl.ops.convolution import convolution_sums
 from reference_impl.ops.derivatives import pull_back
 from reference_impl.ops.double_double import Pair
@@ -576,3 +586,13 @@ def test_definitions_cover_every_activation_that_has_an_expansion() -> None:
     for function, _ in SMOOTH.values():
         certified = activations.certified(function)
         assert certified.expand(double_double.pair(np.ones(1))) is not None
+
+
+def test_every_activation_has_all_its_forms() -> None:
+    """A form in one table alone would be used by nobody, and one forgotten costs its users time."""
+    values, slopes = set(pair_activations._VALUES), set(pair_activations._SLOPES)
+    exactly = {name for name in formulas._FUNCTIONS if name not in {"linear", "hard_tanh"}}
+    assert values == exactly
+    assert set(slopes_module._SLOPES) == slopes
+    assert not slopes & set(derivatives._PIECES)
+    assert slopes | set(derivatives._PIECES) == set(formulas._FUNCTIONS)

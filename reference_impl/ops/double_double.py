@@ -4,14 +4,15 @@ A pair stands for ``high + low``; it is normalized, that is ``|low| <= ulp(high)
 high is the rounded sum.  With ``u = 2**-53``, every operation returns a normalized pair and states
 by how much it may err relative to the exact result for its operands.
 
-What is assumed: NumPy's ``+ - *`` and ``/`` on float64 round each result to nearest, ties to even
-(IEEE 754; no wider registers, no flushing of subnormal numbers).  Each is a call of its own, so
-that no compiler can fuse two of them.  Nothing is assumed of libraries of elementary functions, and
-a fused multiply-add, which NumPy does not offer, is not used.
+What is assumed: NumPy's ``+ - * /`` and square root on float64 round each result to nearest, ties
+to even (IEEE 754, without wider registers).  Each is a call of its own, so that no compiler can
+fuse two of them.  Nothing is assumed of libraries of elementary functions, and a fused
+multiply-add, which NumPy does not offer, is not used.
 
-Range: the bounds hold where nothing overflows, and up to an absolute error of ``2**-1070`` for each
-operation, since a product below ``2**-969`` may lose its last bits.  Overflow gives NaN or infinity
-in one of the parts, never a wrong finite number of a small radius, as `expansion` sees to.
+Range: the bounds hold where nothing overflows, and up to an absolute error of ``2**-1021`` for each
+operation, since the rest of a product may underflow, and be flushed to zero where a library has set
+the processor so.  Overflow gives NaN or infinity in one of the parts, never a wrong finite number
+of a small radius, as `expansion` sees to.
 
 Sources:
 
@@ -238,8 +239,9 @@ def horner(leading: Sequence[Pair], tail: Sequence[float | Float64Array], x: Pai
 def expansion(value: Pair, relative: float | Float64Array) -> Expansion:
     """A pair with a relative error; the radius is infinite beyond magnitudes 2**-900 to 2**1000.
 
-    Below, the ``2**-1070`` that underflow may cost each of at most a thousand operations would no
-    longer be small beside the bound; above, parts of a result may have overflowed.
+    Below, the ``2**-1021`` that underflow may cost each of at most a thousand operations would no
+    longer be small beside the bound, which is ``2**-103`` at least; above, parts of a result may
+    have overflowed.
     """
     magnitude = np.abs(value.high)
     regular = (magnitude >= _SMALLEST) & (magnitude <= _LARGEST)

@@ -147,7 +147,7 @@ def _pull_softmax(x: Pair, upstream: Float64Array) -> Expansion:
 
     With e the error of a share and m the sum of ``s_j |u_j|``: ``u_i - sum_j s_j u_j`` errs by
     ``m (e + 2**-97)``, and the product with s_i by ``e + 2**-97`` of itself.  Shares that are taken
-    for 0, or lose bits to underflow, err by ``2**-995`` in the sum, and by ``2**-1070`` before it.
+    for 0, or lose bits to underflow, err by ``2**-990`` in the sum, and by ``2**-1010`` before it.
     """
     shares = _shares(x)
     share = divide(shares.power, total(shares.power))
@@ -156,7 +156,7 @@ def _pull_softmax(x: Pair, upstream: Float64Array) -> Expansion:
     value = multiply(share, add(pair(upstream), negated(mean)))
     scale = size + (share.high * size).sum(-1, keepdims=True) * (1.0 + 2.0**-20)
     radius = share.high * scale * (8 * shares.error + 4 * _SUM_ERROR)
-    radius += (share.high * 2.0**-980 + 2.0**-1060) * size.max(-1, keepdims=True)
+    radius += (share.high * 2.0**-980 + 2.0**-1000) * size.max(-1, keepdims=True)
     return _widened(value, radius)
 
 
