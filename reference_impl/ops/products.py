@@ -15,9 +15,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from reference_impl.ops.double_double import Pair
+from reference_impl.ops.double_double import Pair, two_product
 from reference_impl.ops.dyadics import Dyadic, dot, row_totals, split
-from reference_impl.ops.error_free import add, exact_slices, halves, two_sum
+from reference_impl.ops.error_free import add, exact_slices, two_sum
 from reference_impl.ops.formats import Format
 from reference_impl.ops.geometry import WindowAxis
 from reference_impl.ops.rounding import round_dyadic, round_pairs
@@ -32,7 +32,7 @@ _CHUNK: Final = 1 << 16
 _LARGEST: Final = 980
 """Highest exponent of an operand, or of a product, whose parts and slices stay below overflow."""
 _SMALLEST: Final = -1074 + 2 * 53
-"""Lowest exponent of a product whose parts, of 26 bits each, do not underflow."""
+"""Lowest exponent of a product of which no bit underflows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,7 @@ class Products:
             yield rows, x.astype(np.float64, copy=False), w.astype(np.float64, copy=False)
 
     def _is_safe(self, x: Float64Array, w: Float64Array) -> NDArray[np.bool_]:
-        """Rows of which float64 holds the parts of all products, and can add them up."""
+        """Rows of which float64 holds all products as pairs, and can add them up."""
         if self.short:
             return np.ones(len(x), np.bool_)
         (x_low, x_high), (w_low, w_high) = _exponents(x), _exponents(w)
@@ -117,8 +117,7 @@ class Products:
         """A few numbers per row with exactly the sum of the row's products."""
         if self.short:
             return exact_slices(x * w)
-        x_halves, w_halves = halves(x), halves(w)
-        return exact_slices(np.concatenate([a * b for a in x_halves for b in w_halves], 1))
+        return exact_slices(np.concatenate(two_product(x, w), 1))
 
 
 def _exponents(values: Float64Array) -> tuple[Indices, Indices]:
