@@ -596,3 +596,20 @@ def test_every_activation_has_all_its_forms() -> None:
     assert set(slopes_module._SLOPES) == slopes
     assert not slopes & set(derivatives._PIECES)
     assert slopes | set(derivatives._PIECES) == set(formulas._FUNCTIONS)
+
+
+@pytest.mark.parametrize("name", [*SMOOTH, "softmax", "log_softmax"])
+def test_more_elements_than_a_block_and_nothing_but_zeros(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks of 32 elements, or 8 rows, give what one block gives."""
+    function = SMOOTH[name][0] if name in SMOOTH else getattr(activations, name)
+    shape = (210,) if name in SMOOTH else (30, 4)
+    x = np.random.default_rng(3).standard_normal(shape)
+    x[4:9] = 0.0
+    zeros, certified = np.zeros(shape), activations.certified(function)
+    together = [function(x), function(zeros), pull_back(Sums.of_array(x), x + 1.0, certified)]
+    monkeypatch.setattr(evaluation, "_BLOCK", 32)
+    apart = [function(x), function(zeros), pull_back(Sums.of_array(x), x + 1.0, certified)]
+    for a, b in zip(together, apart, strict=True):
+        assert_identical(a, b)

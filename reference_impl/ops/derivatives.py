@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from reference_impl.ops.double_double import Expansion, Pair
 from reference_impl.ops.elementwise import Elementwise
-from reference_impl.ops.evaluation import FEW, CertifiedActivation
+from reference_impl.ops.evaluation import FEW, CertifiedActivation, blocks
 from reference_impl.ops.formats import FLOAT64
 from reference_impl.ops.rounding import round_pairs
 from reference_impl.ops.rows import GLU, LOG_SOFTMAX, SOFTMAX, SPARSEMAX
@@ -184,10 +184,13 @@ def _pull_back_expanded(
     function = slope(activation.name, *activation.parameters)
     if function is None:
         return indices
-    product = times(function(sums.pairs(indices)), result[indices])
-    rounded, undecided = round_pairs(*product, FLOAT64)
-    result[indices[~undecided]] = rounded[~undecided]
-    return indices[undecided]
+    others = []
+    for block in blocks(indices):
+        product = times(function(sums.pairs(block)), result[block])
+        rounded, undecided = round_pairs(*product, FLOAT64)
+        result[block[~undecided]] = rounded[~undecided]
+        others.append(block[undecided])
+    return np.concatenate(others)
 
 
 def _pull_back_rows(
@@ -225,10 +228,12 @@ def _pull_back_expanded_rows(
     rows = np.arange(len(pulled))
     if expand is None or pulled.size < FEW:
         return rows
-    x = sums.pairs(np.arange(pulled.size))
-    expansion = expand(Pair(*(part.reshape(pulled.shape) for part in x)), upstream)
-    pulled[:], undecided = round_pairs(*expansion, FLOAT64)
-    return np.flatnonzero(undecided.any(-1))
+    undecided = []
+    for block in blocks(rows, pulled.shape[1]):
+        expansion = expand(sums.pairs_of_rows(block), upstream[block])
+        pulled[block], unknown = round_pairs(*expansion, FLOAT64)
+        undecided.append(block[unknown.any(-1)])
+    return np.concatenate(undecided)
 
 
 def _pull_back_row(

@@ -7,7 +7,7 @@ nearly every rounding to float64; and arithmetic without end.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -131,8 +131,17 @@ def _evaluate_bounds(sums: Sums, activation: CertifiedActivation, format: Format
 
 
 FEW: Final = 16
-"""Fewer elements are not worth an expansion, whose hundreds of calls cost about half a millisecond
+"""Fewer elements are not worth an expansion, whose hundreds of calls take a quarter millisecond
 however few the elements are: ``benchmark_activations.py`` shows the loss without it."""
+
+_BLOCK: Final = 1 << 16
+"""Elements that are expanded at a time, so that no temporary is as large as the operands."""
+
+
+def blocks(indices: NDArray[np.intp], elements: int = 1) -> Iterator[NDArray[np.intp]]:
+    """Cut indices, each of which stands for so many elements, into blocks."""
+    step = max(_BLOCK // max(elements, 1), 1)
+    return (indices[start : start + step] for start in range(0, len(indices), step))
 
 
 def _expand_elements(
@@ -142,12 +151,21 @@ def _expand_elements(
     activation: CertifiedActivation,
     format: Format,
 ) -> NDArray[np.intp]:
-    """Set the elements that an expansion decides; return the others.
-
-    Zeros are among the others, but their value is always the same one.
-    """
+    """Set the elements that an expansion decides; return the others."""
     if indices.size < FEW:
         return indices
+    others = [_expand_block(value, block, sums, activation, format) for block in blocks(indices)]
+    return np.concatenate(others)
+
+
+def _expand_block(
+    value: NDArray[Any],
+    indices: NDArray[np.intp],
+    sums: Sums,
+    activation: CertifiedActivation,
+    format: Format,
+) -> NDArray[np.intp]:
+    """`_expand_elements` for some; zeros are resolved, as their value is always the same."""
     x = sums.pairs(indices)
     zero = (x.high == 0) & (x.low == 0)
     if zero.any():
@@ -185,16 +203,18 @@ def _expand_rows(
 ) -> NDArray[np.intp]:
     """Set the rows that an expansion decides as a whole; return the others."""
     width = sums.shape[-1]
-    rows, special = _finite_rows(rows, sums)
+    rows, others = _finite_rows(rows, sums)
     if rows.size * width < FEW:
-        return np.concatenate((rows, special))
-    x = sums.pairs((rows[:, np.newaxis] * width + np.arange(width)).reshape(-1))
-    expansion = activation.expand(Pair(*(part.reshape(-1, width) for part in x)))
-    if expansion is None:
-        return np.concatenate((rows, special))
-    rounded, undecided = round_pairs(*expansion, format)
-    as_matrix(value)[rows] = rounded
-    return np.concatenate((rows[undecided.any(-1)], special))
+        return np.concatenate((rows, others))
+    undecided = [others]
+    for block in blocks(rows, width):
+        x = sums.pairs_of_rows(block)
+        expansion = activation.expand(x)
+        if expansion is None:
+            return np.concatenate((rows, others))
+        as_matrix(value)[block], unknown = round_pairs(*expansion, format)
+        undecided.append(block[unknown.any(-1)])
+    return np.concatenate(undecided)
 
 
 def _finite_rows(rows: NDArray[np.intp], sums: Sums) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -180,6 +180,12 @@ class Sums:
             value.high[unknown], value.low[unknown] = pairs
         return value
 
+    def pairs_of_rows(self, rows: Indices) -> Pair:
+        """`pairs` of whole rows of the last axis: ``(rows, width)``."""
+        width = self.shape[-1]
+        x = self.pairs((rows[:, np.newaxis] * width + np.arange(width)).reshape(-1))
+        return Pair(*(part.reshape(len(rows), width) for part in x))
+
     def moveaxis(self, source: int, destination: int) -> Sums:
         """The same numbers with one axis moved, as `numpy.moveaxis` does."""
         order = list(self.order)
