@@ -214,12 +214,12 @@ def horner(leading: Sequence[Pair], tail: Sequence[float | Float64Array], x: Pai
     after that are in pairs and need ``|x|`` times the sum of the later terms to be at most 0.51 of
     each leading coefficient.
 
-    Error: let successive terms fall at least by a factor of 8.  A float step then errs relative
-    to its result by ``e <= (e' + 3 u) / 7 + u`` where e' is the error of the step before it, so by
-    less than ``2 u``; the product ``x q`` adds ``2 u``, for its own rounding and ``x.low``, and
-    the pairs at most ``21 u**2`` a step, which the factor of 8 keeps below ``25 u**2`` altogether.
-    So the sum errs by at most ``4 u`` of the first term of the tail times 8/7, and ``25 u**2`` of
-    itself.
+    Error: let successive terms fall at least by a factor of 8, and the coefficients of the tail be
+    rounded.  A float step then errs relative to its result by ``e <= (e' + 3 u) / 7 + 2 u`` where
+    e' is the error of the step before it, so by less than ``3 u``; the product ``x q`` adds
+    ``2 u``, for its own rounding and ``x.low``, and the pairs at most ``21 u**2`` a step, which the
+    factor of 8 keeps below ``25 u**2`` altogether.  So the sum errs by at most ``5 u`` of the first
+    term of the tail times 8/7, which is ``5.8 u`` of that term, and by ``25 u**2`` of itself.
     """
     *others, last = tail
     q = np.zeros_like(x.high) + last

@@ -293,7 +293,7 @@ def _tanh_shrink(x: Pair) -> Expansion:
 
     Below: the coefficients alternate and fall at least by a factor of 2.4, with ``x**2`` by 38;
     the 12 terms after the first six begin below ``2**-31`` times the first, so that `horner` errs
-    by ``2**-81.9``; the terms left out are below ``2**-92`` of the first.  Beside that, an error e
+    by ``2**-81.4``; the terms left out are below ``2**-92`` of the first.  Beside that, an error e
     of ``x**2`` counts 0.1 times in the series and x three times: all in all ``2**-81``.  Elsewhere
     tanh errs by ``2**-83`` of itself.
     """

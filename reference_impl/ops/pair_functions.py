@@ -72,20 +72,21 @@ def _exponential(x: Pair) -> _Exponential:
        with the first two parts of ``ln(2) / 64`` are exact, and so are the two sums; the third part
        misses the constant by less than ``2**-126``, its product with k is below ``2**-56`` and
        rounds by ``2**-109``.  The low terms are at most ``2**-43`` (that of x) and round twice: by
-       ``2**-95`` in all, or by ``2**-107`` if ``|x| < 1``.  For k = 0, r is x.
+       ``2**-95`` in all, or by ``2**-105`` if ``|x| < 1``.  For k = 0, r is x.
        ``|r| < 0.00542 = 2**-7.52``.
     2. ``p = exp(r) - 1 = r (1 + r / 2 + r**2 / 6 + ...)``.  The tail begins with ``r**4 / 120``, so
-       that `horner` errs by ``4.6 u r**4 / 120 < 2**-87.8`` and ``25 u**2``; the terms left out are
-       below ``r**12 / 13!``, that is ``2**-122``.  Together with the product by r: ``2**-87.7``
+       that `horner` errs by ``5.8 u r**4 / 120 < 2**-87.4`` and ``25 u**2``; the terms left out are
+       below ``r**12 / 13!``, that is ``2**-122``.  Together with the product by r: ``2**-87.3``
        relative to p.
     3. With ``t = 2**(j / 64) - 1``, j from -32 to 31, the excess is ``t + (p + t p)``, where
-       ``|t| < 0.42``.  For j = 0 it is p.  Else ``|t| > 0.0107`` and ``|p + t p| < 0.0055``, so
-       that what p errs is not magnified: ``2**-87.7``, ``24 u**2`` of the operations and the error
-       of step 1, which is below ``2**-95 / 0.0053`` where |x| is at least 1 and below
-       ``2**-107 / 0.0053`` elsewhere.  All together less than ``2**-86``.
-    4. ``1 + excess``: the error of p is at most ``0.0055 2**-87.7 < 2**-95.2``, that of step 1 is
-       ``2**-95``, relative to a power above 0.7 together ``2**-93.5``; the other steps add
-       ``40 u**2``.  An error of ``2**-105`` in x, relative, would make ``2**-95.5`` more.
+       ``|t| < 0.42``.  For j = 0 it is p.  Else it is above 0.0053, and ``|p + t p|`` below 1.02
+       times it, since ``|t| > 0.0107`` for j = -1 and 0.0108 for j = 1: so p adds ``2**-87.2``,
+       the operations ``24 u**2``, and step 1 at most ``2**-95 (1 + t) / 0.0053`` where |x| is at
+       least 1, ``2**-105 (1 + t) / 0.0053`` elsewhere.  (With larger j, ``1 + t`` grows by less
+       than the excess.)  All together less than ``2**-86``.
+    4. ``1 + excess``: relative to this power, what p errs is at most ``0.0055 2**-87.3 < 2**-94.8``
+       and what step 1 errs ``2**-95``, together ``2**-93.8``; the other steps add ``40 u**2``.  An
+       error of ``2**-105`` in x, relative, would make ``2**-95.5`` more.
     """
     constants = exponentials()
     k = np.rint(x.high * _PER_UNIT)
@@ -139,7 +140,7 @@ def _powers(x: Pair) -> tuple[Pair, Pair]:
     """`exponential` and `expm1`.
 
     Where the octave is 0, the latter is the excess.  Elsewhere ``exp(x)`` is below 0.7072 or above
-    1.4142, so that subtracting 1 magnifies its error by at most 3.5.
+    1.406, so that subtracting 1 magnifies its error by at most 3.5.
     """
     value = _exponential(clamped(x, LOWEST, HIGHEST))
     power = scaled(value.power, np.where(x.high < LOWEST, 0.0, value.scale))
@@ -147,12 +148,12 @@ def _powers(x: Pair) -> tuple[Pair, Pair]:
 
 
 def log1p(y: Pair) -> Pair:
-    """``ln(1 + y)`` with `LOG1P_ERROR`, for y from 0 to ``2**990``; NaN if the C library fails.
+    """``ln(1 + y)`` with `LOG1P_ERROR`, for y from 0 to ``2**60``; NaN if the C library fails.
 
     Let a be any float64, taken from `numpy.log1p` as a guess.  Then ``ln(1 + y) = a + ln(1 + d)``
     with ``d = (1 + y) exp(-a) - 1 = y exp(-a) + (exp(-a) - 1)`` exactly.  That d is small is not
     taken on trust: where ``|d| > 2**-40 a``, the result is NaN.  ``ln(1 + d) = d - d**2 / 2`` then
-    but for ``|d|**3 / 2 < 2**-81 d**2``, which is below ``2**-121 a``.
+    but for ``|d|**3 / 2``, which is below ``2**-109 a`` since a is below 42.
 
     The two terms of d are nearly ``y / (1 + y)``, which is at most ``ln(1 + y)``, and minus that.
     The first errs by `EXP_ERROR` and ``8 u**2``, the second by `EXPM1_ERROR`; their sum by
@@ -194,7 +195,7 @@ def normal(x: Pair) -> Normal:
       are at most ``m_24(a - h) h**24 / 24!`` for the half width h, relative to ``m_0(a + h)`` less
       than ``2**-94`` in every segment (which the tests compute).  Successive terms fall by a factor
       of 15 at least, and the first of the tail of `horner` is below ``2**-40`` of G.  So G errs by
-      ``2**-90.8``, ``2**-94`` and ``25 u**2``: less than ``2**-90``.  The distance from a is a sum
+      ``2**-90.4``, ``2**-94`` and ``25 u**2``: less than ``2**-90``.  The distance from a is a sum
       of float64 and of the low part of x, exact but for ``4 u**2`` of itself; an error of
       ``2**-105`` in x changes G by no more, as ``|x G'(x)| < G(x)``.
     * The exponential.  ``x**2 / 2``, up to 690, errs by ``8 u**2``, and by ``4 u**2`` for an error
