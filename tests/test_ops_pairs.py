@@ -29,6 +29,7 @@ from reference_impl.ops import (
     pair_activations,
     pair_functions,
     pair_pieces,
+    pair_rows,
     pair_tables,
 )
 from reference_impl.ops import slopes as slopes_module
@@ -313,6 +314,15 @@ def test_no_guess_of_the_c_library_makes_a_logarithm_wrong(
     assert undecided.mean() > 0.9
 
 
+def test_logarithms_from_a_poor_guess_err_by_no_more_than_stated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second order of the correction counts: it is up to ``2**-79`` here."""
+    log1p = np.log1p
+    monkeypatch.setattr(np, "log1p", lambda y: log1p(y) * (1.0 + 2.0**-41))
+    test_logarithms_err_by_no_more_than_stated()
+
+
 def test_a_guess_that_is_off_by_thousands_of_units_is_as_good(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -494,6 +504,96 @@ def rows_of(name: str) -> Array:
 def test_rows_have_the_values_of_the_exact_path(name: str, without_expansions: Any) -> None:
     function, x = getattr(activations, name), rows_of(name)
     assert_identical(function(x), without_expansions(lambda: function(x)))
+
+
+def real_softmax(row: list[Fraction]) -> list[Fraction]:
+    powers = [real_functions.exp(value - max(row)) for value in row]
+    return [power / sum(powers) for power in powers]
+
+
+def real_log_softmax(row: list[Fraction]) -> list[Fraction]:
+    powers = sum(real_functions.exp(value - max(row)) for value in row)
+    return [value - max(row) - real_functions.log(Fraction(powers)) for value in row]
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("offset", [0, 2**30, 2**70])
+def test_expansions_of_rows_contain_the_real_values(name: str, offset: int) -> None:
+    """Sevenths, whose pairs err by more than the bounds of the functions where they are large."""
+    random = np.random.default_rng(offset % 97)
+    numbers = random.integers(-70, 71, (20, 4)).tolist()
+    rows = [[offset + Fraction(n, 7) for n in row] for row in numbers]
+    x = as_pairs([value for row in rows for value in row])
+    certified = activations.certified(getattr(activations, name))
+    expansion = certified.expand(Pair(*(part.reshape(20, 4) for part in x)))
+    real = {"softmax": real_softmax, "log_softmax": real_log_softmax}[name]
+    for row, *parts in zip(rows, *expansion, strict=True):
+        for value, high, low, radius in zip(real(row), *(p.tolist() for p in parts), strict=True):
+            assert abs(Fraction(high) + Fraction(low) - value) <= Fraction(radius)
+            assert offset > 2**30 or radius <= abs(high) * 2.0**-60 + 2.0**-65
+
+
+def test_shares_taken_for_zero_count_beside_huge_upstream_gradients() -> None:
+    """``exp(-690.5) 2**942`` is a last bit of the gradients of the other elements."""
+    x = np.tile([0.0, 0.5, -690.5], (16, 1))
+    upstream = np.tile([1.0, 2.0, 1.0], (16, 1))
+    upstream[:, 2] = 2.0 ** np.arange(930, 946)
+    expansion = pair_rows.pull_softmax(double_double.pair(x), upstream)
+    shares = real_softmax([Fraction(value) for value in x[0].tolist()])
+    for row, *parts in zip(upstream.tolist(), *expansion, strict=True):
+        mean = sum(s * Fraction(u) for s, u in zip(shares, row, strict=True))
+        for i in range(2):
+            high, low, radius = (float(part[i]) for part in parts)
+            value = shares[i] * (Fraction(row[i]) - mean)
+            assert abs(Fraction(high) + Fraction(low) - value) <= Fraction(radius)
+
+
+BENDS = {
+    "hard_sigmoid": (-3, 3),
+    "hard_silu": (-3, 3),
+    "sparse_plus": (-1, 1),
+    "sparse_sigmoid": (-1, 1),
+    "hard_shrink": (-0.5, 0.5),
+    "soft_shrink threshold=0.3": (-0.3, 0.3),
+    "relu all parameters": (1.1, 5.7),
+    "relu threshold=-0.6": (-0.6,),
+    "threshold": (0.4,),
+}
+
+
+@pytest.mark.parametrize("name", BENDS)
+def test_expansions_beside_bends_and_steps_contain_the_real_values(name: str) -> None:
+    """Numbers whose pair has the bend itself as its high part, and some that are farther."""
+    function, definition = DEFINITIONS[name]
+    x = [
+        Fraction(bend) + Fraction(sign, 7 * 2**power)
+        for bend in BENDS[name]
+        for sign in (-1, 1)
+        for power in (1, 5, 20, 40, 52, 56, 60, 90)
+    ]
+    expansion = activations.certified(function).expand(as_pairs(x))
+    told = 0
+    for argument, *parts in zip(x, *(p.tolist() for p in expansion), strict=True):
+        if math.isfinite(parts[2]):
+            told += 1
+            distance = abs(Fraction(parts[0]) + Fraction(parts[1]) - definition(argument))
+            assert distance <= Fraction(parts[2]), (name, float(argument))
+    assert told > len(x) // 4
+
+
+def test_bits_that_underflow_are_not_made_up_for_by_a_large_factor() -> None:
+    """Slopes of elu: ``1e300 exp(x)`` with an exponential near ``2**-995``."""
+    x = np.random.default_rng(1).uniform(-690.0, -600.0, 60)
+    slope = pair_activations.slope("elu", 1e300)
+    assert slope is not None
+    parts = (part.tolist() for part in slope(double_double.pair(x)))
+    told = 0
+    for argument, high, low, radius in zip(x.tolist(), *parts, strict=True):
+        if math.isfinite(radius):
+            told += 1
+            value = Fraction(1e300) * real_functions.exp(Fraction(argument))
+            assert abs(Fraction(high) + Fraction(low) - value) <= Fraction(radius)
+    assert 0 < told < 60
 
 
 @pytest.mark.parametrize("name", [*FUNCTIONS, *ROWS])

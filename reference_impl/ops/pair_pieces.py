@@ -55,12 +55,24 @@ def _constant(value: float, like: Pair) -> Pair:
     return pair(np.full_like(like.high, value))
 
 
+def _is_above(x: Pair, threshold: float) -> NDArray[np.bool_]:
+    """Whether numbers exceed a float64: a pair's high part is on the same side, or equal to it."""
+    above: NDArray[np.bool_] = (x.high > threshold) | ((x.high == threshold) & (x.low > 0))
+    return above
+
+
+def _is_below(x: Pair, threshold: float) -> NDArray[np.bool_]:
+    """Whether numbers are less than a float64."""
+    below: NDArray[np.bool_] = (x.high < threshold) | ((x.high == threshold) & (x.low < 0))
+    return below
+
+
 def ramp(half_width: float, divisor: float) -> _Function:
     """``(x + h) / d`` between ``-h`` and h, 0 below, 1 above; the slope is at most 1."""
 
     def evaluate(x: Pair) -> Expansion:
         inside = divide(add_float(x, half_width), constant(divisor, 0.0))
-        value = where(inside.high < 1.0, inside, _constant(1.0, x))
+        value = where(_is_below(inside, 1.0), inside, _constant(1.0, x))
         value = where(inside.high > 0.0, value, _constant(0.0, x))
         return _widened(value, _argument_error(x))
 
@@ -70,16 +82,16 @@ def ramp(half_width: float, divisor: float) -> _Function:
 def hard_silu(x: Pair) -> Expansion:
     """``x (x + 3) / 6`` between -3 and 3, 0 below and x above; the slope is at most 1.5."""
     inside = divide(multiply(x, add_float(x, 3.0)), constant(6.0, 0.0))
-    value = where(x.high < 3.0, inside, x)
-    value = where(x.high > -3.0, value, _constant(0.0, x))
+    value = where(_is_below(x, 3.0), inside, x)
+    value = where(_is_above(x, -3.0), value, _constant(0.0, x))
     return _widened(value, 2.0 * _argument_error(x))
 
 
 def hard_silu_slope(x: Pair) -> Expansion:
     """``(2 x + 3) / 6`` between -3 and 3, 0 below and 1 above, with steps."""
     inside = divide(add_float(scaled(x, 2.0), 3.0), constant(6.0, 0.0))
-    value = where(x.high < 3.0, inside, _constant(1.0, x))
-    value = where(x.high > -3.0, value, _constant(0.0, x))
+    value = where(_is_below(x, 3.0), inside, _constant(1.0, x))
+    value = where(_is_above(x, -3.0), value, _constant(0.0, x))
     step = np.where(np.abs(x.high) == 3.0, np.inf, 0.0)
     return _widened(value, _argument_error(x) + step)
 
@@ -87,8 +99,8 @@ def hard_silu_slope(x: Pair) -> Expansion:
 def sparse_plus(x: Pair) -> Expansion:
     """``(x + 1)**2 / 4`` between -1 and 1, 0 below and x above; the slope is at most 1."""
     root = add_float(x, 1.0)
-    value = where(x.high < 1.0, scaled(multiply(root, root), 0.25), x)
-    value = where(x.high > -1.0, value, _constant(0.0, x))
+    value = where(_is_below(x, 1.0), scaled(multiply(root, root), 0.25), x)
+    value = where(_is_above(x, -1.0), value, _constant(0.0, x))
     return _widened(value, _argument_error(x))
 
 
@@ -98,18 +110,12 @@ def rectified(slope: float, maximum: float, threshold: float) -> _Function:
 
     def evaluate(x: Pair) -> Expansion:
         below = multiply_float(add_float(x, -threshold), factor)
-        above = where(x.high < maximum, x, _constant(maximum, x))
+        above = where(_is_below(x, maximum), x, _constant(maximum, x))
         value = where(_is_above(x, threshold), above, below)
         error = _argument_error(x) * max(1.0, abs(slope))
         return _unless_at(threshold, x, _widened(value, error))
 
     return evaluate
-
-
-def _is_above(x: Pair, threshold: float) -> NDArray[np.bool_]:
-    """Whether numbers exceed a float64: a pair's high part is on the same side, or equal to it."""
-    above: NDArray[np.bool_] = (x.high > threshold) | ((x.high == threshold) & (x.low > 0))
-    return above
 
 
 def _unless_at(threshold: float, x: Pair, value: Expansion) -> Expansion:
