@@ -160,7 +160,9 @@ def run(random: Random, block: int, tally: Tally) -> None:
 
 def from_file(path: Path) -> Iterator[Array]:
     """The arguments of a file, and their negatives, by blocks."""
-    lines = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
+    lines = [
+        line.replace(",", " ").split()[0] for line in path.read_text().splitlines() if line.strip()
+    ]
     numbers = [float.fromhex(line) for line in lines if line[0] != "#" and "nan" not in line]
     values = np.array([sign * x for x in numbers for sign in (1.0, -1.0)])
     values = values[np.isfinite(values) & (np.abs(values) < 2.0**300)]

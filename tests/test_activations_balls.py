@@ -50,7 +50,7 @@ def test_overflow_is_told_from_the_largest_number() -> None:
 def test_arguments_from_a_file(tmp_path: Path) -> None:
     """Comments, infinities and NaN are left out, and every number is taken with both signs."""
     path = tmp_path / "worst.txt"
-    path.write_text("# comment\n0x1.8p+0 0x1p-3\n+inf\n-snan\n\n0x1p-2\n", encoding="utf-8")
+    path.write_text("# comment\n0x1.8p+0, ERANGE\n+inf\n-snan\n\n0x1p-2\n", encoding="utf-8")
     blocks = list(from_file(path))
     assert [block.tolist() for block in blocks] == [[1.5, -1.5, 0.25, -0.25]]
     tally = Tally()
