@@ -1,0 +1,127 @@
+"""An explanation as text of at most 80 columns."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from typing import Final
+
+from conformance.explain.axes import Axis, ranges
+from conformance.explain.code import NOTATIONS
+from conformance.explain.deviations import as_lines
+from conformance.explain.explanation import Explanation, axis_titles
+
+WIDTH: Final = 80
+_LABEL: Final = 10
+_SHOWN: Final = 60
+
+
+def as_text(explanation: Explanation, *, ascii_only: bool = False) -> str:
+    """The explanation.
+
+    Args:
+        explanation: what is explained.
+        ascii_only: whether the picture is plain ASCII.
+    """
+    blocks = [
+        _head(explanation),
+        *(_axis(axis) for axis in explanation.axes),
+        explanation.picture(ascii_only=ascii_only),
+        _numbers(explanation),
+        _clauses(explanation),
+        _deviations(explanation),
+        f"Equivalent code: --code {', '.join(NOTATIONS)}",
+    ]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def labelled(label: str, text: str) -> str:
+    """A label and a text beside it, wrapped."""
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=f"{label:<{_LABEL}}",
+        subsequent_indent=" " * _LABEL,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _head(explanation: Explanation) -> str:
+    subject = explanation.subject
+    titles = ", ".join(axis_titles(subject))
+    lines = [
+        textwrap.fill(subject.call, WIDTH, subsequent_indent="    "),
+        explanation.case.descriptor,
+        "",
+        labelled("input", f"{subject.input_shape} {subject.dtype}: {titles}"),
+    ]
+    if explanation.output_shape is None:
+        return "\n".join([*lines, labelled("refused", subject.refusal)])
+    return "\n".join([*lines, labelled("output", f"{explanation.output_shape}")])
+
+
+def _axis(axis: Axis) -> str:
+    g = axis.geometry
+    lines = [f"length    {axis.formula}", labelled("padding", axis.padding_formula)]
+    span = f"window {g.window}, stride {g.stride}"
+    if g.dilation > 1:
+        span += f", dilation {g.dilation}: spans (window - 1) * dilation + 1 = {g.receptive_field}"
+    lines.append(labelled("window", span.removeprefix("window ")))
+    lines += [labelled("reach", note) for note in [_reach(axis)] if note]
+    return "\n".join([f"{axis.name}", *(f"  {line}" for line in "\n".join(lines).splitlines())])
+
+
+def _reach(axis: Axis) -> str:
+    """What windows do beyond the ordinary."""
+    notes = []
+    if axis.reaching_out:
+        verb = "output {} reaches" if len(axis.reaching_out) == 1 else "outputs {} reach"
+        notes.append(f"{verb.format(_short(axis.reaching_out))} into padding")
+    if axis.unreached and axis.geometry.output > 0:
+        noun = "input" if len(axis.unreached) == 1 else "inputs"
+        notes.append(f"no window reads {noun} {_short(axis.unreached)}")
+    return "; ".join(notes)
+
+
+def _short(numbers: Iterable[int]) -> str:
+    return textwrap.shorten(ranges(numbers), _SHOWN, placeholder=" ...")
+
+
+def _numbers(explanation: Explanation) -> str:
+    if explanation.output_shape is None:
+        return ""
+    weights = ", ".join(f"{name} {shape}" for name, shape in explanation.weights.items())
+    lines = []
+    if weights:
+        lines.append(labelled("weights", f"{weights}: {explanation.parameters:,} parameters"))
+    if explanation.work:
+        lines.append(labelled("work", explanation.work))
+    sizes = [f"{name} {size:,}" for name, size in explanation.bytes.items() if size is not None]
+    return "\n".join([*lines, labelled("bytes", ", ".join(sizes))])
+
+
+def _clauses(explanation: Explanation) -> str:
+    lines = [
+        textwrap.fill(
+            f"{clause.id}: {clause.reading or clause.paraphrase}",
+            WIDTH,
+            initial_indent="  ",
+            subsequent_indent="      ",
+            break_on_hyphens=False,
+        )
+        for clause in explanation.clauses
+    ]
+    return (
+        "\n".join(["Clauses that apply (conformance explain CLAUSE-ID):", *lines]) if lines else ""
+    )
+
+
+def _deviations(explanation: Explanation) -> str:
+    lines = [
+        textwrap.fill(
+            line, WIDTH, initial_indent="  ", subsequent_indent="      ", break_on_hyphens=False
+        )
+        for line in as_lines(explanation.deviations)
+    ]
+    return "\n".join(["Known to do otherwise here:", *lines]) if lines else ""
