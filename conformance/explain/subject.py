@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import reference_impl
-from conformance.cases.case import Case, format_value
+from conformance.cases.case import Case
 from conformance.explain.axes import Axis
 from conformance.explain.families import INPUT, Family, family_of, is_too_short
 from conformance.spec.signatures import LAYERS, REQUIRED, SIGNATURES
@@ -25,6 +25,9 @@ AXIS_NAMES: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType(
     {1: ("steps",), 2: ("rows", "columns"), 3: ("planes", "rows", "columns")}
 )
 """What the spatial axes count, by their number."""
+
+_BESIDES: Final = ("data_format", "groups")
+"""Arguments that decide the values, and that some layers take without documenting them."""
 
 _WITHOUT_VALUES: Final = {"kernel_initializer": "zeros", "bias_initializer": "zeros"}
 """Weights are only counted, so they need no random values."""
@@ -177,7 +180,7 @@ def _built(layer: Any, shape: Shape) -> Shape:
 
 
 def case_of(layer: Any, input_shape: Shape) -> Case:
-    """The case of a layer of the oracle: the documented arguments that differ from their defaults.
+    """The case of a layer of the oracle: the arguments without which it would be another.
 
     Raises:
         TypeError: if it is no layer of the oracle.
@@ -190,24 +193,19 @@ def case_of(layer: Any, input_shape: Shape) -> Case:
         )
     config = layer.get_config()
     make: Callable[..., Any] = type(layer)
-    default = make(**_required(name)).get_config()
     keywords = {
         argument: config[argument]
-        for argument in SIGNATURES[name]
-        if argument in config and _is_written(argument, config, default, name)
+        for argument in (*SIGNATURES[name], *_BESIDES)
+        if argument in config
     }
+    for argument in tuple(keywords):
+        others = {key: value for key, value in keywords.items() if key != argument}
+        if SIGNATURES[name].get(argument) is not REQUIRED and _agree(make(**others), keywords):
+            keywords = others
     return Case.of(name, input_shape, dtype=str(layer.dtype), **keywords)
 
 
-def _required(name: str) -> dict[str, int]:
-    return {n: 1 for n, default in SIGNATURES[name].items() if default is REQUIRED}
-
-
-def _is_written(argument: str, config: dict[str, Any], default: dict[str, Any], name: str) -> bool:
-    is_required = SIGNATURES[name][argument] is REQUIRED
-    return is_required or config[argument] != default[argument]
-
-
-def as_text(shape: Shape) -> str:
-    """A shape as descriptors write it, ``1x7x9x3``."""
-    return str(format_value(shape))
+def _agree(layer: Any, keywords: Mapping[str, Any]) -> bool:
+    """Whether a layer has these arguments in its configuration."""
+    config = layer.get_config()
+    return all(config[name] == value for name, value in keywords.items())

@@ -30,16 +30,16 @@ def as_text(explanation: Explanation, *, ascii_only: bool = False) -> str:
         _numbers(explanation),
         _clauses(explanation),
         _deviations(explanation),
-        f"Equivalent code: --code {', '.join(NOTATIONS)}",
+        f"Code:     --code {', '.join(NOTATIONS)}, all",
     ]
     return "\n\n".join(block for block in blocks if block)
 
 
-def labelled(label: str, text: str) -> str:
+def labelled(label: str, text: str, width: int = WIDTH) -> str:
     """A label and a text beside it, wrapped."""
     return textwrap.fill(
         text,
-        WIDTH,
+        width,
         initial_indent=f"{label:<{_LABEL}}",
         subsequent_indent=" " * _LABEL,
         break_long_words=False,
@@ -63,13 +63,18 @@ def _head(explanation: Explanation) -> str:
 
 def _axis(axis: Axis) -> str:
     g = axis.geometry
-    lines = [f"length    {axis.formula}", labelled("padding", axis.padding_formula)]
-    span = f"window {g.window}, stride {g.stride}"
+    window = f"{g.window}, stride {g.stride}"
     if g.dilation > 1:
-        span += f", dilation {g.dilation}: spans (window - 1) * dilation + 1 = {g.receptive_field}"
-    lines.append(labelled("window", span.removeprefix("window ")))
-    lines += [labelled("reach", note) for note in [_reach(axis)] if note]
-    return "\n".join([f"{axis.name}", *(f"  {line}" for line in "\n".join(lines).splitlines())])
+        window += f", dilation {g.dilation}: spans ({g.window} - 1) * {g.dilation} + 1"
+        window += f" = {g.receptive_field}"
+    entries = {
+        "length": axis.formula,
+        "padding": axis.padding_formula,
+        "window": window,
+        "reach": _reach(axis),
+    }
+    lines = [labelled(label, text, WIDTH - 2) for label, text in entries.items() if text]
+    return f"{axis.name}\n" + textwrap.indent("\n".join(lines), "  ")
 
 
 def _reach(axis: Axis) -> str:

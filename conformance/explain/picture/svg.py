@@ -10,10 +10,13 @@ from conformance.explain.axes import Axis
 from conformance.explain.picture.display import Display, Window, display
 
 WIDTH: Final = 400
-_LEFT: Final = 66
-_COLUMNS: Final = 15
+_LEFT: Final = 70
+_ROOM: Final = WIDTH - _LEFT - 10
 _ROWS: Final = 9
+_SMALLEST_CELL: Final = 18.0
 _LARGEST_CELL: Final = 26.0
+_DIGIT: Final = 7.3
+_LEGEND: Final = 22
 _HEIGHT: Final = 24
 _ROW: Final = 18
 _TITLE: Final = 26
@@ -26,7 +29,7 @@ STYLE: Final = """
 .lp-pad{fill:#f6f8fa;stroke:#818b98;stroke-dasharray:3 2}
 .lp-tap{fill:#0969da;stroke:#0969da}.lp-tap-pad{fill:#fff;stroke:#0969da}
 .lp-bar{stroke:#0969da;stroke-width:1.5}
-.lp-misfit{fill:#fff;stroke:#cf222e}.lp-misfit-text{fill:#a40e26}
+.lp-misfit{fill:#fff;stroke:#cf222e;stroke-width:1.5}.lp-misfit-text{fill:#a40e26}
 @media (prefers-color-scheme:dark){
 .lp-page{fill:#0d1117}.lp-text{fill:#f0f6fc}.lp-muted{fill:#9198a1}
 .lp-input{fill:#10294a;stroke:#388bfd}.lp-lost{fill:#3d2410;stroke:#db6d28}
@@ -53,6 +56,8 @@ def svg(axes: Sequence[Axis], title: str, padded: str, *, style: bool = True) ->
         drawing, height = _axis(axis, padded, top)
         parts.append(drawing)
         top += height
+    parts.append(_legend(known, top))
+    top += _LEGEND
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top}" width="100%" '
         f'style="max-width:{WIDTH * 8 // 5}px" role="img" class="lp">'
@@ -66,8 +71,9 @@ def svg(axes: Sequence[Axis], title: str, padded: str, *, style: bool = True) ->
 
 def _axis(axis: Axis, padded: str, top: int) -> tuple[str, int]:
     """One axis, drawn from `top` on, and its height."""
-    shown = display(axis, _COLUMNS, _ROWS)
-    cell = min((WIDTH - _LEFT - 10) / max(len(shown.columns), 1), _LARGEST_CELL)
+    least = max(_SMALLEST_CELL, _DIGIT * len(str(axis.geometry.length - 1)) + 6)
+    shown = display(axis, int(_ROOM / least), _ROWS)
+    cell = min(_ROOM / max(len(shown.columns), 1), max(least, _LARGEST_CELL))
     g = axis.geometry
     pads = f", padding {g.pad_before} + {g.pad_after}" if g.padding_total else ""
     outputs = max(g.output, 0)
@@ -114,16 +120,25 @@ def _window(shown: Display, window: Window | None, cell: float, top: int) -> str
     )
     parts = [_text(_LEFT - 8, middle + 4, label, kind, "end")]
     places = [(tap, place) for tap in window.taps if (place := shown.column(tap)) is not None]
-    if len(places) > 1:
-        ends = [_LEFT + (place + 0.5) * cell for _, place in (places[0], places[-1])]
-        parts.append(
-            f'<line class="lp-bar" x1="{ends[0]:.1f}" y1="{middle}" x2="{ends[1]:.1f}" '
-            f'y2="{middle}"/>'
-        )
+    reach = [place for _, place in places]
+    if len(places) < len(window.taps) and shown.gap is not None:
+        reach.append(shown.gap)
+    parts.append(_bar(window, min(reach), max(reach), cell, middle))
     parts += [
         _tap(shown, window, tap, _LEFT + (place + 0.5) * cell, middle) for tap, place in places
     ]
     return "".join(parts)
+
+
+def _bar(window: Window, first: int, last: int, cell: float, middle: float) -> str:
+    """The line through a window's taps."""
+    if first == last:
+        return ""
+    ends = [_LEFT + (place + 0.5) * cell for place in (first, last)]
+    return (
+        f'<line class="{"lp-bar" if window.fits else "lp-misfit"}" x1="{ends[0]:.1f}" '
+        f'y1="{middle}" x2="{ends[1]:.1f}" y2="{middle}"/>'
+    )
 
 
 def _tap(shown: Display, window: Window, tap: int, x: float, y: float) -> str:
@@ -137,3 +152,20 @@ def _text(x: float, y: float, text: str, kind: str, anchor: str = "start") -> st
     place = "" if anchor == "start" else f' text-anchor="{anchor}"'
     kinds = kind if kind != "lp-title" else "lp-text lp-title"
     return f'<text class="{kinds}" x="{x:.1f}" y="{y:.1f}"{place}>{escape(text)}</text>'
+
+
+def _legend(axes: Sequence[Axis], top: int) -> str:
+    """What the marks mean, as far as they occur."""
+    entries = [("lp-tap", "reads an input")] if any(a.geometry.output > 0 for a in axes) else []
+    if any(axis.reaching_out for axis in axes):
+        entries.append(("lp-tap-pad", "reads padding"))
+    if any(axis.unreached and axis.geometry.output > 0 for axis in axes):
+        entries.append(("lp-lost", "never read"))
+    parts, left = [], 14.0
+    for kind, words in entries:
+        parts.append(
+            f'<circle class="{kind}" cx="{left}" cy="{top + 4}" r="4.5" stroke-width="1.5"/>'
+        )
+        parts.append(_text(left + 10, top + 8, words, "lp-muted"))
+        left += 110
+    return "".join(parts)
