@@ -165,7 +165,7 @@ def as_markdown(identifiers: Iterator[str] | None = None) -> str:
 _MARKDOWN_HEAD: Final = """\
 # The clauses
 
-The documentation of the layers as {count} numbered statements.
+The documentation of the layers as numbered statements, {count} in number.
 
 Source: {citation}.
 

@@ -7,6 +7,7 @@ digits of an output are the inputs that its window meets, the last tap first.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping
 from typing import Any, Final
@@ -32,7 +33,8 @@ def worked(case: Case) -> str:
     try:
         lines.append(_outcome(load().evaluate(case, arrays), case))
     except (TypeError, ValueError) as error:
-        lines.append(textwrap.fill(f"refused: {error}", _WIDTH, subsequent_indent="  "))
+        reason = re.sub(r"_\d+'", "'", str(error))  # automatic names count on
+        lines.append(textwrap.fill(f"refused: {reason}", _WIDTH, subsequent_indent="  "))
     return "\n".join(lines)
 
 

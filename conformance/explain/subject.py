@@ -167,6 +167,8 @@ def _construct(case: Case) -> Any:
     keywords |= {n: v for n, v in _WITHOUT_VALUES.items() if n in SIGNATURES[case.layer]}
     if case.dtype != "float32":
         keywords["dtype"] = case.dtype
+    if "name" not in SIGNATURES[case.layer]:
+        keywords.setdefault("name", case.layer.lower())  # automatic names differ from call to call
     makers = vars(reference_impl.layers)
     return makers[case.layer](**keywords)
 

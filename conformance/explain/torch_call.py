@@ -9,6 +9,7 @@ side, output by output.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -199,7 +200,7 @@ def _read(text: str) -> tuple[str, list[Any], dict[str, Any]]:
 
 def _literal(node: ast.expr) -> Any:
     written = ast.unparse(node)
-    if written.startswith("torch."):  # a dtype or a device
+    if re.fullmatch(r"torch\.\w+", written):  # a dtype
         return written
     try:
         return ast.literal_eval(node)

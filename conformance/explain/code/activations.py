@@ -42,6 +42,7 @@ NUMPY: Final[Mapping[str, str]] = MappingProxyType(
         "softmax": "np.exp(y) / np.exp(y).sum(axis=-1, keepdims=True)",
         "softplus": "np.logaddexp(0, y)",
         "softsign": "y / (1 + np.abs(y))",
+        "sparsemax": "np.maximum(y - (sums - 1) / count, 0)",
         "sparse_plus": "np.where(y <= -1, 0, np.where(y < 1, (y + 1) ** 2 / 4, y))",
         "sparse_sigmoid": "np.clip((y + 1) / 2, 0, 1)",
         "squareplus": "(y + np.sqrt(y**2 + 4)) / 2",
@@ -55,6 +56,14 @@ _STEPS_NUMPY: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "glu": ("a, b = np.split(y, 2, axis=-1)",),
         "softmax": ("y = y - y.max(axis=-1, keepdims=True)",),
         "log_softmax": ("y = y - y.max(axis=-1, keepdims=True)",),
+        "sparsemax": (
+            "y = y - y.max(axis=-1, keepdims=True)",
+            "z = -np.sort(-y, axis=-1)  # the largest first",
+            "total = np.cumsum(z, axis=-1)",
+            "support = 1 + np.arange(1, z.shape[-1] + 1) * z > total",
+            "count = support.sum(axis=-1, keepdims=True).clip(1).astype(y.dtype)",
+            "sums = np.where(support, z, 0).sum(axis=-1, keepdims=True)",
+        ),
     }
 )
 
@@ -82,11 +91,25 @@ TORCH: Final[Mapping[str, str]] = MappingProxyType(
         "softmax": "F.softmax(y, dim=-1)",
         "softplus": "F.softplus(y)",
         "softsign": "F.softsign(y)",
+        "sparsemax": "torch.clamp(y - (sums - 1) / count, min=0)",
         "sparse_plus": "torch.where(y <= -1, 0, torch.where(y < 1, (y + 1) ** 2 / 4, y))",
         "sparse_sigmoid": "torch.clamp((y + 1) / 2, 0, 1)",
         "squareplus": "(y + torch.sqrt(y**2 + 4)) / 2",
         "tanh": "torch.tanh(y)",
         "tanh_shrink": "F.tanhshrink(y)",
+    }
+)
+
+_STEPS_TORCH: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "sparsemax": (
+            "y = y - y.amax(dim=-1, keepdim=True)",
+            "z = torch.sort(y, dim=-1, descending=True).values",
+            "total = torch.cumsum(z, dim=-1)",
+            "support = 1 + torch.arange(1, z.shape[-1] + 1, dtype=z.dtype) * z > total",
+            "count = support.sum(dim=-1, keepdim=True).clamp(min=1)",
+            "sums = torch.where(support, z, 0).sum(dim=-1, keepdim=True)",
+        ),
     }
 )
 
@@ -158,3 +181,8 @@ def activation_lines(
 def numpy_activation(subject: Subject) -> list[str]:
     """`activation_lines` for NumPy."""
     return activation_lines(subject, NUMPY, _STEPS_NUMPY)
+
+
+def torch_activation(subject: Subject) -> list[str]:
+    """`activation_lines` for PyTorch."""
+    return activation_lines(subject, TORCH, _STEPS_TORCH)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from conformance.explain.code.activations import TORCH, activation_lines
+from conformance.explain.code.activations import torch_activation
 from conformance.explain.code.program import (
     INTEGERS,
     Unsayable,
@@ -197,7 +197,7 @@ def _module(subject: Subject, name: str, padded: str) -> list[str]:
     called = "model" if made else name
     last = "" if subject.channels_first else f".permute({to_last(subject.rank)})"
     call = f"y = {called}({_images(subject)}){last}"
-    rest = [] if activation else activation_lines(subject, TORCH)
+    rest = [] if activation else torch_activation(subject)
     return [*made, "with torch.no_grad():", f"    {call}", *rest, "outputs = y"]
 
 
@@ -212,7 +212,7 @@ def _padded(subject: Subject, padded: str) -> list[str]:
 def _finished(subject: Subject) -> list[str]:
     """Back to Keras' layout, and the activation."""
     last = [] if subject.channels_first else [f"y = y.permute({to_last(subject.rank)})"]
-    return [*last, *activation_lines(subject, TORCH), "outputs = y"]
+    return [*last, *torch_activation(subject), "outputs = y"]
 
 
 def _integers_on_a_plane(subject: Subject) -> str:
