@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+import conformance
 from conformance.cases.case import parse
 from conformance.explain.clause import ClauseExplanation, as_markdown, explain_clauses, noted
 from conformance.explain.document import citation, document, sentences
@@ -113,3 +115,13 @@ def test_the_markdown_document_has_every_clause_once_in_order():
 def test_the_markdown_document_may_be_a_part():
     text = as_markdown(iter(["conv2d.padding.same"]))
     assert re.findall(r"^### (\S+)$", text, re.MULTILINE) == ["conv2d.padding.same"]
+
+
+def test_the_citation_file_names_this_version_and_the_document():
+    """What it needs at least: https://citation-file-format.github.io, version 1.2.0."""
+    text = (Path(__file__).parents[1] / "CITATION.cff").read_text(encoding="utf-8")
+    for key in ("cff-version: 1.2.0", "message:", "title:", "authors:", "license: Apache-2.0"):
+        assert re.search(rf"^{re.escape(key)}", text, re.MULTILINE)
+    assert f"version: {conformance.__version__}\n" in text
+    assert document()["title"] in text
+    assert all(address in text for address in document()["origin"])

@@ -55,7 +55,6 @@ def _from_torch(options: argparse.Namespace) -> int:
 def _clauses(options: argparse.Namespace) -> int:
     from conformance.explain.clause import explain_clauses
 
-    _refuse(options, "input", "svg", "code")
     try:
         found = explain_clauses(options.subject.removesuffix("*").removesuffix("."))
     except KeyError as error:
@@ -63,6 +62,7 @@ def _clauses(options: argparse.Namespace) -> int:
             f"explain {options.subject!r}: {error.args[0]}; a case begins with one of "
             f"{', '.join(LAYERS)}"
         ) from error
+    _refuse(options, "input", "svg", "code")
     if options.json:
         entries = [clause.as_dict() for clause in found]
         print(
