@@ -21,7 +21,7 @@ from conformance.explain.subject import Subject
 
 _ACTIVATIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "celu": ('"Celu", ["y"], ["a"]',),
+        "celu": ('"Elu", ["y"], ["a"]',),
         "elu": ('"Elu", ["y"], ["a"]',),
         "exponential": ('"Exp", ["y"], ["a"]',),
         "gelu": ('"Gelu", ["y"], ["a"]',),
@@ -115,6 +115,8 @@ def _activated(subject: Subject) -> list[str]:
         return []
     if name not in _ACTIVATIONS:
         raise Unsayable(f"ONNX has no operator for the activation {name}")
+    if subject.dtype == "bfloat16" and "Shrink" in _ACTIVATIONS[name][0]:
+        raise Unsayable("ONNX's Shrink takes no bfloat16")
     return list(_ACTIVATIONS[name])
 
 
