@@ -38,7 +38,8 @@ def _axes(explanation: Explanation) -> str:
     ]
     if not rows:
         return ""
-    return f"<table><tr><th></th><th>length</th><th>padding</th></tr>{''.join(rows)}</table>"
+    head = "<tr><th></th><th>length</th><th>padding</th></tr>"
+    return f'<table cellpadding="4">{head}{"".join(rows)}</table>'
 
 
 def _numbers(explanation: Explanation) -> str:

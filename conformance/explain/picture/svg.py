@@ -17,6 +17,7 @@ _SMALLEST_CELL: Final = 18.0
 _LARGEST_CELL: Final = 26.0
 _DIGIT: Final = 7.3
 _LEGEND: Final = 22
+_SCALE: Final = 1.2
 _HEIGHT: Final = 24
 _ROW: Final = 18
 _TITLE: Final = 26
@@ -59,8 +60,9 @@ def svg(axes: Sequence[Axis], title: str, padded: str, *, style: bool = True) ->
     parts.append(_legend(known, top))
     top += _LEGEND
     head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top}" width="100%" '
-        f'style="max-width:{WIDTH * 8 // 5}px" role="img" class="lp">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top}" '
+        f'width="{WIDTH * _SCALE:g}" height="{top * _SCALE:g}" '
+        f'style="max-width:100%;height:auto" role="img" class="lp">'
         f"<title>{escape(title)}</title>"
     )
     head += f"<style>{STYLE}</style>" if style else ""
