@@ -185,6 +185,15 @@ def test_inputs_too_short_for_the_window_are_explained_with_the_oracles_reason()
     assert explanation.as_dict()["refusal"]
 
 
+def test_a_mistaken_layout_is_pointed_out():
+    """An image with its channel first, as in the question that is asked most."""
+    explanation = conformance.explain(keras.layers.Conv2D(32, 3), (None, 1, 28, 28))
+    text = " ".join(str(explanation).split())
+    assert "data_format='channels_first' reads it as batch, channels, rows, columns" in text
+    assert "(None, 32, 26, 26)" in text
+    assert not conformance.explain(keras.layers.Conv2D(4, 3), (1, 2, 2, 3)).other_layout
+
+
 def test_the_layer_stays_as_it_is():
     layer = keras.layers.Conv2D(4, 3)
     conformance.explain(layer, (1, 7, 9, 3))

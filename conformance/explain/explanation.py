@@ -16,6 +16,7 @@ from conformance.explain.deviations import Deviation, deviations_of
 from conformance.explain.subject import AXIS_NAMES, Shape, Subject, case_of, of_case
 from conformance.spec.clauses import Clause, clauses
 from conformance.spec.coverage import clauses_of
+from conformance.spec.signatures import SIGNATURES
 from reference_impl.config import as_never_set
 
 
@@ -40,6 +41,21 @@ class Explanation:
     def output_shape(self) -> tuple[int | None, ...] | None:
         """The output's shape; None where the layer does not take the inputs."""
         return self.subject.output_shape
+
+    @cached_property
+    def other_layout(self) -> str:
+        """What the other data format makes of inputs that this one refuses; empty if no better."""
+        other = "channels_last" if self.subject.channels_first else "channels_first"
+        if self.output_shape is not None or "data_format" not in SIGNATURES[self.case.layer]:
+            return ""
+        try:
+            subject = of_case(self.case.replace(data_format=other))
+        except ValueError:
+            return ""
+        if subject.output_shape is None:
+            return ""
+        titles = ", ".join(axis_titles(subject))
+        return f"data_format='{other}' reads it as {titles}, and gives {subject.output_shape}"
 
     @property
     def axes(self) -> tuple[Axis, ...]:
@@ -111,6 +127,7 @@ class Explanation:
             "input_shape": self.subject.input_shape,
             "output_shape": self.output_shape,
             "refusal": self.subject.refusal,
+            "other_layout": self.other_layout,
             "axes": [_axis(axis) for axis in self.axes],
             "weights": self.weights,
             "parameters": self.parameters,

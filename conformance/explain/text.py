@@ -57,7 +57,9 @@ def _head(explanation: Explanation) -> str:
         labelled("input", f"{subject.input_shape} {subject.dtype}: {titles}"),
     ]
     if explanation.output_shape is None:
-        return "\n".join([*lines, labelled("refused", subject.refusal)])
+        lines.append(labelled("refused", subject.refusal))
+        hint = explanation.other_layout
+        return "\n".join([*lines, *([labelled("perhaps", hint)] if hint else [])])
     return "\n".join([*lines, labelled("output", f"{explanation.output_shape}")])
 
 

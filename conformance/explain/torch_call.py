@@ -310,7 +310,7 @@ class Answer:
         notes = ["channels last here, first in torch: permute the inputs"]
         if "filters" in self.module.keywords:
             notes[0] += "; the kernel is torch's weight with its first two axes moved last, swapped"
-        if prod(s.pad_before + s.pad_after + 1 for s in self.sides) > 1:
+        if any(side.ceil or side.pad_before or side.pad_after for side in self.sides):
             notes += [_lengths(self, subject)]
         return notes
 
