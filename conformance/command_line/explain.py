@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from conformance.cases.case import Case, DescriptorError, parse, parse_value
 from conformance.command_line.errors import UsageError
+from conformance.explain import documented
 from conformance.explain.code import NOTATIONS, Unsayable
 from conformance.explain.explanation import Explanation, explain_case
 from conformance.report.files import write_atomically
-from conformance.spec.signatures import LAYERS, REQUIRED, SIGNATURES
 
 _PREFIX: Final = "layer_"
 _FAMILIES: Final = {"torch": ("torch.nn", "torch.nn.functional"), "all": NOTATIONS}
@@ -34,7 +34,7 @@ def explain(options: argparse.Namespace) -> int:
     if options.from_torch is not None:
         return _from_torch(options)
     layer, is_descriptor, _ = options.subject.partition("/")
-    if layer in LAYERS:
+    if layer in documented.layers():
         case = _given(options) if is_descriptor else _written(options)
         return _layer(case, options)
     return _clauses(options)
@@ -60,7 +60,7 @@ def _clauses(options: argparse.Namespace) -> int:
     except KeyError as error:
         raise UsageError(
             f"explain {options.subject!r}: {error.args[0]}; a case begins with one of "
-            f"{', '.join(LAYERS)}"
+            f"{', '.join(documented.layers())}"
         ) from error
     _refuse(options, "input", "svg", "code")
     if options.json:
@@ -170,15 +170,15 @@ def _written(options: argparse.Namespace) -> Case:
         UsageError: for an argument that the layer does not have, or that is missing.
     """
     layer, arguments = options.subject, _arguments(options)
-    allowed = {*SIGNATURES[layer], "dtype"}
+    allowed = {*documented.signature(layer), "dtype"}
     for name in arguments:
         if name not in allowed:
             expected = ", ".join(f"--{n.replace('_', '-')}" for n in sorted(allowed))
             raise UsageError(f"{layer} has no argument {name!r}; expected {expected}")
-    for name, default in SIGNATURES[layer].items():
-        if default is REQUIRED and name not in arguments:
+    for name in documented.required(layer):
+        if name not in arguments:
             raise UsageError(f"{layer} needs --{name.replace('_', '-')}")
-    declares = {"shape", "batch_shape"} & set(SIGNATURES[layer])
+    declares = {"shape", "batch_shape"} & set(documented.signature(layer))
     if declares and options.input is None:
         return Case.of(layer, None, **arguments)
     return Case.of(layer, _shape(options), **arguments)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from conformance.command_line.errors import UsageError
-from conformance.spec.signatures import LAYERS, SIGNATURES
+from conformance.explain.documented import arguments
+from conformance.spec.signatures import LAYERS
 
 IMPLEMENTATION = "NAME|MODULE[:ATTRIBUTE]|FILE.py|exec:COMMAND"
 GRIDS = ("smoke", "standard", "full")
@@ -166,10 +167,9 @@ def _add_explain(commands: Any) -> None:
     explain.add_argument("--svg", type=_writable, metavar="FILE", help="write the picture as SVG")
     explain.add_argument("--ascii", action="store_true", help="draw in plain ASCII")
     explain.add_argument("--json", action="store_true", help="print one JSON object")
-    arguments = explain.add_argument_group("arguments of a layer, 3,2 for a tuple")
-    documented = {name for layer in LAYERS for name in SIGNATURES[layer]}
-    for name in sorted({"dtype", *documented}):
-        arguments.add_argument(f"--{name.replace('_', '-')}", dest=f"layer_{name}", metavar="VALUE")
+    of_layer = explain.add_argument_group("arguments of a layer, 3,2 for a tuple")
+    for name in sorted({"dtype", *arguments()}):
+        of_layer.add_argument(f"--{name.replace('_', '-')}", dest=f"layer_{name}", metavar="VALUE")
 
 
 def _add_golden(commands: Any) -> None:

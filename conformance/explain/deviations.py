@@ -42,7 +42,7 @@ def deviations_of(case: Case) -> list[Deviation]:
     probes = list(_probes(case))
     found = []
     for record in _records():
-        when = next((when for when, probe in probes if record.applies(probe)), None)
+        when = next((when for when, probe in probes if _concerns(record, probe)), None)
         if when is not None:
             found.append(_deviation(record, when))
     return found
@@ -60,8 +60,12 @@ def _records() -> tuple[Any, ...]:
     return RECORDS
 
 
-def _probes(case: Case) -> Iterator[tuple[str, Any]]:
-    """The case's facts, and those of cases that differ in values or in what is looked at alone.
+def _concerns(record: Any, case: Case) -> bool:
+    return bool(record.applies(facts(case)))
+
+
+def _probes(case: Case) -> Iterator[tuple[str, Case]]:
+    """The case, and those that differ from it in values or in what is looked at alone.
 
     A free batch counts as two elements; of a case with another free length nothing is known.
     """
@@ -70,13 +74,13 @@ def _probes(case: Case) -> Iterator[tuple[str, Any]]:
         return
     if shape[:1] == (None,) and case.observe == "output":
         case = case.replace(inputs=(2, *shape[1:]))
-    yield "", facts(case)
+    yield "", case
     if case.observe != "output":
         return
     for operands, words in _OPERANDS.items():
         if case.dtype in _FLOATS and operands != case.operands:
-            yield words, facts(case.replace(operands=operands))
-    yield "in gradients", facts(case.replace(observe="gradients"))
+            yield words, case.replace(operands=operands)
+    yield "in gradients", case.replace(observe="gradients")
 
 
 _OPERANDS: Final = {

@@ -10,13 +10,13 @@ from math import prod
 from typing import Any
 
 from conformance.cases.case import Case, parse
+from conformance.explain import documented
 from conformance.explain.axes import Axis, ranges
 from conformance.explain.code import NOTATIONS, Unsayable, code
 from conformance.explain.deviations import Deviation, deviations_of
 from conformance.explain.subject import AXIS_NAMES, Shape, Subject, case_of, of_case
 from conformance.spec.clauses import Clause, clauses
 from conformance.spec.coverage import clauses_of
-from conformance.spec.signatures import SIGNATURES
 from reference_impl.config import as_never_set
 
 
@@ -46,7 +46,9 @@ class Explanation:
     def other_layout(self) -> str:
         """What the other data format makes of inputs that this one refuses; empty if no better."""
         other = "channels_last" if self.subject.channels_first else "channels_first"
-        if self.output_shape is not None or "data_format" not in SIGNATURES[self.case.layer]:
+        if self.output_shape is not None or "data_format" not in documented.signature(
+            self.case.layer
+        ):
             return ""
         try:
             subject = of_case(self.case.replace(data_format=other))

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import reference_impl
 from conformance.cases.case import Case
+from conformance.explain import documented
 from conformance.explain.axes import Axis
 from conformance.explain.families import INPUT, Family, family_of, is_too_short
-from conformance.spec.signatures import LAYERS, REQUIRED, SIGNATURES
 from reference_impl.ops.geometry import WindowAxis, window_axes
 
 Shape = tuple[int | None, ...]
@@ -133,7 +133,7 @@ class Subject:
 
 def written_call(case: Case) -> str:
     """The constructor's call with the case's arguments, required ones by position."""
-    required = [n for n, default in SIGNATURES[case.layer].items() if default is REQUIRED]
+    required = documented.required(case.layer)
     parts = [repr(v) if n in required else f"{n}={v!r}" for n, v in case.arguments]
     if case.dtype != "float32":
         parts.append(f'dtype="{case.dtype}"')
@@ -164,10 +164,10 @@ def of_case(case: Case) -> Subject:
 
 def _construct(case: Case) -> Any:
     keywords = dict(case.keywords)
-    keywords |= {n: v for n, v in _WITHOUT_VALUES.items() if n in SIGNATURES[case.layer]}
+    keywords |= {n: v for n, v in _WITHOUT_VALUES.items() if n in documented.signature(case.layer)}
     if case.dtype != "float32":
         keywords["dtype"] = case.dtype
-    if "name" not in SIGNATURES[case.layer]:
+    if "name" not in documented.signature(case.layer):
         keywords.setdefault("name", case.layer.lower())  # automatic names differ from call to call
     makers = vars(reference_impl.layers)
     return makers[case.layer](**keywords)
@@ -188,21 +188,21 @@ def case_of(layer: Any, input_shape: Shape) -> Case:
         TypeError: if it is no layer of the oracle.
     """
     name = type(layer).__name__
-    if name not in LAYERS or not isinstance(layer, reference_impl.layers.Layer):
+    if name not in documented.layers() or not isinstance(layer, reference_impl.layers.Layer):
         raise TypeError(
             f"explain: argument `layer` is {layer!r}; expected a layer of reference_impl: "
-            + ", ".join(LAYERS)
+            + ", ".join(documented.layers())
         )
     config = layer.get_config()
     make: Callable[..., Any] = type(layer)
     keywords = {
         argument: config[argument]
-        for argument in (*SIGNATURES[name], *_BESIDES)
+        for argument in (*documented.signature(name), *_BESIDES)
         if argument in config
     }
     for argument in tuple(keywords):
         others = {key: value for key, value in keywords.items() if key != argument}
-        if SIGNATURES[name].get(argument) is not REQUIRED and _agree(make(**others), keywords):
+        if argument not in documented.required(name) and _agree(make(**others), keywords):
             keywords = others
     return Case.of(name, input_shape, dtype=str(layer.dtype), **keywords)
 
