@@ -13,7 +13,14 @@ from typing import Any, Final
 
 from conformance.cases.case import Case, parse
 from conformance.explain.deviations import Deviation, as_lines, deviations_from, deviations_of
-from conformance.explain.document import Sentence, citation, sentences
+from conformance.explain.document import (
+    SIGNATURE,
+    Sentence,
+    citation,
+    document,
+    section_numbers,
+    sentences,
+)
 from conformance.explain.example import worked
 from conformance.explain.text import WIDTH, labelled
 from conformance.spec.clauses import Clause, clauses, select
@@ -149,16 +156,15 @@ def as_markdown(identifiers: Iterator[str] | None = None) -> str:
     Args:
         identifiers: those wanted; without it all.
     """
-    wanted = list(clauses() if identifiers is None else identifiers)
-    parts = [_MARKDOWN_HEAD.format(citation=citation(), count=len(wanted))]
-    section = ""
-    for identifier in wanted:
-        explained = ClauseExplanation(clauses()[identifier])
-        own = explained.clause.source.partition(",")[0]
-        if own != section:
-            section = own
-            parts.append(f"## {section}")
-        parts.append(_markdown(explained))
+    sections: dict[str, list[ClauseExplanation]] = {}
+    for identifier in clauses() if identifiers is None else identifiers:
+        clause = clauses()[identifier]
+        section = clause.source.partition(",")[0]
+        sections.setdefault(section, []).append(ClauseExplanation(clause))
+    count = sum(map(len, sections.values()))
+    parts = [_MARKDOWN_HEAD.format(citation=citation(), count=count)]
+    for section, explained in sections.items():
+        parts += [f"## {section}", *_signatures(section), *map(_markdown, explained)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -182,7 +188,8 @@ def _markdown(explained: ClauseExplanation) -> str:
     lines.append(f"- standing: {_STANDINGS[clause.standing]}")
     lines += [f"- {label}: {text}" for label, text in explained.notes.items()]
     for sentence in explained.sentences:
-        said = f": “{_escaped(sentence.text)}”" if sentence.text else ""
+        is_said = sentence.text and sentence.bullet != SIGNATURE
+        said = f": “{_escaped(sentence.text)}”" if is_said else ""
         lines.append(f"- source: section {sentence.heading}, {sentence.bullet}{said}")
     lines.append(f"- example: `{explained.case.descriptor}`")
     lines += [f"- deviates: {line}" for line in map(_escaped, as_lines(explained.deviations))]
@@ -191,4 +198,10 @@ def _markdown(explained: ClauseExplanation) -> str:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("*", "\\*").replace("_", "\\_")
+    return text.replace("*", "\\*")
+
+
+def _signatures(section: str) -> list[str]:
+    """The constructor lines of the documentation's sections that a heading names."""
+    found = [document()[number] for number in section_numbers(section)]
+    return [f"“{known['heading']}”: `{known[SIGNATURE]}`" for known in found]

@@ -12,6 +12,9 @@ from typing import Any, Final
 
 from conformance.spec.clauses import Clause
 
+SIGNATURE: Final = "signature"
+"""The bullet that is the constructor's line."""
+
 _SECTION: Final = re.compile(r"(\d) \w+")
 
 
@@ -44,9 +47,14 @@ def sentences(clause: Clause) -> list[Sentence]:
     sections, _, bullets = clause.source.partition(", ")
     return [
         Sentence(number, document()[number]["heading"], bullet, text)
-        for number in _SECTION.findall(sections)
+        for number in section_numbers(sections)
         for bullet, text in _bullets(document()[number], bullets)
     ]
+
+
+def section_numbers(sections: str) -> list[str]:
+    """The numbers of the sections that a clause's source names."""
+    return _SECTION.findall(sections)
 
 
 def citation() -> str:
@@ -67,4 +75,4 @@ def _bullets(section: dict[str, str], bullets: str) -> Iterator[tuple[str, str]]
 
 def _in_signature(section: dict[str, str], argument: str) -> str:
     """What the signature says of an argument that has no bullet of its own."""
-    return next(iter(re.findall(rf"\b{re.escape(argument)}=[^,)]+", section["signature"])), "")
+    return next(iter(re.findall(rf"\b{re.escape(argument)}=[^,)]+", section[SIGNATURE])), "")
