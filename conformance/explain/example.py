@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from conformance.cases.case import Case
-from conformance.cases.operands import operands
+from conformance.cases.operands import has_its_dtype, operands
 from conformance.implementations.reference import load
 from conformance.outcomes import Outcome, Value
 
@@ -25,6 +25,8 @@ _WIDTH: Final = 70
 
 def worked(case: Case) -> str:
     """What the oracle makes of the case, in a few lines."""
+    if not has_its_dtype(case):
+        return f"{case.dtype} needs the package ml_dtypes, which is not installed"
     arrays = _telling(case) or operands(case)
     lines = []
     if case.observe in ("output", "gradients"):

@@ -32,6 +32,9 @@ _BESIDES: Final = ("data_format", "groups")
 _WITHOUT_VALUES: Final = {"kernel_initializer": "zeros", "bias_initializer": "zeros"}
 """Weights are only counted, so they need no random values."""
 
+_ALIKE: Final = ("float32", "bfloat16")
+"""Dtypes built as float32; that of bfloat16 would need a package, and no value is computed."""
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -165,7 +168,7 @@ def of_case(case: Case) -> Subject:
 def _construct(case: Case) -> Any:
     keywords = dict(case.keywords)
     keywords |= {n: v for n, v in _WITHOUT_VALUES.items() if n in documented.signature(case.layer)}
-    if case.dtype != "float32":
+    if case.dtype not in _ALIKE:
         keywords["dtype"] = case.dtype
     if "name" not in documented.signature(case.layer):
         keywords.setdefault("name", case.layer.lower())  # automatic names differ from call to call
