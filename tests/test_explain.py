@@ -91,6 +91,7 @@ def test_what_is_said_of_windows_is_what_the_definition_reads():
 def test_ranges_are_read_as_they_are_written():
     assert ranges([]) == ""
     assert ranges([0, 1, 2, 4, 7, 8]) == "0..2, 4, 7..8"
+    assert ranges([0, 1, 4, 7, 8], most=2) == "0..1, 4, ..."
 
 
 def explained(case: Case) -> Explanation | None:

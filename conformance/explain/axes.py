@@ -66,14 +66,20 @@ class Axis:
         return tuple(np.flatnonzero(self.inputs_met < self.geometry.window).tolist())
 
 
-def ranges(numbers: Iterable[int]) -> str:
-    """Ascending integers in short: ``0, 3..5``."""
+def ranges(numbers: Iterable[int], most: int = 12) -> str:
+    """Ascending integers in short: ``0, 3..5``; an ellipsis for what is beyond `most` ranges."""
     parts: list[list[int]] = []
     for number in numbers:
         if parts and number == parts[-1][-1] + 1:
             parts[-1][1:] = [number]
+        elif len(parts) == most:
+            return f"{_joined(parts)}, ..."
         else:
             parts.append([number])
+    return _joined(parts)
+
+
+def _joined(parts: list[list[int]]) -> str:
     return ", ".join("..".join(map(str, part)) for part in parts)
 
 

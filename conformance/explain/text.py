@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
 from typing import Final
 
 from conformance.explain.axes import Axis, ranges
@@ -13,7 +12,6 @@ from conformance.explain.explanation import Explanation, axis_titles
 
 WIDTH: Final = 80
 _LABEL: Final = 10
-_SHOWN: Final = 60
 
 
 def as_text(explanation: Explanation, *, ascii_only: bool = False) -> str:
@@ -84,15 +82,11 @@ def _reach(axis: Axis) -> str:
     notes = []
     if axis.reaching_out:
         verb = "output {} reaches" if len(axis.reaching_out) == 1 else "outputs {} reach"
-        notes.append(f"{verb.format(_short(axis.reaching_out))} into padding")
+        notes.append(f"{verb.format(ranges(axis.reaching_out))} into padding")
     if axis.unreached and axis.geometry.output > 0:
         noun = "input" if len(axis.unreached) == 1 else "inputs"
-        notes.append(f"no window reads {noun} {_short(axis.unreached)}")
+        notes.append(f"no window reads {noun} {ranges(axis.unreached)}")
     return "; ".join(notes)
-
-
-def _short(numbers: Iterable[int]) -> str:
-    return textwrap.shorten(ranges(numbers), _SHOWN, placeholder=" ...")
 
 
 def _numbers(explanation: Explanation) -> str:

@@ -82,7 +82,8 @@ def display(axis: Axis, columns: int, rows: int) -> Display:
     misfit = _misfit(axis)
     stop = max(g.length + g.pad_after, max(misfit.taps, default=0) + 1 if misfit else 0)
     positions: list[int | None] = list(range(-g.pad_before, stop))
-    shown = _ends(positions, columns, g.receptive_field + 1)
+    last = _window(axis, max(g.output - 1, 0)).taps[0]
+    shown = _ends(positions, columns, stop - last)
     bare = Display(axis, tuple(shown), ())
     windows = [misfit] if misfit else _windows(bare, rows)
     return Display(axis, tuple(shown), tuple(windows))
