@@ -83,7 +83,7 @@ def display(axis: Axis, columns: int, rows: int) -> Display:
     stop = max(g.length + g.pad_after, max(misfit.taps, default=0) + 1 if misfit else 0)
     positions: list[int | None] = list(range(-g.pad_before, stop))
     last = _window(axis, max(g.output - 1, 0)).taps[0]
-    shown = _ends(positions, columns, stop - last)
+    shown = _ends(positions, columns, g.receptive_field, stop - last)
     bare = Display(axis, tuple(shown), ())
     windows = [misfit] if misfit else _windows(bare, rows)
     return Display(axis, tuple(shown), tuple(windows))
@@ -97,11 +97,14 @@ def _misfit(axis: Axis) -> Window | None:
     return Window(0, tuple(tap * g.dilation for tap in range(g.window)), fits=False)
 
 
-def _ends(positions: list[int | None], room: int, wanted: int) -> list[int | None]:
-    """All, or the first and the last with None between; `wanted` at the end if there is room."""
+def _ends(positions: list[int | None], room: int, first: int, last: int) -> list[int | None]:
+    """All, or both ends with None between: so many as the first and the last window need.
+
+    Where there is no room for both, half of it for each.
+    """
     if len(positions) <= room:
         return positions
-    tail = min(max(room // 3, wanted), (room - 1) // 2)
+    tail = min(max(room // 3, last), room - 1 - min(first, room // 2))
     return [*positions[: room - 1 - tail], None, *positions[len(positions) - tail :]]
 
 
