@@ -23,9 +23,8 @@ from conformance.cases.facts import facts
 from conformance.cases.grids import grid
 from conformance.cases.operands import INTEGER_DTYPES, has_its_dtype, operands
 from conformance.explain.code import NOTATIONS, Unsayable, code
+from conformance.explain.deviations import is_known_of
 from conformance.explain.subject import of_case
-from conformance.implementations import registry
-from conformance.known_deviations import RECORDS
 
 IMPLEMENTATIONS = {
     "torch.nn": ("torch.nn",),
@@ -176,12 +175,7 @@ def is_known(notation: str, case: Case) -> bool:
     """Whether a deviation is known of the notation's framework for this very case."""
     if any(concerned(case) for concerned in RUNTIME_FAULTS.get(notation, {}).values()):
         return True
-    entries = map(registry.resolve, IMPLEMENTATIONS.get(notation, ()))
-    return any(
-        record.concerns(entry.name, registry.versions(entry), case)
-        for entry in entries
-        for record in RECORDS
-    )
+    return any(is_known_of(name, case) for name in IMPLEMENTATIONS.get(notation, ()))
 
 
 RUNTIME_FAULTS: dict[str, dict[str, Callable[[Case], bool]]] = {

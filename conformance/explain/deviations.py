@@ -41,7 +41,7 @@ def deviations_of(case: Case) -> list[Deviation]:
     """The deviations that the configuration meets: as it stands, or with other values in it."""
     probes = list(_probes(case))
     found = []
-    for record in _records():
+    for record in records():
         when = next((when for when, probe in probes if _concerns(record, probe)), None)
         if when is not None:
             found.append(_deviation(record, when))
@@ -50,11 +50,20 @@ def deviations_of(case: Case) -> list[Deviation]:
 
 def deviations_from(clause: str) -> list[Deviation]:
     """The deviations recorded for a clause."""
-    return [_deviation(record) for record in _records() if record.clause == clause]
+    return [_deviation(record) for record in records() if record.clause == clause]
+
+
+def is_known_of(implementation: str, case: Case) -> bool:
+    """Whether a deviation is recorded of an installed implementation for this very case."""
+    from conformance.implementations import registry
+
+    versions = registry.versions(registry.resolve(implementation))
+    return any(record.concerns(implementation, versions, case) for record in records())
 
 
 @cache
-def _records() -> tuple[Any, ...]:
+def records() -> tuple[Any, ...]:
+    """The package's records."""
     from conformance.known_deviations import RECORDS
 
     return RECORDS
