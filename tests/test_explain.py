@@ -285,3 +285,10 @@ def test_the_package_is_the_function():
         "assert explain.code.NOTATIONS\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_layer_that_the_oracle_lacks_is_refused(monkeypatch):
+    """Such as one that has a descriptor and a definition alone."""
+    monkeypatch.delattr(keras.layers, "Flatten")
+    with pytest.raises(ValueError, match="the oracle has no layer Flatten"):
+        explain_case("Flatten/inputs:2x3x4")

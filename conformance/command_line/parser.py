@@ -9,7 +9,7 @@ from typing import Any
 
 from conformance.command_line.errors import UsageError
 from conformance.explain.documented import arguments
-from conformance.spec.signatures import LAYERS
+from conformance.layers.registry import LAYERS
 
 IMPLEMENTATION = "NAME|MODULE[:ATTRIBUTE]|FILE.py|exec:COMMAND"
 GRIDS = ("smoke", "standard", "full")

@@ -1,11 +1,11 @@
-"""What explanations ask of the documented signatures: the one place here that reads them."""
+"""What explanations ask of the layers' descriptors: the one place here that reads them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from conformance.spec.signatures import LAYERS, REQUIRED, SIGNATURES
+from conformance.layers import LAYERS
 
 
 def layers() -> tuple[str, ...]:
@@ -15,12 +15,17 @@ def layers() -> tuple[str, ...]:
 
 def signature(layer: str) -> Mapping[str, Any]:
     """The documented arguments of a layer, in order, with their defaults."""
-    return SIGNATURES[layer]
+    return LAYERS[layer].signature
 
 
 def required(layer: str) -> tuple[str, ...]:
     """The arguments of a layer that have no default."""
-    return tuple(name for name, default in signature(layer).items() if default is REQUIRED)
+    return LAYERS[layer].required
+
+
+def paddings(layer: str) -> tuple[str, ...]:
+    """The documented padding modes of a layer."""
+    return LAYERS[layer].paddings
 
 
 def arguments() -> tuple[str, ...]:

@@ -173,6 +173,8 @@ def _construct(case: Case) -> Any:
     if "name" not in documented.signature(case.layer):
         keywords.setdefault("name", case.layer.lower())  # automatic names differ from call to call
     makers = vars(reference_impl.layers)
+    if case.layer not in makers:
+        raise ValueError(f"the oracle has no layer {case.layer}, so nothing can be asked about it")
     return makers[case.layer](**keywords)
 
 

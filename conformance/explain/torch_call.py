@@ -17,9 +17,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from conformance.cases.case import Case
+from conformance.explain import documented
 from conformance.explain.subject import Subject, of_case
 from conformance.explain.text import labelled
-from reference_impl.engine.arguments import PADDINGS
 from reference_impl.ops.geometry import WindowAxis, receptive_field
 
 _PREFIXES: Final = ("torch.nn.", "nn.")
@@ -435,7 +435,7 @@ def _candidates(
     """The documented layers with each padding, and why others are refused."""
     found: dict[str, Subject] = {}
     reasons: list[str] = []
-    for padding in PADDINGS:
+    for padding in documented.paddings(module.layer):
         case = _case(module, shape, padding)
         try:
             subject = of_case(case)
@@ -449,7 +449,7 @@ def _candidates(
 def _case(module: Module, shape: tuple[int, ...], padding: str) -> Case:
     keywords = {name: _short(value) for name, value in module.keywords.items()}
     keywords = {name: value for name, value in keywords.items() if value != 1 or name == "filters"}
-    if padding != PADDINGS[0]:
+    if padding != documented.signature(module.layer)["padding"]:
         keywords["padding"] = padding
     window = "kernel_size" if "kernel_size" in module.keywords else "pool_size"
     keywords[window] = _short(module.keywords[window])
