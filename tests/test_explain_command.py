@@ -103,10 +103,20 @@ def test_what_must_be_refused_is_explained_by_the_refusal(capsys):
     case = "Conv1D/observe:rejection/inputs:2x8x3/filters:4/kernel_size:3/strides:2/dilation_rate:2"
     status, out, _ = run(case, capsys)
     assert status == 0
-    assert "must be refused: Conv1D: argument `strides` is (2,)" in out
-    assert "conv1d.strides.dilation-exclusive" in out
+    assert "refused: Conv1D: argument `strides` is (2,)" in out
+    assert "tests     conv1d.strides.dilation-exclusive" in out
+    assert "deviates  torch.nn" in out
     _, out, _ = run(f"{case} --json", capsys)
     assert json.loads(out)["clauses"] == ["conv1d.strides.dilation-exclusive"]
+
+
+def test_a_case_without_an_input_is_explained_by_what_it_tests(capsys):
+    status, out, _ = run(
+        "Conv1D/observe:losses/filters:2/kernel_size:2/kernel_regularizer:l2", capsys
+    )
+    assert status == 0
+    assert "gives [" in out
+    assert "tests     conv.regularizer.l2" in out
 
 
 def test_input_declares_its_own_shape(capsys):
@@ -135,6 +145,7 @@ def test_input_declares_its_own_shape(capsys):
         (f"{CASE} --input 1,2", "--input is for a layer"),
         (f"{CASE}/strides:3", "'strides' is given twice"),
         ("Conv1D/filters:1/kernel_size:2", "has no input shape"),
+        ("Conv1D/observe:nothing/filters:1/kernel_size:2", "no clause is tested by it"),
         (f"{CASE} --code pytorch", "--code 'pytorch' is unknown: expected one of numpy"),
         ("Input --shape 3, --code numpy", "nothing that corresponds to Input"),
         ("Flatten --input 1,2,3 --svg x.svg", "has no window of known length to draw"),

@@ -13,6 +13,7 @@ from conformance.command_line.errors import UsageError
 from conformance.explain import documented
 from conformance.explain.code import NOTATIONS, Unsayable
 from conformance.explain.explanation import Explanation, explain_case
+from conformance.explain.text import as_text, labelled
 from conformance.report.files import write_atomically
 
 _PREFIX: Final = "layer_"
@@ -74,12 +75,12 @@ def _clauses(options: argparse.Namespace) -> int:
 
 
 def _layer(case: Case, options: argparse.Namespace) -> int:
-    """Explain a case; of one that must be refused, say so with the oracle's reason."""
+    """Explain a case; one that looks at something else than an output, by what it tests."""
     try:
         explanation = explain_case(case)
     except (TypeError, ValueError) as error:
-        if case.observe == "rejection":
-            return _refused(case, str(error), options)
+        if case.observe not in ("output", "shape"):
+            return _tested(case, options)
         raise UsageError(f"explain {options.subject!r}: {error}") from error
     if options.svg is not None:
         drawn = explanation.svg()
@@ -96,24 +97,30 @@ def _layer(case: Case, options: argparse.Namespace) -> int:
 
 
 def _print_text(explanation: Explanation, options: argparse.Namespace) -> None:
-    from conformance.explain.text import as_text
-
     encoding = (sys.stdout.encoding or "ascii").lower()
     ascii_only = options.ascii or not encoding.startswith("utf")
     print(as_text(explanation, ascii_only=ascii_only))
 
 
-def _refused(case: Case, reason: str, options: argparse.Namespace) -> int:
+def _tested(case: Case, options: argparse.Namespace) -> int:
+    """Print what the oracle makes of a case, the clauses that it tests, and who deviates."""
+    from conformance.explain.deviations import as_lines, deviations_of
+    from conformance.explain.example import worked
     from conformance.spec.clauses import clauses
     from conformance.spec.coverage import clauses_of
 
-    found = [clauses()[identifier] for identifier in clauses_of(case)]
+    _refuse(options, "svg", "code")
+    tested = [clauses()[identifier] for identifier in clauses_of(case)]
+    if not tested:
+        raise UsageError(f"explain {options.subject!r}: no clause is tested by it")
+    outcome, deviations = worked(case), as_lines(deviations_of(case))
     if options.json:
-        known = {"case": case.descriptor, "refusal": reason, "clauses": [c.id for c in found]}
-        print(json.dumps(known, ensure_ascii=False, indent=1))
+        known = {"case": case.descriptor, "outcome": outcome, "clauses": [c.id for c in tested]}
+        print(json.dumps(known | {"known_deviations": deviations}, ensure_ascii=False, indent=1))
         return 0
-    print(f"{case.descriptor}\n\nmust be refused: {reason}")
-    print("\n".join(["", "Clauses that say so:", *(f"  {c.id}: {c.paraphrase}" for c in found)]))
+    print(f"{case.descriptor}\n\n{outcome}\n")
+    print("\n".join(labelled("tests", f"{c.id}: {c.reading or c.paraphrase}") for c in tested))
+    print("\n".join(["", *(labelled("deviates", line) for line in deviations)]).rstrip())
     return 0
 
 
