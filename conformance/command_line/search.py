@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TextIO
 from conformance.command_line.errors import UsageError
 from conformance.implementations.protocol import ImplementationError
 from conformance.judge.verdict import Verdict
-from conformance.runner import Limits
-from conformance.suite.session import Session
+from conformance.running.limits import Limits
+from conformance.running.session import Session
 
 if TYPE_CHECKING:
     from conformance.search import Finding, Report
