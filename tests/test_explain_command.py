@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from conformance.cases.grids import grid
 from conformance.command_line import main
 from conformance.explain.code import NOTATIONS
 
@@ -146,6 +147,7 @@ def test_input_declares_its_own_shape(capsys):
         (f"{CASE}/strides:3", "'strides' is given twice"),
         ("Conv1D/filters:1/kernel_size:2", "has no input shape"),
         ("Conv1D/observe:nothing/filters:1/kernel_size:2", "no clause is tested by it"),
+        (f"{CASE} --svg no/such/folder/x.svg", "--svg no/such/folder/x.svg: No such file"),
         (f"{CASE} --code pytorch", "--code 'pytorch' is unknown: expected one of numpy"),
         ("Input --shape 3, --code numpy", "nothing that corresponds to Input"),
         ("Flatten --input 1,2,3 --svg x.svg", "has no window of known length to draw"),
@@ -174,3 +176,11 @@ def test_the_clauses_as_a_document(capsys):
 def test_only_clauses_are_a_document(options, capsys):
     assert main(["list", *options]) == 2
     assert "--markdown is for `list clauses`" in capsys.readouterr().err
+
+
+def test_every_descriptor_of_the_smoke_grid_is_explained(capsys):
+    """Whatever it looks at: those that the suite prints are given back to it."""
+    for case in grid("smoke"):
+        status, out, err = run(shlex.quote(case.descriptor), capsys)
+        assert (status, err) == (0, ""), case
+        assert case.descriptor in out

@@ -86,7 +86,10 @@ def _layer(case: Case, options: argparse.Namespace) -> int:
         drawn = explanation.svg()
         if not drawn:
             raise UsageError(f"--svg: {case.descriptor} has no window of known length to draw")
-        write_atomically(options.svg, drawn.encode("utf-8"))
+        try:
+            write_atomically(options.svg, drawn.encode("utf-8"))
+        except OSError as error:
+            raise UsageError(f"--svg {options.svg}: {error.strerror}") from error
     if options.code is not None:
         _print_code(explanation, options.code)
     elif options.json:

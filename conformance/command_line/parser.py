@@ -191,7 +191,7 @@ def _add_explain(commands: Any) -> None:
         help="a module such as 'Conv2d(3, 8, 3, stride=2, padding=1)', with --input as torch has "
         "it: which documented arguments give the same",
     )
-    explain.add_argument("--svg", type=_writable, metavar="FILE", help="write the picture as SVG")
+    explain.add_argument("--svg", type=Path, metavar="FILE", help="write the picture as SVG")
     explain.add_argument("--ascii", action="store_true", help="draw in plain ASCII")
     explain.add_argument("--json", action="store_true", help="print one JSON object")
     of_layer = explain.add_argument_group("arguments of a layer, 3,2 for a tuple")
