@@ -161,6 +161,16 @@ def test_parameters_and_work_by_counting(descriptor, parameters):
         assert explanation.work == f"{taps - windows:,} comparisons at most"
 
 
+@pytest.mark.parametrize(
+    ("dilation", "said"), [(1, "receptive field 3"), (2, "receptive field (3 - 1) * 2 + 1 = 5")]
+)
+def test_the_receptive_field(dilation, said):
+    layer = keras.layers.Conv1D(2, 3, dilation_rate=dilation)
+    explanation = conformance.explain(layer, (1, 9, 3))
+    assert said in str(explanation)
+    assert explanation.receptive_field == (1 + 2 * dilation,)
+
+
 def test_bytes():
     explanation = conformance.explain(keras.layers.Conv1D(2, 3, dtype="float16"), (None, 5, 3))
     assert explanation.bytes == {"inputs": 30, "weights": 40, "outputs": 12}

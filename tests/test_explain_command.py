@@ -111,6 +111,15 @@ def test_what_must_be_refused_is_explained_by_the_refusal(capsys):
     assert json.loads(out)["clauses"] == ["conv1d.strides.dilation-exclusive"]
 
 
+def test_arguments_that_are_taken_without_being_documented(capsys):
+    """The channels of a sequence may stand first."""
+    command = "Conv1D --input 2,3,9 --filters 4 --kernel-size 3 --data-format channels_first"
+    status, out, _ = run(command, capsys)
+    assert status == 0
+    assert "(2, 4, 7)" in out
+    assert "batch, channels, steps" in out
+
+
 def test_a_case_without_an_input_is_explained_by_what_it_tests(capsys):
     status, out, _ = run(
         "Conv1D/observe:losses/filters:2/kernel_size:2/kernel_regularizer:l2", capsys
@@ -140,6 +149,7 @@ def test_input_declares_its_own_shape(capsys):
         ("Conv1D --input 1,5,1 --filters 2 --kernel-size 0", "`kernel_size` is 0; expected"),
         ("Conv1D --input 1,5,1 --filters 2 --kernel-size 3 --padding sam", "'valid', 'same'"),
         ("Conv1D --input 1,5 --filters 2 --kernel-size 3", "expected 3 axes"),
+        ("Flatten --input 1,5,1 --groups 2", "`groups`=2"),
         ("MaxPooling1D --input 1,5,1 --filters 2", "MaxPooling1D has no argument 'filters'"),
         ("MaxPooling1D --input 1,5,1 --pool-size '{'", "--pool-size '{' is no value"),
         (f"{CASE} --filters 5", "a descriptor holds its arguments"),

@@ -180,7 +180,7 @@ def _written(options: argparse.Namespace) -> Case:
         UsageError: for an argument that the layer does not have, or that is missing.
     """
     layer, arguments = options.subject, _arguments(options)
-    allowed = {*documented.signature(layer), "dtype"}
+    allowed = {*documented.signature(layer), *documented.BESIDES, "dtype"}
     for name in arguments:
         if name not in allowed:
             expected = ", ".join(f"--{n.replace('_', '-')}" for n in sorted(allowed))

@@ -195,7 +195,7 @@ def _add_explain(commands: Any) -> None:
     explain.add_argument("--ascii", action="store_true", help="draw in plain ASCII")
     explain.add_argument("--json", action="store_true", help="print one JSON object")
     of_layer = explain.add_argument_group("arguments of a layer, 3,2 for a tuple")
-    for name in sorted({"dtype", *arguments()}):
+    for name in arguments():
         of_layer.add_argument(f"--{name.replace('_', '-')}", dest=f"layer_{name}", metavar="VALUE")
 
 

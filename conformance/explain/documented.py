@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from conformance.layers import LAYERS
+
+
+BESIDES: Final = ("data_format", "groups")
+"""Arguments that decide the values, and that some layers take without documenting them."""
 
 
 def layers() -> tuple[str, ...]:
@@ -29,5 +33,6 @@ def paddings(layer: str) -> tuple[str, ...]:
 
 
 def arguments() -> tuple[str, ...]:
-    """The arguments that some documented layer has, in alphabetical order."""
-    return tuple(sorted({name for layer in layers() for name in signature(layer)}))
+    """The arguments that some layer has, in alphabetical order."""
+    documented = {name for layer in layers() for name in signature(layer)}
+    return tuple(sorted({"dtype", *BESIDES, *documented}))

@@ -26,9 +26,6 @@ AXIS_NAMES: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType(
 )
 """What the spatial axes count, by their number."""
 
-_BESIDES: Final = ("data_format", "groups")
-"""Arguments that decide the values, and that some layers take without documenting them."""
-
 _WITHOUT_VALUES: Final = {"kernel_initializer": "zeros", "bias_initializer": "zeros"}
 """Weights are only counted, so they need no random values."""
 
@@ -202,7 +199,7 @@ def case_of(layer: Any, input_shape: Shape) -> Case:
     make: Callable[..., Any] = type(layer)
     keywords = {
         argument: config[argument]
-        for argument in (*documented.signature(name), *_BESIDES)
+        for argument in (*documented.signature(name), *documented.BESIDES)
         if argument in config
     }
     for argument in tuple(keywords):

@@ -64,13 +64,14 @@ def _head(explanation: Explanation) -> str:
 def _axis(axis: Axis) -> str:
     g = axis.geometry
     window = f"{g.window}, stride {g.stride}"
+    span = f"{g.receptive_field}"
     if g.dilation > 1:
-        window += f", dilation {g.dilation}: spans ({g.window} - 1) * {g.dilation} + 1"
-        window += f" = {g.receptive_field}"
+        window += f", dilation {g.dilation}"
+        span = f"({g.window} - 1) * {g.dilation} + 1 = {span}"
     entries = {
         "length": axis.formula,
         "padding": axis.padding_formula,
-        "window": window,
+        "window": f"{window}; receptive field {span}",
         "reach": _reach(axis),
     }
     lines = [labelled(label, text, WIDTH - 2) for label, text in entries.items() if text]
