@@ -62,6 +62,17 @@ def test_strided_symmetric_padding_is_told_element_by_element():
     assert "((1, 1), (1, 1))" in text
 
 
+def test_every_window_of_both_is_in_the_json():
+    """Torch's first, and none where one has no such output."""
+    found = answer("Conv1d(3, 8, 3, stride=2, padding=1)", (1, 3, 6)).as_dict()["differences"]
+    assert found["same"][0]["windows"] == [
+        [[-1, 0, 1], [0, 1, 2]],
+        [[1, 2, 3], [2, 3, 4]],
+        [[3, 4, 5], [4, 5, 6]],
+    ]
+    assert found["valid"][0]["windows"][2] == [[3, 4, 5], []]
+
+
 def test_for_which_lengths_they_agree():
     text = " ".join(str(answer("Conv2d(3, 8, 3, stride=2, padding=1)", (1, 3, 33, 33))).split())
     assert "rows: only at lengths n with n % 2 = 1" in text

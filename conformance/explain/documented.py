@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from conformance.layers import LAYERS
 
-
 BESIDES: Final = ("data_format", "groups")
 """Arguments that decide the values, and that some layers take without documenting them."""
 

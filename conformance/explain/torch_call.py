@@ -539,12 +539,18 @@ def _side_by_side(side: Side, axis: Any) -> dict[str, Any]:
         "torch": {"padding": [side.pad_before, side.pad_after], "output": side.output},
         "keras": {"padding": [g.pad_before, g.pad_after], "output": g.output},
         "same": _agree(side, g),
+        "windows": [[_taps(side, o), _taps(g, o)] for o in range(max(side.output, g.output))],
     }
 
 
 def _reads(side: Side | WindowAxis, output: int) -> str:
-    if output >= side.output:
+    reads = _taps(side, output)
+    if not reads:
         return "nothing"
-    start = output * side.stride - side.pad_before
-    reads = [start + tap * side.dilation for tap in range(side.window)]
     return f"{reads[0]}..{reads[-1]}" if len(reads) > 1 else str(reads[0])
+
+
+def _taps(side: Side | WindowAxis, output: int) -> list[int]:
+    """The positions that an output reads, those of padding negative or beyond the end."""
+    start = output * side.stride - side.pad_before
+    return [start + tap * side.dilation for tap in range(side.window)] * (output < side.output)
