@@ -13,14 +13,15 @@ from typing import Any, Final
 from conformance import __version__
 from conformance.command_line.errors import UsageError
 from conformance.command_line.progress import Progress
+from conformance.command_line.repeating import retried, until_failures
 from conformance.command_line.selection import select_cases
 from conformance.diagnosis.results import bounded, diagnosed
 from conformance.implementations import registry
 from conformance.implementations.protocol import ImplementationError
 from conformance.judge.verdict import Verdict
+from conformance.report.account import Account
+from conformance.report.formats import print_summary, write_formats
 from conformance.report.jsonl import json_lines_report
-from conformance.report.junit import write_junit
-from conformance.report.terminal import summary
 from conformance.results import ACCEPTED, Result
 from conformance.runner import Limits, Runner
 from conformance.spec.clauses import spec_sha256
@@ -46,19 +47,24 @@ def run(options: argparse.Namespace) -> int:
             names,
             workers=options.workers,
             limits=_limits(options),
-            progress=Progress(sys.stderr),
+            progress=Progress(sys.stderr, quiet=options.quiet),
         ) as runner:
             header = _header(options, runner.versions)
-            results = bounded(runner)
+            results = bounded(until_failures(runner, options.max_failures))
+        results = retried(results, options.retries, _limits(options))
     except ImplementationError as error:
         raise UsageError(str(error)) from error
-    results, diagnoses = diagnosed(results)
+    results, _ = diagnosed(results)
     if options.jsonl:
         _write_jsonl(options.jsonl, header, results)
-    if options.junit:
-        write_junit(options.junit, results)
+    account = Account(header)
+    for result in results:
+        account.add(result)
+    if len(results) < len(cases) * len(names):
+        account.notes.append(f"The run was stopped after {options.max_failures} failures.")
+    write_formats(options, account)
     if results:
-        print(summary(results, header["implementations"], diagnoses))
+        print_summary(options, account)
     return exit_status(results)
 
 
