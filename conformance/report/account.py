@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from conformance.judge.verdict import Verdict
-from conformance.report.words import alike, cause_of, instead_of
+from conformance.report.words import alike, cause_of, instead_of, is_refusal
 from conformance.results import ACCEPTED, FAILING, Evidence, Result
 
 _GRAVITY: Final = (
@@ -85,8 +85,8 @@ class Group:
 
     @cached_property
     def smallest(self) -> Entry:
-        """The one with the shortest descriptor, the first of those."""
-        return min(self.entries, key=lambda entry: len(entry.case))
+        """The one with the shortest descriptor, rather an answer than a refusal."""
+        return min(self.entries, key=lambda e: (is_refusal(e.message), len(e.case)))
 
     @cached_property
     def clauses(self) -> Counter[str]:
@@ -280,4 +280,4 @@ def _reason(entry: Entry) -> str | None:
 
 def _number(value: Any) -> float | None:
     usable = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if usable else None
+    return float(value) if usable and value == value else None

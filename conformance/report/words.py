@@ -40,6 +40,7 @@ _IN_STAGE: Final = MappingProxyType(
 _DIGITS: Final = re.compile(r"0x[0-9a-f]+|\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 _STATISTICS: Final = re.compile(r" \(as \d+ of the \d+ passing cases?\)")
 _JUDGED: Final = re.compile(r" \((?=[A-Z]).*\)\Z", re.DOTALL)
+_ENDED: Final = "the process ended or did not answer"
 _REFUSED: Final = "The case is valid, but was rejected with "
 _ACCEPTED: Final = "The case must be rejected"
 
@@ -50,6 +51,8 @@ def cause_of(verdict: Verdict, message: str, diagnosis: str | None, stage: str) 
         return f"recorded as the known deviation {one_line(diagnosis or '?', 80)}, yet it conforms"
     if verdict is Verdict.UNTRUSTED:
         return "the answer is right, but the cases could not tell it from a wrong one"
+    if diagnosis and diagnosis.startswith(_ENDED):
+        return _undiagnosed(verdict, message, stage) + diagnosis.removeprefix(_ENDED)
     if diagnosis and diagnosis not in _IN_STAGE:
         return _plain(one_line(diagnosis))
     return _undiagnosed(verdict, message, diagnosis or stage)
@@ -65,7 +68,8 @@ def _plain(diagnosis: str) -> str:
 
 def _undiagnosed(verdict: Verdict, message: str, stage: str) -> str:
     if verdict is Verdict.CRASHED:
-        return f"crash: {one_line(message.removeprefix('The process ended: '), 120)}"
+        how = message.removeprefix("The process ended: ").partition(";")[0].rstrip(".")
+        return f"the process crashes ({one_line(how, 80)})"
     if verdict is Verdict.TIMED_OUT:
         return "no answer within the time allowed"
     if message.startswith(_REFUSED):
@@ -74,6 +78,11 @@ def _undiagnosed(verdict: Verdict, message: str, stage: str) -> str:
     if message.startswith(_ACCEPTED):
         return "what must be refused is accepted"
     return _IN_STAGE.get(stage) or alike(message) or "no reason is given"
+
+
+def is_refusal(message: str) -> bool:
+    """Whether a message says that a valid case was rejected."""
+    return message.startswith(_REFUSED)
 
 
 def alike(message: str) -> str:
