@@ -15,10 +15,10 @@ from conformance.report.sentences import clauses_in_words, more_causes, verdict
 from conformance.report.text import capitalized, counted, one_line, shortened
 from conformance.report.words import LABELS, instead_of
 
-LINES: Final = 40
-_IMPLEMENTATIONS: Final = 8
-_CAUSES: Final = 4
-_KNOWN: Final = 5
+_NOTES: Final = 2
+_IMPLEMENTATIONS: Final = 6
+_CAUSES: Final = 3
+_KNOWN: Final = 4
 _SHOWN: Final = 160
 _NAME: Final = 60
 
@@ -27,7 +27,7 @@ def render(account: Account) -> bytes:
     """The summary."""
     parts = [_head(account), _table(account), _wrong(account), _known(account)]
     lines = [line for part in parts if part for line in (*part, "")][:-1]
-    return ("\n".join(lines[:LINES]) + "\n").encode()
+    return ("\n".join(lines) + "\n").encode()
 
 
 def code(text: str, limit: int = _SHOWN) -> str:
@@ -46,7 +46,7 @@ def _cell(text: str) -> str:
 def _head(account: Account) -> list[str]:
     mark = "✅" if account.is_accepted and not account.notes else "❌"
     lines = [f"### {mark} Keras layer conformance", "", verdict(account)]
-    return lines + [f"> {code(note)}" for note in account.remarks[:3]]
+    return lines + [f"> {code(note)}" for note in account.remarks[:_NOTES]]
 
 
 def _table(account: Account) -> list[str]:
@@ -78,7 +78,7 @@ def _wrong(account: Account) -> list[str]:
 
 
 def _told(number: int, account: Account, cause: Group) -> list[str]:
-    clauses = clauses_in_words(account.specific_clauses(cause))
+    clauses = code(clauses_in_words(account.specific_clauses(cause)))
     where = f"{counted(len(cause), 'case')} of {code(cause.implementation, _NAME)}, {clauses}"
     return [
         f"{number}. {code(capitalized(cause.words), 200)}: {where}",

@@ -77,7 +77,7 @@ def data(account: Account) -> dict[str, Any]:
         "verdicts": [[LETTERS[v], label, str(v)] for v, label in LABELS.items()],
         "clauses": [_clause(identifier) for identifier in table.clauses],
         "sets": table.sets,
-        "cases": list(map(printable, cases)),
+        "cases": list(map(_shown, cases)),
         "setOf": [by_case[case] for case in cases],
         "implementations": implementations,
         "messages": table.messages,
@@ -142,7 +142,7 @@ def _in_line(value: Any) -> str:
 
 def _clause(identifier: str) -> dict[str, Any]:
     clause = clauses().get(identifier)
-    return {"id": printable(identifier)} | (_known_clause(clause) if clause else {})
+    return {"id": _shown(identifier)} | (_known_clause(clause) if clause else {})
 
 
 def _known_clause(clause: Clause) -> dict[str, Any]:
@@ -219,7 +219,7 @@ def _rounded(value: float) -> float:
 def _group(group: Group, account: Account, cases: Mapping[str, int]) -> dict[str, Any]:
     return {
         "implementation": account.implementations.index(group.implementation),
-        "words": group.words,
+        "words": one_line(group.words),
         "told": instead_of(group.smallest.message),
         "cases": [cases[entry.case] for entry in group.entries],
         "smallest": cases[group.smallest.case],

@@ -30,6 +30,7 @@ WIDTH: Final = 100
 _CAUSES: Final = 6
 _REASONS: Final = 4
 _RAGGED: Final = 30
+_COMMAND: Final = 2000
 _COLOURS: Final = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "dim": "2"}
 _SAFE_CUT: Final = re.compile(r"[\w@%+=:,./-]")
 
@@ -187,7 +188,7 @@ def _rest(causes: Sequence[Group], style: Style) -> list[str]:
 
 def _command(command: str, style: Style) -> Iterator[str]:
     """A command; where it does not fit, cut behind backslashes, which a shell joins again."""
-    text = f"     {printable(command)}"
+    text = f"     {one_line(command, _COMMAND)}"
     while len(text) > style.width:
         end = text.rfind(" --", len(text) - len(text.lstrip()), style.width - 2)
         if end > 0:
@@ -201,11 +202,20 @@ def _command(command: str, style: Style) -> Iterator[str]:
 def _cut(text: str, end: int) -> tuple[str, str]:
     """A long word cut in two: within quotes they are closed before the cut and opened after it."""
     end = text.rfind("/", end - _RAGGED, end) + 1 or end
-    while end > _RAGGED and not _SAFE_CUT.match(text[end]):
+    while end > _RAGGED and (_open_quote(text[:end]) == '"' or not _SAFE_CUT.match(text[end])):
         end -= 1
-    if text[:end].count("'") % 2:
+    if _open_quote(text[:end]):
         return text[:end] + "'\\", "'" + text[end:]
     return text[:end] + "\\", text[end:]
+
+
+def _open_quote(text: str) -> str:
+    """The quote that is open at the end of some shell words; empty where none is."""
+    quote = ""
+    for character in text:
+        if character in "'\"" and quote in ("", character):
+            quote = "" if quote else character
+    return quote
 
 
 def known(account: Account, style: Style) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Final, TextIO
 
 _UNPRINTABLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _BLANKS: Final = re.compile(r"\s+")
-_LOG_COMMAND: Final = re.compile(r"^(\s*)(?=::)|(?<=##)(?=\[)", re.MULTILINE)
+_LOG_COMMAND: Final = re.compile(r"^(\s*):(?=:)|#(?=#\[)", re.MULTILINE)
 
 
 def printable(text: str) -> str:
@@ -62,6 +62,6 @@ def counted(number: int, noun: str) -> str:
 
 def show(text: str, stream: TextIO) -> None:
     """Print lines: characters that the stream cannot encode as escapes, log commands disarmed."""
-    text = _LOG_COMMAND.sub(lambda found: f"{found.group()}\\", text)
+    text = _LOG_COMMAND.sub(lambda found: f"{found.group()[:-1]}\\", text)
     encoding = getattr(stream, "encoding", None) or "utf-8"
     print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)

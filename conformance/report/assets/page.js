@@ -171,7 +171,7 @@
     fill($("implementation"), data.implementations.map((one) => [one.name, one.name]));
     const met = new Set(data.implementations.flatMap((one) => [...new Set(one.verdicts)]));
     fill($("verdicts"), [["bad", "anything wrong"], ...data.verdicts.filter(([letter]) => met.has(letter)).map(([letter, label]) => [letter, label])]);
-    argumentOptions();
+    setTimeout(argumentOptions, 50);
     for (const [key, id] of Object.entries(FILTERS)) {
       $(id).addEventListener(key === "q" ? "input" : "change", () => { state[key] = $(id).value; write(); soon(); });
     }
@@ -182,6 +182,7 @@
 
   /** Every argument with its commonest values. */
   function argumentOptions() {
+    if ($("argument").options.length > 1) return;
     const found = new Map();
     for (const descriptor of data.cases) {
       for (const part of descriptor.split("/").slice(1)) {
@@ -249,7 +250,7 @@
         section = own;
         body.append(make("tr", { class: "section" }, make("th", { colspan: shown.length + 1, scope: "rowgroup" }, sectionName(clause, own))));
       }
-      const row = make("tr", {}, make("th", { scope: "row", title: clause.text }, clause.id));
+      const row = make("tr", {}, make("th", { scope: "row", title: clause.text }, ...breakable(clause.id)));
       for (const implementation of shown) row.append(make("td", {}, cell(index, implementation, byClause[index])));
       body.append(row);
       rows += 1;
@@ -259,6 +260,9 @@
     table.tBodies[0].replaceChildren(body);
     $("status").textContent = `${plural(results, "result")} of ${plural(cases, "case")}, ${plural(rows, "clause")}`;
   }
+
+  /** Text that may be broken behind dots and hyphens. */
+  const breakable = (text) => text.split(/(?<=[.-])/).flatMap((part, index) => (index ? [make("wbr"), part] : [part]));
 
   const sectionName = (clause, own) => (clause.source ? clause.source.split(",", 1)[0].replace(/\b\d+ /g, "") : own);
 
@@ -297,7 +301,7 @@
     if (state.list && state.list !== "all") {
       const [section, index] = state.list.split(":");
       const one = (section === "wrong" ? data.causes : data.known)[Number(index)];
-      return one ? { title: one.words, entries: one.cases.map((index) => [index, one.implementation]) } : null;
+      return one ? { title: capital(one.words), entries: one.cases.map((index) => [index, one.implementation]) } : null;
     }
     const of = data.implementations.findIndex((one) => one.name === state.of);
     if (state.list === "all") return { title: "Cases", entries: entries(shownImplementations(), null) };
@@ -328,7 +332,7 @@
     const dialog = $("panel");
     const what = chosen();
     if (!what) { if (dialog.open) dialog.close(); return; }
-    $("panel-title").textContent = capital(what.title);
+    $("panel-title").textContent = what.title;
     const body = $("panel-body");
     body.replaceChildren();
     if (what.clause !== undefined) body.append(clauseBox(data.clauses[what.clause]));
@@ -506,6 +510,7 @@
   function read() {
     const parameters = new URLSearchParams(location.hash.slice(1));
     for (const key of Object.keys(state)) state[key] = parameters.get(key) || "";
+    if (state.argument) argumentOptions();
     for (const [key, id] of Object.entries(FILTERS)) {
       $(id).value = state[key];
       if ($(id).value !== state[key]) state[key] = "";
