@@ -226,12 +226,10 @@ class Account:
         return dict(sorted(found.items()))
 
     def specific_clauses(self, group: Group) -> list[str]:
-        """The clauses of a group's cases, those first that are tested by little else."""
+        """The clauses of a group's cases, those first that most of them, and few others, test."""
         judged = Counter(clause for e in self.of(group.implementation) for clause in e.clauses)
         counts = group.clauses
-        return sorted(
-            counts, key=lambda clause: (-counts[clause] / judged[clause], -counts[clause])
-        )
+        return sorted(counts, key=lambda clause: -(counts[clause] ** 2) / judged[clause])
 
     @property
     def is_accepted(self) -> bool:

@@ -231,7 +231,9 @@ def known(account: Account, style: Style) -> list[str]:
         whose = f"{one_line(group.implementation, 40)}: " if several else ""
         line = f"  {whose}{name} ({counted(len(group), 'case')})"
         told = "" if told == group.words else f": {told}"
-        lines.append(shortened(line + told, style.width))
+        whole = line + told
+        fits = shortened(whole, style.width)
+        lines += wrapped(whole.strip(), style.width, "  ", "    ") if style.verbose else [fits]
     return lines
 
 
@@ -241,7 +243,7 @@ def not_judged(account: Account, style: Style) -> list[str]:
     lines: list[str] = []
     for name in dict.fromkeys(group.implementation for group in groups):
         own = [group for group in groups if group.implementation == name]
-        shown = own if style.verbose else own[:_REASONS]
+        shown = own if style.verbose or len(own) <= _REASONS + 1 else own[:_REASONS]
         head = f"  {one_line(name, 50)} declares {counted(sum(map(len, own)), 'case')} unsupported"
         lines.append(shortened(head, style.width))
         lines += [shortened(f"    {len(group):>6,}  {group.words}", style.width) for group in shown]

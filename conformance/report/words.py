@@ -37,7 +37,7 @@ _IN_STAGE: Final = MappingProxyType(
         "process": "the process ended or did not answer",
     }
 )
-_DIGITS: Final = re.compile(r"0x[0-9a-f]+|\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+_DIGITS: Final = re.compile(r"0x[0-9a-f]+|(?<![A-Za-z_.\d])\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 _STATISTICS: Final = re.compile(r" \(as \d+ of the \d+ passing cases?\)")
 _JUDGED: Final = re.compile(r" \((?=[A-Z]).*\)\Z", re.DOTALL)
 _ENDED: Final = "the process ended or did not answer"

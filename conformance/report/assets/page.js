@@ -115,13 +115,15 @@
     const inexact = ratios.filter((ratio) => ratio > 0 && ratio < ENDLESS);
     const endless = ratios.length - exact - inexact.length;
     const size = (ratio) => (ratio < 1000 ? String(Number(ratio.toPrecision(2))) : number.format(Number(ratio.toPrecision(2))));
-    const beyond = endless ? `; ${number.format(endless)} wrong where no error is allowed` : "";
+    const beyond = endless ? `; ${number.format(endless)} off where no error is allowed` : "";
     const at = (share) => inexact[Math.min(inexact.length - 1, Math.floor(share * inexact.length))];
     const words = inexact.length
       ? `Error in units of the bound: ${number.format(exact)} exact; of ${number.format(inexact.length)} others, median ${size(at(0.5))}, largest ${size(at(1))}${beyond}`
       : `${number.format(exact)} measured outputs are exact${beyond}`;
     bars.setAttribute("aria-label", words);
-    const axis = make("div", { class: "axis", "aria-hidden": "true" }, make("span", {}, "exact"), make("span", {}, "0.001"), make("span", {}, "0.03"), make("span", {}, "1 bound"), make("span", {}, "over"));
+    const EXACT = 1.6; // the width of the first bar, as in the style sheet
+    const left = (power) => `left:${(100 * (EXACT + power - LOW)) / (EXACT + bins.length)}%`;
+    const axis = make("div", { class: "axis", "aria-hidden": "true" }, make("span", { class: "first" }, "exact"), make("span", { style: left(-10) }, "0.001"), make("span", { style: left(-5) }, "0.03"), make("span", { style: left(0) }, "1 bound"));
     return [bars, axis, make("p", {}, words)];
   }
 
