@@ -38,6 +38,7 @@ _IN_STAGE: Final = MappingProxyType(
     }
 )
 _DIGITS: Final = re.compile(r"0x[0-9a-f]+|(?<![A-Za-z_.\d])\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+_QUOTED: Final = re.compile(r"(?<![A-Za-z])'[^']*'")
 _STATISTICS: Final = re.compile(r" \(as \d+ of the \d+ passing cases?\)")
 _JUDGED: Final = re.compile(r" \((?=[A-Z]).*\)\Z", re.DOTALL)
 _ENDED: Final = "the process ended or did not answer"
@@ -86,8 +87,8 @@ def is_refusal(message: str) -> bool:
 
 
 def alike(message: str) -> str:
-    """A message with its numbers left out, so that those of one kind are the same."""
-    return _DIGITS.sub("#", one_line(message, 140))
+    """A message without its numbers and quotations, so that those of one kind are the same."""
+    return _DIGITS.sub("#", _QUOTED.sub("'...'", one_line(message, 140)))
 
 
 def instead_of(message: str) -> str:
