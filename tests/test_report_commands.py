@@ -257,3 +257,25 @@ def test_the_version_is_told(capsys):
         main(["--version"])
     assert ended.value.code == 0
     assert capsys.readouterr().out.startswith("conformance 0.")
+
+
+def test_the_page_of_a_live_run_shows_what_came_and_its_error_in_bounds(tmp_path):
+    path, target = tmp_path / "half.py", tmp_path / "page.html"
+    path.write_text(
+        "import numpy as np\n\n"
+        "def Conv1D(inputs, weights, config):\n"
+        "    return (inputs @ weights['kernel'][0] + weights['bias']) * np.float32(1.001)\n"
+    )
+    case = "Conv1D/inputs:2x5x3/operands:reals/filters:2/kernel_size:1"
+    command = ["run", "--implementation", str(path), "--case", case, "--html", str(target)]
+    assert main(command) == 1
+    content = target.read_text()
+    start = content.index("application/json") + len('application/json">')
+    shown = json.loads(content[start : content.index("</script>", start)])
+    picture = shown["implementations"][0]["pictures"]["0"]
+    row, column = picture["at"]
+    worst = {name: picture[name]["values"][row][column] for name in ("expected", "actual", "error")}
+    assert worst["actual"] == pytest.approx(worst["expected"] * 1.001, rel=1e-3)
+    assert worst["error"] > 1
+    ratio = shown["implementations"][0]["ratios"][0]
+    assert worst["error"] == pytest.approx(ratio, rel=1e-2)

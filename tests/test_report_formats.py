@@ -201,6 +201,7 @@ def test_a_picture_of_a_failing_case_shows_the_window_of_its_worst_output():
         "nonsense",
         "Conv1D/inputs:2x5/filters:-1",
         "Input/shape:3",
+        "Conv1D/inputs:2x5x3/filters:2/kernel_size:2/padding:same/dilation_rate:100000000",
     ],
 )
 def test_a_case_of_which_no_picture_can_be_made_goes_without(case):

@@ -102,7 +102,7 @@ def print_summary(options: argparse.Namespace, account: Account) -> None:
     else:
         show(terminal.summary(account, style), stream)
     if options.github:
-        print("\n".join(github.commands(account)))
+        print("\n".join(github.commands(account)), file=stream)
 
 
 def _paths(options: argparse.Namespace) -> list[Any]:

@@ -52,8 +52,11 @@ def _is_small(case: Case) -> bool:
     if case.observe not in ("output", "gradients") or case.inputs is None:
         return False
     sizes = [size or 0 for size in case.inputs]
-    kernel = known.products * int(known.config.get("filters") or 1) if known.rank else 0
-    return max(math.prod(sizes), math.prod(known.output_shape), kernel) <= _LARGEST
+    arrays = [math.prod(sizes), math.prod(known.output_shape)]
+    if known.rank:
+        arrays.append(known.products * int(known.config.get("filters") or 1))
+        arrays.append(math.prod(axis.length + axis.padding_total for axis in known.axes))
+    return max(arrays) <= _LARGEST
 
 
 def _picture(case: Case, entry: Entry) -> Picture | None:

@@ -40,7 +40,7 @@ _IN_STAGE: Final = MappingProxyType(
 _DIGITS: Final = re.compile(r"0x[0-9a-f]+|(?<![A-Za-z_.\d])\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 _QUOTED: Final = re.compile(r"(?<![A-Za-z])'[^']*'")
 _STATISTICS: Final = re.compile(r" \(as \d+ of the \d+ passing cases?\)")
-_JUDGED: Final = re.compile(r" \((?=[A-Z]).*\)\Z", re.DOTALL)
+_JUDGED: Final = re.compile(r" \((?=[A-Z\d\[]).*\)\Z", re.DOTALL)
 _ENDED: Final = "the process ended or did not answer"
 _REFUSED: Final = "The case is valid, but was rejected with "
 _ACCEPTED: Final = "The case must be rejected"

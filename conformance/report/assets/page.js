@@ -4,7 +4,7 @@
   const $ = (id) => document.getElementById(id);
   const GRAVITY = "ctdxwkuo";
   const BAD = "ctdxw";
-  const MARKS = { o: "✓", k: "~", u: "–", d: "✗", c: "☠", t: "⌛", x: "!", w: "?" };
+  const MARKS = { o: "✓", k: "~", u: "–", d: "✗", c: "!!", t: "…", x: "!", w: "?" };
   const LABELS = Object.fromEntries(data.verdicts.map(([letter, label]) => [letter, label]));
   const BATCH = 100;
   const number = new Intl.NumberFormat("en");
@@ -132,7 +132,7 @@
     $(section).hidden = false;
     for (const one of groups) {
       const open = make("button", { type: "button", class: "link", onclick: () => go({ list: `${section}:${groups.indexOf(one)}`, clause: "", of: "", case: "" }) }, plural(one.cases.length, "case"));
-      const item = make("li", {}, make("p", { class: "head" }, withCommand ? capital(one.words) : one.words), make("p", {}, open, ` of ${name(one.implementation)}. `, one.told === one.words ? "" : one.told));
+      const item = make("li", {}, make("p", { class: "head" }, withCommand ? capital(one.words) : one.words), make("p", {}, open, ` of ${name(one.implementation)}${one.told && one.told !== one.words ? `: ${one.told}` : ""}`));
       if (withCommand) item.append(commandLine(one.command));
       $(list).append(item);
     }
