@@ -9,8 +9,8 @@ from typing import Any
 
 from conformance import __version__
 from conformance.command_line.errors import UsageError
+from conformance.layers.registry import LAYERS
 from conformance.report.formats import add_formats
-from conformance.spec.signatures import LAYERS
 
 IMPLEMENTATION = "NAME|MODULE[:ATTRIBUTE]|FILE.py|exec:COMMAND"
 GRIDS = ("smoke", "standard", "full")

@@ -51,9 +51,10 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 
 from conformance.cases.case import Case
-from conformance.implementations.plugin import CALLABLES, Plugin
+from conformance.implementations.plugin import Plugin
 from conformance.implementations.process import how_it_ended
 from conformance.implementations.protocol import Implementation, ImplementationError
+from conformance.layers.registry import called_layers
 from conformance.outcomes import Crash, Outcome, Value
 
 Array = np.ndarray[Any, Any]
@@ -139,7 +140,7 @@ class _Target:
     def __init__(self, program: _Program, hello: Mapping[str, Any]) -> None:
         self.name, self.version = hello.get("name"), hello.get("version")
         self._program = program
-        for layer in hello.get("layers", CALLABLES):
+        for layer in hello.get("layers", called_layers()):
             setattr(self, layer, self._layer(layer))
         if hello.get("gradients"):
             self.gradients = self._gradients
@@ -262,10 +263,10 @@ class _Program:
         if "hello" in answer:
             raise GarbledError(f"the request itself: {_shown(answer)}")
         layers = answer.get("layers", [])
-        if not isinstance(layers, list) or not set(map(str, layers)) <= set(CALLABLES):
+        if not isinstance(layers, list) or not set(map(str, layers)) <= set(called_layers()):
             raise GarbledError(
                 f"the layers {_shown(layers)}, which have to be a list of some of "
-                f"{', '.join(CALLABLES)}"
+                f"{', '.join(called_layers())}"
             )
         return answer
 

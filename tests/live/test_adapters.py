@@ -13,7 +13,7 @@ from conformance.cases.case import Case, parse
 from conformance.cases.operands import operands
 from conformance.implementations import registry
 from conformance.implementations.observation import evaluate
-from conformance.judge.definition import ACTIVATIONS as DOCUMENTED_ACTIVATIONS
+from conformance.judge.activations import ACTIVATIONS as DOCUMENTED_ACTIVATIONS
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Rejection, Unsupported, Value
 from conformance.results import Result
