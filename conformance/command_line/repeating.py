@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
+from conformance.cases.case import Case
 from conformance.results import ACCEPTED, FAILING, Result
-from conformance.runner import Limits, Runner
 
 FLAKY: Final = "flaky: the answer changes from run to run"
-"""The diagnosis of a case that fails in one run and conforms in another."""
+"""The diagnosis of a case that fails in one run and does not in another."""
+
+Judge = Callable[[list[Case], str], Iterable[Result]]
+"""Judges cases on the implementation of that specification, in a run of their own."""
 
 
 def until_failures(results: Iterable[Result], most: int | None) -> Iterator[Result]:
@@ -24,32 +27,26 @@ def until_failures(results: Iterable[Result], most: int | None) -> Iterator[Resu
             return
 
 
-def retried(results: Sequence[Result], retries: int, limits: Limits) -> list[Result]:
-    """Judge what fails `retries` times more; of what conforms in one of them, say so.
+def retried(results: Sequence[Result], retries: int, judge: Judge) -> list[Result]:
+    """Judge what fails `retries` times more; of what does not fail in one of them, say so.
 
     Such a result keeps its verdict: an answer that is right now and then is not a right one.
     """
-    failing: dict[str, list[Result]] = defaultdict(list)
+    failing: dict[str, list[Case]] = defaultdict(list)
     for result in results:
         if result.verdict in FAILING and result.evidence is not None:
-            failing[result.evidence.spec].append(result)
-    again: dict[tuple[str, str], int] = defaultdict(int)
-    for spec, own in failing.items():
+            failing[result.evidence.spec].append(result.evidence.case)
+    accepted: Counter[tuple[str, str]] = Counter()
+    for spec, cases in failing.items():
         for _ in range(retries):
-            for key in _accepted_now(spec, own, limits):
-                again[key] += 1
-    return [_flaky(one, again.get((one.implementation, one.case), 0), retries) for one in results]
-
-
-def _accepted_now(
-    spec: str, failing: Sequence[Result], limits: Limits
-) -> Iterator[tuple[str, str]]:
-    """Which of the cases do not fail in a run of their own, by implementation and descriptor."""
-    cases = [result.evidence.case for result in failing if result.evidence is not None]
-    with Runner(cases, [spec], limits=limits) as runner:
-        for result in runner:
-            if result.verdict not in FAILING:
-                yield result.implementation, result.case
+            again = (one for one in judge(cases, spec) if one.verdict not in FAILING)
+            accepted.update((one.implementation, str(one.case)) for one in again)
+    return [
+        _flaky(one, accepted[one.implementation, str(one.case)], retries)
+        if one.verdict in FAILING
+        else one
+        for one in results
+    ]
 
 
 def _flaky(result: Result, accepted: int, retries: int) -> Result:

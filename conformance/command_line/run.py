@@ -6,14 +6,16 @@ import argparse
 import fnmatch
 import platform
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from conformance import __version__
+from conformance.cases.case import Case
 from conformance.command_line.errors import UsageError
 from conformance.command_line.progress import Progress
-from conformance.command_line.repeating import retried, until_failures
+from conformance.command_line.repeating import Judge, retried, until_failures
 from conformance.command_line.selection import select_cases
 from conformance.diagnosis.results import bounded, diagnosed
 from conformance.implementations import registry
@@ -51,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
         ) as runner:
             header = _header(options, runner.versions)
             results = bounded(until_failures(runner, options.max_failures))
-        results = retried(results, options.retries, _limits(options))
+        results = retried(results, options.retries, _again(options))
     except ImplementationError as error:
         raise UsageError(str(error)) from error
     results, _ = diagnosed(results)
@@ -66,6 +68,16 @@ def run(options: argparse.Namespace) -> int:
     if results:
         print_summary(options, account)
     return exit_status(results)
+
+
+def _again(options: argparse.Namespace) -> Judge:
+    """How `retried` judges cases in a run of their own."""
+
+    def judge(cases: list[Case], spec: str) -> Iterator[Result]:
+        with Runner(cases, [spec], limits=_limits(options)) as runner:
+            yield from runner
+
+    return judge
 
 
 def _limits(options: argparse.Namespace) -> Limits:
