@@ -39,7 +39,8 @@ def run(options: argparse.Namespace) -> int:
     """Run the selected cases on the selected implementations.
 
     Raises:
-        UsageError: for an implementation, clause or descriptor that does not exist.
+        UsageError: for an implementation, clause or descriptor that does not exist, or a report
+            that cannot be written.
     """
     cases = select_cases(options)
     names = select_implementations(options.implementation)
@@ -64,9 +65,12 @@ def run(options: argparse.Namespace) -> int:
         account.add(result)
     if len(results) < len(cases) * len(names):
         account.notes.append(f"The run was stopped after {options.max_failures} failures.")
-    write_formats(options, account)
     if results:
         print_summary(options, account)
+    try:
+        write_formats(options, account)
+    except OSError as error:
+        raise UsageError(str(error)) from error
     return exit_status(results)
 
 
