@@ -63,8 +63,9 @@ def run(options: argparse.Namespace) -> int:
     account = Account(header)
     for result in results:
         account.add(result)
-    if len(results) < len(cases) * len(names):
-        account.notes.append(f"The run was stopped after {options.max_failures} failures.")
+    total = len(cases) * len(names)
+    if len(results) < total:
+        account.notes.append(f"The run was stopped after {len(results)} of {total} results.")
     if results:
         print_summary(options, account)
     try:
