@@ -280,3 +280,32 @@ def test_the_page_of_a_live_run_shows_what_came_and_its_error_in_bounds(tmp_path
     assert worst["error"] > 1
     ratio = shown["implementations"][0]["ratios"][0]
     assert worst["error"] == pytest.approx(ratio, rel=1e-2)
+
+
+UTTERING = """
+import numpy as np
+
+name = "shouting\\x1b[2J"
+
+
+def Flatten(inputs, weights, config):
+    raise RuntimeError("\\x1b]0;title\\x07 \\udc80")
+"""
+
+
+@pytest.mark.parametrize("command", ["run --case {case}", "smoke", "shrink {case}"])
+def test_no_command_sends_control_characters_of_others_to_the_terminal(command, tmp_path, capsys):
+    path = tmp_path / "uttering.py"
+    path.write_text(UTTERING)
+    words = command.format(case="Flatten/inputs:2x3x4").split()
+    assert main([*words, "--implementation", str(path)]) == 1
+    said = capsys.readouterr()
+    assert "RuntimeError: \\x1b]0;title\\x07 \\udc80" in said.out
+    assert not re.search(r"[^\n -~]", said.out + said.err)
+
+
+def test_a_plugin_that_cannot_be_loaded_is_told_printably(tmp_path, capsys):
+    path = tmp_path / "broken.py"
+    path.write_text("raise ValueError('\\x1b[2J')")
+    assert main(["run", "--layer", "Flatten", "--implementation", str(path)]) == 2
+    assert "\\x1b[2J" in capsys.readouterr().err

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from conformance.command_line.errors import UsageError
 from conformance.command_line.parser import parser
+from conformance.report.text import say
 from reference_impl.config import as_never_set
 
 EXIT_USAGE = 2
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with as_never_set():
             return int(options.command(options))
     except UsageError as error:
-        print(f"conformance: {error}", file=sys.stderr)
+        say(f"conformance: {error}", sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:
         print("conformance: interrupted; no report was written", file=sys.stderr)

@@ -7,6 +7,7 @@ printable characters alone, and a build log no line that it takes for a command.
 from __future__ import annotations
 
 import re
+import sys
 import textwrap
 import unicodedata
 from typing import Final, TextIO
@@ -58,6 +59,11 @@ def capitalized(text: str) -> str:
 def counted(number: int, noun: str) -> str:
     """A number with its noun: ``1 case``, ``2 cases``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Print text of others, on standard output if nothing else is given."""
+    show(printable(text), stream or sys.stdout)
 
 
 def show(text: str, stream: TextIO) -> None:
