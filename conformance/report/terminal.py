@@ -157,7 +157,7 @@ def wrong(account: Account, style: Style) -> list[str]:
         for number, cause in enumerate(shown, 1):
             lines += _told(number, cause, account, style)
         lines += _rest(own[len(shown) :], style)
-    return lines
+    return [*lines, *wrapped(_SHRINK, style.width, "  ", "  ")] if lines else lines
 
 
 def _told(number: int, cause: Group, account: Account, style: Style) -> Iterator[str]:
@@ -176,6 +176,7 @@ def _told(number: int, cause: Group, account: Account, style: Style) -> Iterator
         yield from (f"       {one_line(entry.case, style.width - 7)}" for entry in cause.entries)
 
 
+_SHRINK: Final = "(conformance shrink looks for a still smaller case, and makes a program of it)"
 _INDENT: Final = ("     ", "     ")
 
 
