@@ -82,6 +82,40 @@ def test_no_more_than_a_handful_of_causes_is_shown_without_verbose():
     assert everything.count("ause number") == 10
 
 
+def test_the_cause_of_most_cases_comes_first_and_what_is_no_failure_last():
+    text = summary(
+        account(
+            record("Flatten/inputs:9x9", "untrusted", message="right, but"),
+            record("Flatten/inputs:8x8", "untrusted", message="right, but"),
+            record("Flatten/inputs:7x7", "untrusted", message="right, but"),
+            wrong("Flatten/inputs:2x2", diagnosis="seldom"),
+            wrong("Flatten/inputs:2x3", diagnosis="often"),
+            wrong("Flatten/inputs:2x4", diagnosis="often"),
+        )
+    )
+    places = [text.index(words) for words in ("1. Often", "2. Seldom", "3. The answer is right")]
+    assert places == sorted(places)
+
+
+def test_the_clauses_named_are_those_that_the_cause_is_about():
+    general, own = ["general.a.b"], ["general.a.b", "own.a.b", "other.a.b"]
+    records = [wrong(f"Flatten/inputs:2x{n}", clauses=own[:2]) for n in range(1, 5)]
+    records += [wrong("Flatten/inputs:3x9", clauses=own)]
+    records += [record(f"Flatten/inputs:4x{n}", clauses=general) for n in range(1, 9)]
+    assert "3 clauses: own.a.b, general.a.b, other.a.b" in summary(account(*records))
+
+
+def test_reasons_for_not_judging_are_told_by_kind_most_first():
+    reasons = {"no 'gelu' here": 2, "no 'mish' here": 3, "no Conv1D": 4, "no Conv2D": 1}
+    records = [
+        record(f"Flatten/inputs:{count}x{n + 1}/seed:{i}", "unsupported", message=reason)
+        for i, (reason, count) in enumerate(reasons.items())
+        for n in range(count)
+    ]
+    lines = [line.split(None, 1) for line in summary(account(*records)).splitlines()[-3:]]
+    assert lines == [["5", "no '...' here"], ["4", "no Conv1D"], ["1", "no Conv2D"]]
+
+
 def test_verbose_shows_every_clause_and_every_case_of_a_cause():
     text = summary(account(*(wrong(case) for case in CASES[:3])), Style(verbose=True))
     assert all(case in text for case in CASES[:3])
