@@ -168,7 +168,7 @@ class Search:
 
 def _stage(result: Result) -> tuple[str, str, str]:
     stage = result.evidence.stage if result.evidence else ""
-    return result.case.partition("/")[0], str(result.verdict), stage
+    return result.case.layer, str(result.verdict), stage
 
 
 @contextlib.contextmanager

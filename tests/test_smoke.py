@@ -13,7 +13,7 @@ from conformance.command_line import main
 from conformance.command_line.smoke import SIMPLEST
 from conformance.judge.verdict import Verdict
 from conformance.layers.registry import called_layers
-from conformance.runner import run
+from conformance.running.runner import run
 
 ALL = "Conv1D, Conv2D, MaxPooling1D, MaxPooling2D, Flatten"
 

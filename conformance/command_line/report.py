@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from conformance.command_line.errors import UsageError
-from conformance.report.formats import print_summary, write_formats
-from conformance.report.reading import ReportError, read_account
+from conformance.report.files import check_outputs
+from conformance.report.formats import outputs, print_summary, write_formats
+from conformance.report.reading import read_account
 
 
 def report(options: argparse.Namespace) -> int:
@@ -16,9 +17,10 @@ def report(options: argparse.Namespace) -> int:
         UsageError: for a file that is no report, or one that cannot be written.
     """
     try:
+        check_outputs(outputs(options))
         account = read_account(options.files)
         write_formats(options, account)
-    except (ReportError, OSError) as error:
+    except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
     print_summary(options, account)
     return 0

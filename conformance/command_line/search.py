@@ -12,8 +12,8 @@ from conformance.command_line.errors import UsageError
 from conformance.implementations.protocol import ImplementationError
 from conformance.judge.verdict import Verdict
 from conformance.report.text import say
-from conformance.runner import Limits
-from conformance.suite.session import Session
+from conformance.running.limits import Limits
+from conformance.running.session import Session
 
 if TYPE_CHECKING:
     from conformance.search import Finding, Report

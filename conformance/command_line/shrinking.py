@@ -12,8 +12,8 @@ from conformance.diagnosis.shrink import Shrinker, Shrunk
 from conformance.diagnosis.snippet import snippet
 from conformance.implementations.protocol import ImplementationError
 from conformance.report.text import say
-from conformance.runner import Limits
-from conformance.suite.session import Session
+from conformance.running.limits import Limits
+from conformance.running.session import Session
 
 
 def shrink(options: argparse.Namespace) -> int:

@@ -29,6 +29,7 @@ from typing import Any, Final
 from conformance.cases.case import Case
 from conformance.cases.facts import canonical_config
 from conformance.implementations.canonical import has_documented_values, uncanonical
+from conformance.implementations.import_paths import import_after_the_library
 from conformance.implementations.observation import (
     Earlier,
     as_array,
@@ -79,8 +80,11 @@ def _imported(spec: str, load_module: Callable[[], Any]) -> Any:
 
 
 def _module_of_file(path: Path) -> Any:
-    """Import a file under its own name, its directory first on the path as for a script."""
-    sys.path.insert(0, str(path.resolve().parent))
+    """Import a file under its own name; it may import what is beside it, as a script may.
+
+    Its directory stands behind Python's own library: what is beside it must not replace that.
+    """
+    import_after_the_library(str(path.resolve().parent))
     name = path.stem if path.stem not in sys.modules else f"plugin_{path.stem}"
     found = importlib.util.spec_from_file_location(name, path)
     if found is None or found.loader is None:

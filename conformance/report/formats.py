@@ -8,10 +8,10 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from conformance.report.account import Account
-from conformance.report.files import write_atomically
+from conformance.report.files import STANDARD_OUTPUT, write_atomically
 
 
 @dataclass(frozen=True)
@@ -42,18 +42,11 @@ FORMATS: Final = (
 )
 """All forms that are written to files."""
 
-STANDARD_OUTPUT: Final = "-"
 
-
-def add_formats(command: argparse.ArgumentParser, path: Callable[[str], Path]) -> None:
-    """Add an option for every form, and those that say what is printed.
-
-    Args:
-        command: the parser of a sub-command.
-        path: the type of an option that names a file to be written.
-    """
+def add_formats(command: argparse.ArgumentParser) -> None:
+    """Add an option for every form to a sub-command, and those that say what is printed."""
     for form in FORMATS:
-        command.add_argument(f"--{form.option}", type=path, metavar="FILE", help=form.help)
+        command.add_argument(f"--{form.option}", type=Path, metavar="FILE", help=form.help)
     command.add_argument(
         "--github",
         action="store_true",
@@ -79,7 +72,7 @@ def write_formats(options: argparse.Namespace, account: Account) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    if str(path) == STANDARD_OUTPUT:
+    if path == STANDARD_OUTPUT:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
     else:
@@ -94,7 +87,7 @@ def print_summary(options: argparse.Namespace, account: Account) -> None:
     from conformance.report import github, terminal
     from conformance.report.text import show
 
-    taken = STANDARD_OUTPUT in map(str, _paths(options))
+    taken = STANDARD_OUTPUT in outputs(options).values()
     stream = sys.stderr if taken else sys.stdout
     style = terminal.Style.of(stream, verbose=options.verbose)
     if options.quiet:
@@ -105,5 +98,7 @@ def print_summary(options: argparse.Namespace, account: Account) -> None:
         print("\n".join(github.commands(account)), file=stream)
 
 
-def _paths(options: argparse.Namespace) -> list[Any]:
-    return [getattr(options, name, None) for name in ("jsonl", *(f.option for f in FORMATS))]
+def outputs(options: argparse.Namespace) -> dict[str, Path]:
+    """The files that will be written, by their options."""
+    names = ("jsonl", *(form.option for form in FORMATS))
+    return {f"--{name}": path for name in names if (path := getattr(options, name, None))}
