@@ -309,3 +309,44 @@ def test_a_plugin_that_cannot_be_loaded_is_told_printably(tmp_path, capsys):
     path.write_text("raise ValueError('\\x1b[2J')")
     assert main(["run", "--layer", "Flatten", "--implementation", str(path)]) == 2
     assert "\\x1b[2J" in capsys.readouterr().err
+
+
+ONE_CASE = ["--implementation", "reference", "--case", "Flatten/inputs:2x3x4"]
+
+
+@pytest.mark.parametrize("command", ["run", "report"])
+@pytest.mark.parametrize("form", ["html", "markdown", "junit", "badge"])
+def test_a_report_that_could_not_be_written_is_refused_beforehand(form, command, tmp_path, capsys):
+    source = run_file(tmp_path / "run.jsonl", record())
+    target = tmp_path / "missing" / "out"
+    words = [command, *(ONE_CASE if command == "run" else [source]), f"--{form}", str(target)]
+    assert main(words) == 2
+    said = capsys.readouterr()
+    assert f"--{form} {target} cannot be written" in said.err
+    assert not said.out
+
+
+def test_two_reports_for_one_file_are_refused(tmp_path, capsys):
+    source = run_file(tmp_path / "run.jsonl", record())
+    target = str(tmp_path / "out")
+    assert main(["report", source, "--html", target, "--badge", target]) == 2
+    assert "--html and --badge name the same file" in capsys.readouterr().err
+
+
+def test_a_device_takes_a_report_and_stays_one(tmp_path):
+    source = run_file(tmp_path / "run.jsonl", record())
+    link = tmp_path / "null"
+    link.symlink_to("/dev/null")
+    assert main(["report", source, "--html", str(link), "--junit", "/dev/null"]) == 0
+    assert link.is_symlink()
+    assert link.resolve().is_char_device()
+
+
+def test_a_run_that_stops_early_leaves_a_report_without_footer(tmp_path):
+    path, report = tmp_path / "zeros.py", tmp_path / "run.jsonl"
+    path.write_text("def Flatten(inputs, weights, config):\n    return inputs.reshape(-1) * 0\n")
+    command = ["run", "--layer", "Flatten", "--grid", "smoke", "--implementation", str(path)]
+    assert main([*command, "--max-failures", "3", "--jsonl", str(report)]) == 1
+    account = read_account([report])
+    assert sum(not entry.is_accepted for entry in account) == 3
+    assert "did not finish" in account.remarks[0]
