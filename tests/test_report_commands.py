@@ -80,7 +80,7 @@ def test_a_report_without_its_footer_is_rendered_and_called_incomplete(tmp_path,
     source = run_file(tmp_path / "run.jsonl", record(), whole=False)
     assert main(["report", source]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "is incomplete: its footer is missing, the run did not finish." in out
+    assert "the footer is missing; the run did not finish." in out
 
 
 def test_a_report_cut_off_within_a_line_keeps_the_lines_before(tmp_path):
@@ -89,40 +89,45 @@ def test_a_report_cut_off_within_a_line_keeps_the_lines_before(tmp_path):
     path.write_bytes(path.read_bytes()[:-20])
     account = read_account([path])
     assert len(account) == 3
-    assert "did not finish" in account.remarks[0]
-    assert "1 of its lines could not be read" in account.remarks[1]
+    assert account.remarks == [f"{path}: the footer is missing; the run did not finish."]
 
 
 def test_a_footer_that_counts_otherwise_is_told(tmp_path):
     path = tmp_path / "run.jsonl"
     run_file(path, record(), record(CASES[1]))
     lines = path.read_text().splitlines()
-    path.write_text("\n".join([lines[0], lines[1], lines[3]]))
-    assert "its footer counts 2 results, 1 are there" in read_account([path]).remarks[0]
+    path.write_text("\n".join([lines[0], lines[1], lines[3], ""]))
+    assert "the footer counts 2 results, the file holds 1" in read_account([path]).remarks[0]
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        "nonsense",
-        "[]",
-        "null",
-        '{"kind": "other"}',
         '{"kind": "result"}',
         '{"kind": "result", "case": 3, "implementation": "mine", "verdict": "conforms"}',
         '{"kind": "result", "case": "Flatten", "implementation": "mine", "verdict": "perfect"}',
         '{"kind": "result", "case": "Flatten", "implementation": "mine", "verdict": []}',
-        "[" * 100_000,
     ],
 )
 def test_lines_that_are_no_results_are_counted_and_the_others_kept(line, tmp_path):
     path = tmp_path / "run.jsonl"
     run_file(path, record())
     lines = path.read_text().splitlines()
-    path.write_text("\n".join([*lines[:2], line, lines[2]]))
+    path.write_text("\n".join([*lines[:2], line, lines[2], ""]))
     account = read_account([path])
     assert len(account) == 1
-    assert account.remarks == [f"{path}: 1 of its lines could not be read."]
+    assert account.remarks[0] == f"{path}: 1 of its lines are no results."
+
+
+@pytest.mark.parametrize("line", ["nonsense", "[]", "null", "[" * 100_000])
+def test_a_report_ends_where_a_line_cannot_be_read(line, tmp_path):
+    path = tmp_path / "run.jsonl"
+    run_file(path, record(), record(CASES[1]))
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:2], line, *lines[2:], ""]))
+    account = read_account([path])
+    assert len(account) == 1
+    assert "did not finish" in account.remarks[0]
 
 
 def test_records_with_nothing_but_case_implementation_and_verdict_are_enough(tmp_path, capsys):
