@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 RECIPES = re.findall(r"^```yaml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 DESCRIPTORS = re.findall(r"--case '?([^'\s]+)", README)
-SHOWN = re.findall(r"^    \$ (conformance .*)\n((?:(?:    .*)?\n)+)", README, re.MULTILINE)
+SHOWN = re.findall(r"^    \$ (conformance run .*)\n((?:(?:    .*)?\n)+)", README, re.MULTILINE)
 COMMANDS = [
     line
     for line in re.findall(r"(?:^    |^ *- (?:run: )?|^    run: )(conformance .*)$", README, re.M)
@@ -109,6 +110,17 @@ def test_the_pictures_are_there_and_small():
     assert pictures
     sizes = [(ROOT / name).stat().st_size for name in pictures]
     assert sum(sizes) < 200_000
+
+
+def test_the_commands_of_the_section_on_explanations_run(capsys):
+    """And the first prints the picture that the README shows."""
+    section = README.partition("## Explain\n")[2].partition("\n## ")[0]
+    commands = re.findall(r"^    \$ conformance (explain .+)$", section, re.MULTILINE)
+    assert len(commands) == 3
+    shown = section.partition("    ...\n")[2].partition("\n\n")[0]
+    for command in commands:
+        assert main(shlex.split(command)) == 0
+    assert textwrap.dedent(shown) in capsys.readouterr().out
 
 
 def test_the_test_command_is_what_ci_runs():
