@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from conformance import __version__
 from conformance.command_line.errors import UsageError
 from conformance.explain.documented import arguments
 from conformance.layers.registry import LAYERS
+from conformance.report.formats import add_formats
 
 IMPLEMENTATION = "NAME|MODULE[:ATTRIBUTE]|FILE.py|exec:COMMAND"
 GRIDS = ("smoke", "standard", "full")
@@ -23,8 +25,11 @@ def parser() -> argparse.ArgumentParser:
         epilog="Exit status: 0 all conform, are unsupported, or deviate as recorded; 1 something "
         "else; 2 wrong usage; 3 nothing was judged.",
     )
+    top.add_argument("--version", action="version", version=f"conformance {__version__}")
     commands = top.add_subparsers(dest="name", metavar="COMMAND", required=True)
     _add_run(commands)
+    _add_report(commands)
+    _add_compare(commands)
     _add_smoke(commands)
     _add_list(commands)
     _add_explain(commands)
@@ -96,7 +101,21 @@ def _add_run(commands: Any) -> None:
         help="go on with the run of this JSON-lines report, which was cut off: the same command, "
         "with --resume instead of --jsonl",
     )
-    run.add_argument("--junit", type=Path, metavar="FILE", help="write a JUnit report")
+    add_formats(run)
+    run.add_argument(
+        "--max-failures",
+        type=_positive(int),
+        metavar="N",
+        help="stop after so many results that fail the run",
+    )
+    run.add_argument(
+        "--retries",
+        type=_positive(int),
+        default=0,
+        metavar="N",
+        help="judge what fails so many times more; what then conforms is told as flaky, and still "
+        "fails the run",
+    )
     run.add_argument(
         "--timeout",
         type=_positive(float),
@@ -120,6 +139,32 @@ def _add_model(run: Any) -> None:
         metavar="FILE.npy",
         help="an input of --model, once for each; without it: the suite's own operands",
     )
+
+
+def _add_report(commands: Any) -> None:
+    report = commands.add_parser(
+        "report",
+        help="render the reports of runs in another form",
+        description="Read the JSON-lines reports of one run or of several, merge them, print the "
+        "summary, and write what is asked for. Exit status: 0, or 2 for a file that is no report.",
+    )
+    report.set_defaults(command=_report)
+    report.add_argument("files", nargs="+", type=Path, metavar="FILE.jsonl", help="a run's --jsonl")
+    add_formats(report)
+
+
+def _add_compare(commands: Any) -> None:
+    compare = commands.add_parser(
+        "compare",
+        help="tell what changed between two runs",
+        description="Compare two JSON-lines reports: what fails newly, what was mended, what is "
+        "newly unsupported. Exit status: 1 where a case fails that was judged before and did not, "
+        "or was unsupported; 0 otherwise; 2 for a file that is no report.",
+    )
+    compare.set_defaults(command=_compare)
+    compare.add_argument("old", type=Path, metavar="OLD.jsonl", help="the earlier run")
+    compare.add_argument("new", type=Path, metavar="NEW.jsonl", help="the later run")
+    compare.add_argument("--verbose", action="store_true", help="list every case")
 
 
 def _add_smoke(commands: Any) -> None:
@@ -350,6 +395,18 @@ def _run(options: argparse.Namespace) -> int:
     from conformance.command_line.run import run
 
     return run(options)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from conformance.command_line.report import report
+
+    return report(options)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from conformance.command_line.compare import compare_runs
+
+    return compare_runs(options)
 
 
 def _smoke(options: argparse.Namespace) -> int:
