@@ -206,7 +206,9 @@ class Layer:
 
         Returns:
             The gradients with respect to p = ``inputs`` and to each trainable weight, by its name
-            (``kernel``, ``bias``), each of the shape of p, in the layer's dtype.
+            (``kernel``, ``bias``), each of the shape of p, in the layer's dtype.  Each element is
+            an exact sum rounded once; through an activation the terms of the sum are the upstream
+            elements times its derivatives, each product rounded once to float64 before.
 
         Raises:
             TypeError: if a dtype is not floating-point.
