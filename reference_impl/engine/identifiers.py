@@ -28,7 +28,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from reference_impl.config import READINGS, reading
-from reference_impl.engine.arguments import wrong_value
+from reference_impl.engine.arguments import shown, wrong_type, wrong_value
 from reference_impl.engine.dtypes import numpy_dtype
 from reference_impl.engine.naming import snake_case
 
@@ -82,12 +82,21 @@ def register_keras_serializable(
 
 
 @contextmanager
-def custom_object_scope(*objects: Mapping[str, Any]) -> Iterator[None]:
-    """Within the ``with`` block, the names in `objects` mean the classes and functions given."""
+def custom_object_scope(*objects: Mapping[str, Any] | None) -> Iterator[None]:
+    """Within the ``with`` block, the names in `objects` mean the classes and functions given.
+
+    Raises:
+        TypeError: if one of them is neither a dictionary nor None, which adds nothing.
+    """
+    for mapping in objects:
+        if mapping is not None and not isinstance(mapping, Mapping):
+            raise wrong_type(
+                "custom_object_scope", "objects", mapping, "a dictionary from names to objects"
+            )
     merged = {
         name: target
-        for mapping in (_scope.get() or {}, *objects)
-        for name, target in mapping.items()
+        for mapping in (_scope.get(), *objects)
+        for name, target in (mapping or {}).items()
     }
     token = _scope.set(merged)
     try:
@@ -358,6 +367,11 @@ def _is_foreign(config: Mapping[str, Any], name: object) -> bool:
     package = str(config.get("module") or "keras").partition(".")[0]
     registered_name = config.get("registered_name")
     return package not in _KERAS_PACKAGES or registered_name not in (None, "", name, "function")
+
+
+def known_to_user(name: object) -> bool:
+    """Whether the user registered a class or function of that name, or gave it in a scope."""
+    return _custom(name) is not None
 
 
 def _custom(name: object) -> Any:

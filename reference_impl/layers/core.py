@@ -36,6 +36,7 @@ class Flatten(Layer):
     """
 
     _is_exact = True
+    _is_documented = True
     _layer_dtypes: ClassVar[tuple[str, ...]] = (*FLOATS, *INTEGERS, *OTHERS)
     _input_dtypes: ClassVar[tuple[str, ...]] = (*FLOATS, *INTEGERS, *OTHERS)
     _own_keywords: ClassVar[tuple[str, ...]] = ("data_format", *arguments.OLD_DATA_FORMATS)
@@ -44,6 +45,7 @@ class Flatten(Layer):
         owner = type(self).__name__
         self.data_format = arguments.take_data_format(owner, data_format, keywords)
         super().__init__(**keywords)
+        self._build_at_once()
 
     def check_input(self, shape: Shape) -> None:
         """Refuse an input without a batch axis.
@@ -85,9 +87,9 @@ class Flatten(Layer):
 
     def compute_output_spec(self, inputs: KerasTensor) -> KerasTensor:
         """The output's shape and dtype for a symbolic input; a sparse one stays sparse."""
-        output = super().compute_output_spec(inputs)
-        output.sparse = inputs.sparse
-        return output
+        self._check_dtype(inputs.dtype)
+        dtype = self.compute_dtype if inputs.dtype in FLOATS else inputs.dtype
+        return KerasTensor(self.compute_output_shape(inputs.shape), dtype, inputs.sparse)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments in Keras 3's form; `from_config` is the inverse."""

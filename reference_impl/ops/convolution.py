@@ -94,7 +94,7 @@ class _Smaller(NamedTuple):
     """
 
     window: tuple[Array, tuple[WindowAxis, ...]]
-    invalid: NDArray[np.bool_]
+    invalid: Array
 
 
 def _smaller(kernel: Array, axes: Sequence[WindowAxis]) -> _Smaller | None:
@@ -107,7 +107,7 @@ def _smaller(kernel: Array, axes: Sequence[WindowAxis]) -> _Smaller | None:
     place = tuple(slice(met.start, met.stop) for met in taps)
     invalid = ~np.isfinite(kernel)
     invalid[place] = False
-    missed: NDArray[np.bool_] = invalid.reshape(-1, kernel.shape[-1]).any(0)
+    missed = np.logical_or.reduce(invalid.reshape(-1, kernel.shape[-1]), axis=0)
     if all(taps):
         return _Smaller((kernel[place], cut_to(taps, axes)), missed)
     nothing = np.zeros((*(1 for _ in axes), *kernel.shape[-2:]), kernel.dtype)
@@ -115,7 +115,7 @@ def _smaller(kernel: Array, axes: Sequence[WindowAxis]) -> _Smaller | None:
     return _Smaller((nothing, points), missed)
 
 
-def _with_invalid(sums: Sums, invalid: NDArray[np.bool_]) -> Sums:
+def _with_invalid(sums: Sums, invalid: Array) -> Sums:
     """The sums, NaN in some filters."""
     special = np.zeros(sums.stored) if sums.special is None else sums.special.copy()
     special[..., invalid] = np.nan

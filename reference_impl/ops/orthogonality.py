@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from reference_impl.ops.formats import Format
+from reference_impl.ops.formats import Format, format_of
 from reference_impl.ops.rounding import round_fraction
 
 Array = NDArray[Any]
@@ -93,6 +93,14 @@ def _row_gradient(rows: list[Vector], squares: Vector, i: int) -> list[tuple[Vec
         vector = [sign * (other - along * own) for other, own in zip(row, rows[i], strict=True)]
         terms.append((vector, squares[i] * squares[j]))
     return terms
+
+
+def rounded_quotients(values: Array, factor: Fraction, square: Fraction) -> Array:
+    """``v factor / sqrt(square)`` of each element v, rounded once to the array's dtype."""
+    format = format_of(values.dtype)
+    flat = values.reshape(-1).astype(np.float64).tolist()
+    found = [_rounded_sum([(Fraction(v) * factor, square)], format) for v in flat]
+    return np.array(found, np.float64).astype(values.dtype).reshape(values.shape)
 
 
 def _rounded_sum(terms: list[tuple[Fraction, Fraction]], format: Format) -> float:
