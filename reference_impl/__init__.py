@@ -24,6 +24,7 @@ from reference_impl import (
     regularizers,
     utils,
 )
+from reference_impl.engine.absent import refuser
 from reference_impl.engine.keras_tensor import KerasTensor
 from reference_impl.layers import Input, Layer
 from reference_impl.models import Model, Sequential
@@ -51,3 +52,6 @@ __all__ = [
     "regularizers",
     "utils",
 ]
+
+
+__getattr__ = refuser("keras", __all__)

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference_impl.config import epsilon
+from reference_impl.engine.absent import refuser
 from reference_impl.engine.arguments import wrong_value
 from reference_impl.engine.identifiers import Registry
 from reference_impl.engine.parameters import (
@@ -316,3 +317,6 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         TypeError: if its arguments do not fit its class.
     """
     return _REGISTRY.deserialize(config, custom_objects)
+
+
+__getattr__ = refuser("keras.constraints", __all__)

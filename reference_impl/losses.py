@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 
 from reference_impl.config import floatx
+from reference_impl.engine.absent import refuser
 from reference_impl.engine.arguments import wrong_value
 from reference_impl.engine.dtypes import (
     FLOATS,
@@ -419,3 +420,6 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         TypeError: if its arguments do not fit its class.
     """
     return _REGISTRY.deserialize(config, custom_objects)
+
+
+__getattr__ = refuser("keras.losses", __all__)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from reference_impl.config import floatx
+from reference_impl.engine.absent import refuser
 from reference_impl.engine.dtypes import convert, dtype_policy
 from reference_impl.engine.identifiers import Registry
 from reference_impl.losses import exact_losses, mean_squared_error, operands, weights_of
@@ -149,3 +150,6 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
 
 
 mse = MSE = mean_squared_error
+
+
+__getattr__ = refuser("keras.metrics", __all__)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from reference_impl.engine.absent import refuser
 from reference_impl.engine.arguments import shown
 from reference_impl.engine.base_layer import Layer
 from reference_impl.engine.identifiers import custom_object_scope, publish
@@ -140,3 +141,6 @@ def clone_model(
     if further:
         raise TypeError(f"clone_model: unrecognised arguments {', '.join(sorted(further))}")
     return cloned(model, input_tensors, clone_function, call_function, recursive)
+
+
+__getattr__ = refuser("keras.models", __all__)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from reference_impl.engine.absent import refuser
 from reference_impl.engine.arguments import boolean, shown, wrong_value
 from reference_impl.engine.dtypes import Array, convert, is_float
 from reference_impl.engine.identifiers import Registry
@@ -291,3 +292,6 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         TypeError: if its arguments do not fit its class.
     """
     return _REGISTRY.deserialize(config, custom_objects)
+
+
+__getattr__ = refuser("keras.optimizers", __all__)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from reference_impl.config import epsilon
+from reference_impl.engine.absent import refuser
 from reference_impl.engine.arguments import positive_integer, wrong_value
 from reference_impl.engine.identifiers import Registry
 from reference_impl.engine.parameters import Array, floating, real_number
@@ -344,3 +345,6 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         TypeError: if its arguments do not fit its class.
     """
     return _REGISTRY.deserialize(config, custom_objects)
+
+
+__getattr__ = refuser("keras.regularizers", __all__)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import wraps
 from math import prod
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -26,7 +27,7 @@ from reference_impl.engine.dtypes import (
 )
 from reference_impl.engine.keras_tensor import KerasTensor, Node, record_call, symbolic
 from reference_impl.engine.naming import automatic_name, snake_case
-from reference_impl.engine.structure import flatten, map_shapes, map_structure, pack
+from reference_impl.engine.structure import flatten, map_shapes, map_structure
 from reference_impl.engine.variable import Variable
 
 _SHAPE_KEYWORDS = ("input_shape", "batch_input_shape", "input_dim")
@@ -45,6 +46,23 @@ class Certificate(NamedTuple):
     value: Array
     bound: NDArray[np.float64]
     resolved: int
+
+
+_PACKAGE = __package__.partition(".")[0]
+
+
+def _remembering(build: Callable[..., None]) -> Callable[..., None]:
+    """A ``build`` of the user's, after which the layer is built, and knows on what shape."""
+
+    @wraps(build)
+    def remembered(self: Layer, *shapes: Any, **named: Any) -> None:
+        build(self, *shapes, **named)
+        self.built = True
+        given = [*shapes, *named.values()]
+        if self._build_shape is None and given:
+            self._build_shape = map_shapes(tuple, given[0]) if given[0] is not None else None
+
+    return remembered
 
 
 class Layer:
@@ -111,6 +129,11 @@ class Layer:
             common = ("name", "dtype", "trainable", "activity_regularizer", *_SHAPE_KEYWORDS)
             arguments.refuse_unknown(owner, keywords, (*common, *self._own_keywords))
 
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if "build" in cls.__dict__ and not cls.__module__.startswith(_PACKAGE):
+            cls.build = _remembering(cls.__dict__["build"])  # type: ignore[method-assign]
+
     @property
     def dtype_policy(self) -> DTypePolicy:
         """The dtypes of the weights and of the results."""
@@ -152,7 +175,7 @@ class Layer:
         self.check_input(shape)
         return shape
 
-    def _build_at_once(self) -> None:
+    def _build_at_init(self) -> None:
         """Without weights a layer is built from the start, unless a subclass builds something."""
         self.built = type(self).build is Layer.build
 
@@ -500,16 +523,21 @@ class Layer:
             ValueError: if it does not take its shape, or ``call`` fails on symbolic tensors and on
                 arrays of zeros alike, so that the shape is not known.
         """
-        if type(self).compute_output_shape is Layer.compute_output_shape:
+        if type(self).compute_output_shape in INFERRED:
             from reference_impl.engine.tracing import inferred
 
             return inferred(self, given, keywords)
         first = symbolic((given, keywords))[0]
         self._check_dtype(first.dtype)
         dtype = self.compute_dtype if first.dtype in FLOATS else first.dtype
-        tensors = [*given, *keywords.values()]
-        shapes = [calling.shape_of(item) for item in tensors if calling.has_tensors(item)]
-        outputs = self.compute_output_shape(*shapes)
+        named = calling.bound(type(self).call, given, keywords)
+        tensors = {name: value for name, value in named.items() if calling.has_tensors(value)}
+        method = type(self).compute_output_shape
+        shapes = calling.build_arguments(method, type(self).call, tensors)
+        if isinstance(shapes, dict):
+            outputs = method(self, **shapes)
+        else:
+            outputs = method(self, *shapes)
         return map_shapes(lambda shape: KerasTensor(tuple(shape), dtype), outputs)
 
     def compute_output_shape(self, *input_shapes: Any) -> Any:
@@ -579,7 +607,7 @@ class Layer:
     @property
     def _layers(self) -> list[Layer]:
         """The layers among the attributes, each once; in lists and dictionaries, too."""
-        if self._is_documented and type(self).__module__.startswith(__package__.partition(".")[0]):
+        if self._is_documented and type(self).__module__.startswith(_PACKAGE):
             return []
         found: dict[int, Layer] = {}
         for name, value in vars(self).items():
@@ -844,6 +872,9 @@ _OWN_ATTRIBUTES = frozenset(
     | {"_input_structure", "_output_structure", "_build_shape", "_activity_losses", "optimizer"}
 )
 """Attributes of the engine, in which no inner layers or weights are looked for."""
+
+INFERRED: set[Any] = {Layer.compute_output_shape}
+"""Methods that find shapes by `Layer.compute_output_spec`, which therefore does not ask them."""
 
 _WEIGHT_KEYWORDS = ("autocast", "aggregation", "overwrite_with_gradient")
 

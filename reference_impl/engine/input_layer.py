@@ -180,8 +180,8 @@ def _old_names(shape: Any, tensor: Any, given: dict[str, Any]) -> tuple[Any, Any
     unknown = [name for name in given if name not in ("input_shape", "input_tensor")]
     if unknown:
         raise TypeError(
-            f"Input: unrecognised keyword arguments {', '.join(map(repr, unknown))}; expected shape, "
-            "batch_shape, name, dtype, sparse, tensor, batch_size, optional, ragged"
+            f"Input: unrecognised keyword arguments {', '.join(map(repr, unknown))}; expected "
+            "shape, batch_shape, name, dtype, sparse, tensor, batch_size, optional, ragged"
         )
     pairs = (("input_shape", "shape", shape), ("input_tensor", "tensor", tensor))
     for other, name, value in pairs:

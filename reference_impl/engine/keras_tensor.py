@@ -56,7 +56,13 @@ class KerasTensor:
         sparse: bool = False,
         name: str | None = None,
         value: Array | None = None,
+        *,
+        ragged: bool = False,
     ) -> None:
+        if ragged:
+            raise ValueError(
+                "KerasTensor: argument `ragged` is True; expected False, the only value"
+            )
         self.shape = tuple(shape)
         self.dtype = dtype
         self.sparse = sparse

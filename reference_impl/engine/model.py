@@ -11,7 +11,7 @@ import numpy as np
 from reference_impl.config import reading
 from reference_impl.engine import arguments, calling
 from reference_impl.engine.arguments import shown
-from reference_impl.engine.base_layer import Certificate, Layer
+from reference_impl.engine.base_layer import INFERRED, Certificate, Layer
 from reference_impl.engine.dtypes import (
     FLOATS,
     Array,
@@ -52,6 +52,7 @@ class Model(Layer):
     """
 
     _training: Training | None = None
+    _has_warned: bool = False
 
     def __init__(
         self,
@@ -287,7 +288,12 @@ class Model(Layer):
         starts = self.graph.inputs
         if inputs is None and all(tensor.value is not None for tensor in starts):
             return [tensor.value for tensor in starts]
-        given = inputs_by_structure(self._input_structure, _names(self.graph), inputs)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            given = inputs_by_structure(self._input_structure, _names(self.graph), inputs)
+        if caught and not self._has_warned:
+            self._has_warned = True
+            warnings.warn(str(caught[-1].message), UserWarning, stacklevel=2)
         if given is None or len(given) != len(starts):
             wanted = map_structure(lambda tensor: tensor.name, self._packed_inputs())
             raise arguments.wrong_value(
@@ -612,7 +618,7 @@ class Model(Layer):
         return None if self._is_functional else super().get_build_config()
 
     def to_json(self, **options: Any) -> str:
-        """The configuration, class included, as JSON text; `options` are those of ``json.dumps``."""
+        """The configuration, class included, as JSON text, with options of ``json.dumps``."""
         from json import dumps
 
         return dumps(json_form(serialize(self)), **options)
@@ -643,6 +649,9 @@ class Model(Layer):
             show(_summary_line(layer))
         count = sum(_counted(layer) for layer in self.layers)
         show(f"Total params: {self.count_params() if self.built else count}")
+
+
+INFERRED.add(Model.compute_output_shape)
 
 
 def _summary_line(layer: Layer) -> str:
@@ -685,17 +694,23 @@ def inputs_by_structure(template: Any, names: Sequence[str], given: Any) -> list
     if isinstance(template, Mapping):
         if not isinstance(given, Mapping):
             return _in_sorted_order(template, given)
-        if any(key not in given for key in template):
-            return None
-        if len(given) > len(template):
-            _warn_of_structure(template, given)
-        parts = [inputs_by_structure(template[key], names, given[key]) for key in sorted(template)]
-        return None if None in parts else [item for part in parts if part for item in part]
+        return _from_mapping(template, names, given)
     if isinstance(template, (list, tuple)):
         return _from_sequence(template, names, given)
     if isinstance(given, (list, tuple)):
         return _from_list(given)
     return [given]
+
+
+def _from_mapping(
+    template: Mapping[str, Any], names: Sequence[str], given: Mapping[str, Any]
+) -> list[Any] | None:
+    if any(key not in given for key in template):
+        return None
+    if len(given) > len(template):
+        _warn_of_structure(template, given)
+    parts = [inputs_by_structure(template[key], names, given[key]) for key in sorted(template)]
+    return None if None in parts else [item for part in parts if part for item in part]
 
 
 def _from_list(given: Sequence[Any]) -> list[Any] | None:

@@ -4,8 +4,8 @@ A ``.keras`` file is a zip archive of ``config.json``, ``metadata.json`` and ``m
 The weights are HDF5 datasets ``layers/<layer>/vars/<number>``, where ``<layer>`` is the layer's
 class name in snake case, numbered from the second of a class on, and the attribute ``name`` of
 ``vars`` is the layer's own name (in files of older versions it is missing).  An ``.h5`` file has
-the configuration as the attribute ``model_config``, and the weights as ``model_weights/<name>`` with
-the attribute ``weight_names``.
+the configuration as the attribute ``model_config``, and the weights as ``model_weights/<name>``
+with the attribute ``weight_names``.
 
 Files come from anywhere.  Nothing but plain data sets inside the file itself is read: no external
 storage, links or virtual data sets, no more members or elements than the file's own size accounts
@@ -61,13 +61,7 @@ def read_config(path: Path, custom: Mapping[str, Any] | None = None) -> dict[str
         OSError: if the file cannot be read.
         ValueError: if it is no such file, or holds a layer that is not documented.
     """
-    text = _h5_config(path) if _is_h5(path) else _member(path, _CONFIG, _LARGEST_CONFIG)
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{_name(path)}: {_CONFIG} is no JSON ({shown(str(error))})") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{_name(path)}: {_CONFIG} holds {shown(content)}; expected an object")
+    content = _h5_config(path) if _is_h5(path) else _json(path, _archived_config(path))
     known = {*LAYERS.names("keras3"), *(custom or {})}
     for entry in _layer_configs(path, content, 0):
         given = entry.get("config")
@@ -184,12 +178,42 @@ def _opened(path: Path, source: Any) -> Iterator[Any]:
         ) from error
 
 
-def _h5_config(path: Path) -> Any:
+def _archived_config(path: Path) -> bytes:
+    return _member(path, _CONFIG, _LARGEST_CONFIG)
+
+
+def _json(path: Path, text: Any) -> dict[str, Any]:
+    """An object of JSON text.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    try:
+        content = json.loads(text)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(
+            f"{_name(path)}: the configuration is no JSON ({shown(str(error))})"
+        ) from None
+    if not isinstance(content, dict):
+        raise ValueError(
+            f"{_name(path)}: the configuration holds {shown(content)}; expected an object"
+        )
+    return content
+
+
+def _h5_config(path: Path) -> dict[str, Any]:
+    """The configuration of an ``.h5`` file, with ``compile_config`` from ``training_config``."""
     with _opened(path, path) as file:
-        text = file.attrs.get("model_config")
+        text, training = file.attrs.get("model_config"), file.attrs.get("training_config")
     if text is None:
         raise ValueError(f"{_name(path)} has no attribute `model_config`: it holds weights alone")
-    return text
+    content = _json(path, text)
+    if training is not None:
+        compiled = _json(path, training)
+        compiled["optimizer"] = compiled.pop("optimizer_config", None)
+        names = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
+        content["compile_config"] = {name: compiled.get(name) for name in names}
+    return content
 
 
 def load_weights(model: Model, path: Path, skip_mismatch: bool = False) -> None:
@@ -497,6 +521,11 @@ def _put_array(group: Any, name: str, array: Array) -> None:
 def _save_old(model: Model, target: Any, path: Path) -> None:
     with _h5py(path).File(target, "w") as file:
         file.attrs["model_config"] = json.dumps(json_form(serialize(model)))
+        compiled = model.get_compile_config()
+        if compiled is not None:
+            training = {**compiled, "optimizer_config": compiled["optimizer"]}
+            del training["optimizer"]
+            file.attrs["training_config"] = json.dumps(training)
         file.attrs["keras_version"] = "3.15.1"
         file.attrs["backend"] = "numpy"
         group = file.create_group("model_weights")

@@ -277,7 +277,10 @@ for _kind in _KINDS:
 
 
 def _binary(kind: type[Operation]) -> Callable[[Any, Any], Any]:
-    return lambda self, other: kind()(self, other)
+    def apply(self: Any, other: Any) -> Any:
+        return kind()(self, other)
+
+    return apply
 
 
 def _reflected(kind: type[Operation]) -> Callable[[Any, Any], Any]:
@@ -302,9 +305,19 @@ for _name, _kind in _BINARY.items():
     setattr(KerasTensor, f"__{_name}__", _binary(_kind))
     if _name not in ("lt", "le", "gt", "ge"):
         setattr(KerasTensor, f"__r{_name}__", _reflected(_kind))
-for _name, _method in (
-    ("neg", lambda self: Negative()(self)),
-    ("abs", lambda self: Absolute()(self)),
-    ("getitem", lambda self, key: GetItem(key)(self)),
-):
+
+
+def _negated(tensor: KerasTensor) -> Any:
+    return Negative()(tensor)
+
+
+def _magnitude(tensor: KerasTensor) -> Any:
+    return Absolute()(tensor)
+
+
+def _item(tensor: KerasTensor, key: Any) -> Any:
+    return GetItem(key)(tensor)
+
+
+for _name, _method in (("neg", _negated), ("abs", _magnitude), ("getitem", _item)):
     setattr(KerasTensor, f"__{_name}__", _method)

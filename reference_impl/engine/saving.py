@@ -272,7 +272,8 @@ def _make_calls(calls: list[_Call], layers: dict[str, Layer]) -> None:
         if len(waiting) == len(calls):
             places = [tuple(source) for call in waiting for source in call.sources]
             raise ValueError(
-                f"`config` holds calls on tensors that no layer makes, or in a loop: {shown(places)}"
+                "`config` holds calls on tensors that no layer makes, or in a loop: "
+                + shown(places)
             )
         calls = waiting
 

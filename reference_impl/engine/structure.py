@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 
 def flatten(structure: Any) -> list[Any]:
     """The items of a structure, however deep."""
@@ -64,13 +66,16 @@ def map_structure(function: Callable[[Any], Any], structure: Any) -> Any:
 
 def is_shape(value: Any) -> bool:
     """Whether a value is a shape rather than a structure of shapes: lengths alone, or none."""
-    return isinstance(value, (list, tuple)) and all(
-        item is None or not isinstance(item, (list, tuple, Mapping)) for item in value
+    is_flat = isinstance(value, (list, tuple)) and not any(
+        isinstance(item, (list, tuple, Mapping)) for item in value
     )
+    return is_flat or isinstance(value, np.ndarray) or not isinstance(value, (list, tuple, Mapping))
 
 
 def map_shapes(function: Callable[[Any], Any], shapes: Any) -> Any:
     """A structure of shapes with `function` of each shape in its place."""
+    if shapes is None:
+        return None
     if is_shape(shapes):
         return function(shapes)
     if isinstance(shapes, Mapping):

@@ -149,7 +149,10 @@ def _linearize_composed(
 
     def pull(upstream: Sequence[Array | None], weights: Gradients) -> list[Array | None]:
         pairs = zip(outputs, upstream, strict=True)
-        return inner.pull([_with_activity(layer, *pair) for pair in pairs], weights)
+        found = iter(inner.pull([_with_activity(layer, *pair) for pair in pairs], weights))
+        items = zip(flatten((given, dict(keywords))), places, strict=True)
+        pulled = [(next(found) if isinstance(item, np.ndarray) else None, p) for item, p in items]
+        return [gradient for gradient, is_asked in pulled if is_asked]
 
     return Linearized(outputs, pull)
 
@@ -197,8 +200,9 @@ def gradients_by_trace(layer: Layer, inputs: Any, upstream: Any) -> dict[str, An
                 f"the output, {output.shape}"
             )
     weights = Gradients()
-    found = call.pull([convert(a, o.dtype.name) for a, o in zip(given, call.outputs)], weights)
-    arrays = [v if f is None else f for f, v in zip(found, map(np.zeros_like, values))]
+    pairs = zip(given, call.outputs, strict=True)
+    found = call.pull([convert(array, output.dtype.name) for array, output in pairs], weights)
+    arrays = [v if f is None else f for f, v in zip(found, map(np.zeros_like, values), strict=True)]
     names = Counter(variable.name for variable in layer.trainable_weights)
     return {"inputs": pack(converted, arrays)} | {
         (v.name if names[v.name] == 1 else v.path): weights.total(v)
@@ -363,8 +367,8 @@ class Training:
         """
         if not hasattr(self.optimizer, "apply_gradients"):
             raise ValueError(
-                f"{model.name}: argument `optimizer` of `compile` is {shown(self.optimizer)}, which "
-                "is outside this oracle; expected 'sgd' or a keras.optimizers.SGD"
+                f"{model.name}: argument `optimizer` of `compile` is {shown(self.optimizer)}, "
+                "which is outside this oracle; expected 'sgd' or a keras.optimizers.SGD"
             )
         call = _call(model, batch, training=True)
         outputs = self._outputs(model, call.outputs, batch)

@@ -134,6 +134,16 @@ class Conv(Windowed):
             None if self._is_linear else activations.certified(self._activation)
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but what the activation says of itself, which is made of closures."""
+        state = dict(self.__dict__)
+        del state["_certified_activation"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.activation = self._activation
+
     # Building
 
     def check_input(self, shape: Shape) -> None:

@@ -53,7 +53,7 @@ class MaxPooling(Windowed):
     ) -> None:
         steps = pool_size if strides is None else strides
         super().__init__(("pool_size", pool_size), steps, padding, data_format, **keywords)
-        self._build_at_once()
+        self._build_at_init()
 
     @property
     def pool_size(self) -> tuple[int, ...]:
