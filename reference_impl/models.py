@@ -45,7 +45,7 @@ def model_from_config(
     with custom_object_scope(custom_objects):
         model = deserialize(config, custom_objects)
     if not isinstance(model, Model):
-        raise ValueError(f"`config` describes {model!r}; expected a model")
+        raise ValueError(f"`config` describes {shown(model)}; expected a model")
     return model
 
 

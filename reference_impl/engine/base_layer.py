@@ -534,10 +534,8 @@ class Layer:
         tensors = {name: value for name, value in named.items() if calling.has_tensors(value)}
         method = type(self).compute_output_shape
         shapes = calling.build_arguments(method, type(self).call, tensors)
-        if isinstance(shapes, dict):
-            outputs = method(self, **shapes)
-        else:
-            outputs = method(self, *shapes)
+        is_named = isinstance(shapes, dict)
+        outputs = method(self, **dict(shapes)) if is_named else method(self, *shapes)
         return map_shapes(lambda shape: KerasTensor(tuple(shape), dtype), outputs)
 
     def compute_output_shape(self, *input_shapes: Any) -> Any:

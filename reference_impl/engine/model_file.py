@@ -85,8 +85,8 @@ def _is_registered(entry: Mapping[str, Any]) -> bool:
     from reference_impl.engine.identifiers import known_to_user
     from reference_impl.engine.operations import OPERATIONS
 
-    module = str(entry.get("module"))
-    if module.startswith(OPERATIONS.module):
+    module = entry.get("module")
+    if isinstance(module, str) and module.startswith(OPERATIONS.module):
         return entry.get("class_name") in OPERATIONS.names("keras3")
     return any(known_to_user(entry.get(key)) for key in ("registered_name", "class_name"))
 

@@ -58,10 +58,11 @@ def deserialize(
         ValueError: if the class is unknown, or an argument out of range.
     """
     module = config.get("module") if isinstance(config, Mapping) else None
-    registry = OPERATIONS if str(module).startswith(OPERATIONS.module) else LAYERS
+    is_operation = isinstance(module, str) and module.startswith(OPERATIONS.module)
+    registry = OPERATIONS if is_operation else LAYERS
     layer = registry.deserialize(config, custom_objects)
     if not isinstance(layer, Layer):
-        raise ValueError(f"`config` describes {layer!r}; expected a layer")
+        raise ValueError(f"`config` describes {shown(layer)}; expected a layer")
     if isinstance(config, Mapping) and not layer.built:
         layer.build_from_config(config.get("build_config"))
     return layer

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference_impl.config import reading
-from reference_impl.engine.arguments import wrong_value
+from reference_impl.engine.arguments import shown, wrong_value
 from reference_impl.engine.identifiers import deserialize_value, serialize_value
 from reference_impl.engine.parameters import Array, axes_of, integers_of, real_number
 from reference_impl.initializers.base import Initializer, float_dtype, full_shape
@@ -126,7 +126,7 @@ class RandomUniform(RandomInitializer):
         self.minval = real_number("RandomUniform", "minval", minval)
         self.maxval = real_number("RandomUniform", "maxval", maxval)
         if self.maxval < self.minval:
-            allowed = f"a number of at least minval, {self.minval!r}"
+            allowed = f"a number of at least minval, {shown(self.minval)}"
             raise wrong_value("RandomUniform", "maxval", maxval, allowed)
         super().__init__(seed)
 
