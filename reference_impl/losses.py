@@ -60,7 +60,8 @@ class Loss:
 
     * ``sum_over_batch_size``, or ``mean``: ``sum(w l) / n``;
     * ``sum``: ``sum(w l)``;
-    * ``mean_with_sample_weight``: ``sum(w l) / sum(w)``, 0 where all w are 0;
+    * ``mean_with_sample_weight``: ``sum(w l) / sum(w)``, the w added up as they are given, a number
+      for all once, 0 where their sum is;
     * None, or ``none``: the array ``w l``.
 
     Training needs `weighted` and `gradient` besides, which `MeanSquaredError` defines.
@@ -199,7 +200,7 @@ class MeanSquaredError(Loss):
         if self.reduction == "sum":
             return Fraction(1)
         if self.reduction == "mean_with_sample_weight" and weights is not None:
-            return exact_sum(weights) or Fraction(1)
+            return exact_sum(_as_given(weights)) or Fraction(1)
         return Fraction(math.prod(predictions.shape[:-1]))
 
     def gradient(
@@ -254,6 +255,12 @@ def weights_of(owner: str, given: Any, shape: tuple[int, ...], dtype: Any) -> Ar
         ) from None
 
 
+def _as_given(weights: Array) -> Array:
+    """The weights before they were broadcast: Keras adds them up so."""
+    steps = zip(weights.strides, weights.shape, strict=True)
+    return weights[tuple(0 if not step and length > 1 else slice(None) for step, length in steps)]
+
+
 def _rows(array: Array) -> Array:
     return array.reshape(-1, array.shape[-1])
 
@@ -304,7 +311,7 @@ def _reduced(
         return np.array(values, format.dtype).reshape(shape)
     total = _sum(losses, weights)
     if reduction == "mean_with_sample_weight" and weights is not None:
-        total /= exact_sum(weights) or 1
+        total /= exact_sum(_as_given(weights)) or 1
     elif reduction != "sum":
         total /= max(len(losses), 1)
     return _rounded(total, format)

@@ -94,11 +94,12 @@ def load_model(
         ValueError: if it is no such file, or holds another layer (which is named), an unknown
             class, or weights that do not fit.
     """
-    from reference_impl.engine.model_file import load_weights, read_config
+    from reference_impl.engine.model_file import limited, load_weights, read_config
 
     config = read_config(path, custom_objects)
     try:
-        model = model_from_config(config, custom_objects)
+        with limited(path):
+            model = model_from_config(config, custom_objects)
     except (KeyError, AttributeError, IndexError, RecursionError, OverflowError) as error:
         raise ValueError(
             f"{os.fspath(path)}: the configuration is not as Keras writes it "

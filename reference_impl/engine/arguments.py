@@ -22,6 +22,9 @@ PADDINGS: Final = ("valid", "same")
 """The documented padding modes."""
 
 
+LARGEST: Final = 2**63 - 1
+"""The largest length, number of channels, stride or dilation."""
+
 OLD_DATA_FORMATS: Final = ("dim_ordering", "image_dim_ordering")
 """Keras 1's names of ``data_format``."""
 
@@ -110,8 +113,8 @@ def positive_integer(owner: str, argument: str, value: Any) -> int:
     number = as_integer(value)
     if number is None:
         raise wrong_type(owner, argument, value, "a positive integer")
-    if number < 1:
-        raise wrong_value(owner, argument, value, "a positive integer")
+    if not 1 <= number <= LARGEST:
+        raise wrong_value(owner, argument, value, "a positive integer below 2**63")
     return number
 
 
@@ -126,7 +129,7 @@ def sizes(owner: str, argument: str, value: Any, rank: int) -> tuple[int, ...]:
     allowed = f"a positive integer, or a list or tuple of {rank} positive integer{plural}"
     single = as_integer(value)
     given = (single,) * rank if single is not None else _items(owner, argument, value, allowed)
-    if len(given) != rank or min(given) < 1:
+    if len(given) != rank or min(given) < 1 or max(given) > LARGEST:
         raise wrong_value(owner, argument, value, allowed)
     return given
 
@@ -208,7 +211,7 @@ def shape(owner: str, argument: str, value: Any) -> Shape:
         length = None if item is None else as_integer(item)
         if length is None and item is not None:
             raise wrong_type(owner, argument, value, allowed)
-        if length is not None and length < 0:
+        if length is not None and not 0 <= length <= LARGEST:
             raise wrong_value(owner, argument, value, allowed)
         lengths.append(length)
     return tuple(lengths)

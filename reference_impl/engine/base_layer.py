@@ -239,6 +239,7 @@ class Layer:
     ) -> Variable:
         name = automatic_name("variable") if given["name"] is None else str(given["name"])
         lengths = _lengths(owner, given["shape"])
+        calling.check_elements(owner, name, lengths)
         dtype = self.dtype if given["dtype"] is None else given["dtype"]
         dtype = dtype_policy(owner, dtype, ALL_DTYPES).variable_dtype
         made = given["initializer"]

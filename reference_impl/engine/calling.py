@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
+from math import prod
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from reference_impl.engine.arguments import shown
 from reference_impl.engine.structure import flatten, map_structure
 
 if TYPE_CHECKING:
@@ -79,6 +81,39 @@ def within(context: Context) -> Iterator[None]:
         yield
     finally:
         _context.reset(token)
+
+
+_most_elements: ContextVar[int | None] = ContextVar("most_elements", default=None)
+
+
+@contextmanager
+def limited_to(elements: int) -> Iterator[None]:
+    """Within the block no weight may have more elements."""
+    token = _most_elements.set(elements)
+    try:
+        yield
+    finally:
+        _most_elements.reset(token)
+
+
+def check_elements(owner: str, name: str, shape: tuple[int, ...]) -> None:
+    """Refuse a weight of more elements than are allowed, or than an array can have.
+
+    Raises:
+        ValueError: naming the shape.
+    """
+    limit = _most_elements.get()
+    most = LARGEST if limit is None else limit
+    if prod(shape) > most:
+        raise ValueError(
+            f"{owner}: the weight `{name}` of the shape {shown(shape)} has more than {most} "
+            "elements; expected no more than "
+            + ("an array can have" if limit is None else "the file can hold")
+        )
+
+
+LARGEST: Final = 2**40
+"""Elements of a weight beyond which no machine holds it."""
 
 
 def resolved_training(given: bool | None) -> bool | None:

@@ -239,7 +239,7 @@ class Model(Layer):
     def __call__(self, *given: Any, **keywords: Any) -> Any:
         """The outputs for arrays or symbolic tensors in the structure of `inputs`.
 
-        The inputs may be left out where every input wraps an array (see `Input`).  A dictionary by
+        Of a list or tuple of one output, that output alone, for arrays.  The inputs may be left out where every input wraps an array (see `Input`).  A dictionary by
         the inputs' names, lists for tuples, and an axis of length 1 at the end too many or too few
         are taken, as Keras takes them.
 
@@ -277,7 +277,9 @@ class Model(Layer):
         outer = calling.current() or calling.Context()
         with calling.within(calling.Context(training, outer.trace)):
             outputs = self.graph.run(self.fitted(flat))
-        return pack(self._output_structure, outputs)
+        packed = pack(self._output_structure, outputs)
+        is_alone = isinstance(packed, (list, tuple)) and len(packed) == 1
+        return packed[0] if is_alone else packed
 
     def flat_inputs(self, inputs: Any) -> list[Any]:
         """One array or symbolic tensor per input; None for one that is optional.

@@ -24,6 +24,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from reference_impl.engine import calling
 from reference_impl.engine.arguments import shown, wrong_value
 from reference_impl.engine.base_layer import Layer
 from reference_impl.engine.dtypes import Array
@@ -43,6 +44,12 @@ _RATIO: Final = 1032
 
 _DEEPEST: Final = 40
 """Models within models, and groups within groups, that are followed."""
+
+_DAMAGED: Final = (
+    *(OSError, RuntimeError, LookupError, TypeError, AttributeError, OverflowError, MemoryError),
+    *(AssertionError, UnicodeError),
+)
+"""What h5py raises of damaged files."""
 
 Path = str | os.PathLike[str]
 
@@ -171,7 +178,7 @@ def _opened(path: Path, source: Any) -> Iterator[Any]:
     try:
         with h5py.File(source, "r") as file:
             yield file
-    except (OSError, RuntimeError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except _DAMAGED as error:
         raise ValueError(
             f"{_name(path)}: the HDF5 data is damaged, or not as Keras writes it "
             f"({type(error).__name__}: {shown(str(error))})"
@@ -214,6 +221,17 @@ def _h5_config(path: Path) -> dict[str, Any]:
         names = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
         content["compile_config"] = {name: compiled.get(name) for name in names}
     return content
+
+
+@contextmanager
+def limited(path: Path) -> Iterator[None]:
+    """Within the block, layers make no weights of more elements than a file can hold.
+
+    Raises:
+        OSError: if the file cannot be read.
+    """
+    with calling.limited_to(_RATIO * os.path.getsize(path)):
+        yield
 
 
 def load_weights(model: Model, path: Path, skip_mismatch: bool = False) -> None:

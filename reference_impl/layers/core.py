@@ -45,7 +45,6 @@ class Flatten(Layer):
         owner = type(self).__name__
         self.data_format = arguments.take_data_format(owner, data_format, keywords)
         super().__init__(**keywords)
-        self._build_at_init()
 
     def check_input(self, shape: Shape) -> None:
         """Refuse an input without a batch axis.
