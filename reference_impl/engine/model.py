@@ -25,7 +25,7 @@ from reference_impl.engine.graph import Graph, graph_between
 from reference_impl.engine.identifiers import custom_object_scope
 from reference_impl.engine.keras_tensor import KerasTensor, record_call, symbolic
 from reference_impl.engine.naming import automatic_name, snake_case
-from reference_impl.engine.saving import connect, graph_config, json_form, serialize
+from reference_impl.engine.saving import connect, graph_config, serialize
 from reference_impl.engine.structure import flatten, map_shapes, map_structure, pack
 
 if TYPE_CHECKING:
@@ -239,9 +239,10 @@ class Model(Layer):
     def __call__(self, *given: Any, **keywords: Any) -> Any:
         """The outputs for arrays or symbolic tensors in the structure of `inputs`.
 
-        Of a list or tuple of one output, that output alone, for arrays.  The inputs may be left out where every input wraps an array (see `Input`).  A dictionary by
-        the inputs' names, lists for tuples, and an axis of length 1 at the end too many or too few
-        are taken, as Keras takes them.
+        Of a list or tuple of one output, that output alone, for arrays.  The inputs may be left
+        out where every input wraps an array (see `Input`).  A dictionary by the inputs' names,
+        lists for tuples, and an axis of length 1 at the end too many or too few are taken, as Keras
+        takes them.
 
         Raises:
             TypeError: if an array's dtype does not fit the input's.
@@ -623,7 +624,7 @@ class Model(Layer):
         """The configuration, class included, as JSON text, with options of ``json.dumps``."""
         from json import dumps
 
-        return dumps(json_form(serialize(self)), **options)
+        return dumps(serialize(self), **options)
 
     def summary(
         self,

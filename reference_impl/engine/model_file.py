@@ -30,7 +30,7 @@ from reference_impl.engine.base_layer import Layer
 from reference_impl.engine.dtypes import Array
 from reference_impl.engine.model import Model
 from reference_impl.engine.naming import snake_case
-from reference_impl.engine.saving import LAYERS, json_form, serialize
+from reference_impl.engine.saving import LAYERS, serialize
 
 _CONFIG: Final = "config.json"
 _METADATA: Final = "metadata.json"
@@ -496,7 +496,7 @@ def _save_archive(model: Model, target: Any, path: Path) -> None:
 
     from reference_impl import __version__
 
-    config = json_form(serialize(model)) | {"compile_config": model.get_compile_config()}
+    config = serialize(model) | {"compile_config": model.get_compile_config()}
     metadata = {"keras_version": "3.15.1", "written_by": f"layerproof {__version__}"}
     with ZipFile(target, "w") as archive:
         archive.writestr(_METADATA, json.dumps(metadata))
@@ -513,11 +513,10 @@ def _weights(model: Model, path: Path) -> bytes:
 
 
 def _put(layer: Layer, group: Any) -> None:
-    if layer._own_weights or not isinstance(layer, Model):
-        entry = group.create_group("vars")
-        entry.attrs["name"] = layer.name
-        for number, weight in enumerate(layer._own_weights):
-            _put_array(entry, str(number), weight.numpy())
+    entry = group.create_group("vars")
+    entry.attrs["name"] = layer.name
+    for number, weight in enumerate(layer._own_weights):
+        _put_array(entry, str(number), weight.numpy())
     if isinstance(layer, Model):
         inner = group.create_group("layers")
         counts: Counter[str] = Counter()
@@ -538,7 +537,7 @@ def _put_array(group: Any, name: str, array: Array) -> None:
 
 def _save_old(model: Model, target: Any, path: Path) -> None:
     with _h5py(path).File(target, "w") as file:
-        file.attrs["model_config"] = json.dumps(json_form(serialize(model)))
+        file.attrs["model_config"] = json.dumps(serialize(model))
         compiled = model.get_compile_config()
         if compiled is not None:
             training = {**compiled, "optimizer_config": compiled["optimizer"]}

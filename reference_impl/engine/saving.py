@@ -157,24 +157,6 @@ def connect(config: Mapping[str, Any]) -> tuple[Any, Any]:
     )
 
 
-def json_form(config: Any) -> Any:
-    """A configuration whose structures of tensors keep their tuples in JSON, as Keras 3 has it."""
-    if isinstance(config, Mapping):
-        return {
-            key: _with_tuples(item) if key in ("input_layers", "output_layers") else json_form(item)
-            for key, item in config.items()
-        }
-    return [json_form(item) for item in config] if isinstance(config, (list, tuple)) else config
-
-
-def _with_tuples(structure: Any) -> Any:
-    if isinstance(structure, Mapping):
-        return {key: _with_tuples(item) for key, item in structure.items()}
-    if isinstance(structure, tuple):
-        return {"class_name": "__tuple__", "items": [_with_tuples(item) for item in structure]}
-    return [_with_tuples(item) for item in structure] if isinstance(structure, list) else structure
-
-
 def _malformed(what: str, given: Any, expected: str) -> ValueError:
     return ValueError(f"`config`: `{what}` is {shown(given)}; expected {expected}")
 
@@ -311,8 +293,6 @@ def _ends(places: Any, layers: dict[str, Layer], is_keras2: bool) -> Any:
     if _is_written_place(places):
         return _end(_place(places), layers)
     if isinstance(places, Mapping):
-        if places.get("class_name") == "__tuple__":
-            return tuple(_ends(item, layers, False) for item in places.get("items", ()))
         return {key: _ends(item, layers, False) for key, item in places.items()}
     if not isinstance(places, (list, tuple)) or not places:
         raise _malformed("input_layers` or `output_layers", places, "places of tensors")

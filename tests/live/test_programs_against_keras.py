@@ -9,8 +9,8 @@ import pytest
 
 sys.path.append(str(Path(__file__).parent.parent))
 
-import keras_programs  # noqa: E402
-from test_keras_programs import SEEN, assert_alike  # noqa: E402
+import keras_programs
+from test_keras_programs import SEEN, assert_alike
 
 pytestmark = [pytest.mark.live, pytest.mark.filterwarnings("default")]
 
