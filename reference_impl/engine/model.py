@@ -241,8 +241,7 @@ class Model(Layer):
 
         Of a list or tuple of one output, that output alone, for arrays.  The inputs may be left
         out where every input wraps an array (see `Input`).  A dictionary by the inputs' names,
-        lists for tuples, and an axis of length 1 at the end too many or too few are taken, as Keras
-        takes them.
+        lists for tuples, and arrays without a last axis of length 1 are taken, as Keras takes them.
 
         Raises:
             TypeError: if an array's dtype does not fit the input's.
@@ -761,15 +760,14 @@ def _warn_of_structure(template: Any, given: Any) -> None:
 def _ranked(owner: str, inputs: Any, start: KerasTensor) -> Any:
     """An array or symbolic tensor with as many axes as an input has.
 
-    An axis of length 1 at the end is left out, or added, as Keras does.
+    A missing axis of length 1 at the end is added, as Keras does.  Keras leaves out one too many
+    as well, which the documentation's `shape` of the input does not allow.
 
     Raises:
         ValueError: if its shape does not fit all the same.
     """
     shape = tuple(inputs.shape)
-    if len(shape) == start.ndim + 1 and shape[-1] == 1:
-        shape = shape[:-1]
-    elif len(shape) == start.ndim - 1 and start.shape[-1] == 1:
+    if len(shape) == start.ndim - 1 and start.shape[-1] == 1:
         shape = (*shape, 1)
     fits = len(shape) == start.ndim and all(
         length is None or given is None or length == given
