@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
-from conformance.command_line import main
+from conformance.implementations.import_paths import import_after_the_library
 
 if __name__ == "__main__":
+    if sys.path[:1] in ([""], [os.getcwd()]):  # as -m puts it there
+        del sys.path[0]
+        import_after_the_library(os.getcwd())
+    from conformance.command_line import main
+
     sys.exit(main())

@@ -31,26 +31,26 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from conformance.implementations.observation import as_array
-from conformance.judge.contraction import Floats, as_float64
-from conformance.judge.definition import ACTIVATIONS
+from conformance.judge.activations import ACTIVATIONS
+from conformance.judge.contraction import as_float64
 from conformance.judge.definition.rounding import FORMATS
 from conformance.judge.elements import equal, judge_equality, judge_sums
+from conformance.judge.running_error import Floats
 from conformance.judge.sums import Convolution, Gauge
 from conformance.judge.verdict import Verdict
+from conformance.layers.registry import LAYERS, called_layers, convolution_layers
 from reference_impl import activations, layers
 from reference_impl.engine.dtypes import convert, is_float
 from reference_impl.ops.geometry import window_axes
 
 Array = np.ndarray[Any, Any]
-
-_CONVOLUTIONS: Final = (layers.Conv1D, layers.Conv2D)
-_LAYERS: Final = (*_CONVOLUTIONS, layers.MaxPooling1D, layers.MaxPooling2D, layers.Flatten)
 
 
 def assert_conforms(actual: Any, layer: Any, inputs: Any) -> None:
@@ -92,13 +92,13 @@ def _array(value: Any) -> Any:
 
 
 def _check_layer(layer: Any) -> None:
-    if not isinstance(layer, _LAYERS):
-        names = ", ".join(kind.__name__ for kind in _LAYERS)
+    if not isinstance(layer, _classes(called_layers())):
+        names = ", ".join(name for name in called_layers() if LAYERS[name].in_oracle)
         raise TypeError(
             f"assert_conforms: argument `layer` is {layer!r}; expected a built layer of "
             f"reference_impl: {names}"
         )
-    if not isinstance(layer, _CONVOLUTIONS):
+    if not isinstance(layer, _classes(convolution_layers())):
         return
     if not layer.built:
         raise ValueError(
@@ -107,6 +107,11 @@ def _check_layer(layer: Any) -> None:
             "layer.set_weights([kernel, bias])"
         )
     _activation(layer)
+
+
+def _classes(names: Sequence[str]) -> tuple[type[Any], ...]:
+    """The oracle's classes of some layers."""
+    return tuple(getattr(layers, name) for name in names if LAYERS[name].in_oracle)
 
 
 def _activation(layer: Any) -> str:
@@ -135,7 +140,7 @@ def _problem(actual: Any, expected: Array, layer: Any, inputs: Array) -> str | N
         return f"the dtype is {actual.dtype.name}, but should be {expected.dtype.name}."
     if equal(actual, expected):
         return None
-    if not isinstance(layer, _CONVOLUTIONS):
+    if not isinstance(layer, _classes(convolution_layers())):
         return judge_equality(actual, expected).message
     judgement = judge_sums(_gauge(layer, inputs), actual, expected)
     return None if judgement.verdict is Verdict.CONFORMS else judgement.message

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.cases.case import Case
+from conformance.cases.case import Case, parse
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Outcome
 
@@ -32,7 +33,7 @@ class Result:
     """One case on one implementation.
 
     Attributes:
-        case: the case's descriptor.
+        case: the case.
         clauses: ids of the clauses that the case tests.
         implementation: name of the implementation.
         verdict: the verdict.
@@ -40,10 +41,13 @@ class Result:
         message: the grounds of the verdict, in words.
         reproduce: the command that repeats this one judgement.
         diagnosis: what explains the deviation, where something does.
+        stage: the stage of the judge that decided; empty where none had to.
+        seconds: how long the implementation took, all its calls together.
+        concerned: ids of the user's records of known deviations whose conditions the case met.
         evidence: of a case that deviates, crashes or does not end: what a diagnosis needs.
     """
 
-    case: str
+    case: Case
     clauses: tuple[str, ...]
     implementation: str
     verdict: Verdict
@@ -51,13 +55,16 @@ class Result:
     message: str
     reproduce: str
     diagnosis: str | None = None
+    stage: str = ""
+    seconds: float = field(default=0.0, compare=False)
+    concerned: tuple[str, ...] = ()
     evidence: Evidence | None = field(default=None, repr=False, compare=False)
 
     def record(self) -> dict[str, Any]:
         """The result as a line of the JSON-lines report."""
         return {
             "kind": "result",
-            "case": self.case,
+            "case": self.case.descriptor,
             "clauses": list(self.clauses),
             "implementation": self.implementation,
             "verdict": str(self.verdict),
@@ -65,7 +72,32 @@ class Result:
             "message": self.message,
             "reproduce": self.reproduce,
             "diagnosis": self.diagnosis,
+            "stage": self.stage or None,
+            "seconds": self.seconds,
         }
+
+
+def result_of_record(record: Mapping[str, Any]) -> Result:
+    """The result of a line of a JSON-lines report; there is no evidence in it.
+
+    Raises:
+        ValueError: if it is no such line.
+    """
+    try:
+        return Result(
+            case=parse(record["case"]),
+            clauses=tuple(record["clauses"]),
+            implementation=record["implementation"],
+            verdict=Verdict(record["verdict"]),
+            ratio=record["ratio"],
+            message=record["message"],
+            reproduce=record["reproduce"],
+            diagnosis=record["diagnosis"],
+            stage=record.get("stage") or "",
+            seconds=record.get("seconds") or 0.0,
+        )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"no result: {type(error).__name__}: {error}") from error
 
 
 FAILING = frozenset({Verdict.DEVIATES, Verdict.CRASHED, Verdict.TIMED_OUT})

@@ -101,11 +101,11 @@ def test_the_json_lines_report_has_the_contracts_fields(wrong, tmp_path):
     header, result, footer = lines
     assert set(header) == {
         *("kind", "suite_version", "spec_sha256", "platform", "python"),
-        *("implementations", "grid", "started"),
+        *("implementations", "machine", "grid", "started"),
     }
     assert set(result) == {
         *("kind", "case", "clauses", "implementation", "verdict", "ratio"),
-        *("message", "reproduce", "diagnosis"),
+        *("message", "reproduce", "diagnosis", "stage", "seconds"),
     }
     assert (result["case"], result["verdict"]) == (FLATTEN, "deviates")
     assert footer == {"kind": "footer", "results": 1, "verdicts": {"deviates": 1}}

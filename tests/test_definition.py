@@ -16,9 +16,10 @@ from conformance.cases.case import Case, parse
 from conformance.cases.grids import grid
 from conformance.cases.operands import has_its_dtype, operands
 from conformance.judge import definition
-from conformance.judge.definition import activations
+from conformance.judge.activations import ACTIVATIONS, at_special
+from conformance.judge.activations.activation import Elementwise, Rowwise
 from conformance.judge.definition.balls import Ball, enclosing, pi
-from conformance.judge.definition.rounding import FORMATS, round_dyadic, round_fraction
+from conformance.judge.definition.rounding import FORMATS, Format, round_dyadic, round_fraction
 from conformance.judge.expectation import Kind, expect, expect_by_definition
 from conformance.judge.judge import judge
 from conformance.judge.verdict import Verdict
@@ -59,6 +60,18 @@ def line(values: list[float], **arguments: Any) -> list[float]:
         None if bias is None else np.array([bias], dtype),
     )
     return definition.output(case, arrays).ravel().tolist()  # type: ignore[no-any-return]
+
+
+def rounded_one(name: str, x: Fraction, fmt: Format) -> float:
+    activation = ACTIVATIONS[name]
+    assert isinstance(activation, Elementwise)
+    return activation.round_one(x, fmt)
+
+
+def rounded_row(name: str, row: list[Any], fmt: Format) -> list[float]:
+    activation = ACTIVATIONS[name]
+    assert isinstance(activation, Rowwise)
+    return activation.round_row(row, fmt)
 
 
 def test_it_imports_nothing_of_the_oracle() -> None:
@@ -201,7 +214,7 @@ class TestActivations:
         ],
     )
     def test_known_values(self, name: str, argument: float, value: float) -> None:
-        assert activations.round_elementwise(name, Fraction(argument), FLOAT64) == value
+        assert rounded_one(name, Fraction(argument), FLOAT64) == value
 
     @pytest.mark.parametrize(
         ("name", "formula"),
@@ -223,7 +236,7 @@ class TestActivations:
         for step in range(-400, 400, 9):
             x = step / 64
             rounded = float(np.float32(formula(x)))
-            assert activations.round_elementwise(name, Fraction(x), FLOAT32) == rounded
+            assert rounded_one(name, Fraction(x), FLOAT32) == rounded
 
     @pytest.mark.parametrize(
         ("name", "row", "values"),
@@ -240,7 +253,7 @@ class TestActivations:
     )
     def test_known_rows(self, name: str, row: list[float], values: list[float]) -> None:
         exact = [Fraction(x) for x in row]
-        assert activations.round_rowwise(name, exact, FLOAT64) == values
+        assert rounded_row(name, exact, FLOAT64) == values
 
     @pytest.mark.parametrize(
         ("name", "rounded"),
@@ -248,32 +261,32 @@ class TestActivations:
     )
     def test_a_hair_beside_a_tie_decides_it(self, name: str, rounded: float) -> None:
         """2049 lies midway between two float16 numbers; softplus is just above, silu below."""
-        value = activations.round_elementwise(name, Fraction(2049), FORMATS["float16"])
+        value = rounded_one(name, Fraction(2049), FORMATS["float16"])
         assert value == rounded
 
     def test_far_from_zero_agrees_with_nearer(self) -> None:
         """Where the hint stands for the transcendental part, the rounding is the same."""
         tie = Fraction(1598) + Fraction(1, 1 << 43)  # midway between two float64 numbers
         for name in ("softplus", "silu", "mish", "tanh_shrink", "log_sigmoid"):
-            near = activations.round_elementwise(name, tie, FLOAT64)
-            far = activations.round_elementwise(name, tie + 2, FLOAT64)
+            near = rounded_one(name, tie, FLOAT64)
+            far = rounded_one(name, tie + 2, FLOAT64)
             assert far - near == (0.0 if name == "log_sigmoid" else 2.0)
 
     def test_limits(self) -> None:
-        assert activations.at_special("gelu", -math.inf, FLOAT32) == 0
-        assert activations.at_special("softsign", math.inf, FLOAT32) == 1
-        assert activations.at_special("selu", -math.inf, FLOAT64) == -1.7580993408473766
-        assert math.isnan(activations.at_special("hard_shrink", math.nan, FLOAT32))
+        assert at_special("gelu", -math.inf, FLOAT32) == 0
+        assert at_special("softsign", math.inf, FLOAT32) == 1
+        assert at_special("selu", -math.inf, FLOAT64) == -1.7580993408473766
+        assert math.isnan(at_special("hard_shrink", math.nan, FLOAT32))
         row: list[Fraction | float] = [Fraction(1), -math.inf, Fraction(1)]
-        assert activations.row_with_specials("softmax", row, FLOAT32) == [0.5, 0.0, 0.5]
+        assert rounded_row("softmax", row, FLOAT32) == [0.5, 0.0, 0.5]
         row = [Fraction(1), math.inf, -math.inf]
-        assert activations.row_with_specials("log_softmax", row, FLOAT32) == [
+        assert rounded_row("log_softmax", row, FLOAT32) == [
             -math.inf,
             0,
             -math.inf,
         ]
         gates: list[Fraction | float] = [Fraction(2), math.inf, -math.inf, Fraction(0)]
-        assert activations.row_with_specials("glu", gates, FLOAT32) == [0.0, math.inf]
+        assert rounded_row("glu", gates, FLOAT32) == [0.0, math.inf]
 
 
 class TestConvolution:

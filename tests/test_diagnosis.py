@@ -221,7 +221,7 @@ def test_common_features_are_the_fewest_that_tell() -> None:
 def result(case: Case, actual: Array | None) -> Result:
     evidence = Evidence("x.py", case, Value(actual), "exact") if actual is not None else None
     verdict = Verdict.CONFORMS if actual is None else Verdict.DEVIATES
-    return Result(case.descriptor, (), "x", verdict, None, "", "", None, evidence)
+    return Result(case, (), "x", verdict, None, "", "", evidence=evidence)
 
 
 def test_results_are_given_the_diagnosis_of_their_implementation() -> None:
@@ -239,7 +239,7 @@ def test_results_are_given_the_diagnosis_of_their_implementation() -> None:
 def test_evidence_is_kept_up_to_a_limit() -> None:
     case = parse("Conv1D/inputs:2x6x3/filters:4/kernel_size:2")
     results = [result(case.replace(seed=n), np.zeros(100)) for n in range(4)]
-    kept = bounded(results, limit=1700)
+    kept = list(bounded(results, limit=1700))
     assert [one.evidence is not None for one in kept] == [True, True, False, False]
     assert kept == results
 

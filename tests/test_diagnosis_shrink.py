@@ -19,7 +19,7 @@ from conformance.diagnosis.shrink import Shrinker, candidates
 from conformance.diagnosis.snippet import literal, snippet
 from conformance.outcomes import Outcome, Rejection, Value
 from conformance.results import Result
-from conformance.running.judging import Expectations, Subject, result_of
+from conformance.running.judging import Prepared, Subject, result_of
 
 Array = np.ndarray[Any, Any]
 
@@ -51,7 +51,7 @@ def judged(steps: Steps, case: Case) -> Result:
     except (ValueError, IndexError) as error:
         outcome = Rejection(type(error).__name__, str(error))
     subject = Subject("x.py", "x", {})
-    return result_of(0, case, subject, outcome, Expectations([case]), known_deviations.apply)
+    return result_of(Prepared(case), subject, outcome, known_deviations.load())
 
 
 LONG = (

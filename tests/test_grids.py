@@ -15,14 +15,14 @@ import pytest
 from planted_faults import FAULTS, Array, Steps, accumulated_in, evaluate, noticed, outcome
 
 from conformance.cases.case import Case
-from conformance.cases.classes import CLASSES, classes_of, hits
+from conformance.cases.classes import classes, classes_of, hits
 from conformance.cases.facts import facts
 from conformance.cases.grids import LEVELS, arguments, exhaustive, grid, rejections, windows
 from conformance.cases.grids.axes import FAMILIES, Axis
 from conformance.cases.grids.covering import each_level, each_pair
 from conformance.cases.operands import Operands, operands
 from conformance.cases.recipes import NUMBERS
-from conformance.spec.signatures import LAYERS, RANK, SIGNATURES
+from conformance.layers.registry import LAYERS, windowed_layers
 
 SMOKE = grid("smoke")
 STANDARD = grid("standard")
@@ -80,9 +80,9 @@ def test_the_list_is_the_same_in_every_process() -> None:
 
 def test_cases_are_ordered_by_layer_and_begin_with_the_plainest() -> None:
     for cases in (SMOKE, STANDARD):
-        order = [LAYERS.index(case.layer) for case in cases]
+        order = [[*LAYERS].index(case.layer) for case in cases]
         assert order == sorted(order)
-        for layer in RANK:
+        for layer in windowed_layers():
             first = next(case for case in cases if case.layer == layer)
             assert len(first.arguments) <= 2
             assert first.dtype == "float32"
@@ -131,7 +131,7 @@ SMOKE_LEAVES_OUT = ("/length/long", "columns/length/zero", "batch/16 and more")
 
 def test_smoke_hits_every_class_of_geometry_arguments_and_rejection() -> None:
     counts = hits(SMOKE)
-    wanted = [name for name in CLASSES if name.split("/")[1] in SMOKE_FAMILIES]
+    wanted = [name for name in classes() if name.split("/")[1] in SMOKE_FAMILIES]
     missed = {name for name in wanted if counts[name] == 0}
     assert {name for name in missed if not name.endswith(SMOKE_LEAVES_OUT)} == {
         name for name in missed if "input of rank" in name
@@ -140,7 +140,7 @@ def test_smoke_hits_every_class_of_geometry_arguments_and_rejection() -> None:
 
 def test_smoke_has_every_kind_of_operands_and_activation() -> None:
     for field in ("operands", "activation"):
-        names = {name.split("/")[2] for name in CLASSES if name.split("/")[1] == field}
+        names = {name.split("/")[2] for name in classes() if name.split("/")[1] == field}
         hit = {
             name.split("/")[2]
             for case in SMOKE
@@ -190,9 +190,9 @@ def test_each_level_covers() -> None:
     assert {row["b"] for row in rows} == {"p", "q"}
 
 
-@pytest.mark.parametrize("layer", list(arguments.FACTORS))
+@pytest.mark.parametrize("layer", LAYERS.names(lambda layer: layer.factors))
 def test_every_pair_of_argument_values_occurs_in_standard(layer: str) -> None:
-    factors = arguments.FACTORS[layer]
+    factors = LAYERS[layer].factors
     rows = each_pair(factors)
     for one, other in combinations(factors, 2):
         met = {(str(row[one]), str(row[other])) for row in rows}
@@ -201,9 +201,10 @@ def test_every_pair_of_argument_values_occurs_in_standard(layer: str) -> None:
 
 
 def test_every_documented_argument_is_varied() -> None:
-    for layer, factors in arguments.FACTORS.items():
-        varied = {name for levels in factors.values() for level in levels for name in level}
-        assert set(SIGNATURES[layer]) <= varied
+    for layer in LAYERS.values():
+        levels = (level for choices in layer.factors.values() for level in choices)
+        varied = {name for level in levels for name in level}
+        assert set(layer.signature) <= varied or not layer.takes_inputs
 
 
 def test_rejections_are_many_and_none_is_also_expected_to_work() -> None:
@@ -216,7 +217,7 @@ def test_rejections_are_many_and_none_is_also_expected_to_work() -> None:
 def test_each_rejected_value_differs_from_an_accepted_case_in_one_argument() -> None:
     """So that a rejection is for the reason that the case is about."""
     for case in rejections.values():
-        accepted = rejections.ACCEPTED[case.layer][1]
+        accepted = LAYERS[case.layer].accepted[1]
         changed = [n for n, value in case.arguments if n not in accepted or accepted[n] != value]
         assert len(changed) == 1, case
 
@@ -273,12 +274,12 @@ def exchanged_where_equal(one: int, other: int) -> Steps:
     return Steps(inputs=exchanged)
 
 
-@pytest.mark.parametrize("layer", list(RANK))
+@pytest.mark.parametrize("layer", windowed_layers())
 def test_axes_exchanged_where_their_lengths_coincide_are_caught(layer: str) -> None:
     cases = [case for case in windows.coincidences() if case.layer == layer]
     prepared = [(case, operands(case)) for case in cases]
     results = [(case, arrays, evaluate(case, arrays)) for case, arrays in prepared]
-    for one, other in combinations(range(RANK[layer] + 2), 2):
+    for one, other in combinations(range(LAYERS[layer].rank + 2), 2):
         steps = exchanged_where_equal(one, other)
         assert any(catches(*result, steps) for result in results)
 

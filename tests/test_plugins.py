@@ -24,7 +24,7 @@ from conformance.judge.expectation import expect
 from conformance.judge.judge import judge
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Outcome, Rejection, Unsupported, Value
-from conformance.runner import run
+from conformance.running.runner import run
 
 MODULE = """
 name = "some name"
@@ -387,7 +387,7 @@ def test_a_correct_plug_in_raises_no_alarm() -> None:
     results = list(run(grid("smoke"), [str(PLUGINS / "well_behaved.py")]))
     failing = [result for result in results if result.verdict not in (_CONFORMS, _UNSUPPORTED)]
     assert [(result.case, result.message) for result in failing] == []
-    conforming = {result.case.split("/")[0] for result in results if result.verdict == _CONFORMS}
+    conforming = {result.case.layer for result in results if result.verdict == _CONFORMS}
     assert conforming == {"Conv1D", "Conv2D", "MaxPooling2D", "Flatten"}
     assert {result.implementation for result in results} == {"naive loops"}
 

@@ -22,12 +22,12 @@ from conformance.cases.case import Case, parse
 from conformance.cases.grids import grid
 from conformance.cases.operands import operands
 from conformance.command_line import main
-from conformance.implementations import program, registry
+from conformance.implementations import program, registry, wire
 from conformance.implementations.protocol import ImplementationError
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Crash, Outcome, Rejection, Timeout, Unsupported, Value
 from conformance.results import ACCEPTED
-from conformance.runner import Limits, Runner, run
+from conformance.running.runner import Limits, Runner, run
 
 PERL = f"exec:perl {shlex.quote(str(PLUGINS / 'flatten.pl'))}"
 ILL_BEHAVED = PLUGINS / "ill_behaved_program.py"
@@ -260,14 +260,14 @@ def _command_line(path: Path) -> bytes:
         return b""
 
 
-@pytest.mark.parametrize("dtype", sorted(program._DTYPES))
+@pytest.mark.parametrize("dtype", sorted(wire.NUMERIC_DTYPES))
 def test_every_dtype_survives_the_protocol(dtype: str) -> None:
     """All bytes, in both byte orders of the array that is sent."""
     kind = pytest.importorskip("ml_dtypes").bfloat16 if dtype == "bfloat16" else np.dtype(dtype)
     numbers = np.arange(12).reshape(3, 4) % 2 if dtype == "bool" else np.arange(12).reshape(3, 4)
     array = numbers.astype(kind)
     for sent in (array, array.T.copy().T, array.astype(array.dtype.newbyteorder(">"))):
-        received = program._array(json.loads(json.dumps(program._encoded(sent))))
+        received = wire.decoded_array(json.loads(json.dumps(wire.encoded_array(sent))))
         assert received.dtype == array.dtype
         assert received.tobytes() == array.tobytes()
 

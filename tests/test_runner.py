@@ -21,7 +21,9 @@ from conformance.command_line import main
 from conformance.implementations.protocol import ImplementationError
 from conformance.judge.verdict import Judgement, Verdict
 from conformance.outcomes import Value
-from conformance.runner import Limits, Runner, run
+from conformance.running.case_judge import CaseJudge
+from conformance.running.judging import Subject
+from conformance.running.runner import Limits, Runner, run
 from reference_impl import config
 
 ILL_BEHAVED = str(PLUGINS / "ill_behaved.py")
@@ -40,7 +42,7 @@ def test_results_come_in_the_order_of_cases_and_implementations(workers: int) ->
     specs = ["reference", WELL_BEHAVED]
     results = list(run(CASES, specs, workers=workers))
     names = ["reference", "naive loops"]
-    expected = [(case.descriptor, name) for case in CASES for name in names]
+    expected = [(case, name) for case in CASES for name in names]
     assert [(result.case, result.implementation) for result in results] == expected
     assert {result.verdict for result in results} == {Verdict.CONFORMS}
 
@@ -91,7 +93,7 @@ def test_a_result_tells_how_to_repeat_it(capsys: pytest.CaptureFixture[str]) -> 
     command, *arguments = shlex.split(result.reproduce)
     assert command == "conformance"
     assert main(arguments) == 1
-    assert result.case in capsys.readouterr().out
+    assert str(result.case) in capsys.readouterr().out
 
 
 def test_descriptors_are_quoted_for_the_shell() -> None:
@@ -122,11 +124,13 @@ def test_known_deviations_have_the_last_word() -> None:
         asked.append(arguments)
         return Judgement(Verdict.KNOWN_DEVIATION, "as recorded", diagnosis="some-record")
 
-    with Runner(CASES[:1], [WELL_BEHAVED], records=records) as runner:
-        (result,) = runner
+    with CaseJudge([WELL_BEHAVED], Limits(), records) as judge:
+        (result,) = judge.judge(CASES[0])
     assert (result.verdict, result.diagnosis) == (Verdict.KNOWN_DEVIATION, "some-record")
-    ((name, versions, case, outcome, judgement),) = asked
-    assert (name, versions, case) == ("naive loops", {"naive loops": "1.0"}, CASES[0])
+    ((subject, case, outcome, judgement),) = asked
+    assert isinstance(subject, Subject)
+    assert (subject.name, subject.versions) == ("naive loops", {"naive loops": "1.0"})
+    assert case == CASES[0]
     assert isinstance(outcome, Value)
     assert isinstance(judgement, Judgement)
     assert judgement.verdict is Verdict.CONFORMS

@@ -15,9 +15,9 @@ from conformance.cases.facts import facts
 from conformance.cases.grids import grid
 from conformance.command_line import main
 from conformance.judge.definition import forbidden
+from conformance.layers.registry import LAYERS
+from conformance.running.session import Session
 from conformance.search import Report, Search, cases
-from conformance.spec.signatures import LAYERS
-from conformance.suite.session import Session
 
 WELL_BEHAVED = Path(__file__).parent / "plugins" / "well_behaved.py"
 

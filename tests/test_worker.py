@@ -6,7 +6,6 @@ import contextlib
 import importlib.util
 import io
 import os
-import queue
 import re
 import subprocess
 import sys
@@ -24,10 +23,10 @@ from conformance.cases.case import Case
 from conformance.cases.operands import operands
 from conformance.implementations import registry, wire
 from conformance.implementations.observation import condensed
-from conformance.implementations.process import Events, WorkerProcess
 from conformance.implementations.protocol import ImplementationError
 from conformance.outcomes import Crash, Outcome, Rejection, Timeout, Unsupported, Value
-from conformance.running.team import Limits, most_of_the_memory
+from conformance.running.attendant import Attendant
+from conformance.running.limits import Limits, most_of_the_memory
 
 ILL_BEHAVED = str(PLUGINS / "ill_behaved.py")
 
@@ -198,12 +197,6 @@ def test_every_behaviour_is_asserted() -> None:
     assert [name for name in NAMES if f'"{name}"' not in source] == []
 
 
-def test_several_workers_give_the_same_outcomes() -> None:
-    cases = [healthy(seed) for seed in range(30)]
-    for case, outcome in zip(cases, outcomes_of(ILL_BEHAVED, cases, workers=3), strict=True):
-        assert is_value(case, outcome)
-
-
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="lists processes by /proc")
 def test_no_process_survives_its_team() -> None:
     """Neither a worker, not even as a zombie, nor the child that a crashing one leaves behind."""
@@ -264,12 +257,11 @@ def test_an_end_is_noticed_although_a_descendant_keeps_the_pipes_open(tmp_path: 
 
 def test_a_worker_ends_when_its_parent_is_gone() -> None:
     """Its requests end with the parent, however that dies; here they are closed in a case."""
-    events: Events = queue.SimpleQueue()
-    worker = WorkerProcess(registry.resolve(ILL_BEHAVED), events)
-    assert events.get(timeout=30).message == ("ready", "ill-behaved", "0.1")
-    worker.send(0, misbehaving("hangs"))
+    attendant = Attendant(registry.resolve(ILL_BEHAVED), Limits())
+    assert attendant.introduction().name == "ill-behaved"
+    attendant.ask(misbehaving("hangs"))
     started = time.monotonic()
-    worker.close()
+    attendant.close()
     assert time.monotonic() - started < 1.5
 
 
@@ -372,7 +364,7 @@ def test_garbage_is_an_error(frame: bytes) -> None:
 
 def test_the_worker_module_imports_no_framework() -> None:
     program = (
-        "import sys, conformance.implementations.worker; "
+        "import sys, conformance.running.isolated_process; "
         "print([m for m in ('tensorflow', 'keras', 'torch') if m in sys.modules])"
     )
     done = subprocess.run(

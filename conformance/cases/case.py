@@ -25,7 +25,7 @@ from functools import cached_property
 from typing import Any, Final
 from urllib.parse import unquote
 
-from conformance.spec.signatures import LAYERS, SIGNATURES
+from conformance.layers.registry import LAYERS
 
 _BARE_STRING: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.+-]*\Z")
 _SIZES: Final = re.compile(r"(?:\d+|None)(?:x(?:\d+|None))+\Z")
@@ -130,7 +130,8 @@ class Case:
     def of(cls, layer: str, inputs: tuple[int | None, ...] | None = None, **fields: Any) -> Case:
         """Make a case from keyword arguments; those that are not fields go to the constructor."""
         known = {name: fields.pop(name) for name in tuple(fields) if name in DEFAULTS}
-        order = [*SIGNATURES[layer], *sorted(set(fields) - set(SIGNATURES[layer]))]
+        signature = LAYERS[layer].signature
+        order = [*signature, *sorted(set(fields) - set(signature))]
         arguments = tuple((name, fields[name]) for name in order if name in fields)
         return cls(layer=layer, arguments=arguments, inputs=inputs, **known)
 

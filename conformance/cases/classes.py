@@ -22,17 +22,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from itertools import combinations, product
 from math import prod
 from operator import attrgetter
-from types import MappingProxyType
 from typing import Any, Final
 
 from conformance.cases.case import Case
 from conformance.cases.facts import Facts, facts
 from conformance.cases.grids.values import (
     ACTIVATIONS,
-    CONVOLUTIONS,
     LOCAL_KINDS,
     LONG_SUMS,
     SUMMED_KINDS,
@@ -40,14 +39,12 @@ from conformance.cases.grids.values import (
     kinds_of,
 )
 from conformance.cases.operands import FLOATING_DTYPES, INTEGER_DTYPES
-from conformance.spec.signatures import LAYERS, RANK, REQUIRED, SIGNATURES
+from conformance.layers import LAYERS, REQUIRED, SIZES, Layer
 from reference_impl.ops.geometry import WindowAxis
 
 Predicate = Callable[[Facts], bool]
 AxisPredicate = Callable[[WindowAxis], bool]
 Named = Iterator[tuple[str, Predicate]]
-
-_SIZES: Final = ("kernel_size", "pool_size", "strides", "dilation_rate")
 
 
 def total_before_clipping(axis: WindowAxis) -> int:
@@ -105,12 +102,8 @@ _LENGTHS: Final[dict[str, AxisPredicate]] = {
 }
 
 
-def _dilates(layer: str) -> bool:
-    return layer in CONVOLUTIONS
-
-
-def _axis_names(layer: str) -> tuple[str, ...]:
-    return ("steps",) if RANK[layer] == 1 else ("rows", "columns")
+def _axis_names(layer: Layer) -> tuple[str, ...]:
+    return ("steps",) if layer.rank == 1 else ("rows", "columns")
 
 
 def _on_axis(predicate: AxisPredicate, position: int, padding: str | None) -> Predicate:
@@ -120,10 +113,10 @@ def _on_axis(predicate: AxisPredicate, position: int, padding: str | None) -> Pr
     return holds
 
 
-def _axis_classes(layer: str) -> Named:
+def _axis_classes(layer: Layer) -> Named:
     families = [("same", _SAME), ("valid", _VALID)]
     any_padding = [("window", _WINDOWS), ("stride", _STRIDES), ("length", _LENGTHS)]
-    if _dilates(layer):
+    if layer.dilates:
         any_padding.append(("dilation", _DILATIONS))
     for position, axis in enumerate(_axis_names(layer)):
         for family, predicates in (*families, *any_padding):
@@ -134,8 +127,8 @@ def _axis_classes(layer: str) -> Named:
         yield f"{axis}/length/zero", zero
 
 
-def _pair_classes(layer: str) -> Named:
-    if RANK[layer] != 2:
+def _pair_classes(layer: Layer) -> Named:
+    if layer.rank != 2:
         return
     families: list[tuple[str, str | None, dict[str, AxisPredicate]]] = [
         ("same", "same", _TOTALS),
@@ -143,7 +136,7 @@ def _pair_classes(layer: str) -> Named:
         ("window", None, _WINDOWS),
         ("stride", None, {"one": _STRIDES["one"], "more": lambda a: a.stride > 1}),
     ]
-    if _dilates(layer):
+    if layer.dilates:
         rates: dict[str, AxisPredicate] = {
             "one": lambda a: a.dilation == 1,
             "more": lambda a: a.dilation > 1,
@@ -159,27 +152,24 @@ def _on_both(one: AxisPredicate, other: AxisPredicate, padding: str | None) -> P
     return lambda f: first(f) and second(f)
 
 
-def _size_classes(layer: str) -> Named:
+def _size_classes(layer: Layer) -> Named:
     for size in (0, 1):
         yield f"batch/{size}", _is("batch", size)
     yield "batch/more", lambda f: 1 < (f.batch or 0) < 16
     yield "batch/16 and more", lambda f: (f.batch or 0) >= 16
     widths = (1, 2, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65)
-    for size in widths if layer in RANK else (1, 2, 5):
+    for size in widths if layer.rank else (1, 2, 5):
         yield f"channels/{size}", _is("channels", size)
-    if _dilates(layer):
+    if layer.convolves:
         for size in (1, 2, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64):
             yield f"filters/{size}", _has_filters(size)
     else:
         yield "channels/0", _is("channels", 0)
-    if layer == "Flatten":
-        for rank in (1, 2, 3, 4, 5, 6):
-            yield f"rank/{rank}", _has_rank(rank)
-            if rank > 1:
-                yield (
-                    f"rank/{rank} channels_first",
-                    _both(_has_rank(rank), _is("channels_first", True)),
-                )
+    for rank in layer.input_ranks:
+        yield f"rank/{rank}", _has_rank(rank)
+        if rank > 1:
+            first = _both(_has_rank(rank), _is("channels_first", True))
+            yield f"rank/{rank} channels_first", first
 
 
 def _is(attribute: str, value: Any) -> Predicate:
@@ -202,7 +192,7 @@ def _both(one: Predicate, other: Predicate) -> Predicate:
 
 def named_sizes(f: Facts) -> dict[str, int]:
     """Every size of a case that slides a window: batch, spatial axes, channels, filters, window."""
-    axes = _axis_names(f.layer)
+    axes = _axis_names(f.descriptor)
     sizes = {"batch": f.batch or 0, "channels": f.channels or 0}
     sizes |= {axis: size or 0 for axis, size in zip(axes, f.spatial, strict=True)}
     sizes |= {f"window {axis}": size for axis, size in zip(axes, f.window, strict=True)}
@@ -214,17 +204,17 @@ def _all_distinct(f: Facts) -> bool:
     return len(set(sizes.values())) == len(sizes)
 
 
-def _equality_classes(layer: str) -> Named:
-    if layer not in RANK:
+def _equality_classes(layer: Layer) -> Named:
+    if not layer.rank:
         return
     yield "distinct/all sizes", _all_distinct
     axes = _axis_names(layer)
     names = ["batch", *axes, "channels", *(f"window {axis}" for axis in axes)]
-    names += ["filters"] if _dilates(layer) else []
+    names += ["filters"] if layer.convolves else []
     for one, other in combinations(names, 2):
         yield f"equal/{one} and {other}", _are_equal(one, other)
     if len(axes) == 2:
-        for values in ("spatial", "window", "strides", "dilation")[: 4 if _dilates(layer) else 3]:
+        for values in ("spatial", "window", "strides", "dilation")[: 4 if layer.dilates else 3]:
             yield f"equal/{values}", _same_on_both_axes(values, True)
             yield f"distinct/{values}", _same_on_both_axes(values, False)
 
@@ -245,16 +235,16 @@ def _same_on_both_axes(attribute: str, same: bool) -> Predicate:
     return holds
 
 
-def _argument_classes(layer: str) -> Named:
-    for argument, default in SIGNATURES[layer].items():
+def _argument_classes(layer: Layer) -> Named:
+    for argument, default in layer.signature.items():
         if default is not REQUIRED:
             yield f"argument/{argument} left out", _left_out(argument)
             yield f"argument/{argument} at its default", _given(argument, default, True)
         yield f"argument/{argument} given", _given(argument, default, False)
-        if argument in _SIZES:
+        if argument in SIZES:
             for form, kind in (("integer", int), ("tuple", tuple), ("list", list)):
                 yield f"argument/{argument} as {form}", _spelt(argument, kind)
-    if "data_format" in SIGNATURES[layer]:
+    if "data_format" in layer.signature:
         for value in ("channels_first", "channels_last"):
             yield f"argument/data_format {value}", _spelt_value("data_format", value)
 
@@ -288,12 +278,12 @@ def _spelt_value(argument: str, value: str) -> Predicate:
     return lambda f: bool(f.case.keywords.get(argument) == value)
 
 
-def _value_classes(layer: str) -> Named:
-    for dtype in dtypes_of(layer):
+def _value_classes(layer: Layer) -> Named:
+    for dtype in dtypes_of(layer.name):
         yield f"dtype/{dtype}", _is("case.dtype", dtype)
-    for kind in kinds_of(layer):
+    for kind in kinds_of(layer.name):
         yield f"operands/{kind}", _is("case.operands", kind)
-    if layer in CONVOLUTIONS:
+    if layer.convolves:
         for name in ACTIVATIONS:
             yield f"activation/{name}", _is("activation", name)
         yield "products/1", _is("products", 1)
@@ -324,19 +314,19 @@ _SPREADING: Final[dict[str, Predicate]] = {
 """What algorithms that mix inputs are chosen by."""
 
 
-def _rejection_classes(layer: str) -> Named:
+def _rejection_classes(layer: Layer) -> Named:
     """The argument at fault is told by its value; the rest by what is missing or does not fit."""
-    for argument in SIGNATURES[layer]:
+    for argument in layer.signature:
         if argument not in ("use_bias", "name", "sparse"):
             yield f"rejects/{argument}", _rejects(argument)
-    yield "rejects/unknown argument", lambda f: bool(set(f.case.keywords) - set(SIGNATURES[layer]))
-    if layer in CONVOLUTIONS:
+    yield "rejects/unknown argument", lambda f: bool(set(f.case.keywords) - set(layer.signature))
+    if layer.exclusive:
         yield "rejects/strides with dilation", _rejects_steps
-        for argument in ("filters", "kernel_size"):
-            yield f"rejects/{argument} missing", _left_out(argument)
-    if layer in RANK:
-        yield "rejects/no output", lambda f: _well_formed(f) and min(_outputs(f)) <= 0
-        for rank in (RANK[layer] + 1, RANK[layer] + 3):
+    for argument in layer.required:
+        yield f"rejects/{argument} missing", _left_out(argument)
+    if layer.rank:
+        yield "rejects/no output", lambda f: f.is_well_formed and min(_outputs(f)) <= 0
+        for rank in (layer.rank + 1, layer.rank + 3):
             yield f"rejects/input of rank {rank}", _has_rank(rank)
 
 
@@ -352,7 +342,7 @@ def _rejects(argument: str) -> Predicate:
 
 
 def _accepted(argument: str, value: Any) -> bool:
-    if argument in _SIZES or argument == "filters":
+    if argument in SIZES or argument == "filters":
         sizes = value if isinstance(value, tuple | list) else (value,)
         return bool(sizes) and all(type(size) is int and size > 0 for size in sizes)
     if argument == "data_format":
@@ -360,37 +350,24 @@ def _accepted(argument: str, value: Any) -> bool:
     return argument == "padding" and value in ("valid", "same")
 
 
-def _well_formed(f: Facts) -> bool:
-    """Whether the case's arguments have a canonical form, and its input the right rank."""
-    sizes = [name for name in _SIZES if f.given(name)]
-    return (
-        len(f.case.inputs or ()) == f.rank + 2
-        and all(_accepted(name, f.case.keywords[name]) for name in sizes)
-        and (f.given("kernel_size") or f.is_pooling)
-        and len(f.window) == len(f.strides) == len(f.dilation) == f.rank
-        and _accepted("padding", f.padding)
-        and _accepted("data_format", f.case.keywords.get("data_format"))
-    )
-
-
 def _outputs(f: Facts) -> list[int]:
     return [axis.output for axis in f.axes]
 
 
 def _rejects_steps(f: Facts) -> bool:
-    return _well_formed(f) and max(f.strides) > 1 and max(f.dilation) > 1
+    return f.is_well_formed and max(f.strides) > 1 and max(f.dilation) > 1
 
 
-def _shape_classes(layer: str) -> Named:
-    if layer == "Input":
-        for argument in ("shape", "batch_shape"):
-            yield f"shape/{argument}", _given_at_all(argument)
+def _shape_classes(layer: Layer) -> Named:
+    for argument in layer.shape_arguments:
+        yield f"shape/{argument}", _given_at_all(argument)
+    if not layer.takes_inputs:
         return
     yield "shape/free batch", _is("batch", None)
     yield "shape/all free", lambda f: all(size is None for size in (f.batch, *f.spatial))
     yield "shape/known", lambda f: None not in (f.case.inputs or ())
     yield "shape/large", lambda f: any((size or 0) >= 100 for size in f.case.inputs or ())
-    for position in range(RANK.get(layer, 0)):
+    for position in range(layer.rank):
         yield f"shape/free {_axis_names(layer)[position]}", _only_free(position)
 
 
@@ -402,7 +379,7 @@ def _only_free(position: int) -> Predicate:
     return lambda f: f.spatial[position] is None and f.spatial.count(None) == 1
 
 
-_OBSERVED: Final[dict[str, tuple[Callable[[str], Named], ...]]] = {
+_OBSERVED: Final[dict[str, tuple[Callable[[Layer], Named], ...]]] = {
     "output": (
         _axis_classes,
         _pair_classes,
@@ -416,44 +393,44 @@ _OBSERVED: Final[dict[str, tuple[Callable[[str], Named], ...]]] = {
 }
 
 
-def _when(observe: str, layer: str, predicate: Predicate) -> Predicate:
-    return lambda f: f.case.observe == observe and f.layer == layer and predicate(f)
+def _when(observe: str, layer: Layer, predicate: Predicate) -> Predicate:
+    return lambda f: f.case.observe == observe and f.descriptor is layer and predicate(f)
 
 
-def _layer_classes(layer: str, observe: str) -> dict[str, Predicate]:
-    families: tuple[Callable[[str], Named], ...] = _OBSERVED[observe]
-    if layer not in RANK:
+def _layer_classes(layer: Layer, observe: str) -> dict[str, Predicate]:
+    families: tuple[Callable[[Layer], Named], ...] = _OBSERVED[observe]
+    if not layer.rank:
         families = tuple(x for x in families if x not in (_axis_classes, _pair_classes))
-    if layer == "Input" and observe == "output":
+    if not layer.takes_inputs and observe == "output":
         families = ()
     return {
-        f"{layer}/{name}": _when(observe, layer, predicate)
+        f"{layer.name}/{name}": _when(observe, layer, predicate)
         for family in families
         for name, predicate in family(layer)
     }
 
 
-_BY_LAYER: Final[Mapping[tuple[str, str], Mapping[str, Predicate]]] = {
-    (layer, observe): _layer_classes(layer, observe)
-    for layer, observe in product(LAYERS, _OBSERVED)
-}
+@cache
+def _of_layer(layer: Layer, observe: str) -> Mapping[str, Predicate]:
+    return _layer_classes(layer, observe) if observe in _OBSERVED else {}
 
-CLASSES: Final[Mapping[str, Predicate]] = MappingProxyType(
-    {name: holds for classes in _BY_LAYER.values() for name, holds in classes.items()}
-)
-"""The classes by name: predicates over the facts of a case."""
+
+def classes() -> Mapping[str, Predicate]:
+    """The classes by name: predicates over the facts of a case."""
+    observed = product(LAYERS.values(), _OBSERVED)
+    return {n: holds for one in observed for n, holds in _of_layer(*one).items()}
 
 
 def classes_of(case: Case) -> tuple[str, ...]:
     """The names of the classes that a case belongs to."""
     known = facts(case)
-    classes = _BY_LAYER.get((case.layer, case.observe), {})
-    return tuple(name for name, holds in classes.items() if holds(known))
+    own = _of_layer(known.descriptor, case.observe)
+    return tuple(name for name, holds in own.items() if holds(known))
 
 
 def hits(cases: Iterable[Case]) -> Counter[str]:
     """How many of the cases belong to each class; classes that none belongs to count zero."""
-    counts = Counter(dict.fromkeys(CLASSES, 0))
+    counts = Counter(dict.fromkeys(classes(), 0))
     for case in cases:
         counts.update(classes_of(case))
     return counts

@@ -7,45 +7,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
 from typing import Any
 
 from conformance.cases.case import Case
-from conformance.spec.signatures import RANK, REQUIRED, SIGNATURES
+from conformance.judge.definition.arguments import is_allowed
+from conformance.judge.definition.windows import Window
+from conformance.layers.layer import Layer
+from conformance.layers.registry import LAYERS
 from reference_impl.ops.geometry import WindowAxis, window_axes
 
 
 def canonical_config(case: Case) -> dict[str, Any]:
     """Every documented argument in canonical form: tuples of the layer's rank, defaults filled in.
 
-    ``data_format`` is always given for the layers that slide a window and for Flatten, ``strides``
-    of a pooling layer is never None; names are in lower case, as Keras reads them.  Meaningful for
-    cases whose arguments are valid.
+    ``data_format`` is always given for the layers that are called on inputs, ``strides`` of a
+    pooling layer is never None; names are in lower case, as Keras reads them.  Meaningful for cases
+    whose arguments are valid.
     """
-    config = {
-        name: None if default is REQUIRED else default
-        for name, default in SIGNATURES[case.layer].items()
-    }
-    config |= case.keywords
-    rank = RANK.get(case.layer)
-    if case.layer != "Input":
-        config["data_format"] = config.get("data_format") or "channels_last"
-    for name in ("padding", "data_format"):
-        value = config.get(name)
-        if isinstance(value, str):
-            config[name] = value.lower()
-    if rank is None:
-        return config
-    if case.layer.startswith("MaxPooling"):
-        config["strides"] = config["pool_size"] if config["strides"] is None else config["strides"]
-    for name in ("kernel_size", "pool_size", "strides", "dilation_rate"):
-        if name in config:
-            config[name] = _sizes(config[name], rank)
-    return config
-
-
-def _sizes(value: Any, rank: int) -> tuple[int, ...]:
-    return (value,) * rank if isinstance(value, int) else tuple(value)
+    return LAYERS[case.layer].canonical(case.keywords)
 
 
 @dataclass(frozen=True)
@@ -65,14 +44,19 @@ class Facts:
         return self.case.layer
 
     @property
+    def descriptor(self) -> Layer:
+        """What the suite knows of the layer."""
+        return LAYERS[self.case.layer]
+
+    @property
     def is_convolution(self) -> bool:
-        """Whether the layer is Conv1D or Conv2D."""
-        return self.case.layer in ("Conv1D", "Conv2D")
+        """Whether the layer contracts its inputs with a kernel."""
+        return self.descriptor.convolves
 
     @property
     def is_pooling(self) -> bool:
-        """Whether the layer is MaxPooling1D or MaxPooling2D."""
-        return self.case.layer in ("MaxPooling1D", "MaxPooling2D")
+        """Whether the layer reduces each window, channel by channel."""
+        return self.descriptor.pools
 
     @property
     def observes_values(self) -> bool:
@@ -92,7 +76,7 @@ class Facts:
     @property
     def rank(self) -> int:
         """Number of spatial axes of a layer that slides a window; 0 for the others."""
-        return RANK.get(self.case.layer, 0)
+        return self.descriptor.rank
 
     @property
     def channels_first(self) -> bool:
@@ -129,7 +113,7 @@ class Facts:
     @cached_property
     def window(self) -> tuple[int, ...]:
         """The kernel's or pool's lengths."""
-        return tuple(self.config.get("kernel_size") or self.config.get("pool_size") or ())
+        return tuple(self.config.get(self.descriptor.window) or ())
 
     @cached_property
     def strides(self) -> tuple[int, ...]:
@@ -146,6 +130,12 @@ class Facts:
         """The padding, in lower case."""
         padding = self.config.get("padding")
         return padding.lower() if isinstance(padding, str) else None
+
+    @cached_property
+    def windows(self) -> tuple[Window, ...]:
+        """The windows as the definition has them, one entry per spatial axis."""
+        sizes = zip(self.window, self.strides, self.dilation, strict=True)
+        return tuple(Window(*axis, self.padding or "valid") for axis in sizes)
 
     @cached_property
     def axes(self) -> tuple[WindowAxis, ...]:
@@ -166,21 +156,27 @@ class Facts:
         Raises:
             ValueError: if a length is free, or there is no input.
         """
-        sizes = [size for size in self.case.inputs or () if size is not None]
-        if not sizes or len(sizes) != len(self.case.inputs or ()):
+        shape = () if None in (self.case.inputs or ()) else self.descriptor.output_shape(self.case)
+        sizes = tuple(size for size in shape if size is not None)
+        if not sizes or len(sizes) != len(shape):
             raise ValueError(f"{self.case} has no known output shape: a length is open")
-        if not self.rank:
-            return sizes[0], prod(sizes[1:])
-        spatial = [max(axis.output, 0) for axis in self.axes]
-        channels = self.config["filters"] if self.is_convolution else self.channels or 0
-        inner: list[int] = [channels, *spatial] if self.channels_first else [*spatial, channels]
-        inner[-1] //= 2 if self.activation == "glu" else 1
-        return sizes[0], *inner
+        return sizes
 
     @property
     def has_axes(self) -> bool:
         """Whether `axes` is known: the layer slides a window over known lengths."""
         return bool(self.rank) and bool(self.spatial) and None not in self.spatial
+
+    @property
+    def is_well_formed(self) -> bool:
+        """Whether sizes, padding, data format and the input's rank give a window geometry."""
+        layer = self.descriptor
+        names = (*layer.sizes, "padding", "data_format")
+        return (
+            len(self.case.inputs or ()) == self.rank + 2
+            and all(map(self.given, layer.required))
+            and all(is_allowed(layer, n, v) for n, v in self.arguments.items() if n in names)
+        )
 
     @property
     def products(self) -> int:

@@ -301,7 +301,8 @@ def operands(case: Case, *, carried: bool = False) -> Operands:
     kind = _kind(case.operands)
     known = facts(case)
     arrays = {"inputs": _inputs(known, kind, tuple(size or 0 for size in shape))}
-    arrays |= {role: _weight(known, kind, role, s) for role, s in _weight_shapes(known).items()}
+    shapes = known.descriptor.weight_shapes(case)
+    arrays |= {role: _weight(known, kind, role, s) for role, s in shapes.items()}
     if case.observe == "gradients":
         arrays["upstream"] = _upstream(known, kind)
     dtype = CARRIER if carried and case.dtype == "bfloat16" else _dtype(case.dtype)
@@ -373,21 +374,6 @@ def _place(case: Case, kind: Kind, role: str, values: Values) -> Values:
         position = int(recipes.high(word, values.size)[0])
         values.reshape(-1)[position] = recipes.sign(word)[0] * magnitude
     return values
-
-
-def _weight_shapes(known: Facts) -> dict[str, tuple[int, ...]]:
-    """Shapes of kernel and bias; empty where there are none, or the arguments do not say."""
-    if not known.is_convolution or len(known.case.inputs or ()) != known.rank + 2:
-        return {}
-    try:
-        sizes = (*known.window, known.channels, known.config["filters"])
-    except (TypeError, ValueError):
-        return {}
-    counts = [size for size in sizes if type(size) is int and size >= 0]
-    if len(counts) != len(sizes) or len(sizes) != known.rank + 2:
-        return {}
-    bias = {"bias": (counts[-1],)} if known.config["use_bias"] else {}
-    return {"kernel": tuple(counts), **bias}
 
 
 def _dtype(name: str) -> np.dtype[Any]:

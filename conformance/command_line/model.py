@@ -30,7 +30,7 @@ def run_model(options: argparse.Namespace) -> int:
     try:
         model = load_model(options.model)
         inputs = _inputs(options.inputs, model)
-    except (ImportError, OSError, TypeError, ValueError) as error:
+    except (EOFError, ImportError, OSError, TypeError, ValueError) as error:
         raise UsageError(f"--model: {error}") from error
     statuses = [
         _judge(model, options.model, inputs, _entry(name), options.timeout)
@@ -41,7 +41,9 @@ def run_model(options: argparse.Namespace) -> int:
 
 def _refuse_reports(options: argparse.Namespace) -> None:
     given = [
-        name for name in ("case", "layer", "clause", "jsonl", "junit") if getattr(options, name)
+        name
+        for name in ("case", "layer", "clause", "shard", "known", "jsonl", "resume", "junit")
+        if getattr(options, name)
     ]
     if given:
         raise UsageError(f"--model judges one model and takes no --{given[0]}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.command_line.errors import UsageError
-from conformance.spec.signatures import LAYERS
+from conformance.layers.registry import LAYERS
 
 IMPLEMENTATION = "NAME|MODULE[:ATTRIBUTE]|FILE.py|exec:COMMAND"
 GRIDS = ("smoke", "standard", "full")
@@ -56,7 +56,8 @@ def _add_run(commands: Any) -> None:
         type=_positive(int),
         default=1,
         metavar="WORKERS",
-        help="worker processes per implementation (default 1)",
+        help="how many pairs of processes work at the same time, one that judges and one that "
+        "holds the implementation (default 1)",
     )
     _add_model(run)
     run.add_argument(
@@ -66,8 +67,34 @@ def _add_run(commands: Any) -> None:
         help="memory for the data of a worker (default: three quarters of the machine's); beyond "
         "it allocations fail, where the system can do that",
     )
-    run.add_argument("--jsonl", type=_writable, metavar="FILE", help="write a JSON-lines report")
-    run.add_argument("--junit", type=_writable, metavar="FILE", help="write a JUnit report")
+    run.add_argument(
+        "--shard",
+        type=_shard,
+        metavar="I/N",
+        help="judge only the I-th of N disjoint parts of the cases, which together are all",
+    )
+    run.add_argument(
+        "--known",
+        action="append",
+        default=[],
+        metavar="FILE.toml",
+        help="records of known deviations, besides the suite's own; may be repeated",
+    )
+    reports = run.add_mutually_exclusive_group()
+    reports.add_argument(
+        "--jsonl",
+        type=Path,
+        metavar="FILE",
+        help="write a JSON-lines report, result by result; - is standard output",
+    )
+    reports.add_argument(
+        "--resume",
+        type=Path,
+        metavar="FILE",
+        help="go on with the run of this JSON-lines report, which was cut off: the same command, "
+        "with --resume instead of --jsonl",
+    )
+    run.add_argument("--junit", type=Path, metavar="FILE", help="write a JUnit report")
     run.add_argument(
         "--timeout",
         type=_positive(float),
@@ -322,11 +349,9 @@ def _positive(kind: type) -> Any:
     return convert
 
 
-def _writable(text: str) -> Path:
-    """A path whose directory exists: a report must not be lost at the end of a long run."""
-    path = Path(text)
-    if path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text} is a directory; a file name is needed")
-    if not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"the directory {path.parent} does not exist")
-    return path
+def _shard(text: str) -> tuple[int, int]:
+    """A part and the number of parts, of the form ``I/N``."""
+    part, _, parts = text.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form I/N with 1 <= I <= N")
+    return int(part), int(parts)

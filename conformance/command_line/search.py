@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, TextIO
 from conformance.command_line.errors import UsageError
 from conformance.implementations.protocol import ImplementationError
 from conformance.judge.verdict import Verdict
-from conformance.runner import Limits
-from conformance.spec.signatures import LAYERS
-from conformance.suite.session import Session
+from conformance.running.limits import Limits
+from conformance.running.session import Session
 
 if TYPE_CHECKING:
     from conformance.search import Finding, Report
@@ -43,7 +42,7 @@ def search(options: argparse.Namespace) -> int:
         with Session(Limits(timeout=options.timeout)) as session:
             report = Search(
                 lambda case: session.judge(options.implementation, case),
-                options.layer or LAYERS,
+                options.layer or (),
                 seed,
                 60 * options.minutes,
                 _Notice(sys.stderr),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import difflib
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
 
 from conformance.cases.case import Case, DescriptorError, parse
 from conformance.cases.grids import grid
@@ -13,21 +15,42 @@ from conformance.spec.coverage import clauses_of
 
 
 def select_cases(options: argparse.Namespace) -> list[Case]:
-    """The cases of ``--case`` or ``--grid``, narrowed by ``--layer`` and ``--clause``.
+    """The cases of ``--case`` or ``--grid``, narrowed by ``--layer``, ``--clause``, ``--shard``.
 
     Raises:
         UsageError: for a descriptor that does not parse or a clause that does not exist.
     """
     cases = _given(options.case) if options.case else list(grid(options.grid))
-    if options.layer:
-        cases = [case for case in cases if case.layer in options.layer]
-    if options.clause:
-        wanted = selected_clauses(options.clause)
-        cases = [case for case in cases if wanted.intersection(clauses_of(case))]
-    return cases
+    cases = narrowed(cases, options.layer, options.clause)
+    shard = getattr(options, "shard", None)
+    return cases if shard is None else [case for case in cases if is_in_shard(case, *shard)]
 
 
-def selected_clauses(patterns: list[str]) -> set[str]:
+def narrowed(
+    cases: Iterable[Case], layers: Sequence[str] | None, patterns: Sequence[str] | None
+) -> list[Case]:
+    """The cases of some layers, and of the clauses that the patterns name, where any are given.
+
+    Raises:
+        UsageError: if a pattern names no clause.
+    """
+    found = [case for case in cases if not layers or case.layer in layers]
+    if patterns:
+        wanted = selected_clauses(patterns)
+        found = [case for case in found if wanted.intersection(clauses_of(case))]
+    return found
+
+
+def is_in_shard(case: Case, part: int, parts: int) -> bool:
+    """Whether a case belongs to the `part`-th of `parts` disjoint parts, counted from 1.
+
+    It is told by the first 8 bytes of the SHA-256 of its descriptor, on every machine the same.
+    """
+    digest = sha256(case.descriptor.encode("utf-8", "backslashreplace")).digest()
+    return int.from_bytes(digest[:8], "big") % parts == part - 1
+
+
+def selected_clauses(patterns: Sequence[str]) -> set[str]:
     """The ids of the clauses that the patterns name.
 
     Raises:

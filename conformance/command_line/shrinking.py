@@ -11,8 +11,8 @@ from conformance.command_line.errors import UsageError
 from conformance.diagnosis.shrink import Shrinker, Shrunk
 from conformance.diagnosis.snippet import snippet
 from conformance.implementations.protocol import ImplementationError
-from conformance.runner import Limits
-from conformance.suite.session import Session
+from conformance.running.limits import Limits
+from conformance.running.session import Session
 
 
 def shrink(options: argparse.Namespace) -> int:

@@ -13,8 +13,8 @@ from conformance.command_line.run import select_implementations
 from conformance.implementations.protocol import ImplementationError
 from conformance.judge.verdict import Verdict
 from conformance.results import ACCEPTED, Result
-from conformance.runner import Limits
-from conformance.suite.session import Session
+from conformance.running.limits import Limits
+from conformance.running.session import Session
 
 _CONFORMS: Final = 0
 _DEVIATES: Final = 1
@@ -69,7 +69,7 @@ def _smoke(session: Session, name: str) -> int:
 
 
 def _layers(results: Iterable[Result]) -> str:
-    return ", ".join(dict.fromkeys(result.case.partition("/")[0] for result in results))
+    return ", ".join(dict.fromkeys(result.case.layer for result in results))
 
 
 def _score(judged: list[Result], wrong: list[Result]) -> str:

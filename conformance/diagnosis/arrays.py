@@ -13,19 +13,8 @@ from conformance.cases.operands import KINDS, Operands
 from conformance.diagnosis.evaluation import CORRECT, Array, Steps, predict
 from conformance.diagnosis.faults import FAULTS
 from conformance.diagnosis.hypotheses import reproduces
-from conformance.spec.signatures import SIGNATURES
+from conformance.layers import IDENTIFIERS, LAYERS
 
-_ARGUMENTS: Final = (
-    "filters",
-    "kernel_size",
-    "pool_size",
-    "strides",
-    "padding",
-    "data_format",
-    "dilation_rate",
-    "activation",
-    "use_bias",
-)
 _ENOUGH: Final = 1 << 19
 """Elements under all windows that are evaluated; samples beyond are left out, but for the first."""
 
@@ -81,13 +70,14 @@ def _predicted(case: Case, operands: Operands, steps: Steps) -> Any:
 def _case_of(layer: Any, inputs: Array) -> Case | None:
     """A case with the layer's arguments; its kind of operands promises nothing of them."""
     name = type(layer).__name__
-    if name not in SIGNATURES or name == "Input":
+    if name not in LAYERS or not LAYERS[name].takes_inputs:
         return None
     try:
         config = layer.get_config()
     except ValueError:  # a function without a name
         return None
-    arguments = {key: config[key] for key in _ARGUMENTS if key in config}
+    documented = [n for n in LAYERS[name].signature if not n.endswith(IDENTIFIERS)]
+    arguments = {key: config[key] for key in (*documented, "data_format") if key in config}
     if not isinstance(arguments.get("activation", ""), str | None):
         return None
     dtype = inputs.dtype.name

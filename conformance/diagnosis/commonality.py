@@ -9,6 +9,7 @@ from typing import Final
 
 from conformance.cases.case import Case
 from conformance.cases.facts import Facts, facts
+from conformance.layers.registry import LAYERS
 
 _LARGEST_CONJUNCTION: Final = 3
 _FEW: Final = 0.1
@@ -61,9 +62,10 @@ def _of_fields(case: Case) -> Iterator[str]:
     yield f"dtype:{case.dtype}"
     yield f"observe:{case.observe}"
     yield f"operands:{case.operands}"
-    if case.layer.startswith(("Conv", "MaxPooling")):
-        yield "a convolution" if case.layer.startswith("Conv") else "a pooling layer"
-        yield f"{case.layer[-2]} spatial axes" if case.layer.endswith("2D") else "one spatial axis"
+    layer = LAYERS[case.layer]
+    yield from filter(None, (layer.noun,))
+    if layer.rank:
+        yield "one spatial axis" if layer.rank == 1 else f"{layer.rank} spatial axes"
     if case.observe not in ("output", "shape"):
         yield from (f"{name} given" for name, _ in case.arguments)
 
@@ -79,16 +81,16 @@ def _of_geometry(known: Facts) -> Iterator[str]:
     if known.batch is not None:
         yield f"batch = {known.batch}" if known.batch < 2 else "batch > 1"
         yield from ["batch > 8"] * (known.batch > 8)
-    if known.layer == "Flatten":
+    if known.descriptor.input_ranks:
         yield f"inputs of rank {len(known.case.inputs or ())}"
     if known.rank:
         yield from _of_windows(known)
 
 
 def _of_windows(known: Facts) -> Iterator[str]:
-    argument = "kernel_size" if known.is_convolution else "pool_size"
+    argument = known.descriptor.window
     yield "strides > 1" if max(known.strides) > 1 else "strides = 1"
-    if known.is_convolution:
+    if known.descriptor.dilates:
         yield "dilation_rate > 1" if max(known.dilation) > 1 else "dilation_rate = 1"
     yield f"{argument} > 1" if max(known.window) > 1 else f"{argument} = 1"
     yield f"an even {argument}" if any(k % 2 == 0 for k in known.window) else f"an odd {argument}"

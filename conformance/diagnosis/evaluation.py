@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 
 from conformance.cases.case import Case
 from conformance.cases.facts import Facts, facts
-from conformance.cases.operands import KINDS, Operands
-from conformance.judge.definition.activations import at_special
+from conformance.cases.operands import KINDS
+from conformance.judge.activations import at_special, named, through_activation
+from conformance.judge.definition import Operands
 from conformance.judge.definition.rounding import FORMATS, Format
-from conformance.judge.running_error import ROWWISE, growth, through_activation
+from conformance.judge.definition.windows import Window
+from conformance.judge.running_error import growth
 from conformance.judge.sums import NARROW, half_ulp
+from conformance.layers.registry import LAYERS
 
 Array = NDArray[Any]
 
@@ -39,20 +42,19 @@ class Settings:
 
 
 def span(k: int, d: int) -> int:
-    """Length of a dilated window: ``(k - 1) d + 1``."""
-    return (k - 1) * d + 1
+    """Length of a dilated window."""
+    return Window(k, dilation=d).span
 
 
 def total_padding(n: int, k: int, s: int, d: int) -> int:
     """Padding of both sides under ``same``, never negative."""
-    return max((-(-n // s) - 1) * s + span(k, d) - n, 0)
+    return Window(k, s, d, "same").total(n)
 
 
 def geometry(n: int, k: int, s: int, d: int, padding: str) -> tuple[int, int]:
     """Number of outputs along one axis, and the padding before it."""
-    if padding == "valid":
-        return (n - span(k, d)) // s + 1, 0
-    return -(-n // s), total_padding(n, k, s, d) // 2
+    window = Window(k, s, d, padding)
+    return window.output_length(n), window.before(n)
 
 
 def to_channels_last(x: Array) -> Array:
@@ -94,7 +96,7 @@ def activate(name: str | None, y: Array) -> Array:
         return y
     fmt = FORMATS["float64"]
     values: Array = through_activation(name, y, np.zeros_like(y), fmt).value
-    if name in ROWWISE or not np.isinf(y).any():
+    if named(name).rowwise or not np.isinf(y).any():
         return values
     for infinity in (-math.inf, math.inf):  # at which formulas may give NaN in place of a limit
         values = np.where(y == infinity, at_special(name, infinity, fmt), values)
@@ -208,21 +210,31 @@ def predict(
     if operands.inputs is None:
         raise ValueError(f"{case} has no input array")
     with np.errstate(all="ignore"):
-        if case.layer.startswith("Conv"):
-            return _Convolution(case, operands, steps).predict(with_error=with_error)
-        return _without_arithmetic(case, operands.inputs, steps)
+        return LAYERS[case.layer].predict(case, operands, steps, with_error=with_error)
 
 
-def _without_arithmetic(case: Case, inputs: Array, steps: Steps) -> Prediction:
-    x = steps.inputs(inputs)
-    if case.layer == "Flatten":
-        y = steps.outputs(steps.flatten(x, facts(case).channels_first))
-        return Prediction(y, y, None)
-    settings = settings_of(case, steps)
+def predict_convolution(
+    case: Case, operands: Operands, steps: Steps, *, with_error: bool
+) -> Prediction:
+    """A convolution with these steps."""
+    return _Convolution(case, operands, steps).predict(with_error=with_error)
+
+
+def predict_flatten(case: Case, operands: Operands, steps: Steps) -> Prediction:
+    """Flatten with these steps."""
+    y = steps.outputs(steps.flatten(steps.inputs(operands.inputs), facts(case).channels_first))
+    return Prediction(y, y, None)
+
+
+def predict_pooling(
+    case: Case, operands: Operands, steps: Steps, reduce: Callable[[Array, Array], Array]
+) -> Prediction:
+    """A pooling with these steps; `reduce` is given the windows, and which elements are inside."""
+    x, settings = steps.inputs(operands.inputs), settings_of(case, steps)
     windows, inside = gather(steps.to_last(x) if settings.channels_first else x, settings, steps)
-    y = steps.pool(windows, inside)
+    y = reduce(windows, inside)
     y = steps.from_last(y) if settings.channels_first else y
-    y = steps.outputs(y.astype(inputs.dtype))
+    y = steps.outputs(y.astype(operands.inputs.dtype))
     return Prediction(y, y, None)
 
 
@@ -246,7 +258,6 @@ class _Convolution:
     """One convolution with certain steps."""
 
     def __init__(self, case: Case, operands: Operands, steps: Steps) -> None:
-        assert operands.inputs is not None
         self.case = case
         self.steps = steps
         self.operands = operands

@@ -13,6 +13,7 @@ from conformance.cases.case import Case
 from conformance.cases.operands import Operands, operands
 from conformance.diagnosis.evaluation import CORRECT, Prediction, Steps, predict
 from conformance.diagnosis.faults import Fault, combined
+from conformance.layers.registry import LAYERS
 from conformance.outcomes import Outcome, Rejection, Value
 
 Hypothesis = tuple[Fault, ...]
@@ -69,7 +70,7 @@ class Hypotheses:
 
         Convolutions of subnormal numbers tell nothing: the judge lets them be taken for zero.
         """
-        flushed = case.operands == "subnormal" and case.layer.startswith("Conv")
+        flushed = case.operands == "subnormal" and LAYERS[case.layer].convolves
         if case.observe != "output" or flushed or not is_predictable(case):
             return False
         right, faulty = self.prediction((), case), self.prediction(hypothesis, case)
@@ -126,7 +127,7 @@ def _size(prediction: Prediction | None) -> int:
 def is_predictable(case: Case) -> bool:
     """Whether a case looks at what a layer computes, on lengths that are known."""
     known = case.inputs is not None and None not in case.inputs
-    return known and case.layer != "Input" and case.observe in ("output", "shape")
+    return known and LAYERS[case.layer].takes_inputs and case.observe in ("output", "shape")
 
 
 @lru_cache(maxsize=256)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from conformance.cases.case import parse
 from conformance.diagnosis.diagnosis import Diagnosis, Failure, diagnose
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Value
@@ -16,14 +15,13 @@ EVIDENCE_BYTES: Final = 256 << 20
 """Outputs of failing cases that are kept for the diagnosis; a case beyond it goes without."""
 
 
-def bounded(results: Iterable[Result], limit: int = EVIDENCE_BYTES) -> list[Result]:
-    """The results as a list; the evidence of those beyond so many bytes of outputs is dropped."""
-    kept, used = [], 0
+def bounded(results: Iterable[Result], limit: int = EVIDENCE_BYTES) -> Iterator[Result]:
+    """The results; the evidence of those beyond so many bytes of outputs is dropped."""
+    used = 0
     for result in results:
         size = _size(result)
         used += size
-        kept.append(replace(result, evidence=None) if size and used > limit else result)
-    return kept
+        yield replace(result, evidence=None) if size and used > limit else result
 
 
 def _size(result: Result) -> int:
@@ -51,7 +49,7 @@ def _of_one(results: Sequence[Result]) -> Diagnosis | None:
     failures = [failure_of(result) for result in results if result.evidence]
     if not failures:
         return None
-    passed = [parse(result.case) for result in results if result.verdict is Verdict.CONFORMS]
+    passed = [result.case for result in results if result.verdict is Verdict.CONFORMS]
     return diagnose(failures, passed)
 
 

@@ -22,9 +22,9 @@ from conformance.diagnosis.diagnosis import Diagnosis, Failure, diagnose
 from conformance.diagnosis.evaluation import CORRECT, Array, Steps, evaluate
 from conformance.diagnosis.faults import FAULTS, Fault
 from conformance.diagnosis.hypotheses import Hypotheses, operands_of
+from conformance.judge.activations import named
 from conformance.judge.expectation import Expectation, expect
 from conformance.judge.judge import judge
-from conformance.judge.running_error import ROWWISE
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Outcome, Rejection, Value
 
@@ -154,7 +154,7 @@ def _rows(windows: Array, kernel: Array, dtype: Any) -> tuple[Array, Array]:
 
 def _channels_first_inside(case: Case, operands: Operands) -> Array:
     """Channels moved to the front, and back again."""
-    if operands.inputs is None or not facts(case).rank or facts(case).activation in ROWWISE:
+    if operands.inputs is None or not facts(case).rank or _mixes_rows(case):
         return evaluate(case, operands)
     if facts(case).channels_first:
         moved, other = np.moveaxis(operands.inputs, 1, -1), "channels_last"
@@ -166,13 +166,16 @@ def _channels_first_inside(case: Case, operands: Operands) -> Array:
     return np.moveaxis(y, 1, -1) if other == "channels_first" else np.moveaxis(y, -1, 1)
 
 
+def _mixes_rows(case: Case) -> bool:
+    return named(facts(case).activation or "linear").rowwise
+
+
 def _naive(case: Case, operands: Operands) -> Array:
     """Loops over outputs, taps and channels, as one would write them first."""
     if operands.inputs is None or not facts(case).rank or case.dtype in INTEGER_DTYPES:
         return evaluate(case, operands)
-    if facts(case).is_pooling:
-        return evaluate(case, operands, Steps(pool=_pool_one_by_one))
-    return evaluate(case, operands, Steps(contract=_loop(_accumulator(case))))
+    steps = Steps(contract=_loop(_accumulator(case)), pool=_pool_one_by_one)
+    return evaluate(case, operands, steps)
 
 
 def _loop(dtype: Any) -> Callable[[Array, Array], Array]:

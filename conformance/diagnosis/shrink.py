@@ -15,10 +15,10 @@ from conformance.diagnosis.faults import FAULTS
 from conformance.diagnosis.hypotheses import Hypotheses, Hypothesis, are_compatible
 from conformance.diagnosis.results import failure_of
 from conformance.judge.definition import forbidden
+from conformance.layers import LAYERS, REQUIRED, SIZES
 from conformance.results import Result
-from conformance.spec.signatures import REQUIRED, SIGNATURES
 
-_SIZES: Final = ("filters", "kernel_size", "pool_size", "strides", "dilation_rate")
+_SIZES: Final = ("filters", *SIZES)
 _PLAIN: Final[dict[str, tuple[Any, ...]]] = {
     "seed": (0,),
     "dtype": ("float32",),
@@ -142,7 +142,7 @@ def _prohibition(case: Case) -> str | None:
 
 def candidates(case: Case) -> Iterator[Case]:
     """Simpler cases, the boldest steps first: defaults, plainer fields, smaller sizes."""
-    signature = SIGNATURES[case.layer]
+    signature = LAYERS[case.layer].signature
     given = [name for name, _ in case.arguments if signature.get(name, REQUIRED) is not REQUIRED]
     if len(given) > 1:
         yield _without(case, given)

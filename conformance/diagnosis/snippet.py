@@ -11,8 +11,8 @@ from conformance.cases.case import Case
 from conformance.cases.facts import canonical_config
 from conformance.cases.operands import KINDS, Operands, operands
 from conformance.implementations.registry import split_file
-from conformance.judge.bounds import output_bound
 from conformance.judge.expectation import Expectation, Kind, expect
+from conformance.layers.registry import LAYERS
 
 Array = np.ndarray[Any, Any]
 
@@ -46,7 +46,7 @@ def snippet(case: Case, spec: str, stage: str = "") -> str | None:
     if arrays.inputs is None:
         return None
     lines = _operands(case, arrays)
-    lines += ["", *_layer(case, spec), ""]
+    lines += ["", *_layer(case, spec, [*arrays.weights]), ""]
     expectation = expect(case, arrays)
     if expectation.kind is Kind.REJECTION:
         lines += _rejected()
@@ -107,30 +107,31 @@ def _nested(array: Array) -> str:
     return str(int(array)) if array.dtype.kind in "iu" else repr(float(array))
 
 
-def _layer(case: Case, spec: str) -> list[str]:
+def _layer(case: Case, spec: str, names: list[str]) -> list[str]:
     """The definition of ``call()``, which asks the implementation once."""
     if _surface(spec):
         arguments = ", ".join(f"{name}={value!r}" for name, value in case.arguments)
-        dtype = "" if case.dtype.startswith(("int", "uint")) else f', dtype="{case.dtype}"'
-        names = ["kernel", "bias"] if canonical_config(case).get("use_bias") else ["kernel"]
+        has_dtype = LAYERS[case.layer].has_dtype_argument(case.dtype)
+        dtype = f', dtype="{case.dtype}"' if has_dtype else ""
         weights = f"    layer.set_weights([{', '.join(names)}])"
         return [
             "def call():",
             f"    layer = keras.layers.{case.layer}({arguments}{dtype})".replace("(, ", "("),
             "    layer.build(inputs.shape)",
-            *([weights] if case.layer.startswith("Conv") else []),
+            *([weights] if names else []),
             "    return np.asarray(layer(inputs))",
         ]
-    return [*_plugin(case, spec), "", "def call():", "    return layer(inputs, weights, config)"]
+    return [
+        *_plugin(case, spec, names),
+        "",
+        "def call():",
+        "    return layer(inputs, weights, config)",
+    ]
 
 
-def _plugin(case: Case, spec: str) -> list[str]:
-    known = canonical_config(case)
-    weights: list[str] = []
-    if case.layer.startswith("Conv"):
-        weights = ["kernel", *(["bias"] if known["use_bias"] else [])]
-    config = {**known, "dtype": case.dtype}
-    lines = ["weights = {" + ", ".join(f'"{name}": {name}' for name in weights) + "}"]
+def _plugin(case: Case, spec: str, names: list[str]) -> list[str]:
+    config = {**canonical_config(case), "dtype": case.dtype}
+    lines = ["weights = {" + ", ".join(f'"{name}": {name}' for name in names) + "}"]
     return [*lines, f"config = {config!r}", _callable(case, spec)]
 
 
@@ -166,21 +167,10 @@ def _compared(case: Case, arrays: Operands, expectation: Expectation, stage: str
     lines += ["np.testing.assert_array_equal(inputs, before)"] * (stage == "inputs")
     lines += ["np.testing.assert_array_equal(call(), actual)"] * (stage == "repeat")
     lines += ["assert actual.dtype == expected.dtype, actual.dtype"]
-    bound = _bound(case, arrays, expectation)
+    bound = LAYERS[case.layer].largest_error(case, arrays, expectation)
     if bound:
         lines += [f"bound = {bound!r}  # the largest error of correct arithmetic"]
         lines += ["np.testing.assert_allclose(actual, expected, rtol=0, atol=bound)"]
     else:
         lines += ["np.testing.assert_array_equal(actual, expected)"]
     return lines
-
-
-def _bound(case: Case, arrays: Any, expectation: Expectation) -> float:
-    """The largest finite bound of an element; zero where equality is due."""
-    gauge = expectation.gauge(case, arrays)
-    plain = canonical_config(case).get("activation") in (None, "linear", "relu")
-    exact = KINDS[case.operands].exact and plain and case.dtype in ("float32", "float64")
-    if gauge is None or exact:
-        return 0.0
-    bound = output_bound(gauge, expectation.wide, gauge.error).error
-    return float(np.max(bound, where=np.isfinite(bound), initial=0.0))

@@ -23,6 +23,7 @@ from conformance.diagnosis.evaluation import (
     to_channels_first,
     to_channels_last,
 )
+from conformance.layers.registry import LAYERS
 
 STAGES = ("padding", "window", "contraction", "bias", "activation", "layout")
 
@@ -42,17 +43,19 @@ def first_difference(case: Case, operands: Operands, actual: Array) -> str:
 
 
 def _first_difference(case: Case, operands: Operands, actual: Array) -> str:
-    expected = predict(case, operands)
+    expected, layer = predict(case, operands), LAYERS[case.layer]
     if actual.shape != expected.value.shape:
         same_sizes = sorted(actual.shape) == sorted(expected.value.shape)
-        return "layout" if same_sizes or case.layer == "Flatten" else "window"
-    if case.layer == "Flatten" or _is_permutation(actual, expected):
+        return "layout" if same_sizes or layer.moves else "window"
+    if layer.moves or _is_permutation(actual, expected):
         return "layout"
     wrong = ~expected.allows(actual)
     if _only_in_padding(case, operands, wrong):
         return "padding"
-    if case.layer.startswith("MaxPooling"):
+    if layer.selects:
         return "window" if _are_inputs(case, operands, actual) else "contraction"
+    if not layer.convolves:
+        return "contraction"
     return _stage_of_convolution(case, operands, actual, expected)
 
 

@@ -22,6 +22,7 @@ from conformance.diagnosis.evaluation import (
     span,
     total_padding,
 )
+from conformance.layers.registry import LAYERS
 
 Length = Callable[[int, int, int, int], int]
 """A number of elements from the lengths n, k, s and d of one axis."""
@@ -107,20 +108,20 @@ def exchanged(sizes: Sequence[int]) -> tuple[int, ...]:
 
 def pool_strides_one(settings: Settings, case: Case) -> Settings:
     """Strides that are not given, or None, taken for one in pooling."""
-    missing = case.keywords.get("strides") is None and case.layer.startswith("MaxPooling")
+    missing = case.keywords.get("strides") is None and LAYERS[case.layer].strides_by_window
     return replace(settings, strides=ones(settings.window)) if missing else settings
 
 
 def pool_size_three(settings: Settings, case: Case) -> Settings:
     """A pool size that is not given taken for three; strides as read before."""
-    if not case.layer.startswith("MaxPooling") or "pool_size" in case.keywords:
+    if not LAYERS[case.layer].pools or LAYERS[case.layer].window in case.keywords:
         return settings
     return replace(settings, window=(3,) * len(settings.window))
 
 
 def channels_first_by_default(settings: Settings, case: Case) -> Settings:
     """A data_format that is not given taken for channels_first, in two dimensions."""
-    if "2D" not in case.layer or case.keywords.get("data_format") is not None:
+    if LAYERS[case.layer].rank != 2 or case.keywords.get("data_format") is not None:
         return settings
     return replace(settings, channels_first=True)
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
-from conformance.cases.case import Case, parse
+from conformance.cases.case import parse
 from conformance.golden.encoding import DataWriter, outcome_entry
 from conformance.golden.expected import expected_value
 from conformance.golden.fixture import OBSERVED, Fixture, fixture_of
 from conformance.implementations import registry
-from conformance.judge.verdict import Judgement
 from conformance.outcomes import Outcome
-from conformance.runner import Runner
+from conformance.running.runner import Runner
 
 
 def observe(
@@ -42,17 +41,11 @@ def _outcomes(
 ) -> dict[str, Outcome]:
     """What the implementation does with every expected case, by descriptor."""
     outcomes: dict[str, Outcome] = {}
-
-    def take(
-        name: str, versions: Mapping[str, str], case: Case, outcome: Outcome, judgement: Judgement
-    ) -> Judgement:
-        outcomes[case.descriptor] = outcome
-        return judgement
-
     cases = [parse(descriptor) for fixture in expected for descriptor in fixture.entries]
-    with Runner(cases, [implementation], workers=workers, progress=progress, records=take) as run:
-        for _ in run:
-            pass
+    with Runner(cases, [implementation], workers=workers, progress=progress, keep=True) as run:
+        for result in run:
+            if result.evidence is not None:
+                outcomes[result.case.descriptor] = result.evidence.outcome
     return outcomes
 
 

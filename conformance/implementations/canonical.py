@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from conformance.cases.case import Case
 from conformance.cases.facts import canonical_config
-from conformance.judge import definition
-from conformance.spec.signatures import RANK, REQUIRED, SIGNATURES
+from conformance.judge.activations import ACTIVATIONS
+from conformance.layers import LAYERS, SIZES
 
 
 def _is_integer(value: Any) -> bool:
@@ -34,17 +34,15 @@ _KINDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "activation": (_is_text_or_none, "a name or None"),
     "use_bias": (lambda value: isinstance(value, bool), "a boolean"),
 }
-_SIZES: Final = ("kernel_size", "pool_size", "strides", "dilation_rate")
 
 
 def uncanonical(case: Case) -> str | None:
     """The first argument that has no canonical form, and why; None where all have one."""
-    signature = SIGNATURES[case.layer]
-    required = {name for name, default in signature.items() if default is REQUIRED}
-    if missing := required - set(case.keywords):
+    layer = LAYERS[case.layer]
+    if missing := set(layer.required) - set(case.keywords):
         return f"{', '.join(sorted(missing))} is not given"
     for name, value in case.arguments:
-        if name not in signature:
+        if name not in layer.signature:
             return f"there is no argument {name!r}"
         problem = _problem(case, name, value)
         if problem:
@@ -53,9 +51,10 @@ def uncanonical(case: Case) -> str | None:
 
 
 def _problem(case: Case, name: str, value: Any) -> str | None:
-    if name in _SIZES:
-        optional = SIGNATURES[case.layer][name] is None
-        return None if (optional and value is None) else _size_problem(value, RANK[case.layer])
+    layer = LAYERS[case.layer]
+    if name in layer.sizes:
+        optional = layer.signature[name] is None
+        return None if (optional and value is None) else _size_problem(value, layer.rank)
     accepts, kind = _KINDS.get(name, (lambda _: True, ""))
     return None if accepts(value) else kind
 
@@ -75,17 +74,17 @@ def has_documented_values(case: Case) -> bool:
     return (
         has_plain_geometry(case)
         and config.get("filters", 1) > 0
-        and (activation is None or activation in definition.ACTIVATIONS)
+        and (activation is None or activation in ACTIVATIONS)
     )
 
 
 def has_plain_geometry(case: Case) -> bool:
     """Whether every size is positive and padding and data_format are among the documented ones."""
     config = canonical_config(case)
-    sizes = [size for name in _SIZES for size in config.get(name, ())]
+    sizes = [size for name in SIZES for size in config.get(name, ())]
     return (
         min(sizes, default=1) > 0
-        and config.get("padding", "valid").lower() in ("valid", "same")
+        and config.get("padding", "valid").lower() in LAYERS[case.layer].paddings
         and config.get("data_format") in ("channels_first", "channels_last")
         and case.keywords.get("data_format") != ""  # canonically the default, yet undocumented
     )

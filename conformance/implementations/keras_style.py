@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.cases.case import Case
-from conformance.cases.operands import INTEGER_DTYPES
 from conformance.cases.scenarios import SCENARIOS
 from conformance.implementations.observation import as_array, describe_result, observe_calls
+from conformance.layers.registry import LAYERS
 from conformance.outcomes import Outcome, Unsupported, Value
 
 Layer = Callable[[Any], Any]
@@ -85,11 +85,10 @@ class KerasStyle:
         Integer inputs are not cast to a layer's dtype, which stays floating-point.
         """
         arguments = case.keywords
-        if case.dtype not in INTEGER_DTYPES and (case.layer != "Input" or case.dtype != "float32"):
+        layer = LAYERS[case.layer]
+        if layer.has_dtype_argument(case.dtype):
             arguments["dtype"] = case.dtype
-        if case.layer == "Input":
-            return self._keras.Input(**arguments)
-        return getattr(self._keras.layers, case.layer)(**arguments)
+        return layer.made_by(self._keras, arguments)
 
     def _output(self, case: Case, operands: Any) -> Outcome:
         call = self._prepare(self._built(case, operands))
@@ -113,8 +112,8 @@ class KerasStyle:
     def _shape(self, case: Case, operands: Any) -> Outcome:
         del operands
         made = self._construct(case)
-        result = made if case.layer == "Input" else self._symbolic_result(made, case)
-        return Value(tuple(result.shape))
+        called = LAYERS[case.layer].takes_inputs
+        return Value(tuple((self._symbolic_result(made, case) if called else made).shape))
 
     def _symbolic_result(self, layer: Layer, case: Case) -> Any:
         return layer(self._keras.Input(batch_shape=case.inputs, dtype=case.dtype))

@@ -28,11 +28,23 @@ _TRACEBACK: Final = re.compile(
     re.MULTILINE | re.VERBOSE,
 )
 _LONGEST_MESSAGE: Final = 1000
+_LONGEST_READ: Final = 100_000
 
 
 def rejection(error: BaseException, when: str = "") -> Rejection:
     """The outcome of an ordinary exception; `when` says in which call, if that matters."""
-    return Rejection(type(error).__name__, condensed(f"{when}{error}"))
+    return Rejection(type(error).__name__, condensed(f"{when}{_message_of(error)}"))
+
+
+def _message_of(error: BaseException) -> str:
+    """The message of an exception, of a very long one its ends."""
+    try:
+        text = str(error)
+    except Exception as other:  # a foreign exception's message may do anything
+        return f"a message that raises {type(other).__name__}"
+    if len(text) <= _LONGEST_READ:
+        return text
+    return text[: _LONGEST_READ // 2] + text[-_LONGEST_READ // 2 :]
 
 
 def condensed(message: str) -> str:
@@ -143,7 +155,10 @@ def _restore(operands: Mapping[str, Array], saved: Mapping[str, Array]) -> set[s
     changed = {name for name, array in operands.items() if not same_bits(array, saved[name])}
     for name in changed:
         array = operands[name]
-        if array.flags.writeable:
+        with contextlib.suppress(AttributeError, TypeError, ValueError):
+            array.dtype = saved[name].dtype  # type: ignore[misc]  # not in place for NumPy's stubs
+            array.shape = saved[name].shape
+        if array.flags.writeable and array.shape == saved[name].shape:
             np.copyto(array, saved[name])
     return changed
 

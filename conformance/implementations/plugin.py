@@ -29,6 +29,7 @@ from typing import Any, Final
 from conformance.cases.case import Case
 from conformance.cases.facts import canonical_config
 from conformance.implementations.canonical import has_documented_values, uncanonical
+from conformance.implementations.import_paths import import_after_the_library
 from conformance.implementations.observation import (
     Earlier,
     as_array,
@@ -38,10 +39,10 @@ from conformance.implementations.observation import (
 )
 from conformance.implementations.protocol import Implementation, ImplementationError
 from conformance.implementations.registry import split_file
+from conformance.layers.layer import IDENTIFIERS
+from conformance.layers.registry import called_layers
 from conformance.outcomes import Outcome, Unsupported, Value
 
-CALLABLES: Final = ("Conv1D", "Conv2D", "MaxPooling1D", "MaxPooling2D", "Flatten")
-_IDLE: Final = ("_initializer", "_regularizer", "_constraint")
 _ALWAYS: Final = 16
 _SELDOM: Final = 8
 """The first answers of a layer, and then one of so many, are asked for again after another case."""
@@ -79,8 +80,11 @@ def _imported(spec: str, load_module: Callable[[], Any]) -> Any:
 
 
 def _module_of_file(path: Path) -> Any:
-    """Import a file under its own name, its directory first on the path as for a script."""
-    sys.path.insert(0, str(path.resolve().parent))
+    """Import a file under its own name; it may import what is beside it, as a script may.
+
+    Its directory stands behind Python's own library: what is beside it must not replace that.
+    """
+    import_after_the_library(str(path.resolve().parent))
     name = path.stem if path.stem not in sys.modules else f"plugin_{path.stem}"
     found = importlib.util.spec_from_file_location(name, path)
     if found is None or found.loader is None:
@@ -92,10 +96,10 @@ def _module_of_file(path: Path) -> Any:
 
 
 def _check(spec: str, target: Any) -> None:
-    offered = {name: getattr(target, name, None) for name in CALLABLES}
+    offered = {name: getattr(target, name, None) for name in called_layers()}
     if all(layer is None for layer in offered.values()):
         raise ImplementationError(
-            f"plug-in {spec!r} offers none of the callables {', '.join(CALLABLES)}"
+            f"plug-in {spec!r} offers none of the callables {', '.join(called_layers())}"
         )
     for name, layer in offered.items():
         if layer is not None:
@@ -132,7 +136,7 @@ class Plugin:
 
         Some cases are called a third time, after a call of the case before on the same layer.
         """
-        layer = getattr(self._target, case.layer, None) if case.layer in CALLABLES else None
+        layer = getattr(self._target, case.layer, None) if case.layer in called_layers() else None
         reason = _unsupported(case) if layer else f"the plug-in has no callable {case.layer}"
         if layer is None or reason is not None:
             return Unsupported(str(reason))
@@ -183,7 +187,9 @@ def _unsupported(case: Case) -> str | None:
     """Why the plug-in interface cannot carry a case; None where it can."""
     if case.observe not in ("output", "gradients", "rejection"):
         return f"plug-ins compute outputs and gradients; {case.observe!r} is not asked of them"
-    if case.observe == "rejection" and (idle := [n for n in case.keywords if n.endswith(_IDLE)]):
+    if case.observe == "rejection" and (
+        idle := [n for n in case.keywords if n.endswith(IDENTIFIERS)]
+    ):
         return f"plug-ins compute outputs, in which {idle[0]} has no part"
     problem = uncanonical(case)
     if problem:

@@ -36,38 +36,35 @@ of these cases it is started again for the next one.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
 import json
-import math
-import os
+import queue
 import shlex
 import subprocess
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any, BinaryIO, Final
 
 import numpy as np
 
 from conformance.cases.case import Case
-from conformance.implementations.plugin import CALLABLES, Plugin
-from conformance.implementations.process import how_it_ended
+from conformance.implementations.last_words import LastWords, how_it_ended
+from conformance.implementations.plugin import Plugin
 from conformance.implementations.protocol import Implementation, ImplementationError
+from conformance.implementations.wire import WireError, decoded_array, encodable, encoded_array
+from conformance.layers.registry import called_layers
 from conformance.outcomes import Crash, Outcome, Value
 
 Array = np.ndarray[Any, Any]
 
 PROTOCOL: Final = 1
 
-_DTYPES: Final = frozenset(
-    {
-        *("bool", "float16", "bfloat16", "float32", "float64"),
-        *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
-    }
-)
-_LAST_WORDS: Final = 4096
+LONGEST_LINE: Final = 1 << 28
+"""Bytes of the longest answer that is read."""
+
 _GRACE_SECONDS: Final = 0.5
+_NOTICE_SECONDS: Final = 0.1
 _SHOWN: Final = 200
 
 
@@ -139,7 +136,7 @@ class _Target:
     def __init__(self, program: _Program, hello: Mapping[str, Any]) -> None:
         self.name, self.version = hello.get("name"), hello.get("version")
         self._program = program
-        for layer in hello.get("layers", CALLABLES):
+        for layer in hello.get("layers", called_layers()):
             setattr(self, layer, self._layer(layer))
         if hello.get("gradients"):
             self.gradients = self._gradients
@@ -160,7 +157,7 @@ class _Target:
         upstream: Array,
     ) -> dict[str, Array]:
         request = _request("gradients", layer, inputs, weights, config)
-        answer = self._program.ask({**request, "upstream": _encoded(upstream)})
+        answer = self._program.ask({**request, "upstream": encoded_array(upstream)})
         return {name: _array(array) for name, array in _part(answer, "gradients").items()}
 
 
@@ -175,15 +172,9 @@ def _request(
         "observe": observe,
         "layer": layer,
         "config": dict(config),
-        "inputs": _encoded(inputs),
-        "weights": {name: _encoded(array) for name, array in weights.items()},
+        "inputs": encoded_array(inputs),
+        "weights": {name: encoded_array(array) for name, array in weights.items()},
     }
-
-
-def _encoded(array: Array) -> dict[str, Any]:
-    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    data = base64.b64encode(little.tobytes()).decode("ascii")
-    return {"dtype": array.dtype.name, "shape": list(array.shape), "data": data}
 
 
 def _part(answer: Mapping[str, Any], name: str) -> Any:
@@ -209,34 +200,16 @@ def _array(entry: Any) -> Array:
     """An array from its JSON form.
 
     Raises:
-        GarbledError: if it is none.
+        GarbledError: if it is none: no exception of the layer's own, which may reject a case.
     """
     try:
-        name, shape, data = entry["dtype"], tuple(entry["shape"]), entry["data"]
-        dtype, raw = _dtype(name), base64.b64decode(data, validate=True)
-        expected = dtype.itemsize * math.prod(shape)
-    except (TypeError, KeyError, ValueError, binascii.Error) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise GarbledError(f"something that is no array ({reason}): {_shown(entry)}") from None
-    if not all(type(size) is int and size >= 0 for size in shape) or len(raw) != expected:
-        raise GarbledError(
-            f"an array of dtype {name} and shape {shape} in {len(raw)} bytes instead of {expected}"
-        )
-    return np.frombuffer(raw, dtype).reshape(shape).astype(dtype.newbyteorder("="))
-
-
-def _dtype(name: Any) -> Any:
-    if name not in _DTYPES:
-        raise ValueError(f"the dtype {name!r} is none of {', '.join(sorted(_DTYPES))}")
-    if name != "bfloat16":
-        return np.dtype(name).newbyteorder("<")
-    import ml_dtypes
-
-    return np.dtype(ml_dtypes.bfloat16)
+        return decoded_array(entry)
+    except WireError as error:
+        raise GarbledError(f"{error}: {_shown(entry)}") from None
 
 
 def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    text = encodable(value if isinstance(value, str) else json.dumps(value, default=str))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
@@ -246,8 +219,9 @@ class _Program:
     def __init__(self, command: str) -> None:
         self._arguments = shlex.split(command)
         self._process: subprocess.Popen[bytes] | None = None
-        self._reader: threading.Thread | None = None
-        self._last_words = b""
+        self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._last_words = LastWords()
         self._asked = 0
 
     def hello(self) -> dict[str, Any]:
@@ -262,10 +236,10 @@ class _Program:
         if "hello" in answer:
             raise GarbledError(f"the request itself: {_shown(answer)}")
         layers = answer.get("layers", [])
-        if not isinstance(layers, list) or not set(map(str, layers)) <= set(CALLABLES):
+        if not isinstance(layers, list) or not set(map(str, layers)) <= set(called_layers()):
             raise GarbledError(
                 f"the layers {_shown(layers)}, which have to be a list of some of "
-                f"{', '.join(CALLABLES)}"
+                f"{', '.join(called_layers())}"
             )
         return answer
 
@@ -288,23 +262,21 @@ class _Program:
     def end(self) -> Crash:
         """End the program, if it still runs; how it ended."""
         process: Any = self._process
-        reader, self._process, self._reader = self._reader, None, None
-        if process is None or reader is None:
+        threads, self._process, self._threads = self._threads, None, []
+        if process is None:
             return Crash("it was not running")
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(0)
         status = process.returncode
         process.kill()
         process.wait()
-        reader.join(_GRACE_SECONDS)
-        for stream in (process.stdin, process.stdout):
-            with contextlib.suppress(OSError):
-                stream.close()
-        words = self._last_words.decode(errors="replace").strip()
-        return Crash(how_it_ended(status), words)
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+        for thread in threads:
+            thread.join(_GRACE_SECONDS)
+        return Crash(how_it_ended(status), self._last_words.text())
 
     def _start(self) -> None:
-        self._last_words = b""
         try:
             self._process = subprocess.Popen(
                 self._arguments,
@@ -316,26 +288,56 @@ class _Program:
             raise ImplementationError(
                 f"exec:{shlex.join(self._arguments)} cannot be started: {error}"
             ) from error
-        stream = self._process.stderr
-        self._reader = threading.Thread(target=self._read_last_words, args=(stream,), daemon=True)
-        self._reader.start()
+        self._lines, self._last_words = queue.SimpleQueue(), LastWords()
+        readings: list[tuple[Any, tuple[Any, ...]]] = [
+            (_read_lines, (self._process.stdout, self._lines)),
+            (_listen, (self._process.stderr, self._last_words)),
+        ]
+        self._threads = [
+            threading.Thread(target=target, args=arguments, daemon=True)
+            for target, arguments in readings
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def _exchange(self, request: Mapping[str, Any]) -> dict[str, Any]:
         process: Any = self._process
         with contextlib.suppress(OSError):  # where it reads no more, the lack of an answer tells
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
-        line = process.stdout.readline()
+        line = self._next_line(process)
+        if len(line) > LONGEST_LINE:
+            raise GarbledError(f"a line of more than {LONGEST_LINE >> 20} MiB")
         if not line.endswith(b"\n"):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_GRACE_SECONDS)
             raise ProgramEndedError(self.end())
         return _answer(line, request["id"])
 
-    def _read_last_words(self, stream: BinaryIO) -> None:
-        with contextlib.suppress(OSError, ValueError), stream:
-            while chunk := os.read(stream.fileno(), 65536):
-                self._last_words = (self._last_words + chunk)[-_LAST_WORDS:]
+    def _next_line(self, process: Any) -> bytes:
+        """The next line; an unfinished one at its end, though a child of it keeps the pipe open."""
+        gone: float | None = None
+        while gone is None or time.monotonic() - gone < _GRACE_SECONDS:
+            try:
+                return self._lines.get(timeout=_NOTICE_SECONDS)
+            except queue.Empty:
+                if process.poll() is not None:
+                    gone = gone or time.monotonic()
+        return b""
+
+
+def _read_lines(stream: BinaryIO, lines: queue.SimpleQueue[bytes]) -> None:
+    """Hand on the lines of a stream until one is unfinished, or longer than any answer."""
+    with contextlib.suppress(OSError, ValueError), stream:
+        line = b"\n"
+        while line.endswith(b"\n"):
+            line = stream.readline(LONGEST_LINE + 1)
+            lines.put(line)
+
+
+def _listen(stream: BinaryIO, last_words: LastWords) -> None:
+    with stream:
+        last_words.listen(stream)
 
 
 def _answer(line: bytes, identifier: int) -> dict[str, Any]:
@@ -347,12 +349,13 @@ def _answer(line: bytes, identifier: int) -> dict[str, Any]:
     text = line.decode(errors="replace").rstrip("\r\n")
     try:
         answer = json.loads(text)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, MemoryError):
         raise GarbledError(f"a line that is no JSON: {_shown(text)!r}") from None
     if not isinstance(answer, dict):
         raise GarbledError(f"a line that is no JSON object: {_shown(text)}")
-    if answer.get("id") != identifier:
+    given = answer.get("id")
+    if type(given) is not int or given != identifier:
         raise GarbledError(
-            f"a line whose id is {answer.get('id')!r} and not {identifier}: {_shown(text)}"
+            f"a line whose id is {_shown(repr(given))} and not {identifier}: {_shown(text)}"
         )
     return answer

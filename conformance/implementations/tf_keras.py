@@ -84,7 +84,7 @@ class TfKeras(KerasStyle):
 
         `Model.compile` chooses the mode, not this implementation.
         """
-        is_after_channels_last = case.layer == "Flatten" and case.observe != "trained_example"
+        is_after_channels_last = facts(case).descriptor.moves and case.observe != "trained_example"
         return (
             case.observe in ("training", "trained_example")
             and not self._onednn

@@ -22,8 +22,11 @@ from conformance.implementations.canonical import has_plain_geometry, uncanonica
 from conformance.implementations.observation import as_array, describe_result, observe_calls
 from conformance.implementations.protocol import Implementation
 from conformance.implementations.torch_activations import ACTIVATIONS
+from conformance.layers.convolution import Convolution
+from conformance.layers.flatten import Flatten
+from conformance.layers.pooling import MaxPooling
+from conformance.layers.registry import LAYERS
 from conformance.outcomes import Outcome, Unsupported, Value
-from conformance.spec.signatures import RANK, SIGNATURES
 
 Tensor = Any
 Module = Callable[[Tensor], Tensor]
@@ -31,6 +34,7 @@ Module = Callable[[Tensor], Tensor]
 _NUMBER_TYPES: Final = frozenset(
     {"float16", "bfloat16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8"}
 )
+_EXPRESSED: Final = (Convolution, MaxPooling, Flatten)
 _CONVOLUTIONS: Final[Mapping[int, Any]] = {1: nn.Conv1d, 2: nn.Conv2d}
 _POOLINGS: Final[Mapping[int, Any]] = {1: nn.MaxPool1d, 2: nn.MaxPool2d}
 _TORCH_NAMES: Final = {
@@ -73,9 +77,11 @@ class TorchNN:
             "shape": self._shape,
             "rejection": self._rejection,
         }
-        if case.observe not in observe or case.layer == "Input":
+        if case.observe not in observe or not LAYERS[case.layer].takes_inputs:
             return Unsupported("torch.nn has no Keras-style model API")
-        if case.layer != "Flatten" and case.dtype not in _NUMBER_TYPES:
+        if not isinstance(LAYERS[case.layer], _EXPRESSED):
+            return Unsupported(f"torch.nn is not asked for {case.layer}")
+        if LAYERS[case.layer].rank and case.dtype not in _NUMBER_TYPES:
             return Unsupported(f"torch.nn has no {case.layer} in {case.dtype}")
         with torch.no_grad():
             return observe[case.observe](case, operands)
@@ -129,11 +135,11 @@ class TorchNN:
         self, case: Case, config: dict[str, Any], inputs: Tensor, weights: dict[str, Tensor]
     ) -> Module:
         """The whole layer, from Keras' layout to Keras' layout."""
-        if case.layer == "Flatten":
+        if LAYERS[case.layer].moves:
             return _Flatten(first=config["data_format"] == "channels_first")
         first = config["data_format"] == "channels_first"
         shape = inputs.shape if first else (inputs.shape[0], inputs.shape[-1], *inputs.shape[1:-1])
-        make = _convolution if case.layer.startswith("Conv") else _pooling
+        make = _convolution if LAYERS[case.layer].convolves else _pooling
         module = make(config, shape, inputs, weights)
         activation = ACTIVATIONS[config.get("activation") or "linear"]
         return _Layer(module, activation, first=first, last=self._last)
@@ -292,9 +298,9 @@ def _unsupported(case: Case, config: dict[str, Any]) -> str | None:
     inputs = case.inputs or ()
     first = config.get("data_format") == "channels_first"
     spatial, channels = (inputs[2:], inputs[1:2]) if first else (inputs[1:-1], inputs[-1:])
-    if case.layer != "Flatten" and 0 in spatial:
+    if LAYERS[case.layer].rank and 0 in spatial:
         return "torch.nn's convolutions and poolings take no empty spatial axis"
-    if case.layer.startswith("MaxPooling") and 0 in channels:
+    if LAYERS[case.layer].pools and 0 in channels:
         return "torch.nn's poolings take no empty axis but the batch"
     return _inexpressible(config)
 
@@ -311,7 +317,7 @@ def _unaskable(case: Case) -> str | None:
     if case.inputs is not None and None in case.inputs:
         return "torch.nn has no symbolic inputs with a free length"
     for name, value in case.arguments:
-        documented = name in SIGNATURES[case.layer] and name not in _TORCH_NAMES
+        documented = name in LAYERS[case.layer].signature and name not in _TORCH_NAMES
         if documented and not _is_ordinary(name, value):
             return f"torch.nn's modules have no argument that corresponds to {name}"
     return None
@@ -326,8 +332,8 @@ def _is_ordinary(name: str, value: Any) -> bool:
 
 def _is_expressible(case: Case) -> bool:
     """Whether all is well-formed by itself, so that what is wrong is how it goes together."""
-    rank = RANK.get(case.layer)
-    right_rank = rank is None or len(case.inputs or ()) == rank + 2
+    rank = LAYERS[case.layer].rank
+    right_rank = not rank or len(case.inputs or ()) == rank + 2
     return right_rank and uncanonical(case) is None and has_plain_geometry(case)
 
 
@@ -338,13 +344,13 @@ def _call_literally(case: Case) -> Tensor:
     if arguments.get("padding") == "valid":
         arguments["padding"] = 0
     inputs = torch.zeros(case.inputs or (), dtype=getattr(torch, case.dtype))
-    if case.layer == "Flatten":
+    if LAYERS[case.layer].moves:
         return nn.Flatten(**arguments)(inputs)
-    rank = RANK[case.layer]
+    rank = LAYERS[case.layer].rank
     axis = 1 if inputs.ndim > rank + 1 else 0  # torch takes the latter for unbatched
     if case.keywords.get("data_format") != "channels_first" and inputs.ndim > axis:
         inputs = inputs.movedim(-1, axis)
-    if case.layer.startswith("Conv"):
+    if LAYERS[case.layer].convolves:
         channels = inputs.shape[axis] if inputs.ndim > axis else 1
         return _CONVOLUTIONS[rank](channels, **arguments, dtype=inputs.dtype)(inputs)
     return _POOLINGS[rank](**arguments)(inputs)

@@ -13,33 +13,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 
-from conformance.judge.contraction import Floats
-from conformance.judge.definition.activations import at_special
+from conformance.judge.activations import named, through_activation
+from conformance.judge.activations.activation import Elementwise
 from conformance.judge.definition.rounding import Format
-from conformance.judge.running_error import ROWWISE, WITHOUT_ERROR, through_activation
+from conformance.judge.running_error import Floats
 from conformance.judge.sums import NARROW, Gauge, Mask, half_ulp
-
-_UNDEFINED: Final = MappingProxyType(
-    {
-        "softsign": (-math.inf, math.inf),
-        "silu": (-math.inf,),
-        "swish": (-math.inf,),
-        "gelu": (-math.inf,),
-        "mish": (-math.inf,),
-        "hard_silu": (-math.inf,),
-        "hard_swish": (-math.inf,),
-        "squareplus": (-math.inf,),
-    }
-)
-"""Infinities at which an activation has a limit, but its documented formula gives NaN."""
-
-_ZERO_AT_NAN: Final = frozenset({"hard_shrink", "soft_shrink"})
-"""Activations of the form "x where it is beyond a threshold, otherwise 0": a NaN is not beyond."""
 
 _FAR: Final = 1e4
 """An argument at which activations have reached their limits, or grow like their argument."""
@@ -92,7 +74,7 @@ def output_bound(gauge: Gauge, expected: Floats, error: Floats) -> Bound:
         bound = _smooth(gauge, expected, gauge.convolution.laid_out(error))
         if gauge.overflow is None and gauge.special is None:
             return bound
-        if gauge.convolution.activation in ROWWISE:
+        if named(gauge.convolution.activation).rowwise:
             return _with_exceptional_rows(gauge, expected, bound)
         return _with_exceptional_sums(gauge, expected, bound)
 
@@ -102,7 +84,7 @@ def _smooth(gauge: Gauge, expected: Floats, error: Floats) -> Bound:
     c = gauge.convolution
     running = through_activation(c.activation, _settled_centre(gauge), error, c.format)
     known, alternatives = np.isfinite(expected), []
-    if c.exact and c.activation in WITHOUT_ERROR:
+    if c.exact and not named(c.activation).rounds:
         # The float64 sums are the exact ones, where no operand stands apart.
         known &= False if gauge.touched is None else c.laid_out(gauge.touched)
         alternatives = _rounded_twice(gauge)
@@ -133,7 +115,7 @@ def _settled_centre(gauge: Gauge) -> Floats:
     if gauge.special is None:
         return centre
     absent = c.laid_out(gauge.special & (gauge.undefined == -np.inf))
-    if c.activation in ROWWISE:
+    if named(c.activation).rowwise:
         return np.where(absent, centre.max(-1, keepdims=True) - _FAR, centre)
     present = c.laid_out(gauge.special & (gauge.undefined == np.inf))
     return np.where(absent, -_FAR, np.where(present, _FAR, centre))
@@ -166,13 +148,14 @@ def _undefined_where(special: Mask, expected: Floats, reference: Floats) -> Floa
 
 def _readings(name: str, sums: Floats, fmt: Format) -> list[Floats]:
     """What an activation may give at NaN and infinities: its limit, and by its formula."""
-    infinities = (-math.inf, math.inf)
-    limits = [at_special(name, x, fmt) for x in infinities]
+    infinities, activation = (-math.inf, math.inf), named(name)
+    assert isinstance(activation, Elementwise)
+    limits = [activation.at_special(x, fmt) for x in infinities]
     limit = np.select([sums == x for x in infinities], limits, np.nan)
     formula = limit
-    for infinity in _UNDEFINED.get(name, ()):
+    for infinity in activation.undefined:
         formula = np.where(sums == infinity, np.nan, formula)
-    if name in _ZERO_AT_NAN:
+    if activation.zero_at_nan:
         formula = np.where(np.isnan(sums), 0.0, formula)
     return [limit, formula]
 

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.judge.running_error import Floats
 from reference_impl.ops.geometry import WindowAxis
-
-Floats = NDArray[np.float64]
 
 _BLOCK = 1 << 20
 """Elements of the patches that are laid out at a time: 8 MB."""

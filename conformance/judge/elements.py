@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from conformance.judge.activations import named
 from conformance.judge.bounds import Bound, output_bound
-from conformance.judge.contraction import Floats, as_float64
+from conformance.judge.contraction import as_float64
 from conformance.judge.messages import WrongElements, sentence_case
 from conformance.judge.precision import named_precision
-from conformance.judge.running_error import ROWWISE
+from conformance.judge.running_error import Floats
 from conformance.judge.statistics import statistical_bound, sums_tests
 from conformance.judge.sums import Gauge, Mask
 from conformance.judge.verdict import Judgement, Verdict
@@ -41,6 +42,22 @@ def judge_equality(actual: Array, expected: Array) -> Judgement:
     wrong = WrongElements(actual, expected, np.zeros(expected.shape), excess)
     message = f"{sentence_case(wrong.sentence())}."
     return Judgement(Verdict.DEVIATES, message, wrong.ratio, "exact")
+
+
+def judge_within(bound: Bound, actual: Array, expected: Array) -> Judgement:
+    """The stage `bound` alone.
+
+    Args:
+        bound: what is accepted.
+        actual: the outputs, of the expected shape and dtype.
+        expected: the correctly rounded outputs.
+    """
+    excess = bound.excess(as_float64(actual), as_float64(expected))
+    if not np.any(excess > 1):
+        return Judgement(Verdict.CONFORMS, ratio=float(excess.max(initial=0.0)))
+    wrong = WrongElements(actual, expected, bound.error, excess)
+    message = f"{sentence_case(wrong.sentence())}."
+    return Judgement(Verdict.DEVIATES, message, wrong.ratio, "bound")
 
 
 def judge_sums(gauge: Gauge, actual: Array, expected: Array) -> Judgement:
@@ -88,7 +105,7 @@ def _outside_receptive_field(gauge: Gauge, excess: Floats) -> int:
         return 0
     c = gauge.convolution
     untouched = c.laid_out(~gauge.touched)
-    if c.activation in ROWWISE:
+    if named(c.activation).rowwise:
         untouched = untouched.all(-1, keepdims=True)
     return int(np.count_nonzero(untouched & (excess > 1)))
 

@@ -24,14 +24,16 @@ import numpy as np
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
 from conformance.cases.operands import KINDS
-from conformance.judge.contraction import Floats, as_float64, contract
+from conformance.judge.activations import named, through_slope
+from conformance.judge.bounds import Bound
+from conformance.judge.contraction import as_float64, contract
 from conformance.judge.definition import Operands
 from conformance.judge.definition.rounding import FORMATS
-from conformance.judge.elements import equal, judge_equality, judge_sums
-from conformance.judge.running_error import growth
-from conformance.judge.slopes import UNROUNDED, slope_errors
+from conformance.judge.elements import equal, judge_equality, judge_within
+from conformance.judge.running_error import Floats, growth
 from conformance.judge.sums import Convolution, Gauge, half_ulp
 from conformance.judge.verdict import Judgement, Verdict
+from conformance.layers.registry import LAYERS
 from reference_impl.ops.geometry import WindowAxis
 
 Array = np.ndarray[Any, Any]
@@ -103,12 +105,12 @@ def convolution_gauges(case: Case, operands: Operands) -> dict[str, Gauge]:
     """The gauges of the gradients of a convolution with at least one output, by name."""
     forward = Convolution.of(case, operands)
     upstream, kind = as_float64(operands.upstream), KINDS[case.operands]
-    exact = kind.exact and forward.activation in UNROUNDED
+    exact = kind.exact and not named(forward.activation).slope_rounds
     gradient, errors = upstream, None
     if forward.activation != "linear":
         sums = Gauge(forward)
         lay = forward.laid_out
-        running = slope_errors(
+        running = through_slope(
             forward.activation,
             lay(sums.centre),
             lay(sums.error),
@@ -203,17 +205,16 @@ def judge_gradients(
     wrong = [name for name in expected if not equal(actual[name], expected[name])]
     if not wrong:
         return Judgement(Verdict.CONFORMS, ratio=0.0)
-    gauges: dict[str, Gauge] = {}
-    if case.layer.startswith("Conv") and operands.upstream.size and operands.inputs.size:
-        gauges = {} if strict else convolution_gauges(case, operands)
-    judgements = {
-        name: _judge_one(case, operands, gauges.get(name), actual[name], expected[name], strict)
-        for name in wrong
-    }
+    judge_one = _strictly if strict else LAYERS[case.layer].gradient_judge(case, operands)
+    judgements = {name: judge_one(name, actual[name], expected[name]) for name in wrong}
     objections = {n: j for n, j in judgements.items() if j.verdict != Verdict.CONFORMS}
     if not objections:
         return Judgement(Verdict.CONFORMS, ratio=max(j.ratio or 0.0 for j in judgements.values()))
     return _joined(objections)
+
+
+def _strictly(_: str, actual: Array, expected: Array) -> Judgement:
+    return judge_equality(actual, expected)
 
 
 def _joined(objections: dict[str, Judgement]) -> Judgement:
@@ -224,22 +225,7 @@ def _joined(objections: dict[str, Judgement]) -> Judgement:
     return Judgement(Verdict.DEVIATES, message, ratio, first.stage, first.diagnosis)
 
 
-def _judge_one(
-    case: Case,
-    operands: Operands,
-    gauge: Gauge | None,
-    actual: Array,
-    expected: Array,
-    strict: bool,
-) -> Judgement:
-    if gauge is not None:
-        return judge_sums(gauge, actual, expected)
-    if case.layer.startswith("MaxPooling") and not strict and operands.inputs.size:
-        return _judge_pooling(case, operands, actual, expected)
-    return judge_equality(actual, expected)
-
-
-def _judge_pooling(case: Case, operands: Operands, actual: Array, expected: Array) -> Judgement:
+def judge_pooling(case: Case, operands: Operands, actual: Array, expected: Array) -> Judgement:
     """Sums of upstream elements of overlapping windows, in any order."""
     known = facts(case)
     if KINDS[case.operands].exact or not _overlap(known.axes):
@@ -249,12 +235,8 @@ def _judge_pooling(case: Case, operands: Operands, actual: Array, expected: Arra
     taps = int(np.prod(known.window))
     wide = as_float64(expected)
     bound = growth(taps - 1, fmt.unit_roundoff) * magnitude + half_ulp(wide, fmt)
-    with np.errstate(all="ignore"):
-        distance = np.abs(as_float64(actual) - wide)
-        excess = np.where(distance == 0, 0.0, distance / bound)
-    if not np.all(excess <= 1):
-        return judge_equality(actual, expected)
-    return Judgement(Verdict.CONFORMS, ratio=float(excess.max(initial=0.0)))
+    judgement = judge_within(Bound(wide, bound), actual, expected)
+    return judgement if judgement.verdict is Verdict.CONFORMS else judge_equality(actual, expected)
 
 
 def _overlap(axes: tuple[WindowAxis, ...]) -> bool:
@@ -268,7 +250,8 @@ def _pooled_magnitudes(case: Case, operands: Operands) -> Floats:
     """
     import reference_impl
 
-    layer = getattr(reference_impl.layers, case.layer)(**case.keywords, dtype="float64")
+    arguments = {**case.keywords, "dtype": "float64"}
+    layer = LAYERS[case.layer].made_by(reference_impl, arguments)
     upstream = np.abs(as_float64(operands.upstream))
     magnitude = as_float64(layer.gradients(as_float64(operands.inputs), upstream)["inputs"])
     return np.where(magnitude > FORMATS[case.dtype].largest, np.inf, magnitude)

@@ -24,12 +24,13 @@ from conformance.cases.case import Case
 from conformance.judge.bounds import same
 from conformance.judge.contraction import as_float64
 from conformance.judge.definition import Operands
-from conformance.judge.elements import equal, judge_equality, judge_sums
+from conformance.judge.elements import equal, judge_equality
 from conformance.judge.expectation import Expectation, Kind
 from conformance.judge.gradients import judge_gradients
 from conformance.judge.literals import difference
 from conformance.judge.messages import sentence_case
 from conformance.judge.verdict import Judgement, Verdict
+from conformance.layers.registry import LAYERS
 from conformance.outcomes import Crash, Outcome, Rejection, Timeout, Unsupported, Value
 
 Array = np.ndarray[Any, Any]
@@ -205,10 +206,9 @@ def _judge_elements(
 ) -> Judgement:
     if equal(actual, expectation.value):
         return _unless_uninformative(expectation, CONFORMS)
-    gauge = None if expectation.demands_equality else expectation.gauge(case, operands)
-    if gauge is None:
+    if expectation.demands_equality:
         return judge_equality(actual, expectation.value)
-    judgement = judge_sums(gauge, actual, expectation.value)
+    judgement = LAYERS[case.layer].judge_output(case, operands, expectation, actual)
     if judgement.verdict != Verdict.CONFORMS:
         return judgement
     return _unless_uninformative(expectation, judgement)

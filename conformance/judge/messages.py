@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.judge.contraction import Floats
+from conformance.judge.running_error import Floats
 
 Array = np.ndarray[Any, Any]
 

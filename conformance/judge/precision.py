@@ -14,9 +14,9 @@ from typing import Final
 
 import numpy as np
 
-from conformance.judge.contraction import Floats
+from conformance.judge.activations import named, through_activation
 from conformance.judge.definition.rounding import FORMATS, Format
-from conformance.judge.running_error import WITHOUT_ERROR, through_activation
+from conformance.judge.running_error import Floats
 from conformance.judge.sums import Gauge, half_ulp, round_to
 
 _OPERANDS: Final[MappingProxyType[str, tuple[Format, int]]] = MappingProxyType(
@@ -113,7 +113,7 @@ def _is_rounded(values: Floats, fmt: Format) -> bool:
 def _short_accumulator(gauge: Gauge, actual: Floats, expected: Floats) -> str | None:
     """The accumulator whose typical errors are nearest to those seen, if any is near."""
     c = gauge.convolution
-    if not c.random_sign or c.activation not in WITHOUT_ERROR:
+    if not c.random_sign or named(c.activation).rounds:
         return None
     rounding = c.laid_out(gauge.narrow_error) + half_ulp(expected, c.format)
     surplus = np.maximum(np.abs(actual - expected) - rounding, 0.0)

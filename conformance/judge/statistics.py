@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 
 from conformance.judge.bounds import Bound, output_bound
-from conformance.judge.contraction import Floats
+from conformance.judge.running_error import Floats
 from conformance.judge.sums import Gauge, half_ulp
 
 _VARIANCE: Final = 0.4

@@ -41,10 +41,11 @@ from numpy.typing import NDArray
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
 from conformance.cases.operands import KINDS
-from conformance.judge.contraction import Floats, as_float64, contract, sums_and_magnitudes
+from conformance.judge.activations import named
+from conformance.judge.contraction import as_float64, contract, sums_and_magnitudes
 from conformance.judge.definition import Operands
 from conformance.judge.definition.rounding import FORMATS, Format
-from conformance.judge.running_error import WITHOUT_ERROR, growth
+from conformance.judge.running_error import Floats, growth
 from reference_impl.ops.geometry import WindowAxis
 
 Mask = NDArray[np.bool_]
@@ -118,7 +119,7 @@ class Convolution:
 
     @classmethod
     def of(cls, case: Case, operands: Operands) -> Convolution:
-        """The convolution of a case of Conv1D or Conv2D."""
+        """The convolution of a case of a layer that convolves."""
         known, kind = facts(case), KINDS[case.operands]
         inputs, kernel = as_float64(operands.inputs), as_float64(operands.weights["kernel"])
         bias = operands.weights.get("bias")
@@ -301,7 +302,7 @@ class Gauge:
         error = np.zeros_like(self.centre)
         if self.format.name in NARROW:
             error = np.abs(round_to(self.centre, self.format) - self.centre)
-            if self.convolution.activation not in WITHOUT_ERROR:
+            if named(self.convolution.activation).rounds:
                 error = np.maximum(error, np.abs(self.rounded_twice - self.centre))
             error = np.where(np.isfinite(error), error, 0.0)
         return error if self.touched is None else np.where(self.touched, self.a_priori_error, error)

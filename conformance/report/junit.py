@@ -39,7 +39,7 @@ def _add_suite(suites: ElementTree.Element, name: str, results: list[Result]) ->
 def _add_case(suite: ElementTree.Element, result: Result) -> str:
     """Add one test case; return the kind of its outcome element, or an empty string."""
     case = ElementTree.SubElement(
-        suite, "testcase", name=result.case, classname=result.implementation
+        suite, "testcase", name=str(result.case), classname=result.implementation
     )
     kind = _kind(result.verdict)
     text = f"{result.message}\nclauses: {', '.join(result.clauses)}\n{result.reproduce}"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.cases.case import Case
@@ -22,9 +21,6 @@ from conformance.results import FAILING, Evidence, Result
 from conformance.spec.coverage import clauses_of
 from reference_impl.config import as_never_set
 
-Records = Callable[[str, Mapping[str, str], Case, Outcome, Judgement], Judgement]
-"""A judgement in the light of the known deviations (`conformance.known_deviations.apply`)."""
-
 
 @dataclass(frozen=True)
 class Subject:
@@ -37,6 +33,7 @@ class Subject:
         by_definition: whether it is the oracle itself, and so judged by the second derivation.
         is_stored: whether it answers from the fixtures, and so is judged even in a dtype whose
             package is not installed.
+        machine: what it says of the machine as its libraries see it, such as the instruction set.
     """
 
     spec: str
@@ -44,96 +41,102 @@ class Subject:
     versions: Mapping[str, str]
     by_definition: bool = False
     is_stored: bool = False
+    machine: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def version(self) -> str:
+        """Its versions in words."""
+        return ", ".join(f"{name} {version}" for name, version in self.versions.items())
 
 
-class Expectations:
-    """Operands and expectation of each case, derived once and kept until they are forgotten.
+Records = Callable[[Subject, Case, Outcome, Judgement], Judgement]
+"""A judgement in the light of the known deviations (`conformance.known_deviations.load`)."""
 
-    Args:
-        cases: the cases of the run, named by index below.
-    """
 
-    def __init__(self, cases: Sequence[Case]) -> None:
-        self._cases = cases
-        self._operands: dict[int, Any] = {}
-        self._expected: dict[tuple[int, bool], Any] = {}
+class Prepared:
+    """Operands and expectation of a case, each derived once, when first asked for."""
 
-    def operands(self, index: int) -> Any:
-        """The operands of a case.
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self._operands: Any = None
+        self._expected: dict[bool, Any] = {}
+
+    @property
+    def operands(self) -> Any:
+        """The operands of the case.
 
         Raises:
             ImportError: if its dtype needs a package that is not installed.
         """
-        if index not in self._operands:
-            self._operands[index] = operands(self._cases[index])
-        return self._operands[index]
+        if self._operands is None:
+            self._operands = operands(self.case)
+        return self._operands
 
-    def of(self, index: int, *, by_definition: bool) -> Any:
-        """What is expected of a case, by the oracle or by the second derivation.
+    def expectation(self, *, by_definition: bool = False) -> Any:
+        """What is expected, by the oracle or by the second derivation.
 
         It does not depend on the user's keras.json.
         """
-        key = (index, by_definition)
-        if key not in self._expected:
+        if by_definition not in self._expected:
             derive = expect_by_definition if by_definition else expect
-            arrays = self.operands(index)
+            arrays = self.operands
             with as_never_set():
-                self._expected[key] = derive(self._cases[index], arrays)
-        return self._expected[key]
+                self._expected[by_definition] = derive(self.case, arrays)
+        return self._expected[by_definition]
 
-    def of_stored(self, index: int) -> tuple[Any, Any]:
-        """Operands and expectation of a case for what is stored, by NumPy alone."""
-        case = self._cases[index]
-        if has_its_dtype(case):
-            return self.operands(index), self.of(index, by_definition=False)
+    @property
+    def is_derived(self) -> bool:
+        """Whether what the oracle expects is there."""
+        return False in self._expected
+
+    def of_stored(self) -> tuple[Any, Any]:
+        """Operands and expectation for what is stored, by NumPy alone."""
+        if has_its_dtype(self.case):
+            return self.operands, self.expectation()
         with as_never_set():
-            return expect_without_packages(case)
-
-    def ahead(self, index: int) -> None:
-        """Derive what the oracle expects of a case, if it can, before it is asked for."""
-        with contextlib.suppress(ImportError):
-            self.of(index, by_definition=False)
-
-    def forget_before(self, index: int) -> None:
-        """Drop what is kept of the cases before `index`."""
-        for key in [key for key in self._operands if key < index]:
-            del self._operands[key]
-        for pair in [pair for pair in self._expected if pair[0] < index]:
-            del self._expected[pair]
+            return expect_without_packages(self.case)
 
 
 def result_of(
-    index: int,
-    case: Case,
+    prepared: Prepared,
     subject: Subject,
     outcome: Outcome,
-    expectations: Expectations,
     records: Records,
+    *,
+    seconds: float = 0.0,
+    keep: bool = False,
 ) -> Result:
-    """Judge one outcome and write it up; what is unsupported needs no expectation."""
+    """Judge one outcome and write it up; what is unsupported needs no expectation.
+
+    Args:
+        prepared: the case.
+        subject: who is judged.
+        outcome: what it did.
+        records: the judgement in the light of the known deviations.
+        seconds: how long it took.
+        keep: whether the outcome is kept as evidence even where it is right.
+    """
+    judgement = records(subject, prepared.case, outcome, _judgement_of(prepared, subject, outcome))
+    return _write_up(prepared.case, subject, outcome, judgement, seconds, keep)
+
+
+def _judgement_of(prepared: Prepared, subject: Subject, outcome: Outcome) -> Judgement:
     if isinstance(outcome, Unsupported):
-        return write_up(case, subject, outcome, _unsupported(outcome), records)
+        return Judgement(Verdict.UNSUPPORTED, outcome.reason)
     if subject.is_stored:
-        arrays, expectation = expectations.of_stored(index)
+        arrays, expectation = prepared.of_stored()
     else:
-        expectation = expectations.of(index, by_definition=subject.by_definition)
-        arrays = expectations.operands(index)
-    judgement = judge(case, arrays, expectation, outcome)
-    return write_up(case, subject, outcome, judgement, records)
+        expectation = prepared.expectation(by_definition=subject.by_definition)
+        arrays = prepared.operands
+    return judge(prepared.case, arrays, expectation, outcome)
 
 
-def _unsupported(outcome: Unsupported) -> Judgement:
-    return Judgement(Verdict.UNSUPPORTED, outcome.reason)
-
-
-def write_up(
-    case: Case, subject: Subject, outcome: Outcome, judgement: Judgement, records: Records
+def _write_up(
+    case: Case, subject: Subject, outcome: Outcome, judgement: Judgement, seconds: float, keep: bool
 ) -> Result:
-    """A judgement, seen in the light of the known deviations, as a result."""
-    judgement = records(subject.name, subject.versions, case, outcome, judgement)
-    fails = judgement.verdict in FAILING
+    keep = keep or judgement.verdict in FAILING
     return Result(
-        case=case.descriptor,
+        case=case,
         clauses=tuple(clauses_of(case)),
         implementation=subject.name,
         verdict=judgement.verdict,
@@ -141,7 +144,10 @@ def write_up(
         message=judgement.message,
         reproduce=reproduce(subject.spec, case, outcome),
         diagnosis=judgement.diagnosis,
-        evidence=Evidence(subject.spec, case, outcome, judgement.stage) if fails else None,
+        stage=judgement.stage,
+        seconds=round(seconds, 6),
+        concerned=tuple(getattr(judgement, "concerned", ())),
+        evidence=Evidence(subject.spec, case, outcome, judgement.stage) if keep else None,
     )
 
 

@@ -6,18 +6,23 @@ Where several implementations are judged, the id starts with the implementation'
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from conformance import known_deviations
 from conformance.cases.case import Case
 from conformance.cases.grids import grid
 from conformance.command_line.errors import UsageError
 from conformance.command_line.run import select_implementations
+from conformance.command_line.selection import narrowed
 from conformance.implementations import registry
 from conformance.implementations.protocol import ImplementationError
 from conformance.judge.verdict import Verdict
+from conformance.layers.registry import LAYERS
 from conformance.results import ACCEPTED, Result
-from conformance.suite.session import Session
+from conformance.running.limits import Limits
+from conformance.running.session import Session
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -26,12 +31,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     options = metafunc.config.option
     try:
-        names = select_implementations(options.implementation)
+        names = select_implementations(options.conformance_implementation)
         for name in names:
             registry.resolve(name)
-    except (UsageError, ImplementationError) as error:
+        cases = _cases(options)
+        known_deviations.load(options.conformance_known)
+    except (UsageError, ImplementationError, OSError, ValueError) as error:
         raise pytest.UsageError(str(error)) from error
-    cases = grid(options.grid)
     prefixed = len(names) > 1
     metafunc.parametrize(
         ("implementation", "case"),
@@ -40,10 +46,27 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     )
 
 
+def _cases(options: Any) -> list[Case]:
+    """The cases that the options select.
+
+    Raises:
+        UsageError: for a layer or a clause that does not exist.
+    """
+    unknown = set(options.conformance_layer) - set(LAYERS)
+    if unknown:
+        raise UsageError(
+            f"--conformance-layer {min(unknown)!r} is unknown: expected one of {', '.join(LAYERS)}"
+        )
+    cases = grid(options.conformance_grid)
+    return narrowed(cases, options.conformance_layer, options.conformance_clause)
+
+
 @pytest.fixture(scope="session")
-def session() -> Iterator[Session]:
-    """The worker processes, kept for all items of the session."""
-    with Session() as opened:
+def session(request: pytest.FixtureRequest) -> Iterator[Session]:
+    """The isolated processes, kept for all items of the session."""
+    options = request.config.option
+    limits = Limits(timeout=options.conformance_timeout)
+    with Session(limits, options.conformance_known) as opened:
         yield opened
 
 

@@ -13,11 +13,11 @@ from conformance.cases.case import Case, parse
 from conformance.cases.operands import operands
 from conformance.implementations import registry
 from conformance.implementations.observation import evaluate
-from conformance.judge.definition import ACTIVATIONS as DOCUMENTED_ACTIVATIONS
+from conformance.judge.activations import ACTIVATIONS as DOCUMENTED_ACTIVATIONS
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Rejection, Unsupported, Value
 from conformance.results import Result
-from conformance.runner import run
+from conformance.running.runner import run
 
 pytestmark = pytest.mark.live
 
@@ -48,7 +48,7 @@ CASES = tuple(cases_of_every_kind())
 @pytest.fixture(scope="module")
 def tensorflow_results() -> dict[tuple[str, str], Result]:
     """Every variant on every case, all of them at work at the same time."""
-    return {(r.implementation, r.case): r for r in run(CASES, TENSORFLOW)}
+    return {(r.implementation, str(r.case)): r for r in run(CASES, TENSORFLOW)}
 
 
 @pytest.mark.parametrize("name", TENSORFLOW)
@@ -75,7 +75,7 @@ def test_channels_first_is_unsupported_where_tensorflow_has_no_kernel(
 def test_every_mode_of_torch_conforms(name: str) -> None:
     results = list(run(CASES, [name]))
     assert [(r.case, r.message) for r in results if r.verdict not in (_OK, _UNSUPPORTED)] == []
-    unsupported = [r.case for r in results if r.verdict is _UNSUPPORTED]
+    unsupported = [r.case.descriptor for r in results if r.verdict is _UNSUPPORTED]
     assert unsupported == ["Conv1D/observe:shape/inputs:Nonex9x3/filters:4/kernel_size:3"]
 
 

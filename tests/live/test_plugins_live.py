@@ -8,7 +8,7 @@ import pytest
 
 from conformance.cases.case import Case
 from conformance.judge.verdict import Verdict
-from conformance.runner import run
+from conformance.running.runner import run
 
 pytestmark = pytest.mark.live
 

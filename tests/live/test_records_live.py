@@ -16,7 +16,7 @@ from conformance.implementations import registry
 from conformance.judge.verdict import Verdict
 from conformance.known_deviations import RECORDS, reproducers
 from conformance.known_deviations.record import KnownDeviation, name_matches
-from conformance.runner import run
+from conformance.running.runner import run
 
 pytestmark = pytest.mark.live
 

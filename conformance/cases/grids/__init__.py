@@ -8,73 +8,17 @@ cases first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Final
 
 from conformance.cases.case import Case
-from conformance.cases.grids import (
-    arguments,
-    exhaustive,
-    flatten,
-    gradients,
-    rejections,
-    values,
-    windows,
-)
-from conformance.spec.signatures import LAYERS
+from conformance.layers.registry import LAYERS
 
 LEVELS: Final = ("smoke", "standard", "full")
 """The levels, each within the next."""
 
 
-def _scenarios() -> Iterable[Case]:
-    from conformance.cases.scenarios import scenario_cases
-
-    return scenario_cases()
-
-
-_ADDED: Final[dict[str, tuple[Callable[[], Iterable[Case]], ...]]] = {
-    "smoke": (
-        windows.first_cases,
-        windows.smoke,
-        flatten.smoke,
-        values.smoke,
-        arguments.smoke,
-        rejections.smoke,
-        windows.few_sizes,
-        windows.few_symbolic,
-        gradients.smoke,
-    ),
-    "standard": (
-        windows.coincidences,
-        windows.pointwise,
-        windows.extremes,
-        windows.widths,
-        windows.batches,
-        windows.large,
-        windows.empties,
-        windows.standard,
-        flatten.standard,
-        values.kinds,
-        values.activations,
-        values.long_sums,
-        values.more_locality,
-        arguments.spellings,
-        arguments.pairs,
-        windows.symbolic,
-        flatten.symbolic,
-        _scenarios,
-        rejections.values,
-        rejections.relations,
-        gradients.standard,
-    ),
-    "full": (exhaustive.small_windows,),
-}
-"""What each level adds to the one before."""
-
-
-@cache
 def grid(level: str) -> tuple[Case, ...]:
     """The cases of a level.
 
@@ -83,8 +27,29 @@ def grid(level: str) -> tuple[Case, ...]:
     """
     if level not in LEVELS:
         raise ValueError(f"there is no grid {level!r}: expected one of {', '.join(LEVELS)}")
-    position = LEVELS.index(level)
-    before = grid(LEVELS[position - 1]) if position else ()
-    added = (case for block in _ADDED[level] for case in block())
-    distinct = dict.fromkeys((*before, *added))
-    return tuple(sorted(distinct, key=lambda case: LAYERS.index(case.layer)))
+    return _grid(level, tuple(LAYERS))
+
+
+@cache
+def _grid(level: str, layers: tuple[str, ...]) -> tuple[Case, ...]:
+    levels = LEVELS[: LEVELS.index(level) + 1]
+    cases = (case for layer in layers for part in levels for case in _added(part, layer, layers))
+    return tuple(dict.fromkeys(cases))
+
+
+def _added(level: str, layer: str, layers: tuple[str, ...]) -> Iterator[Case]:
+    """The cases of one layer that a level adds to the one before."""
+    for block in LAYERS[layer].grids[level]:
+        yield from _by_layer(block, layers).get(layer, ())
+
+
+@cache
+def _by_layer(
+    block: Callable[[], Iterable[Case]], layers: tuple[str, ...]
+) -> Mapping[str, tuple[Case, ...]]:
+    """The cases of a block by layer; the block loops over the layers that there are."""
+    del layers
+    found: dict[str, list[Case]] = {}
+    for case in block():
+        found.setdefault(case.layer, []).append(case)
+    return {layer: tuple(cases) for layer, cases in found.items()}

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from conformance.cases.case import Case
 from conformance.cases.grids.axes import Axis
-from conformance.spec.signatures import RANK
+from conformance.layers.registry import LAYERS
 from reference_impl.ops.geometry import window_axis
 
 T = TypeVar("T")
@@ -56,18 +56,18 @@ def windowed(
         spelt_out: whether arguments at their default are written.
         rest: further arguments and fields of the case, data_format among them.
     """
-    assert len(axes) == RANK[layer]
+    made = LAYERS[layer]
+    assert len(axes) == made.rank
     inputs = shape(batch, [a.length for a in axes], channels, rest.get("data_format"))
-    pooling = layer.startswith("MaxPooling")
     window = spell([a.window for a in axes], form)
     strides = [a.stride for a in axes]
-    default_strides = [a.window for a in axes] if pooling else [1] * len(axes)
-    arguments: dict[str, Any] = {"pool_size": window} if pooling else {"kernel_size": window}
-    if not pooling:
+    default_strides = [a.window for a in axes] if made.strides_by_window else [1] * len(axes)
+    arguments: dict[str, Any] = {made.window: window}
+    if made.convolves:
         arguments["filters"] = filters
     if spelt_out or strides != default_strides:
         arguments["strides"] = spell(strides, form)
-    if not pooling and (spelt_out or any(a.dilation != 1 for a in axes)):
+    if made.dilates and (spelt_out or any(a.dilation != 1 for a in axes)):
         arguments["dilation_rate"] = spell([a.dilation for a in axes], form)
     if spelt_out or padding != "valid":
         arguments["padding"] = padding
@@ -112,10 +112,10 @@ def rotated(layer: str, axes: Sequence[Axis], padding: str, index: int, plain: b
     """
     batch = choose((2, 1, 3, 2), index, 1)
     channels, filters = _sizes(axes, padding, index, batch)
-    data_format = choose(_FORMATS, index, 2) if RANK[layer] == 2 else None
+    data_format = choose(_FORMATS, index, 2) if LAYERS[layer].rank == 2 else None
     rest: dict[str, Any] = {"data_format": data_format} if data_format else {}
     only_padding = any(a.dilation >= a.length for a in axes)
-    if not layer.startswith("MaxPooling") and not only_padding and index % 3 == 2:
+    if LAYERS[layer].convolves and not only_padding and index % 3 == 2:
         rest["use_bias"] = False
     if not plain:
         rest["dtype"] = choose(_DTYPES, index, 4)

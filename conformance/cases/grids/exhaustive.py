@@ -14,7 +14,7 @@ from typing import Final
 from conformance.cases.case import Case
 from conformance.cases.grids.axes import Axis, compatible
 from conformance.cases.grids.build import windowed
-from conformance.spec.signatures import RANK
+from conformance.layers.registry import LAYERS, windowed_layers
 
 _SMALL: Final = {1: (9, 5, 4, 3), 2: (6, 4, 3, 2)}
 """Greatest length, window, stride and dilation rate, by the number of axes."""
@@ -29,8 +29,9 @@ def _small_axes(rank: int, dilates: bool) -> list[Axis]:
 
 def small_windows() -> Iterator[Case]:
     """All small windows of all layers, on plain operands."""
-    for layer, rank in RANK.items():
-        single = _small_axes(rank, dilates=layer.startswith("Conv"))
+    for layer in windowed_layers():
+        rank = LAYERS[layer].rank
+        single = _small_axes(rank, dilates=LAYERS[layer].dilates)
         for padding, windows in product(("valid", "same"), product(single, repeat=rank)):
             fits = padding == "same" or all(a.span <= a.length for a in windows)
             if fits and compatible(*windows):

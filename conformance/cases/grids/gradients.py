@@ -7,11 +7,11 @@ from itertools import chain, islice, product
 from typing import Any, Final
 
 from conformance.cases.case import Case
-from conformance.cases.grids import flatten, values, windows
+from conformance.cases.grids import values, windows
 from conformance.cases.grids.axes import Axis
 from conformance.cases.grids.build import windowed
 from conformance.cases.operands import FLOATING_DTYPES
-from conformance.spec.signatures import RANK
+from conformance.layers.registry import LAYERS, convolution_layers, windowed_layers
 
 _KINDS: Final = (
     "small",
@@ -56,7 +56,7 @@ _VALID: Final = (Axis(5, 2), Axis(6, 3))
 _SAME: Final = (Axis(7, 3, 2), Axis(8, 2, 3))
 
 
-def _differentiated(cases: Iterable[Case]) -> Iterator[Case]:
+def differentiated(cases: Iterable[Case]) -> Iterator[Case]:
     """The same cases, observing gradients, where they have values and floating-point operands."""
     for case in cases:
         if case.observe == "output" and case.dtype in FLOATING_DTYPES:
@@ -65,12 +65,11 @@ def _differentiated(cases: Iterable[Case]) -> Iterator[Case]:
 
 def smoke() -> Iterator[Case]:
     """The plainest cases, every tuple on every axis, each kind, dtype and activation once."""
-    yield from _differentiated(windows.first_cases())
-    yield from _differentiated(islice(windows.smoke(), 0, None, 3))
-    yield from _differentiated(islice(flatten.smoke(), 0, None, 4))
+    yield from differentiated(windows.first_cases())
+    yield from differentiated(islice(windows.smoke(), 0, None, 3))
     yield from _ties("small")
     for position, activation in enumerate(values.ACTIVATIONS):
-        yield _activated(values.CONVOLUTIONS[position % 2], activation, "reals")
+        yield _activated(values.in_turn(position), activation, "reals")
 
 
 def standard() -> Iterator[Case]:
@@ -80,14 +79,12 @@ def standard() -> Iterator[Case]:
         windows.pointwise,
         windows.empties,
     )
-    yield from _differentiated(chain.from_iterable(block() for block in blocks))
+    yield from differentiated(chain.from_iterable(block() for block in blocks))
     for block in (windows.extremes, windows.batches):
-        yield from _differentiated(islice(block(), 0, None, 2))
+        yield from differentiated(islice(block(), 0, None, 2))
     for block in (windows.coincidences, windows.widths):
-        yield from _differentiated(islice(block(), 0, None, 5))
-    yield from _differentiated(_pairs())
-    yield from _differentiated(flatten.smoke())
-    yield from _differentiated(islice(flatten.standard(), 0, None, 5))
+        yield from differentiated(islice(block(), 0, None, 5))
+    yield from differentiated(_pairs())
     yield from _of_kinds()
     for kind in ("integers", "reals"):
         yield from _ties(kind)
@@ -97,21 +94,21 @@ def standard() -> Iterator[Case]:
 
 def _pairs() -> Iterator[Case]:
     """A selection of `windows.standard` in every layer."""
-    for layer in RANK:
+    for layer in windowed_layers():
         own = [case for case in windows.standard() if case.layer == layer]
-        yield from islice(own, 0, None, _EVERY[RANK[layer]])
+        yield from islice(own, 0, None, _EVERY[LAYERS[layer].rank])
 
 
 def _of_kinds() -> Iterator[Case]:
-    for layer, (turn, kind) in product(RANK, enumerate(_KINDS)):
-        rank = RANK[layer]
+    for layer, (turn, kind) in product(windowed_layers(), enumerate(_KINDS)):
+        rank = LAYERS[layer].rank
         geometries = ((_VALID[:rank], "valid"), (_SAME[:rank], "same"))
         for position, (axes, padding) in enumerate(geometries):
             yield _gradients(layer, axes, padding, operands=kind)
             dtype = ("float64", "float16", "bfloat16")[(turn + position) % 3]
             yield _gradients(layer, axes, padding, operands=kind, dtype=dtype)
-    for layer, dtype in product(RANK, FLOATING_DTYPES):
-        yield _gradients(layer, _SAME[: RANK[layer]], "same", dtype=dtype)
+    for layer, dtype in product(windowed_layers(), FLOATING_DTYPES):
+        yield _gradients(layer, _SAME[: LAYERS[layer].rank], "same", dtype=dtype)
 
 
 def _gradients(layer: str, axes: tuple[Axis, ...], padding: str, **rest: Any) -> Case:
@@ -120,8 +117,8 @@ def _gradients(layer: str, axes: tuple[Axis, ...], padding: str, **rest: Any) ->
 
 def _ties(kind: str) -> Iterator[Case]:
     """Overlapping windows over few distinct values: several largest elements in most windows."""
-    for layer in ("MaxPooling1D", "MaxPooling2D"):
-        rank = RANK[layer]
+    for layer in LAYERS.names(lambda one: one.selects):
+        rank = LAYERS[layer].rank
         for padding, dtype in product(("valid", "same"), ("float32", "float64")):
             axes = (Axis(9, 3), Axis(8, 4, 2))[:rank]
             yield _gradients(layer, axes, padding, operands=kind, dtype=dtype, channels=1)
@@ -132,7 +129,7 @@ def _ties(kind: str) -> Iterator[Case]:
 
 
 def _activated(layer: str, activation: str, operands: str, **rest: Any) -> Case:
-    axes = (Axis(4, 2), Axis(5, 1))[: RANK[layer]]
+    axes = (Axis(4, 2), Axis(5, 1))[: LAYERS[layer].rank]
     return _gradients(
         layer,
         axes,
@@ -143,7 +140,7 @@ def _activated(layer: str, activation: str, operands: str, **rest: Any) -> Case:
 
 def _of_activations() -> Iterator[Case]:
     for position, activation in enumerate(values.ACTIVATIONS):
-        layer = values.CONVOLUTIONS[position % 2]
+        layer = values.in_turn(position)
         for kind in ("reals", "integers"):
             yield _activated(layer, activation, kind)
         if activation in _KINKED:
@@ -152,7 +149,7 @@ def _of_activations() -> Iterator[Case]:
             yield _activated(layer, activation, "reals", dtype=dtype)
         first: dict[str, Any] = {"data_format": "channels_first", "padding": "same"}
         yield _activated("Conv2D", activation, "reals").replace(**first, use_bias=False)
-    for layer in values.CONVOLUTIONS:
+    for layer in convolution_layers():
         yield _activated(layer, "glu", "reals", filters=4)
 
 

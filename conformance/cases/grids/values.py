@@ -10,43 +10,15 @@ from conformance.cases.case import Case
 from conformance.cases.grids.axes import Axis
 from conformance.cases.grids.build import windowed
 from conformance.cases.operands import FLOATING_DTYPES, INTEGER_DTYPES, KINDS
-from conformance.spec.signatures import RANK
-
-CONVOLUTIONS: Final = ("Conv1D", "Conv2D")
-POOLINGS: Final = ("MaxPooling1D", "MaxPooling2D")
-
-ACTIVATIONS: Final = (
-    "linear",
-    "relu",
-    "softmax",
-    "sigmoid",
-    "tanh",
-    "elu",
-    "selu",
-    "softplus",
-    "softsign",
-    "exponential",
-    "hard_sigmoid",
-    "relu6",
-    "leaky_relu",
-    "gelu",
-    "silu",
-    "swish",
-    "mish",
-    "log_softmax",
-    "celu",
-    "hard_shrink",
-    "hard_silu",
-    "hard_swish",
-    "hard_tanh",
-    "log_sigmoid",
-    "soft_shrink",
-    "sparse_plus",
-    "sparse_sigmoid",
-    "sparsemax",
-    "squareplus",
-    "tanh_shrink",
+from conformance.judge.activations import ACTIVATIONS as NAMED
+from conformance.layers.registry import (
+    LAYERS,
+    convolution_layers,
+    pooling_layers,
+    windowed_layers,
 )
+
+ACTIVATIONS: Final = tuple(name for name, one in NAMED.items() if one.keeps_shape)
 """The activations that Keras 3 knows by name and that keep the shape."""
 
 LONG_SUMS: Final = (9, 144, 1152, 4608)
@@ -58,12 +30,12 @@ SUMMED_KINDS: Final = ("integers", "reals", "positive", "constant")
 LOCAL_KINDS: Final = ("spike", "one_infinity", "one_nan")
 """Kinds with one extraordinary input."""
 
-_OF_SUMS: Final = frozenset(
+ONLY_OF_SUMS: Final = frozenset(
     {"constant", "cancellation", "overflow", "spike", "kernel_nan", "kernel_infinity"}
 )
 """Kinds that say nothing about a layer that only moves or compares values."""
 
-_POOLED: Final = tuple(name for name in INTEGER_DTYPES if name not in ("uint32", "uint64"))
+POOLED_DTYPES: Final = tuple(name for name in INTEGER_DTYPES if name not in ("uint32", "uint64"))
 _INTEGER_KINDS: Final = ("integers", "small", "negative", "lowest", "specials", "strided")
 
 _VALID: Final = (Axis(5, 2), Axis(6, 3))
@@ -72,41 +44,42 @@ _LONE: Final = (Axis(8, 3, 2),)
 
 
 def _geometries(layer: str) -> Iterator[tuple[tuple[Axis, ...], str]]:
-    rank = RANK[layer]
+    rank = LAYERS[layer].rank
     yield _VALID[:rank], "valid"
     yield (_SAME if rank == 2 else _LONE), "same"
 
 
 def kinds_of(layer: str) -> list[str]:
     """The kinds of operands that can tell something about the layer."""
-    if layer == "Input":
-        return []
-    left_out = {"lowest"} if layer in CONVOLUTIONS else _OF_SUMS
-    return [kind for kind in KINDS if kind not in left_out]
+    known = LAYERS[layer]
+    return [kind for kind in KINDS if known.takes_inputs and kind not in known.left_out_kinds]
 
 
 def dtypes_of(layer: str) -> list[str]:
     """The dtypes that the layer takes, as far as frameworks go."""
-    if layer == "Input":
-        return []
-    integer = {"Flatten": INTEGER_DTYPES}.get(layer, _POOLED if layer in POOLINGS else ())
-    return [*FLOATING_DTYPES, *integer]
+    known = LAYERS[layer]
+    return [*FLOATING_DTYPES, *known.integer_dtypes] if known.takes_inputs else []
+
+
+def _of_integers() -> list[str]:
+    """The poolings that take integers."""
+    return [layer for layer in pooling_layers() if LAYERS[layer].integer_dtypes]
 
 
 def smoke() -> Iterator[Case]:
     """Each kind of operands on two axes and every second on one; each dtype, each activation."""
-    for layer, (place, kind) in product(RANK, enumerate(KINDS)):
-        if kind in kinds_of(layer) and (RANK[layer] == 2 or place % 2):
-            geometry = list(_geometries(layer))[layer in POOLINGS or place % 2]
+    for layer, (place, kind) in product(windowed_layers(), enumerate(KINDS)):
+        if kind in kinds_of(layer) and (LAYERS[layer].rank == 2 or place % 2):
+            geometry = list(_geometries(layer))[LAYERS[layer].pools or place % 2]
             yield windowed(layer, *geometry, operands=kind)
-    for layer in RANK:
+    for layer in windowed_layers():
         windows, padding = next(_geometries(layer))
         for dtype in ("float64", "float16", "bfloat16"):
             yield windowed(layer, windows, padding, operands="integers", dtype=dtype)
-    for layer, dtype in product(POOLINGS, ("int32", "int64", "uint8")):
+    for layer, dtype in product(_of_integers(), ("int32", "int64", "uint8")):
         yield windowed(layer, *next(_geometries(layer)), operands="integers", dtype=dtype)
     for position, activation in enumerate(ACTIVATIONS):
-        yield _activated(CONVOLUTIONS[position % 2], activation, "reals")
+        yield _activated(in_turn(position), activation, "reals")
     yield _activated("Conv2D", "relu", "one_nan")
     yield _activated("Conv2D", "softmax", "integers", data_format="channels_first")
     yield from precision(("integers", "reals"), (9, 1152), ("float32",), ("Conv2D",))
@@ -115,7 +88,7 @@ def smoke() -> Iterator[Case]:
 
 def kinds() -> Iterator[Case]:
     """Every kind of operands in every dtype, with and without padding in turn."""
-    for layer in RANK:
+    for layer in windowed_layers():
         geometries = list(_geometries(layer))
         for kind in kinds_of(layer):
             for windows, padding in geometries:
@@ -123,14 +96,22 @@ def kinds() -> Iterator[Case]:
         for turn, (dtype, kind) in enumerate(product(FLOATING_DTYPES, kinds_of(layer))):
             windows, padding = geometries[turn % 2]
             yield windowed(layer, windows, padding, operands=kind, dtype=dtype)
-    for turn, (layer, dtype, kind) in enumerate(product(POOLINGS, _POOLED, _INTEGER_KINDS)):
+    for turn, (layer, dtype, kind) in enumerate(
+        product(_of_integers(), POOLED_DTYPES, _INTEGER_KINDS)
+    ):
         windows, padding = list(_geometries(layer))[turn // 2 % 2]
         if kind not in ("negative", "lowest") or not dtype.startswith("u"):
             yield windowed(layer, windows, padding, operands=kind, dtype=dtype)
 
 
+def in_turn(position: int) -> str:
+    """One of the convolutions, another one next time."""
+    layers = convolution_layers()
+    return layers[position % len(layers)]
+
+
 def _activated(layer: str, activation: str, operands: str, **rest: Any) -> Case:
-    windows = (Axis(4, 2), Axis(5, 1))[: RANK[layer]]
+    windows = (Axis(4, 2), Axis(5, 1))[: LAYERS[layer].rank]
     return windowed(
         layer, windows, channels=3, filters=5, activation=activation, operands=operands, **rest
     )
@@ -139,18 +120,20 @@ def _activated(layer: str, activation: str, operands: str, **rest: Any) -> Case:
 def activations() -> Iterator[Case]:
     """Every activation by name: in every dtype, on special values, in both data formats."""
     for position, activation in enumerate(ACTIVATIONS):
-        for layer, kind in product(CONVOLUTIONS, ("reals", "integers")):
+        for layer, kind in product(convolution_layers(), ("reals", "integers")):
             yield _activated(layer, activation, kind)
         for dtype in ("float64", "float16", "bfloat16"):
-            yield _activated(CONVOLUTIONS[position % 2], activation, "reals", dtype=dtype)
+            yield _activated(in_turn(position), activation, "reals", dtype=dtype)
         yield _activated("Conv1D", activation, "one_nan")
         yield _activated("Conv1D", activation, "one_infinity")
         yield _activated("Conv1D", activation, "wide")
         yield _activated("Conv2D", activation, "reals", data_format="channels_first")
         case = _activated("Conv2D", activation, "integers", padding="same")
         yield case.replace(use_bias=False, seed=1)
-    for layer, dtype in product(CONVOLUTIONS, ("float32", "float64")):
-        yield windowed(layer, _VALID[: RANK[layer]], filters=4, activation="glu", dtype=dtype)
+    for layer, dtype in product(convolution_layers(), ("float32", "float64")):
+        yield windowed(
+            layer, _VALID[: LAYERS[layer].rank], filters=4, activation="glu", dtype=dtype
+        )
 
 
 def precision(
@@ -161,7 +144,7 @@ def precision(
 ) -> Iterator[Case]:
     """Sums of K products, few outputs: what accumulation and operand precision show in."""
     for layer, count, kind, dtype in product(layers, products, kinds, dtypes):
-        rank = RANK[layer]
+        rank = LAYERS[layer].rank
         taps = 9 if rank == 1 else 3
         windows = ((Axis(taps + 3, taps),) if rank == 1 else (Axis(3, 3), Axis(4, 3)))[:rank]
         filters = 2 if count > 1000 else 8
@@ -171,8 +154,10 @@ def precision(
 
 def long_sums() -> Iterator[Case]:
     """`precision` over all that it ranges over, and many outputs of short sums for statistics."""
-    yield from precision(SUMMED_KINDS, LONG_SUMS, FLOATING_DTYPES, CONVOLUTIONS)
-    yield from precision(("cancellation", "wide"), (144, 1152), FLOATING_DTYPES, CONVOLUTIONS)
+    yield from precision(SUMMED_KINDS, LONG_SUMS, FLOATING_DTYPES, convolution_layers())
+    yield from precision(
+        ("cancellation", "wide"), (144, 1152), FLOATING_DTYPES, convolution_layers()
+    )
     for dtype, kind in product(FLOATING_DTYPES, ("reals", "positive", "integers")):
         rest: dict[str, Any] = {"operands": kind, "dtype": dtype}
         yield windowed("Conv2D", (Axis(12, 3), Axis(13, 3)), batch=1, channels=1, **rest)
@@ -201,7 +186,7 @@ def more_locality() -> Iterator[Case]:
         yield windowed("Conv1D", (Axis(24, 4, 1, 5),), "same", channels=2, **rest)
     for kind, channels in product(("kernel_infinity", "kernel_nan"), (1, 3, 16, 32, 64)):
         windows = (Axis(3, 3), Axis(4, 3))
-        for rank, layer in enumerate(CONVOLUTIONS, start=1):
+        for rank, layer in enumerate(convolution_layers(), start=1):
             yield windowed(
                 layer, windows[:rank], "same", batch=1, channels=channels, filters=2, operands=kind
             )

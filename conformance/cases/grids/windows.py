@@ -9,15 +9,15 @@ from typing import Any, Final
 from conformance.cases.case import Case
 from conformance.cases.grids.axes import FAMILIES, Axis, axes, compatible
 from conformance.cases.grids.build import rotated, shape, windowed
-from conformance.spec.signatures import RANK
-
-LAYERS: Final = tuple(RANK)
-"""The layers that slide a window."""
+from conformance.layers.registry import LAYERS, windowed_layers
 
 PADDINGS: Final = ("valid", "same")
 
-_SURROUNDINGS: Final = {"Conv1D": 6, "MaxPooling1D": 4}
-"""How often the standard grid repeats a tuple of one axis, each time in other surroundings."""
+_SURROUNDINGS: Final = {True: 6, False: 4}
+"""How often the standard grid repeats a tuple of one axis, each time in other surroundings.
+
+By whether the layer convolves.
+"""
 
 _PARTNERS: Final = 3
 """In two dimensions, the standard grid pairs each tuple with every third of the others."""
@@ -35,13 +35,13 @@ _DISTINCT: Final = {
 
 
 def _dilates(layer: str) -> bool:
-    return not layer.startswith("MaxPooling")
+    return LAYERS[layer].dilates
 
 
 def first_cases() -> Iterator[Case]:
     """The plainest case of each layer, then that with ``same``, then with strides or dilation."""
-    for layer in LAYERS:
-        rank = RANK[layer]
+    for layer in windowed_layers():
+        rank = LAYERS[layer].rank
         yield windowed(layer, (Axis(5, 2), Axis(6, 3))[:rank], form="int")
         yield windowed(layer, (Axis(6, 3, 1), Axis(5, 2, 1))[:rank], "same", spelt_out=True)
         yield windowed(layer, (Axis(7, 2, 2), Axis(8, 3, 3))[:rank], "same")
@@ -60,11 +60,11 @@ def _diagonals() -> Iterator[tuple[str, str, Sequence[Axis]]]:
 
     The successor of the last is the first, so that every tuple is first once and second once.
     """
-    for layer, padding in product(LAYERS, PADDINGS):
+    for layer, padding in product(windowed_layers(), PADDINGS):
         for family in FAMILIES[padding][: 3 if _dilates(layer) else 2]:
             for position, one in enumerate(family):
                 other = family[(position + 1) % len(family)]
-                yield layer, padding, (one, other)[: RANK[layer]]
+                yield layer, padding, (one, other)[: LAYERS[layer].rank]
 
 
 def standard() -> Iterator[Case]:
@@ -74,10 +74,10 @@ def standard() -> Iterator[Case]:
 
 
 def _all_combinations() -> Iterator[tuple[str, str, Sequence[Axis]]]:
-    for layer, padding in product(LAYERS, PADDINGS):
+    for layer, padding in product(windowed_layers(), PADDINGS):
         single = axes(padding, _dilates(layer))
-        if RANK[layer] == 1:
-            for one, _ in product(single, range(_SURROUNDINGS[layer])):
+        if LAYERS[layer].rank == 1:
+            for one, _ in product(single, range(_SURROUNDINGS[LAYERS[layer].convolves])):
                 yield layer, padding, (one,)
         else:
             for (i, one), (j, other) in product(enumerate(single), repeat=2):
@@ -87,15 +87,17 @@ def _all_combinations() -> Iterator[tuple[str, str, Sequence[Axis]]]:
 
 def coincidences() -> Iterator[Case]:
     """Any two sizes equal, all others distinct: no shortcut taken on equality may show."""
-    for layer in LAYERS:
+    for layer in windowed_layers():
         names = [name for name in _DISTINCT if _has(layer, name)]
         for one, other in combinations(names, 2):
-            for data_format in ("channels_last", "channels_first")[: RANK[layer]]:
+            for data_format in ("channels_last", "channels_first")[: LAYERS[layer].rank]:
                 yield _with_sizes(layer, _DISTINCT | _equal(one, other), data_format)
 
 
 def _has(layer: str, name: str) -> bool:
-    return (RANK[layer] == 2 or "columns" not in name) and (_dilates(layer) or name != "filters")
+    return (LAYERS[layer].rank == 2 or "columns" not in name) and (
+        LAYERS[layer].convolves or name != "filters"
+    )
 
 
 def _equal(one: str, other: str) -> dict[str, int]:
@@ -108,10 +110,10 @@ def _equal(one: str, other: str) -> dict[str, int]:
 def _with_sizes(layer: str, sizes: dict[str, int], data_format: str) -> Case:
     rows = Axis(sizes["rows"], min(sizes["kernel rows"], sizes["rows"]))
     columns = Axis(sizes["columns"], min(sizes["kernel columns"], sizes["columns"]))
-    rest: dict[str, Any] = {"data_format": data_format} if RANK[layer] == 2 else {}
+    rest: dict[str, Any] = {"data_format": data_format} if LAYERS[layer].rank == 2 else {}
     return windowed(
         layer,
-        (rows, columns)[: RANK[layer]],
+        (rows, columns)[: LAYERS[layer].rank],
         batch=sizes["batch"],
         channels=sizes["channels"],
         filters=sizes["filters"],
@@ -140,11 +142,11 @@ def extremes() -> Iterator[Case]:
         (Axis(1, 1), "same"),
         (Axis(1, 1, 3), "valid"),
     )
-    for layer, (axis, padding) in product(LAYERS, one_axis):
+    for layer, (axis, padding) in product(windowed_layers(), one_axis):
         if axis.dilation > 1 and not _dilates(layer):
             continue
         thin = Axis(1, 1) if padding == "valid" else Axis(2, 1)
-        pairs = ((axis,),) if RANK[layer] == 1 else ((axis, thin), (thin, axis))
+        pairs = ((axis,),) if LAYERS[layer].rank == 1 else ((axis, thin), (thin, axis))
         for position, windows in enumerate(pairs):
             channels, filters = ((1, 2), (2, 3))[position] if _dilates(layer) else (3, 1)
             yield windowed(layer, windows, padding, batch=1, channels=channels, filters=filters)
@@ -152,19 +154,19 @@ def extremes() -> Iterator[Case]:
 
 def pointwise() -> Iterator[Case]:
     """Windows of one element, with strides: what fast paths for matrix products handle."""
-    for layer, padding, stride in product(LAYERS, PADDINGS, (1, 2, 3)):
-        windows = (Axis(7, 1, stride), Axis(8, 1, 4 - stride))[: RANK[layer]]
+    for layer, padding, stride in product(windowed_layers(), PADDINGS, (1, 2, 3)):
+        windows = (Axis(7, 1, stride), Axis(8, 1, 4 - stride))[: LAYERS[layer].rank]
         for channels, filters in ((1, 2), (3, 1), (16, 5)):
             sizes: dict[str, Any] = {"channels": channels, "filters": filters}
             yield windowed(layer, windows, padding, **sizes)
-            if RANK[layer] == 2:
+            if LAYERS[layer].rank == 2:
                 yield windowed(layer, windows, padding, data_format="channels_first", **sizes)
 
 
 def widths() -> Iterator[Case]:
     """Channels, filters and lengths at and around the widths at which kernels change algorithm."""
-    for layer in LAYERS:
-        rank = RANK[layer]
+    for layer in windowed_layers():
+        rank = LAYERS[layer].rank
         small = (Axis(4, 3), Axis(3, 2))[:rank]
         for index, channels in enumerate((1, 2, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65)):
             sizes: dict[str, Any] = {"channels": channels, "filters": (1, 2, 3, 8)[index % 4]}
@@ -183,11 +185,11 @@ def widths() -> Iterator[Case]:
 
 def batches() -> Iterator[Case]:
     """Batches of none, one, and many: some algorithms are chosen by the batch."""
-    for layer, batch, padding in product(LAYERS, (0, 1, 5, 15, 16, 17, 32), PADDINGS):
-        plain = (Axis(5, 3), Axis(6, 3))[: RANK[layer]]
+    for layer, batch, padding in product(windowed_layers(), (0, 1, 5, 15, 16, 17, 32), PADDINGS):
+        plain = (Axis(5, 3), Axis(6, 3))[: LAYERS[layer].rank]
         yield windowed(layer, plain, padding, batch=batch, channels=1, filters=2)
         if batch < 16:
-            strided = (Axis(5, 2, 2), Axis(4, 3, 2))[: RANK[layer]]
+            strided = (Axis(5, 2, 2), Axis(4, 3, 2))[: LAYERS[layer].rank]
             yield windowed(layer, strided, padding, batch=batch)
 
 
@@ -221,8 +223,8 @@ def empties() -> Iterator[Case]:
 
     Convolutions of inputs without channels are left out: of them the documentation says nothing.
     """
-    for layer in LAYERS:
-        rank = RANK[layer]
+    for layer in windowed_layers():
+        rank = LAYERS[layer].rank
         full, empty = Axis(4, 2), Axis(0, 2)
         yield windowed(layer, (empty, full)[:rank], "same")
         yield windowed(layer, (Axis(0, 3, 2), full)[:rank], "same", batch=1)
@@ -238,18 +240,18 @@ def empties() -> Iterator[Case]:
 
 def symbolic() -> Iterator[Case]:
     """Shapes with free lengths, and shapes too large to compute values for."""
-    for layer, padding in product(LAYERS, PADDINGS):
+    for layer, padding in product(windowed_layers(), PADDINGS):
         for index, one in enumerate(axes(padding, _dilates(layer))):
             other = FAMILIES[padding][0][index % 5]
-            case = rotated(layer, (one, other)[: RANK[layer]], padding, index, plain=True)
+            case = rotated(layer, (one, other)[: LAYERS[layer].rank], padding, index, plain=True)
             yield case.replace(inputs=(None, *(case.inputs or ())[1:]), observe="shape")
     yield from _free_lengths()
     yield from _large_shapes()
 
 
 def _free_lengths() -> Iterator[Case]:
-    for layer, padding in product(LAYERS, PADDINGS):
-        rank = RANK[layer]
+    for layer, padding in product(windowed_layers(), PADDINGS):
+        rank = LAYERS[layer].rank
         windows = (Axis(7, 3, 2), Axis(9, 2, 3))[:rank]
         formats: tuple[dict[str, Any], ...] = ({}, {"data_format": "channels_first"})
         for rest, free in product(formats[:rank], product((False, True), repeat=rank + 1)):
@@ -261,9 +263,9 @@ def _free_lengths() -> Iterator[Case]:
 
 
 def _large_shapes() -> Iterator[Case]:
-    for layer, padding in product(LAYERS, PADDINGS):
-        strided = (Axis(224, 7, 2), Axis(225, 5, 3))[: RANK[layer]]
-        plain = (Axis(1000, 3), Axis(999, 2))[: RANK[layer]]
+    for layer, padding in product(windowed_layers(), PADDINGS):
+        strided = (Axis(224, 7, 2), Axis(225, 5, 3))[: LAYERS[layer].rank]
+        plain = (Axis(1000, 3), Axis(999, 2))[: LAYERS[layer].rank]
         for windows in (strided, plain):
             yield windowed(layer, windows, padding, batch=64, channels=3, filters=64).replace(
                 observe="shape"
@@ -277,8 +279,8 @@ def _large_shapes() -> Iterator[Case]:
 
 def few_symbolic() -> Iterator[Case]:
     """Free lengths one at a time, and all of them."""
-    for layer in LAYERS:
-        rank = RANK[layer]
+    for layer in windowed_layers():
+        rank = LAYERS[layer].rank
         case = windowed(layer, (Axis(7, 3, 2), Axis(9, 2, 3))[:rank], "same")
         sizes = case.inputs or ()
         for position in range(rank + 1):
@@ -289,10 +291,10 @@ def few_symbolic() -> Iterator[Case]:
 
 def few_sizes() -> Iterator[Case]:
     """Batches of none and of many, an empty axis, and all sizes equal, once a layer."""
-    for layer in LAYERS:
-        plain = (Axis(5, 3), Axis(6, 3))[: RANK[layer]]
+    for layer in windowed_layers():
+        plain = (Axis(5, 3), Axis(6, 3))[: LAYERS[layer].rank]
         for batch in (0, 16):
             yield windowed(layer, plain, "same", batch=batch, channels=1, filters=2)
-        yield windowed(layer, (Axis(0, 2), Axis(4, 2))[: RANK[layer]], "same")
-        equal = (Axis(4, 3), Axis(4, 3))[: RANK[layer]]
+        yield windowed(layer, (Axis(0, 2), Axis(4, 2))[: LAYERS[layer].rank], "same")
+        equal = (Axis(4, 3), Axis(4, 3))[: LAYERS[layer].rank]
         yield windowed(layer, equal, "same", batch=4, channels=4, filters=4, form="int")

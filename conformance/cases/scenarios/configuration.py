@@ -7,10 +7,8 @@ from typing import Any, Final
 
 from conformance.cases.case import Case
 from conformance.cases.scenarios.scenario import Scenario, construct
-from conformance.spec.signatures import RANK, REQUIRED, SIGNATURES
-
-_SIZES: Final = ("kernel_size", "pool_size", "strides", "dilation_rate")
-_IDENTIFIERS: Final = ("initializer", "regularizer", "constraint")
+from conformance.layers import IDENTIFIERS, LAYERS, REQUIRED, sizes_of
+from conformance.layers.registry import called_layers, convolution_layers
 
 
 def _canonical(case: Case, argument: str, value: Any, given: Any) -> Any:
@@ -19,9 +17,10 @@ def _canonical(case: Case, argument: str, value: Any, given: Any) -> Any:
     Sizes become tuples; names lose the difference between ``glorot_uniform`` and
     ``GlorotUniform``; of a configuration only the parameters that were given remain.
     """
-    if argument in _SIZES and value is not None:
-        return (value,) * RANK[case.layer] if isinstance(value, int) else tuple(value)
-    if argument.endswith(_IDENTIFIERS):
+    layer = LAYERS[case.layer]
+    if argument in layer.sizes and value is not None:
+        return sizes_of(value, layer.rank)
+    if argument.endswith(IDENTIFIERS):
         return _identifier(value, given)
     return value
 
@@ -48,9 +47,10 @@ def _given(case: Case) -> dict[str, Any]:
     Derivation: the configuration keeps what was given; None stands for the linear activation,
     for channels_last (where keras.json does not say otherwise), and for strides of pool_size.
     """
-    stands_for = {"activation": "linear", "data_format": "channels_last"}
-    if case.layer.startswith("MaxPooling"):
-        stands_for["strides"] = case.keywords.get("pool_size", SIGNATURES[case.layer]["pool_size"])
+    stands_for: dict[str, Any] = {"activation": "linear", "data_format": "channels_last"}
+    layer = LAYERS[case.layer]
+    if layer.strides_by_window:
+        stands_for["strides"] = case.keywords.get(layer.window, layer.signature[layer.window])
     given = {
         argument: stands_for.get(argument) if value is None else value
         for argument, value in case.arguments
@@ -60,7 +60,7 @@ def _given(case: Case) -> dict[str, Any]:
 
 def _examined(case: Case) -> str:
     """The one argument of the case that is not a required one."""
-    names = [n for n in case.keywords if SIGNATURES[case.layer].get(n, REQUIRED) != REQUIRED]
+    names = [n for n in case.keywords if LAYERS[case.layer].signature.get(n, REQUIRED) != REQUIRED]
     if len(names) != 1:
         raise ValueError(f"{case} gives {len(names)} arguments with a default; expected one")
     return names[0]
@@ -86,7 +86,9 @@ def _expect_default(case: Case) -> Any:
 
 def _observe_positions(keras: Any, case: Case) -> Any:
     """The arguments given by position, in the order of the constructor line."""
-    arguments = [case.keywords[name] for name in SIGNATURES[case.layer] if name in case.keywords]
+    arguments = [
+        case.keywords[name] for name in LAYERS[case.layer].signature if name in case.keywords
+    ]
     layer = getattr(keras.layers, case.layer)(*arguments)
     return _kept(case, layer.get_config())
 
@@ -98,46 +100,6 @@ def _observe_round_trip(keras: Any, case: Case) -> Any:
     return _kept(case, type(layer).from_config(config).get_config())
 
 
-_MINIMAL: Final[dict[str, dict[str, Any]]] = {
-    "Conv1D": {"filters": 4, "kernel_size": 3},
-    "Conv2D": {"filters": 4, "kernel_size": 3},
-    "MaxPooling1D": {},
-    "MaxPooling2D": {},
-    "Flatten": {},
-}
-
-_WEIGHTED: Final[dict[str, Any]] = {
-    "activation": "relu",
-    "use_bias": False,
-    "kernel_initializer": "he_normal",
-    "bias_initializer": "ones",
-    "kernel_regularizer": "l2",
-    "bias_regularizer": "l1",
-    "activity_regularizer": "l1",
-    "kernel_constraint": "max_norm",
-    "bias_constraint": "non_neg",
-}
-
-_OTHER_VALUES: Final[dict[str, dict[str, Any]]] = {
-    "Conv1D": {"strides": 2, "padding": "same", "dilation_rate": 3, **_WEIGHTED},
-    "Conv2D": {
-        "strides": (2, 3),
-        "padding": "same",
-        "data_format": "channels_first",
-        "dilation_rate": (3, 2),
-        **_WEIGHTED,
-    },
-    "MaxPooling1D": {"pool_size": 3, "strides": 4, "padding": "same"},
-    "MaxPooling2D": {
-        "pool_size": (3, 4),
-        "strides": (1, 2),
-        "padding": "same",
-        "data_format": "channels_first",
-    },
-    "Flatten": {"data_format": "channels_first"},
-}
-"""A value other than the default for every argument that has one."""
-
 _PARAMETERS: Final[dict[str, Any]] = {
     "kernel_initializer": {"class_name": "RandomUniform", "config": {"minval": -1, "maxval": 1}},
     "bias_initializer": {"class_name": "Constant", "config": {"value": 0.5}},
@@ -147,35 +109,26 @@ _PARAMETERS: Final[dict[str, Any]] = {
 
 
 def _of(observe: str, layer: str, **arguments: Any) -> Case:
-    return Case.of(layer, observe=observe, **(_MINIMAL[layer] | arguments))
+    return Case.of(layer, observe=observe, **({**LAYERS[layer].minimal} | arguments))
 
 
 def _default_cases() -> tuple[Case, ...]:
     return tuple(
         _of("default_value", layer, **{name: default})
-        for layer in _MINIMAL
-        for name, default in SIGNATURES[layer].items()
+        for layer in called_layers()
+        for name, default in LAYERS[layer].signature.items()
         if default != REQUIRED
     )
-
-
-_POSITIONS: Final[dict[str, tuple[int, ...]]] = {
-    "Conv1D": (4, 5, 14),
-    "Conv2D": (6, 7, 15),
-    "MaxPooling1D": (2, 3),
-    "MaxPooling2D": (3, 4),
-    "Flatten": (1,),
-}
-"""Numbers of arguments given by position: on both sides of each newer argument, and all."""
 
 
 def _position_cases() -> tuple[Case, ...]:
     """The first arguments of each layer, strides left at 1 where they would meet a dilation."""
     cases = []
-    for layer, counts in _POSITIONS.items():
-        values: dict[str, Any] = _MINIMAL[layer] | _OTHER_VALUES[layer]
-        for count in counts:
-            chosen = {name: values[name] for name in [*SIGNATURES[layer]][:count]}
+    for layer in called_layers():
+        known = LAYERS[layer]
+        values = {**known.minimal, **known.other_values}
+        for count in known.positions:
+            chosen = {name: values[name] for name in [*known.signature][:count]}
             if "dilation_rate" in chosen:
                 chosen["strides"] = 1
             cases.append(_of("positional_arguments", layer, **chosen))
@@ -185,12 +138,16 @@ def _position_cases() -> tuple[Case, ...]:
 def _round_trip_cases() -> tuple[Case, ...]:
     single = [
         _of("configuration", layer, **{name: value})
-        for layer, others in _OTHER_VALUES.items()
-        for name, value in others.items()
+        for layer in called_layers()
+        for name, value in LAYERS[layer].other_values.items()
     ]
     together = [
-        _of("configuration", layer, **(_OTHER_VALUES[layer] | {"dilation_rate": 1} | _PARAMETERS))
-        for layer in ("Conv1D", "Conv2D")
+        _of(
+            "configuration",
+            layer,
+            **{**LAYERS[layer].other_values, "dilation_rate": 1, **_PARAMETERS},
+        )
+        for layer in convolution_layers()
     ]
     return (*single, *together)
 

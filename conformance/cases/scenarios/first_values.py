@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from conformance.cases.case import Case
+from conformance.cases.facts import facts
 from conformance.cases.scenarios.scenario import (
     Array,
     Scenario,
@@ -16,16 +17,18 @@ from conformance.cases.scenarios.scenario import (
     construct,
     decimals,
     listed,
+    unpacked,
 )
 from conformance.cases.scenarios.weighted import (
-    LAYERS,
     built,
     configured,
     each_layer,
     objects,
     of,
     of_each,
+    window_of,
 )
+from conformance.layers.registry import LAYERS, convolution_layers
 
 
 def _initialised(case: Case, layer: Any) -> Array:
@@ -76,8 +79,7 @@ def _expect_first_values(case: Case) -> Any:
         value = identifier["config"]["value"]
     elif identifier is not None:
         value = listed(_CONSTANT, identifier, case)
-    window = [2] if case.layer == "Conv1D" else [2, 1]
-    return {"shape": [2] if is_bias else [*window, 2, 2], "values": [value]}
+    return {"shape": [2] if is_bias else [*window_of(case.layer), 2, 2], "values": [value]}
 
 
 _HALF: Final = configured("Constant", value=0.5)
@@ -122,8 +124,9 @@ def _expect_matrix(case: Case) -> Any:
     return [[gain if row == column else 0.0 for column in range(4)] for row in range(3)]
 
 
-_RANDOM_INPUTS: Final = {"Conv1D": (1, 9, 8), "Conv2D": (1, 9, 9, 8)}
-_RANDOM_WINDOW: Final = {"Conv1D": 6, "Conv2D": (3, 2)}
+_RANDOM_WINDOWS: Final = ((6,), (3, 2))
+"""By the number of axes, windows of 6 taps."""
+
 _FAN_IN: Final = 48
 _FAN_OUT: Final = 96
 
@@ -186,14 +189,14 @@ def _expect_spread(case: Case) -> Any:
 
     fan_in = 6 taps times 8 channels = 48, fan_out = 6 taps times 16 filters = 96.
     """
-    window = [6] if case.layer == "Conv1D" else [3, 2]
     true = dict.fromkeys(("finite", "within limit", "both signs", "reaches"), True)
-    return {"shape": [*window, 8, 16], **true}
+    return {"shape": [*facts(case).window, 8, 16], **true}
 
 
 def _random_case(observe: str, layer: str, name: str) -> Case:
-    sizes: dict[str, Any] = {"filters": 16, "kernel_size": _RANDOM_WINDOW[layer]}
-    inputs = _RANDOM_INPUTS[layer]
+    rank = LAYERS[layer].rank
+    sizes: dict[str, Any] = {"filters": 16, "kernel_size": unpacked(_RANDOM_WINDOWS[rank - 1])}
+    inputs = (1, *[9] * rank, 8)
     return Case.of(layer, inputs, observe=observe, **sizes, kernel_initializer=name)
 
 
@@ -213,8 +216,7 @@ def _observe_orthogonality(keras: Any, case: Case) -> Any:
 
 def _expect_orthogonality(case: Case) -> Any:
     """The defining property, on the kernel's shape."""
-    window = [6] if case.layer == "Conv1D" else [3, 2]
-    return {"shape": [*window, 8, 16], "orthonormal": True}
+    return {"shape": [*facts(case).window, 8, 16], "orthonormal": True}
 
 
 SCENARIOS: Final = (
@@ -263,12 +265,19 @@ SCENARIOS: Final = (
         "initial_spread",
         _observe_spread,
         _expect_spread,
-        tuple(_random_case("initial_spread", layer, name) for layer in LAYERS for name in _SPREAD),
+        tuple(
+            _random_case("initial_spread", layer, name)
+            for layer in convolution_layers()
+            for name in _SPREAD
+        ),
     ),
     Scenario(
         "initial_orthogonality",
         _observe_orthogonality,
         _expect_orthogonality,
-        tuple(_random_case("initial_orthogonality", layer, "orthogonal") for layer in LAYERS),
+        tuple(
+            _random_case("initial_orthogonality", layer, "orthogonal")
+            for layer in convolution_layers()
+        ),
     ),
 )

@@ -15,13 +15,12 @@ from conformance.cases.scenarios.scenario import (
     construct,
     tabulated,
 )
-
-_POINTS: Final = {"Conv1D": (1, 5, 1), "Conv2D": (1, 5, 1, 1)}
+from conformance.layers.registry import convolution_layers
 
 
 def _values(keras: Any, case: Case, **changes: Any) -> Array:
     """The layer's output with a kernel of one 2 and a bias of 1 on the inputs -2, -1, 0, 1, 2."""
-    shape = _POINTS[case.layer]
+    shape = (1, 5, *[1] * facts(case).rank)
     layer = construct(keras, case, **changes)
     layer.build(shape)
     kernel, bias = layer.get_weights()
@@ -152,7 +151,7 @@ of column 15 covers exactly the signal; every other one misses some of its colum
 
 
 def _each(observe: str, **arguments: Any) -> tuple[Case, ...]:
-    return tuple(_of(observe, layer, **arguments) for layer in _POINTS)
+    return tuple(_of(observe, layer, **arguments) for layer in convolution_layers())
 
 
 SCENARIOS: Final = (

@@ -18,7 +18,7 @@ from conformance.cases.scenarios.scenario import (
     static_shape,
     tabulated,
 )
-from conformance.spec.signatures import LAYERS
+from conformance.layers.registry import LAYERS, called_layers
 
 
 @contextmanager
@@ -174,12 +174,6 @@ _EXAMPLE: Final = {
 Channels last, the default: an image of 3 by 32 with 32 channels: 3 * 32 * 64 = 6144."""
 
 
-_SMALLEST: Final[dict[str, dict[str, Any]]] = {
-    "Conv1D": {"filters": 4, "kernel_size": 3},
-    "Conv2D": {"filters": 4, "kernel_size": 3},
-}
-
-
 def _observe_setting(keras: Any, case: Case) -> Any:
     """The data format of layers made before, during and after a setting of channels_first."""
 
@@ -193,9 +187,7 @@ def _observe_setting(keras: Any, case: Case) -> Any:
 
 
 _SETTING: Final = tuple(
-    Case.of(layer, observe="setting", **_SMALLEST.get(layer, {}))
-    for layer in LAYERS
-    if layer != "Input"
+    Case.of(layer, observe="setting", **LAYERS[layer].minimal) for layer in called_layers()
 )
 
 

@@ -15,9 +15,9 @@ from conformance.cases.scenarios.scenario import (
     tabulated,
 )
 from conformance.cases.scenarios.weighted import (
-    INPUTS,
     built,
     each_layer,
+    inputs_of,
     objects,
     of,
     of_each,
@@ -43,7 +43,7 @@ def _losses(keras: Any, case: Case, **changes: Any) -> Any:
     layer = built(keras, case, **changes)
     kernel_shape = layer.get_weights()[0].shape
     layer.set_weights([_KERNEL.reshape(kernel_shape), _BIAS])
-    layer(np.zeros(INPUTS[case.layer], np.float32))
+    layer(np.zeros(inputs_of(case.layer), np.float32))
     return sorted(significant(loss) for loss in layer.losses)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from conformance.cases.case import Case
+from conformance.cases.facts import facts
 from conformance.cases.scenarios.scenario import (
     array,
     construct,
@@ -31,8 +32,7 @@ def _projected(keras: Any, case: Case, **changes: Any) -> Any:
     layer = construct(keras, case, **changes)
     if layer.bias_constraint is not None:
         return decimals(layer.bias_constraint(_CONSTRAINED_BIAS))
-    window = (2,) if case.layer == "Conv1D" else layer.kernel_size
-    kernel = _CONSTRAINED_KERNEL.reshape(*window, 2, 2)
+    kernel = _CONSTRAINED_KERNEL.reshape(*facts(case).window, 2, 2)
     return decimals(array(layer.kernel_constraint(kernel)).reshape(2, 2, 2))
 
 

@@ -89,6 +89,11 @@ def known_shape(case: Case, free: int = 2) -> tuple[int, ...]:
     return tuple(free if size is None else size for size in input_shape(case))
 
 
+def unpacked(sizes: tuple[int, ...]) -> Any:
+    """Sizes as one writes them: an integer for one axis."""
+    return sizes[0] if len(sizes) == 1 else sizes
+
+
 def attempt(action: Callable[[], Any]) -> str:
     """``accepted`` or, where `action` raises an ordinary exception, ``rejected``."""
     try:

@@ -14,8 +14,7 @@ from typing import Any, Final
 
 from conformance.cases.case import Case
 from conformance.cases.scenarios.scenario import Scenario, tabulated
-
-_LAYERS: Final = ("Conv2D", "MaxPooling2D", "Flatten")
+from conformance.layers.registry import LAYERS
 
 _REPORT: Final = """
 import importlib, json, sys
@@ -94,24 +93,11 @@ def _expect_file(case: Case) -> Any:
     return [_SETTINGS[case.observe][2]] * 2
 
 
-_SIZES: Final[dict[str, dict[str, Any]]] = {"Conv2D": {"filters": 4, "kernel_size": 3}}
-
-
 def _file_cases(name: str) -> tuple[Case, ...]:
     """One case a layer; Keras 1's form is stated in the section on Conv2D alone."""
-    layers = _LAYERS[:1] if name == "keras_json_of_keras_1" else _LAYERS
-    return tuple(Case.of(layer, observe=name, **_SIZES.get(layer, {})) for layer in layers)
-
-
-_IMPORT_PATHS: Final = {
-    "Conv1D": "layers.convolutional",
-    "Conv2D": "layers.convolutional",
-    "MaxPooling1D": "layers.pooling",
-    "MaxPooling2D": "layers.pooling",
-    "Flatten": "layers",
-    "Input": "engine.input_layer",
-}
-"""The module below ``keras`` in which the documentation finds each layer."""
+    layers = LAYERS.names(lambda layer: "data_format" in layer.signature)
+    layers = layers[:1] if name == "keras_json_of_keras_1" else layers
+    return tuple(Case.of(layer, observe=name, **LAYERS[layer].minimal) for layer in layers)
 
 
 def _follow(keras: Any, path: str) -> Any:
@@ -129,7 +115,7 @@ def _follow(keras: Any, path: str) -> Any:
 
 
 def _observe_import_path(keras: Any, case: Case) -> Any:
-    found = _follow(keras, f"{_IMPORT_PATHS[case.layer]}.{case.layer}")
+    found = _follow(keras, f"{LAYERS[case.layer].module}.{case.layer}")
     if found is None:
         return "absent"
     return "the layer" if found is getattr(keras.layers, case.layer) else "something else"
@@ -141,10 +127,8 @@ SCENARIOS: Final = (
         "import_path",
         _observe_import_path,
         {
-            Case.of(
-                layer, observe="import_path", **(_SIZES["Conv2D"] if "Conv" in layer else {})
-            ): ("the layer")
-            for layer in _IMPORT_PATHS
+            Case.of(name, observe="import_path", **layer.minimal): "the layer"
+            for name, layer in LAYERS.items()
         },
     ),
 )

@@ -18,11 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.cases.case import Case
-from conformance.cases.facts import canonical_config
+from conformance.cases.facts import Facts, canonical_config, facts
 from conformance.cases.scenarios.exact import ZERO, Dual, Dyadic, total
 from conformance.cases.scenarios.models import image_data_format
 from conformance.cases.scenarios.scenario import Scenario, array, construct, input_shape
 from conformance.cases.scenarios.weighted import configured
+from conformance.judge.definition.windows import PADDED
+from conformance.layers.registry import LAYERS, convolution_layers
 
 Objects = NDArray[np.object_]
 
@@ -64,10 +66,12 @@ class Plan:
 
 def convolution_of(case: Case) -> Case:
     """The convolution of the case's model: the case's layer, or the one that stands before it."""
-    if case.layer.startswith("Conv"):
+    known = facts(case)
+    if known.is_convolution:
         return case
-    layout = canonical_config(case)["data_format"] if case.layer != "Flatten" else "channels_last"
-    layer = f"Conv{len(input_shape(case)) - 2}D"
+    layout = known.config["data_format"] if known.rank else "channels_last"
+    rank = len(input_shape(case)) - 2
+    layer = next(name for name in convolution_layers() if LAYERS[name].rank == rank)
     return Case.of(layer, case.inputs, **_FIXED, data_format=layout)
 
 
@@ -140,10 +144,10 @@ def plan(case: Case) -> Plan:
 def model_of(keras: Any, case: Case) -> Any:
     """The case's layer in a model: a convolution before it or none, a Flatten after it or none."""
     layers = [keras.Input(input_shape(case)[1:])]
-    if not case.layer.startswith("Conv"):
+    if not facts(case).is_convolution:
         layers.append(construct(keras, convolution_of(case)))
     layers.append(construct(keras, case))
-    if case.layer != "Flatten":
+    if not facts(case).descriptor.moves:
         layers.append(keras.layers.Flatten(data_format=canonical_config(case)["data_format"]))
     return keras.Sequential(layers)
 
@@ -193,27 +197,9 @@ def _images(case: Case, inputs: NDArray[Any]) -> Objects:
     return np.moveaxis(given, 1, -1) if config["data_format"] == "channels_first" else given
 
 
-def _taps(length: int, window: int, stride: int, dilation: int, padding: str) -> list[list[int]]:
-    """For each window along an axis its positions in the input; -1 for padding.
-
-    ``valid``: the windows that lie inside.  ``same``: one for every stride begun, and half of
-    what is missing, rounded down, before the first input.
-    """
-    span = (window - 1) * dilation + 1
-    count, before = (length - span) // stride + 1, 0
-    if padding == "same":
-        count = -(-length // stride)
-        before = max((count - 1) * stride + span - length, 0) // 2
-    starts = [o * stride - before for o in range(count)]
-    positions = [[start + t * dilation for t in range(window)] for start in starts]
-    return [[p if 0 <= p < length else -1 for p in taps] for taps in positions]
-
-
-def _windows(config: dict[str, Any], spatial: Sequence[int]) -> list[list[list[int]]]:
-    window = config.get("kernel_size") or config["pool_size"]
-    dilation = config.get("dilation_rate") or (1,) * len(window)
-    sizes = zip(spatial, window, config["strides"], dilation, strict=True)
-    return [_taps(*axis, config["padding"]) for axis in sizes]
+def _windows(known: Facts, spatial: Sequence[int]) -> list[list[list[int]]]:
+    """Per axis and window the positions of its taps in the input."""
+    return [window.reads(n) for window, n in zip(known.windows, spatial, strict=True)]
 
 
 def _outputs_over(
@@ -229,14 +215,12 @@ def _inside(
     """The taps of a window that read an input: their indices, and the channels that they read."""
     for numbers in product(*(range(len(axis)) for axis in taps)):
         place = tuple(axis[number] for axis, number in zip(taps, numbers, strict=True))
-        if -1 not in place:
+        if PADDED not in place:
             yield numbers, images[(sample, *place)]
 
 
-def _convolved(
-    config: dict[str, Any], images: Objects, kernel: Objects, bias: Objects | None
-) -> Objects:
-    windows = _windows(config, images.shape[1:-1])
+def _convolved(known: Facts, images: Objects, kernel: Objects, bias: Objects | None) -> Objects:
+    windows = _windows(known, images.shape[1:-1])
     filters = kernel.shape[-1]
     outputs = []
     for sample, taps, f in _outputs_over(windows, len(images), filters):
@@ -246,7 +230,7 @@ def _convolved(
             for c, pixel in enumerate(pixels)
         ]
         value = total(terms if bias is None else [*terms, bias[f]])
-        outputs.append(_activated(config["activation"], value))
+        outputs.append(_activated(known.activation, value))
     return _shaped(outputs, (len(images), *map(len, windows), filters))
 
 
@@ -256,9 +240,9 @@ def _activated(name: str | None, value: Dual) -> Dual:
     return value
 
 
-def _pooled(config: dict[str, Any], images: Objects) -> Objects:
+def _pooled(known: Facts, images: Objects) -> Objects:
     """The first of the largest inputs of each window."""
-    windows = _windows(config, images.shape[1:-1])
+    windows = _windows(known, images.shape[1:-1])
     outputs = [
         max(
             (pixels[c] for _, pixels in _inside(images, sample, taps)),
@@ -274,10 +258,11 @@ def _flat_outputs(
 ) -> Objects:
     """The model's outputs, one row per sample."""
     assert kernel is not None
-    outputs = _convolved(canonical_config(convolution_of(case)), images, kernel, bias)
-    if case.layer.startswith("MaxPooling"):
-        outputs = _pooled(canonical_config(case), outputs)
-    if case.layer == "Flatten" and canonical_config(case)["data_format"] == "channels_first":
+    outputs = _convolved(facts(convolution_of(case)), images, kernel, bias)
+    known = facts(case)
+    if known.is_pooling:
+        outputs = _pooled(known, outputs)
+    if known.descriptor.moves and known.channels_first:
         outputs = np.moveaxis(outputs, 1, -1)
     return outputs.reshape(len(outputs), -1)
 

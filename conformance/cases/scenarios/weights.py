@@ -14,7 +14,7 @@ from conformance.cases.scenarios.scenario import (
     construct,
 )
 from conformance.cases.scenarios.weighted import (
-    INPUTS,
+    inputs_of,
     of_each,
 )
 
@@ -47,14 +47,14 @@ def _layout_cases() -> tuple[Case, ...]:
 def _observe_other_channels(keras: Any, case: Case) -> Any:
     """What a built layer does with one more channel than it was built for."""
     layer = construct(keras, case)
-    inputs = np.zeros(INPUTS[case.layer], np.float32)
+    inputs = np.zeros(inputs_of(case.layer), np.float32)
     layer(inputs)
     return attempt(lambda: layer(np.concatenate([inputs, inputs[..., :1]], axis=-1)))
 
 
 def _observe_integer_dtype(keras: Any, case: Case) -> Any:
     """What a layer of an integer dtype does with integers."""
-    inputs = np.ones(INPUTS[case.layer], np.int32)
+    inputs = np.ones(inputs_of(case.layer), np.int32)
     return attempt(lambda: construct(keras, case, dtype="int32")(inputs))
 
 

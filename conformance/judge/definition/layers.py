@@ -18,57 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from conformance.judge.definition import activations
+from conformance.judge.activations import ACTIVATIONS
 from conformance.judge.definition.rounding import FORMATS, Format, round_dyadic
+from conformance.judge.definition.windows import PADDED, Window, taps_of_windows
 
 Array = np.ndarray[Any, Any]
-
-PADDED = -1
-"""Stands for the index of an input that is padding."""
-
-
-@dataclass(frozen=True)
-class Window:
-    """A window along one spatial axis; all in elements."""
-
-    length: int
-    stride: int = 1
-    dilation: int = 1
-    padding: str = "valid"
-
-    @property
-    def span(self) -> int:
-        """Number of inputs from the window's first tap to its last, both included."""
-        return self.dilation * (self.length - 1) + 1
-
-    def output_length(self, length: int) -> int:
-        """Number of windows on `length` inputs; zero or less where none fits.
-
-        ``same``: one for every stride begun; ``valid``: one for every position that needs no
-        padding.
-        """
-        if self.padding == "same":
-            return math.ceil(Fraction(length, self.stride))
-        return math.floor(Fraction(length - self.span, self.stride)) + 1
-
-    def reads(self, length: int) -> list[list[int]]:
-        """For each window the indices of the inputs under its taps, `PADDED` outside them.
-
-        With ``same``, what the last window needs beyond the input is padded: half of it, rounded
-        down, before the first input.
-        """
-        count = max(self.output_length(length), 0)
-        before = 0
-        if self.padding == "same" and count:
-            before = max((count - 1) * self.stride + self.span - length, 0) // 2
-        return [
-            [_inside(start + tap * self.dilation, length) for tap in range(self.length)]
-            for start in range(-before, count * self.stride - before, self.stride)
-        ]
-
-
-def _inside(index: int, length: int) -> int:
-    return index if 0 <= index < length else PADDED
 
 
 @dataclass(frozen=True)
@@ -104,22 +58,6 @@ class ExactArray:
         if index in self.specials:
             return self.specials[index]
         return Fraction(self.integers[index]) * Fraction(2) ** self.exponent
-
-
-def taps_of_windows(spatial: Sequence[int], windows: Sequence[Window]) -> Iterator[list[int]]:
-    """For each window the flat spatial indices under its taps, in row-major order of both."""
-    reads = [window.reads(length) for window, length in zip(windows, spatial, strict=True)]
-    for taps_per_axis in product(*reads):
-        yield [_flat(taps, spatial) for taps in product(*taps_per_axis)]
-
-
-def _flat(taps: Sequence[int], lengths: Sequence[int]) -> int:
-    flat = 0
-    for tap, length in zip(taps, lengths, strict=True):
-        if tap == PADDED:
-            return PADDED
-        flat = flat * length + tap
-    return flat
 
 
 def convolution(
@@ -253,31 +191,15 @@ def flatten_order(shape: Sequence[int], channels_first: bool) -> list[tuple[int,
 
 def activate(sums: ExactArray, name: str, fmt: Format) -> list[float]:
     """The activation of exact numbers, rounded once, in row-major order."""
-    if name in activations.ROWWISE:
-        return _activate_rows(sums, name, fmt)
-    return [_activate_one(sums, index, name, fmt) for index in range(len(sums.integers))]
+    if name == "linear":
+        return [_rounded(sums, index, fmt) for index in range(len(sums.integers))]
+    numbers = [sums.number(index) for index in range(len(sums.integers))]
+    return ACTIVATIONS[name].rounded(numbers, sums.shape[-1], fmt)
 
 
-def _activate_one(sums: ExactArray, index: int, name: str, fmt: Format) -> float:
-    if index in sums.specials:
-        return activations.at_special(name, sums.specials[index], fmt)
-    integer = sums.integers[index]
-    if name == "linear" or (name == "relu" and integer > 0):
-        return round_dyadic(integer, sums.exponent, fmt)
-    return activations.round_elementwise(name, Fraction(sums.number(index)), fmt)
-
-
-def _activate_rows(sums: ExactArray, name: str, fmt: Format) -> list[float]:
-    length = sums.shape[-1]
-    values: list[float] = []
-    for start in range(0, len(sums.integers), length or 1):
-        row = [sums.number(index) for index in range(start, start + length)]
-        finite = [number for number in row if isinstance(number, Fraction)]
-        if len(finite) == length:
-            values += activations.round_rowwise(name, finite, fmt)
-        else:
-            values += activations.row_with_specials(name, row, fmt)
-    return values
+def _rounded(sums: ExactArray, index: int, fmt: Format) -> float:
+    special = sums.specials.get(index)
+    return round_dyadic(sums.integers[index], sums.exponent, fmt) if special is None else special
 
 
 def format_of(dtype: str) -> Format:
@@ -289,3 +211,22 @@ def format_of(dtype: str) -> Format:
     if dtype not in FORMATS:
         raise ValueError(f"dtype={dtype!r} is not one of {', '.join(FORMATS)}")
     return FORMATS[dtype]
+
+
+def exact_values(array: Array) -> Array:
+    """Floating-point arrays as float64, which holds them exactly; others as they are."""
+    return array.astype(np.float64) if array.dtype.name in FORMATS else array
+
+
+def order_with_channels_first(shape: Sequence[int]) -> list[int]:
+    """The flat indices of a channels-last array in the order of the channels-first one."""
+    return np.moveaxis(np.arange(math.prod(shape)).reshape(shape), -1, 1).ravel().tolist()
+
+
+def with_channels_first(sums: ExactArray) -> ExactArray:
+    """The same numbers with the channels before the spatial axes."""
+    order = order_with_channels_first(sums.shape)
+    batch, *spatial, channels = sums.shape
+    specials = {new: sums.specials[old] for new, old in enumerate(order) if old in sums.specials}
+    integers = [sums.integers[i] for i in order]
+    return ExactArray((batch, channels, *spatial), integers, sums.exponent, specials)

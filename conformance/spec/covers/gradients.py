@@ -5,12 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from conformance.cases.facts import Facts
-from conformance.spec.covers.outputs import Table, always
-
-
-def _is_padded(f: Facts) -> bool:
-    """Some window reaches beyond the input."""
-    return f.padding == "same" and any(axis.padding_total for axis in f.axes)
+from conformance.spec.covers.outputs import Table, always, is_padded
 
 
 def _is_empty(f: Facts) -> bool:
@@ -35,7 +30,7 @@ CONVOLUTION: Final[Table] = {
     "conv.gradients.bias": lambda f: f.config["use_bias"],
     "conv.gradients.steps": lambda f: max(f.strides) > 1,
     "conv.gradients.spread": lambda f: max(f.dilation) > 1 and max(f.window) > 1,
-    "conv.gradients.padding": _is_padded,
+    "conv.gradients.padding": is_padded,
     "conv.gradients.empty": _is_empty,
     "conv.gradients.activation": lambda f: f.activation not in (None, "linear"),
     "conv.gradients.exact": _is_exact,

@@ -42,7 +42,7 @@ def _data_format(value: str) -> Predicate:
     return lambda f: f.arguments.get("data_format") == value
 
 
-def _is_padded(f: Facts) -> bool:
+def is_padded(f: Facts) -> bool:
     """Some window reaches beyond the input."""
     return f.padding == "same" and f.has_axes and any(axis.padding_total for axis in f.axes)
 
@@ -97,11 +97,11 @@ CONVOLUTION_OUTPUT: Final[Table] = {
     "conv.strides.step": _steps,
     "conv.dilation-rate.forms": _form("dilation_rate", int, tuple, list),
     "conv.dilation-rate.spread": lambda f: max(f.dilation) > 1 and max(f.window) > 1,
-    "conv.padding.zeros": _is_padded,
-    "conv.padding.same-split": _is_padded,
+    "conv.padding.zeros": is_padded,
+    "conv.padding.same-split": is_padded,
     "conv.padding.same-small-input": _exceeds_input,
     "conv.padding.nonfinite-kernel": lambda f: (
-        f.case.operands in ("kernel_nan", "kernel_infinity") and _is_padded(f)
+        f.case.operands in ("kernel_nan", "kernel_infinity") and is_padded(f)
     ),
     "{layer}.use-bias.true": lambda f: f.config["use_bias"],
     "{layer}.use-bias.false": lambda f: not f.config["use_bias"],
@@ -167,9 +167,9 @@ POOLING_OUTPUT: Final[Table] = {
     "maxpooling2d.data-format.default": lambda f: (
         f.given("data_format") and f.arguments["data_format"] is None
     ),
-    "maxpooling.padding.same-split": _is_padded,
+    "maxpooling.padding.same-split": is_padded,
     "maxpooling.padding.never-wins": lambda f: (
-        f.case.operands in ("negative", "lowest") and _is_padded(f)
+        f.case.operands in ("negative", "lowest") and is_padded(f)
     ),
     "maxpooling.padding.same-small-input": _exceeds_input,
     "maxpooling.values.nan": _operands("one_nan", "specials"),

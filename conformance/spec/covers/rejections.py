@@ -8,7 +8,6 @@ from typing import Any, Final, TypeGuard
 from conformance.cases.facts import Facts
 from conformance.spec.covers.names import ACTIVATIONS, IDENTIFIERS, KINDS, name_of
 from conformance.spec.covers.outputs import Predicate, Table
-from conformance.spec.signatures import REQUIRED, SIGNATURES
 
 _ELSEWHERE_DOCUMENTED: Final = frozenset({"input_shape", "border_mode", "name", "dtype"})
 
@@ -30,7 +29,7 @@ def _not_positive(argument: str) -> Predicate:
 
     def breaks(f: Facts) -> bool:
         value = f.arguments.get(argument, 1)
-        if value is None and argument == "strides" and f.is_pooling:
+        if value is None and argument == "strides" and f.descriptor.strides_by_window:
             return False
         return not all(map(_is_positive, _entries(value)))
 
@@ -57,7 +56,7 @@ def _is_exclusive_pair(f: Facts) -> bool:
 
 def _unknown_padding(f: Facts) -> bool:
     value = f.arguments.get("padding", "valid")
-    return not isinstance(value, str) or value.lower() not in ("valid", "same")
+    return not isinstance(value, str) or value.lower() not in f.descriptor.paddings
 
 
 def _unknown_format(f: Facts) -> bool:
@@ -86,38 +85,21 @@ def _names_identity(f: Facts) -> bool:
 
 
 def _lacks_required(f: Facts) -> bool:
-    return any(
-        default == REQUIRED and name not in f.arguments
-        for name, default in SIGNATURES[f.layer].items()
-    )
+    return not all(map(f.given, f.descriptor.required))
 
 
 def _is_unknown_argument(f: Facts) -> bool:
-    return bool(set(f.arguments) - set(SIGNATURES[f.layer]) - _ELSEWHERE_DOCUMENTED)
+    return bool(set(f.arguments) - set(f.descriptor.signature) - _ELSEWHERE_DOCUMENTED)
 
 
 def _has_wrong_rank(f: Facts) -> bool:
     return f.case.inputs is not None and len(f.case.inputs) != f.rank + 2
 
 
-_SIZES: Final = ("kernel_size", "pool_size", "strides", "dilation_rate")
-
-
-def _is_well_formed(f: Facts) -> bool:
-    """Every size and the padding may be as they are, so that there is a window geometry."""
-    return not (
-        any(_not_positive(name)(f) or _wrong_length(name)(f) for name in _SIZES)
-        or _unknown_padding(f)
-        or _unknown_format(f)
-        or _lacks_required(f)
-        or _has_wrong_rank(f)
-    )
-
-
 def _has_no_window(f: Facts) -> bool:
     """Under 'valid' some axis is shorter than the window."""
     return (
-        _is_well_formed(f)
+        f.is_well_formed
         and f.padding == "valid"
         and f.has_axes
         and any(axis.output < 1 for axis in f.axes)

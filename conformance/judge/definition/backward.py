@@ -16,51 +16,19 @@ from typing import Any
 
 import numpy as np
 
-from conformance.cases.case import Case
-from conformance.judge.definition import activations
-from conformance.judge.definition.arguments import Arguments
+from conformance.judge.activations import ACTIVATIONS
 from conformance.judge.definition.layers import (
-    PADDED,
     Array,
     ExactArray,
-    Window,
     convolution,
     flatten_order,
-    format_of,
-    taps_of_windows,
 )
-from conformance.judge.definition.outputs import Operands
 from conformance.judge.definition.rounding import Format, round_dyadic
-from conformance.judge.definition.slopes import pulled_back, row_pulled_back
+from conformance.judge.definition.windows import PADDED, Window, taps_of_windows
 
 
-def gradients(case: Case, operands: Operands) -> dict[str, Array]:
-    """The gradients with respect to ``inputs`` and each weight, rounded once to the dtype.
-
-    Raises:
-        ValueError: if an operand of a convolution is NaN or infinite.
-    """
-    inputs, weights, upstream = operands.inputs, operands.weights, operands.upstream
-    fmt = format_of(case.dtype)
-    arguments = Arguments.of(case)
-    if case.layer == "Flatten":
-        return {"inputs": _flattened(inputs, upstream, arguments.channels_first)}
-    images, outputs = (_channels_last(a, arguments.channels_first) for a in (inputs, upstream))
-    if case.layer.startswith("MaxPooling"):
-        found = {"inputs": _pooling(images, outputs, arguments.windows, fmt)}
-    else:
-        found = _convolution(arguments, images, weights, outputs, fmt)
-    if arguments.channels_first:
-        found["inputs"] = np.moveaxis(found["inputs"], -1, 1)
-    return {name: array.astype(inputs.dtype) for name, array in found.items()}
-
-
-def _channels_last(array: Array, channels_first: bool) -> Array:
-    wide = array.astype(np.float64)
-    return np.moveaxis(wide, 1, -1) if channels_first else wide
-
-
-def _flattened(inputs: Array, upstream: Array, channels_first: bool) -> Array:
+def flattened(inputs: Array, upstream: Array, channels_first: bool) -> Array:
+    """The gradient of the inputs of Flatten: the upstream elements in their places."""
     gradient = np.zeros_like(inputs)
     order = flatten_order(inputs.shape[1:], channels_first)
     for sample, (position, place) in product(range(len(inputs)), enumerate(order)):
@@ -68,7 +36,7 @@ def _flattened(inputs: Array, upstream: Array, channels_first: bool) -> Array:
     return gradient
 
 
-def _pooling(inputs: Array, upstream: Array, windows: Sequence[Window], fmt: Format) -> Array:
+def pooled(inputs: Array, upstream: Array, windows: Sequence[Window], fmt: Format) -> Array:
     """Each upstream element goes to the first largest input of its window, or to its first NaN."""
     channels, positions = inputs.shape[-1], prod(inputs.shape[1:-1])
     given = ExactArray.of(upstream)
@@ -92,18 +60,39 @@ def _rounded(integers: Sequence[int], exponent: int, shape: Sequence[int], fmt: 
     return np.array(values, np.float64).reshape(shape)
 
 
-def _convolution(
-    arguments: Arguments, inputs: Array, weights: dict[str, Array], upstream: Array, fmt: Format
+def convolved(
+    inputs: Array,
+    weights: dict[str, Array],
+    upstream: Array,
+    windows: Sequence[Window],
+    activation: str,
+    fmt: Format,
+    *,
+    channels_first: bool,
 ) -> dict[str, Array]:
+    """The gradients of a convolution and the activation of its sums.
+
+    Args:
+        inputs: shape ``(batch, *spatial, channels)``.
+        weights: ``kernel``, of shape ``(*window, channels, filters)``, and ``bias``, if any.
+        upstream: the gradient with respect to the output, channels last.
+        windows: one per spatial axis.
+        activation: its name.
+        fmt: the format to round to.
+        channels_first: whether the activation sees the sums with their channels first.
+
+    Raises:
+        ValueError: if an operand is NaN or infinite.
+    """
     kernel = weights["kernel"].astype(np.float64)
-    bias = weights["bias"].astype(np.float64) if arguments.use_bias else None
-    if arguments.activation != "linear":
-        sums = convolution(inputs, kernel, bias, arguments.windows)
-        upstream = _through(sums, upstream, arguments)
+    bias = weights["bias"].astype(np.float64) if "bias" in weights else None
+    if activation != "linear":
+        sums = convolution(inputs, kernel, bias, windows)
+        upstream = _through(sums, upstream, activation, channels_first=channels_first)
     x, w, g = ExactArray.of(inputs), ExactArray.of(kernel), ExactArray.of(upstream)
     if x.specials or w.specials or g.specials:
         raise ValueError("gradients are defined for finite operands")
-    around = list(taps_of_windows(inputs.shape[1:-1], arguments.windows))
+    around = list(taps_of_windows(inputs.shape[1:-1], windows))
     to_inputs, to_kernel = _products(x, w, g, around, inputs.shape)
     found = {
         "inputs": _rounded(to_inputs, g.exponent + w.exponent, inputs.shape, fmt),
@@ -139,31 +128,16 @@ def _products(
     return to_inputs, to_kernel
 
 
-def _through(sums: ExactArray, upstream: Array, arguments: Arguments) -> Array:
+def _through(sums: ExactArray, upstream: Array, activation: str, *, channels_first: bool) -> Array:
     """The upstream gradient, channels last, of the sums, through the activation."""
     order = np.arange(len(sums.integers)).reshape(sums.shape)
-    if arguments.channels_first:
+    if channels_first:
         order = np.moveaxis(order, -1, 1)
         upstream = np.moveaxis(upstream, -1, 1)
     numbers = [Fraction(sums.number(i)) for i in order.ravel().tolist()]
     given = [Fraction(value) for value in upstream.ravel().tolist()]
-    name = arguments.activation
-    if name in activations.ROWWISE:
-        values = _rows_through(name, numbers, given, order.shape[-1], upstream.shape[-1])
-    else:
-        values = [pulled_back(name, x, u) for x, u in zip(numbers, given, strict=True)]
+    values = ACTIVATIONS[activation].pulled_back(
+        numbers, given, order.shape[-1], upstream.shape[-1]
+    )
     gradient = np.array(values, np.float64).reshape(order.shape)
-    return np.moveaxis(gradient, 1, -1) if arguments.channels_first else gradient
-
-
-def _rows_through(
-    name: str, numbers: Sequence[Fraction], given: Sequence[Fraction], width: int, outputs: int
-) -> list[float]:
-    values: list[float] = []
-    for row in range(len(numbers) // width if width else 0):
-        values += row_pulled_back(
-            name,
-            numbers[row * width : (row + 1) * width],
-            given[row * outputs : (row + 1) * outputs],
-        )
-    return values
+    return np.moveaxis(gradient, 1, -1) if channels_first else gradient

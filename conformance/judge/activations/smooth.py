@@ -1,0 +1,408 @@
+"""The activations made of the exponential function."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+from typing import Final
+
+import numpy as np
+
+from conformance.judge.activations.activation import (
+    BELOW,
+    FAR,
+    HALF,
+    HINT,
+    ONE,
+    UPWARDS,
+    Elementwise,
+    Number,
+    halved,
+    in_pieces,
+    larger,
+    squared,
+)
+from conformance.judge.definition.balls import Ball, enclosing, pi
+from conformance.judge.running_error import EXP_ULPS, LOG_ULPS, Running
+
+_FAR_FOR_GELU: Final = 64  # The normal distribution falls off as exp(-x**2 / 2).
+_HUGE: Final = Fraction(1 << 4096)
+
+SELU_SCALE: Final = 1.0507009873554805
+SELU_ALPHA: Final = 1.6732632423543772
+_SCALE: Final = Fraction(SELU_SCALE)
+_ALPHA: Final = Fraction(SELU_ALPHA)
+
+ROOT_OF_TWO: Final = math.sqrt(2.0)
+_DENSITY_AT_ZERO: Final = 1 / math.sqrt(2 * math.pi)
+
+
+def _exponential(x: Fraction, digits: int) -> Number:
+    """``exp(x)``."""
+    if abs(x) >= FAR:
+        return _HUGE if x > 0 else HINT
+    return Ball.of(x, digits).exp() if x else Fraction(1)
+
+
+def _run_exponential(x: Running) -> Running:
+    """``exp(x)``."""
+    return x.exp()
+
+
+EXPONENTIAL: Final = Elementwise(
+    "exponential", _exponential, _exponential, Running.exp, Running.exp, limits=UPWARDS
+)
+
+
+def _sigmoid(x: Fraction, digits: int) -> Number:
+    """``1 / (1 + exp(-x))``."""
+    if abs(x) >= FAR:
+        return 1 - HINT if x > 0 else HINT
+    return 1 / (1 + Ball.of(-x, digits).exp()) if x else HALF
+
+
+def _sigmoid_slope(x: Fraction, digits: int) -> Number:
+    """``e / (1 + e)**2`` with ``e = exp(-|x|)``."""
+    power = _exponential(-abs(x), digits)
+    grown = 1 + power
+    return power / (grown * grown)
+
+
+def _run_sigmoid(x: Running) -> Running:
+    """``1 / (1 + exp(-x))``."""
+    within = Running(np.maximum(x.value, -700.0), x.error, x.format)
+    return 1.0 / ((-within).exp() + 1.0)
+
+
+def _run_sigmoid_slope(x: Running) -> Running:
+    """``y (1 - y)``."""
+    y = _run_sigmoid(x)
+    return y * (1.0 - y)
+
+
+SIGMOID: Final = Elementwise(
+    "sigmoid", _sigmoid, _sigmoid_slope, _run_sigmoid, _run_sigmoid_slope, limits=(0.0, 1.0)
+)
+
+
+def _silu(x: Fraction, digits: int) -> Number:
+    """``x sigmoid(x)``."""
+    if abs(x) >= FAR:
+        return x - HINT if x > 0 else -HINT
+    return x * _sigmoid(x, digits)
+
+
+def _silu_slope(x: Fraction, digits: int) -> Number:
+    """``s + x s'``."""
+    return _sigmoid(x, digits) + x * _sigmoid_slope(x, digits)
+
+
+def _run_silu(x: Running) -> Running:
+    """``x sigmoid(x)``."""
+    return x * _run_sigmoid(x)
+
+
+def _run_silu_slope(x: Running) -> Running:
+    """``s (1 + x (1 - s))``, or ``s + x s (1 - s)``."""
+    s = _run_sigmoid(x)
+    rest = 1.0 - s
+    return larger(s * (x * rest + 1.0), s + x * (s * rest))
+
+
+SILU: Final = Elementwise(
+    "silu", _silu, _silu_slope, _run_silu, _run_silu_slope, limits=UPWARDS, undefined=BELOW
+)
+SWISH: Final = replace(SILU, name="swish")
+
+
+def _tanh(x: Fraction, digits: int) -> Number:
+    """``(exp(x) - exp(-x)) / (exp(x) + exp(-x))``, both sides times ``exp(x)``."""
+    if abs(x) >= FAR:
+        return 1 - HINT if x > 0 else HINT - 1
+    if not x:
+        return x
+    square = Ball.of(2 * x, digits).exp()
+    return (square - 1) / (square + 1)
+
+
+def _tanh_slope(x: Fraction, digits: int) -> Number:
+    """``4 sigmoid'(2 x)``."""
+    return 4 * _sigmoid_slope(2 * x, digits)
+
+
+def _run_tanh(x: Running) -> Running:
+    """``tanh(x)``, one operation."""
+    return x.tanh()
+
+
+def _run_tanh_slope(x: Running) -> Running:
+    """``1 - y**2``."""
+    return 1.0 - squared(x.tanh())
+
+
+TANH: Final = Elementwise(
+    "tanh", _tanh, _tanh_slope, Running.tanh, _run_tanh_slope, limits=(-1.0, 1.0)
+)
+
+
+def _tanh_shrink(x: Fraction, digits: int) -> Number:
+    """``x - tanh(x)``."""
+    return x - _tanh(x, digits)
+
+
+def _tanh_shrink_slope(x: Fraction, digits: int) -> Number:
+    value = _tanh(x, digits)
+    return value * value
+
+
+def _run_tanh_shrink(x: Running) -> Running:
+    """``x - tanh(x)``."""
+    return x - x.tanh()
+
+
+def _run_tanh_shrink_slope(x: Running) -> Running:
+    """``y**2``, or ``1 - (1 - y**2)``."""
+    return larger(squared(x.tanh()), 1.0 - _run_tanh_slope(x))
+
+
+TANH_SHRINK: Final = Elementwise(
+    "tanh_shrink", _tanh_shrink, _tanh_shrink_slope, _run_tanh_shrink, _run_tanh_shrink_slope
+)
+
+
+def _softplus(x: Fraction, digits: int) -> Number:
+    """``log(exp(x) + 1)``."""
+    if abs(x) >= FAR:
+        return x + HINT if x > 0 else HINT
+    return (Ball.of(x, digits).exp() + 1).log()
+
+
+def _run_softplus(x: Running) -> Running:
+    """``log(exp(x) + 1)``; above zero ``x + log(exp(-x) + 1)``, with the errors of both."""
+    u = x.format.unit_roundoff
+    below = (Running(np.minimum(x.value, 0.0), x.error, x.format).exp() + 1.0).log()
+    correction = (Running(-np.maximum(x.value, 0.0), x.error, x.format).exp() + 1.0).log()
+    size = np.abs(x.value) + 2 * x.error + 1
+    above = Running(x.value + correction.value, x.error, x.format).loosened(
+        correction.error + 2 * (EXP_ULPS + LOG_ULPS + 1) * u * size
+    )
+    return in_pieces(x, 0.0, below, above)
+
+
+def _run_softplus_slope(x: Running) -> Running:
+    """``sigmoid(x)``, or ``e / (e + 1)``."""
+    power = Running(np.minimum(x.value, 700.0), x.error, x.format).exp()
+    return larger(_run_sigmoid(x), power / (power + 1.0))
+
+
+SOFTPLUS: Final = Elementwise(
+    "softplus", _softplus, _sigmoid, _run_softplus, _run_softplus_slope, limits=UPWARDS
+)
+
+
+def _log_sigmoid(x: Fraction, digits: int) -> Number:
+    """``log(1 / (1 + exp(-x)))``."""
+    return -_softplus(-x, digits)
+
+
+def _log_sigmoid_slope(x: Fraction, digits: int) -> Number:
+    return _sigmoid(-x, digits)
+
+
+def _run_log_sigmoid(x: Running) -> Running:
+    """``log(1 / (1 + exp(-x)))``, or ``-softplus(-x)``."""
+    division = 4 * x.format.unit_roundoff
+    return -(_run_softplus(-x).loosened(np.full_like(x.value, division)))
+
+
+def _run_log_sigmoid_slope(x: Running) -> Running:
+    """``sigmoid(-x)``, or ``1 - sigmoid(x)``."""
+    return larger(_run_softplus_slope(-x), 1.0 - _run_sigmoid(x))
+
+
+LOG_SIGMOID: Final = Elementwise(
+    "log_sigmoid",
+    _log_sigmoid,
+    _log_sigmoid_slope,
+    _run_log_sigmoid,
+    _run_log_sigmoid_slope,
+    limits=(-math.inf, 0.0),
+)
+
+
+def _mish(x: Fraction, digits: int) -> Number:
+    """``x tanh(softplus(x))``; with ``p = (1 + exp(x))**2`` the tangent is ``(p - 1)/(p + 1)``."""
+    if abs(x) >= FAR:
+        return x - HINT if x > 0 else -HINT
+    if not x:
+        return x
+    grown = 1 + Ball.of(x, digits).exp()
+    square = grown * grown
+    return x * ((square - 1) / (square + 1))
+
+
+def _mish_slope(x: Fraction, digits: int) -> Number:
+    """``t + x (1 - t**2) s``; with ``p = (1 + e)**2``, ``1 - t**2 = 4 p / (p + 1)**2``.
+
+    Here ``e = exp(-|x|)``, and for positive x numerator and denominator are divided by exp(2 x).
+    """
+    if not x:
+        return Fraction(3, 5)
+    power = _exponential(-abs(x), digits)
+    square = (1 + power) * (1 + power)
+    unit: Number = power * power if x > 0 else ONE
+    total = square + unit
+    rest = (4 * square * unit) / (total * total)
+    return (square - unit) / total + x * (rest * _sigmoid(x, digits))
+
+
+def _run_mish(x: Running) -> Running:
+    """``x tanh(softplus(x))``."""
+    return x * _run_softplus(x).tanh()
+
+
+def _run_mish_slope(x: Running) -> Running:
+    """``t + x (1 - t**2) s``."""
+    t = _run_softplus(x).tanh()
+    return t + x * ((1.0 - squared(t)) * _run_softplus_slope(x))
+
+
+MISH: Final = Elementwise(
+    "mish", _mish, _mish_slope, _run_mish, _run_mish_slope, limits=UPWARDS, undefined=BELOW
+)
+
+
+def _power_below(x: Running, scale: float, above: float) -> Running:
+    """``scale exp(x)`` below zero, or the value there plus `scale`; a constant above."""
+    below = Running(np.minimum(x.value, 0.0), x.error, x.format)
+    power = below.exp()
+    if scale != 1.0:
+        power = power.times_parameter(scale)
+    value = np.where(x.value < 0, power.value, above)
+    from_output = ((below.exp() - 1.0) + 1.0).error * scale * (1 + 4 * x.format.unit_roundoff)
+    from_output = from_output + 4 * x.parameter_error * scale
+    error = np.where(x.least() > 0, 0.0, np.maximum(power.error, from_output))
+    if above != 1.0:
+        error = error + 2 * x.parameter_error * above
+    return Running(value, error, x.format)
+
+
+def _elu(x: Fraction, digits: int) -> Number:
+    """``x`` from zero on, ``exp(x) - 1`` below."""
+    return x if x >= 0 else _exponential(x, digits) - 1
+
+
+def _elu_slope(x: Fraction, digits: int) -> Number:
+    return ONE if x >= 0 else _exponential(x, digits)
+
+
+def _run_elu(x: Running) -> Running:
+    """``x`` from zero on, ``exp(x) - 1`` below, which cancels."""
+    below = Running(np.minimum(x.value, 0.0), x.error, x.format).exp() - 1.0
+    return in_pieces(x, 0.0, below, x)
+
+
+def _run_elu_slope(x: Running) -> Running:
+    """``exp(x)``, or ``y + 1``, below zero; 1 above."""
+    return _power_below(x, 1.0, 1.0)
+
+
+ELU: Final = Elementwise("elu", _elu, _elu_slope, _run_elu, _run_elu_slope, limits=(-1.0, math.inf))
+CELU: Final = replace(ELU, name="celu")
+
+
+def _selu(x: Fraction, digits: int) -> Number:
+    """``scale x`` from zero on, ``scale alpha (exp(x) - 1)`` below."""
+    if x >= 0:
+        return _SCALE * x
+    return _SCALE * _ALPHA * (_exponential(x, digits) - 1)
+
+
+def _selu_slope(x: Fraction, digits: int) -> Number:
+    return _SCALE if x >= 0 else _SCALE * _ALPHA * _exponential(x, digits)
+
+
+def _run_selu(x: Running) -> Running:
+    """``scale`` times ``x`` from zero on, times ``alpha (exp(x) - 1)`` below."""
+    below = Running(np.minimum(x.value, 0.0), x.error, x.format).exp() - 1.0
+    scaled = below.times_parameter(SELU_ALPHA).times_parameter(SELU_SCALE)
+    return in_pieces(x, 0.0, scaled, x.times_parameter(SELU_SCALE))
+
+
+def _run_selu_slope(x: Running) -> Running:
+    """``scale alpha exp(x)``, or ``y + scale alpha``, below zero; `scale` above."""
+    return _power_below(x, SELU_SCALE * SELU_ALPHA, SELU_SCALE)
+
+
+SELU: Final = Elementwise(
+    "selu",
+    _selu,
+    _selu_slope,
+    _run_selu,
+    _run_selu_slope,
+    limits=(-_SCALE * _ALPHA, math.inf),
+    kinks=((0.0, SELU_SCALE * SELU_ALPHA - SELU_SCALE),),
+)
+
+
+def _odd_factorial_series(square: Fraction, digits: int) -> Ball:
+    """The sum of ``square**n / (1 3 5 ... (2n + 1))``, in fixed point, from both sides."""
+    bits = 4 * digits
+    least = (square.numerator << bits) // square.denominator
+    most = least + 1
+    low_term = high_term = low = high = 1 << bits
+    divisor = 3
+    while high_term > 1 or 2 * most >= divisor << bits:
+        low_term = (low_term * least >> bits) // divisor
+        high_term = -((-(high_term * most) >> bits) // divisor)
+        low += low_term
+        high += high_term
+        divisor += 2
+    # From here on each term is less than half of the one before.
+    return enclosing(Fraction(low, 1 << bits), Fraction(high + high_term, 1 << bits), digits)
+
+
+def _gelu(x: Fraction, digits: int) -> Number:
+    """``x P(X <= x)`` for a normally distributed X.
+
+    ``P = 1/2 + exp(-x**2 / 2) / sqrt(2 pi) (x + x**3/3 + x**5/(3 5) + x**7/(3 5 7) + ...)``
+    (Abramowitz and Stegun, 26.2.11).
+    """
+    if abs(x) >= _FAR_FOR_GELU:
+        return x - HINT if x > 0 else -HINT
+    if not x:
+        return x
+    square = x * x
+    density = Ball.of(-square / 2, digits).exp() / (2 * pi(digits)).sqrt()
+    return x * (HALF + x * (density * _odd_factorial_series(square, digits)))
+
+
+def _gelu_slope(x: Fraction, digits: int) -> Number:
+    """``P(X <= x) + x exp(-x**2 / 2) / sqrt(2 pi)``, the first term as ``gelu(x) / x``."""
+    if not x:
+        return HALF
+    power = _exponential(-x * x / 2, digits)
+    density = power / (2 * pi(digits)).sqrt()
+    return _gelu(x, digits) / x + x * density
+
+
+def _run_gelu(x: Running) -> Running:
+    """``x (1 + erf(x / sqrt(2))) / 2``; the root of two is rounded, and so is the division."""
+    size = np.full_like(x.value, ROOT_OF_TWO)
+    root = Running(size, size * x.format.unit_roundoff, x.format)
+    return halved(x * ((x / root).erf() + 1.0))
+
+
+def _run_gelu_slope(x: Running) -> Running:
+    """``P + x exp(-x**2 / 2) / sqrt(2 pi)``."""
+    root = x._lifted(ROOT_OF_TWO).loosened(x.format.unit_roundoff * np.full_like(x.value, 2.0))
+    distribution = ((x / root).erf() + 1.0) * 0.5
+    within = Running(np.clip(x.value, -37.0, 37.0), x.error, x.format)
+    density = (squared(within) * -0.5).exp().times_parameter(_DENSITY_AT_ZERO)
+    return distribution + within * density
+
+
+GELU: Final = Elementwise(
+    "gelu", _gelu, _gelu_slope, _run_gelu, _run_gelu_slope, limits=UPWARDS, undefined=BELOW
+)

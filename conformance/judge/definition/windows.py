@@ -1,0 +1,78 @@
+"""Windows over spatial axes, as the documentation describes them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import product
+
+PADDED = -1
+"""Stands for the index of an input that is padding."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window along one spatial axis; all in elements."""
+
+    length: int
+    stride: int = 1
+    dilation: int = 1
+    padding: str = "valid"
+
+    @property
+    def span(self) -> int:
+        """Number of inputs from the window's first tap to its last, both included."""
+        return self.dilation * (self.length - 1) + 1
+
+    def output_length(self, length: int) -> int:
+        """Number of windows on `length` inputs; zero or less where none fits.
+
+        ``same``: one for every stride begun; ``valid``: one for every position that needs no
+        padding.
+        """
+        if self.padding == "same":
+            return math.ceil(Fraction(length, self.stride))
+        return math.floor(Fraction(length - self.span, self.stride)) + 1
+
+    def total(self, length: int) -> int:
+        """What the last window needs beyond `length` inputs with ``same``; with ``valid`` 0."""
+        if self.padding == "valid":
+            return 0
+        return max((self.output_length(length) - 1) * self.stride + self.span - length, 0)
+
+    def before(self, length: int) -> int:
+        """Number of padded elements before the first input: half of all, rounded down."""
+        return self.total(length) // 2
+
+    def reads(self, length: int) -> list[list[int]]:
+        """For each window the indices of the inputs under its taps, `PADDED` outside them.
+
+        Before the first input stands half of the padding, rounded down.
+        """
+        count, before = max(self.output_length(length), 0), self.before(length)
+        return [
+            [_inside(start + tap * self.dilation, length) for tap in range(self.length)]
+            for start in range(-before, count * self.stride - before, self.stride)
+        ]
+
+
+def _inside(index: int, length: int) -> int:
+    return index if 0 <= index < length else PADDED
+
+
+def taps_of_windows(spatial: Sequence[int], windows: Sequence[Window]) -> Iterator[list[int]]:
+    """For each window the flat spatial indices under its taps, in row-major order of both."""
+    reads = [window.reads(length) for window, length in zip(windows, spatial, strict=True)]
+    for taps_per_axis in product(*reads):
+        yield [_flat(taps, spatial) for taps in product(*taps_per_axis)]
+
+
+def _flat(taps: Sequence[int], lengths: Sequence[int]) -> int:
+    flat = 0
+    for tap, length in zip(taps, lengths, strict=True):
+        if tap == PADDED:
+            return PADDED
+        flat = flat * length + tap
+    return flat

@@ -1,0 +1,215 @@
+"""Judging cases on implementations: the one engine of runs, tests, searches and observations.
+
+A worker of the suite is a pair: the process that a `CaseJudge` lives in derives expectations and
+judges, and an isolated process for each implementation does what it asks (`attendant`).  The two
+work at the same time, as far ahead as the coming cases are known.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+
+from conformance.cases.case import Case
+from conformance.implementations import registry
+from conformance.implementations.observation import evaluate
+from conformance.implementations.registry import Entry
+from conformance.outcomes import Unsupported
+from conformance.results import Result
+from conformance.running.attendant import DEPTH, Answer, Attendant
+from conformance.running.judging import Prepared, Records, Subject, result_of
+from conformance.running.limits import Limits
+from reference_impl.config import as_never_set
+
+
+class CaseJudge:
+    """Judges one case after the other on each implementation.
+
+    Args:
+        specs: names of built-in implementations, or plug-ins (`registry.resolve`).
+        limits: what an isolated process is allowed.
+        records: the judgement in the light of the known deviations.
+        keep: whether the outcome of every case is kept as evidence, not of failing ones alone.
+
+    Raises:
+        ImplementationError: if a spec names nothing, or what it names is not installed.
+    """
+
+    def __init__(
+        self, specs: Iterable[str], limits: Limits, records: Records, *, keep: bool = False
+    ) -> None:
+        entries = [registry.resolve(spec) for spec in dict.fromkeys(specs)]
+        self._records = records
+        self._keep = keep
+        self._coming: deque[Prepared] = deque()
+        self._evaluators: list[_Trusted | _Isolated] = [
+            _Trusted(entry) if entry.trusted else _Isolated(entry, limits) for entry in entries
+        ]
+        self._subjects: list[Subject] | None = None
+
+    def __enter__(self) -> CaseJudge:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close(at_once=kind is not None)
+
+    def close(self, *, at_once: bool = False) -> None:
+        """End the isolated processes, in peace or at once."""
+        for evaluator in self._evaluators:
+            evaluator.close(at_once=at_once)
+
+    def start(self) -> None:
+        """Start the isolated processes without waiting for them."""
+        for evaluator in self._evaluators:
+            evaluator.start()
+
+    @property
+    def subjects(self) -> Sequence[Subject]:
+        """The implementations, by what they say of themselves once they are loaded.
+
+        Raises:
+            ImplementationError: if one cannot be loaded.
+        """
+        if self._subjects is None:
+            self.start()
+            while not all(one.is_ready for one in self._evaluators) and self._derive_ahead():
+                pass
+            self._subjects = [evaluator.subject() for evaluator in self._evaluators]
+        return self._subjects
+
+    def foresee(self, cases: Iterable[Case]) -> None:
+        """Take notice of cases that will be judged next, in this order."""
+        self._coming.extend(map(Prepared, cases))
+
+    def judge(self, case: Case) -> list[Result]:
+        """The results of a case, one for each implementation.
+
+        Raises:
+            ImplementationError: if an implementation cannot be loaded.
+            SuiteError: if an isolated process met a fault of this project.
+        """
+        if not self._coming:
+            self.foresee([case])
+        if self._coming[0].case is not case:
+            raise ValueError(f"{case} is not the case that was foreseen, {self._coming[0].case}")
+        subjects = self.subjects
+        ahead = list(itertools.islice(self._coming, DEPTH))
+        for evaluator in self._evaluators:
+            evaluator.ask(ahead)
+        results = [self._result(*pair) for pair in zip(self._evaluators, subjects, strict=True)]
+        self._coming.popleft()
+        return results
+
+    def _result(self, evaluator: _Trusted | _Isolated, subject: Subject) -> Result:
+        while not evaluator.has_answer and self._derive_ahead():
+            pass
+        first = self._coming[0]
+        outcome, seconds = evaluator.outcome(first)
+        return result_of(first, subject, outcome, self._records, seconds=seconds, keep=self._keep)
+
+    def _derive_ahead(self) -> bool:
+        """Derive the next expectation; False where none is left in the cases put ahead."""
+        if not any(isinstance(evaluator, _Isolated) for evaluator in self._evaluators):
+            return False
+        for prepared in itertools.islice(self._coming, DEPTH):
+            if not prepared.is_derived:
+                try:
+                    prepared.expectation()
+                except ImportError:  # a dtype that needs a package
+                    continue
+                return True
+        return False
+
+
+class _Trusted:
+    """An implementation that is evaluated in this process."""
+
+    is_ready = True
+    has_answer = True
+
+    def __init__(self, entry: Entry) -> None:
+        self._entry = entry
+        self._implementation = entry.load()
+
+    def start(self) -> None:
+        """Nothing has to be started."""
+
+    def close(self, *, at_once: bool) -> None:
+        """Nothing has to be ended."""
+
+    def subject(self) -> Subject:
+        return _subject(self._entry)
+
+    def ask(self, ahead: Sequence[Prepared]) -> None:
+        """Cases are evaluated when they are asked for."""
+
+    def outcome(self, prepared: Prepared) -> Answer:
+        try:
+            arrays = None if self._entry.is_stored else prepared.operands
+        except ImportError as error:
+            return Unsupported(str(error)), 0.0
+        started = time.perf_counter()
+        with as_never_set():
+            outcome = evaluate(self._implementation, prepared.case, arrays)
+        return outcome, time.perf_counter() - started
+
+
+class _Isolated:
+    """An implementation in a process of its own."""
+
+    def __init__(self, entry: Entry, limits: Limits) -> None:
+        self._entry = entry
+        self._attendant = Attendant(entry, limits)
+        self._asked: deque[Prepared] = deque()
+
+    @property
+    def is_ready(self) -> bool:
+        return self._attendant.is_ready
+
+    @property
+    def has_answer(self) -> bool:
+        return self._attendant.has_answer
+
+    def start(self) -> None:
+        self._attendant.start()
+
+    def close(self, *, at_once: bool) -> None:
+        self._attendant.close(at_once=at_once)
+
+    def subject(self) -> Subject:
+        told = self._attendant.introduction()
+        if not registry.is_plugin(self._entry):
+            return _subject(self._entry, told.machine)
+        versions = {told.name: told.version} if told.version else {}
+        return Subject(self._entry.name, told.name, versions, machine=told.machine)
+
+    def ask(self, ahead: Sequence[Prepared]) -> None:
+        """Put the cases ahead that were not put before."""
+        for prepared in ahead[len(self._asked) :]:
+            self._asked.append(prepared)
+            self._attendant.ask(prepared.case)
+
+    def outcome(self, prepared: Prepared) -> Answer:
+        answer = self._attendant.outcome(prepared.case)
+        self._asked.popleft()
+        return answer
+
+
+def _subject(entry: Entry, machine: object = None) -> Subject:
+    """A built-in implementation."""
+    return Subject(
+        entry.name,
+        entry.name,
+        registry.versions(entry),
+        entry.by_definition,
+        entry.is_stored,
+        dict(machine) if isinstance(machine, dict) else {},
+    )

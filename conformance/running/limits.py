@@ -1,0 +1,29 @@
+"""What an implementation's process is allowed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+
+def most_of_the_memory() -> int | None:
+    """Three quarters of the machine's memory in bytes; None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one isolated process is allowed.
+
+    Attributes:
+        timeout: seconds for one case.
+        start: seconds from the start of the process until it is ready for the first case.
+        memory: bytes of data; None for no limit.
+    """
+
+    timeout: float = 60.0
+    start: float = 240.0
+    memory: int | None = field(default_factory=most_of_the_memory)

@@ -1,0 +1,74 @@
+"""The cases as pytest items: what the options select, and that they are the plug-in's alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from evaluating import PLUGINS
+
+from conformance.suite import plugin
+
+WELL_BEHAVED = str(PLUGINS / "well_behaved.py")
+
+
+def judged(*options: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    words = ["-m", "pytest", "--pyargs", "conformance", "-q", "-rA", "-p", "no:cacheprovider"]
+    words += ["--conformance-grid", "smoke", *options]
+    return subprocess.run(
+        [sys.executable, *words], check=False, capture_output=True, text=True, cwd=directory
+    )
+
+
+def test_layer_and_clause_select_the_items(tmp_path: Path) -> None:
+    options = ["--conformance-implementation", WELL_BEHAVED, "--conformance-layer", "Flatten"]
+    done = judged(*options, "--conformance-clause", "flatten.data-format.*", directory=tmp_path)
+    items = [line for line in done.stdout.splitlines() if line.startswith("PASSED")]
+    assert done.returncode == 0, done.stdout
+    assert len(items) > 3
+    assert all("[Flatten/" in item for item in items)
+
+
+def test_the_timeout_is_that_of_one_case(tmp_path: Path) -> None:
+    path = tmp_path / "hangs.py"
+    path.write_text(
+        "import time\ndef Flatten(inputs, weights, config): time.sleep(3600)\n", encoding="utf-8"
+    )
+    options = ["--conformance-implementation", str(path), "--conformance-layer", "Flatten"]
+    done = judged(*options, "--conformance-timeout", "0.5", "-x", directory=tmp_path)
+    assert done.returncode == 1
+    assert "No answer came within 0.5 seconds" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (["--conformance-layer", "Dense"], "'Dense' is unknown"),
+        (["--conformance-clause", "conv2d.no-such"], "names no clause"),
+        (["--conformance-timeout", "0"], "0 is not positive"),
+        (["--conformance-implementation", "absent"], "'absent' is no implementation"),
+    ],
+)
+def test_what_selects_nothing_is_wrong_usage(option: list[str], words: str, tmp_path: Path) -> None:
+    done = judged(*option, directory=tmp_path)
+    assert done.returncode != 0
+    assert words in done.stdout + done.stderr
+
+
+def test_every_option_is_named_as_this_projects() -> None:
+    """The plug-in is loaded in every pytest run of an environment."""
+    names: list[str] = []
+
+    class Group:
+        def addoption(self, name: str, **settings: object) -> None:
+            names.append(name)
+
+    class Parser:
+        def getgroup(self, *words: str) -> Group:
+            return Group()
+
+    plugin.pytest_addoption(Parser())  # type: ignore[arg-type]
+    assert len(names) == 6
+    assert all(name.startswith("--conformance-") for name in names)
