@@ -325,7 +325,7 @@ def test_the_sign_of_sums_of_exponentials(terms: int) -> None:
     assert sign_of_exponentials({}) == 0
 
 
-@pytest.mark.parametrize("name", sorted(SLOPES))
+@pytest.mark.parametrize("name", ELEMENTWISE)
 @pytest.mark.parametrize("upstream", [0.0, 1.0])
 def test_a_nan_before_the_activation_is_a_nan_whatever_the_upstream(
     name: str, upstream: float
