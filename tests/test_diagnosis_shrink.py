@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conformance import known_deviations
+from conformance import known as deviations
 from conformance.cases.case import Case, parse
 from conformance.cases.operands import KINDS, operands
 from conformance.command_line import main
@@ -51,7 +51,7 @@ def judged(steps: Steps, case: Case) -> Result:
     except (ValueError, IndexError) as error:
         outcome = Rejection(type(error).__name__, str(error))
     subject = Subject("x.py", "x", {})
-    return result_of(Prepared(case), subject, outcome, known_deviations.load())
+    return result_of(Prepared(case), subject, outcome, deviations.load())
 
 
 LONG = (

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,17 @@ def test_the_plugin_snippet_conforms(tmp_path):
 @pytest.mark.parametrize("descriptor", DESCRIPTORS)
 def test_descriptors_parse(descriptor):
     assert parse(descriptor).descriptor == descriptor
+
+
+def test_the_commands_of_the_section_on_explanations_run(capsys):
+    """And the first prints the picture that the README shows."""
+    section = README.partition("## Explain\n")[2].partition("\n## ")[0]
+    commands = re.findall(r"^    \$ conformance (explain .+)$", section, re.MULTILINE)
+    assert len(commands) == 3
+    shown = section.partition("    ...\n")[2].partition("\n\n")[0]
+    for command in commands:
+        assert main(shlex.split(command)) == 0
+    assert textwrap.dedent(shown) in capsys.readouterr().out
 
 
 def test_the_test_command_is_what_ci_runs():

@@ -20,9 +20,9 @@ from conformance.cases.case import Case, parse
 from conformance.command_line import main
 from conformance.implementations.protocol import ImplementationError
 from conformance.judge.verdict import Judgement, Verdict
-from conformance.outcomes import Value
+from conformance.known import Derive, Record, Records, Who
+from conformance.outcomes import Outcome, Value
 from conformance.running.case_judge import CaseJudge
-from conformance.running.judging import Subject
 from conformance.running.runner import Limits, Runner, run
 from reference_impl import config
 
@@ -118,22 +118,42 @@ def test_progress_counts_up_to_the_total() -> None:
 
 
 def test_known_deviations_have_the_last_word() -> None:
-    asked = []
+    asked: list[Who] = []
 
-    def records(*arguments: object) -> Judgement:
-        asked.append(arguments)
-        return Judgement(Verdict.KNOWN_DEVIATION, "as recorded", diagnosis="some-record")
+    class Recorded(Records):
+        def judge(
+            self, who: Who, case: Case, outcome: Outcome, judgement: Judgement, derive: Derive
+        ) -> Judgement:
+            asked.append(who)
+            assert isinstance(outcome, Value)
+            assert judgement.verdict is Verdict.CONFORMS
+            assert case == CASES[0]
+            assert derive()[1].value.shape == outcome.value.shape
+            return Judgement(Verdict.KNOWN_DEVIATION, "as recorded", diagnosis="some-record")
 
-    with CaseJudge([WELL_BEHAVED], Limits(), records) as judge:
+    with CaseJudge([WELL_BEHAVED], Limits(), Recorded(())) as judge:
         (result,) = judge.judge(CASES[0])
     assert (result.verdict, result.diagnosis) == (Verdict.KNOWN_DEVIATION, "some-record")
-    ((subject, case, outcome, judgement),) = asked
-    assert isinstance(subject, Subject)
-    assert (subject.name, subject.versions) == ("naive loops", {"naive loops": "1.0"})
-    assert case == CASES[0]
-    assert isinstance(outcome, Value)
-    assert isinstance(judgement, Judgement)
-    assert judgement.verdict is Verdict.CONFORMS
+    assert asked == [Who(("naive loops", WELL_BEHAVED), {"naive loops": "1.0"})]
+
+
+def test_what_may_spoil_its_process_has_another(tmp_path: Path) -> None:
+    """No other case is blamed for what a case leaves behind that a record says may spoil."""
+    plugin = tmp_path / "spoils.py"
+    plugin.write_text(
+        "import os\nimport numpy as np\nseen = []\n"
+        "def Flatten(inputs, weights, config):\n"
+        "    seen.append(inputs.shape)\n"
+        "    if (2, 3) in seen and inputs.shape != (2, 3):\n        os._exit(3)\n"
+        "    return inputs.reshape(len(inputs), -1)\n"
+    )
+    cases = [parse(f"Flatten/inputs:{shape}") for shape in ("2x4", "2x3", "2x5")]
+    spoils = Record("spoils", ("*spoils.py", "spoils"), case=("Flatten/inputs:2x3",), alone=True)
+    for records, crashed in ((Records(()), 1), (Records((spoils,)), 0)):
+        with CaseJudge([str(plugin)], Limits(), records) as judge:
+            judge.foresee(cases)
+            verdicts = [judge.judge(case)[0].verdict for case in cases]
+        assert verdicts.count(Verdict.CRASHED) == crashed, verdicts
 
 
 def test_what_names_nothing_is_refused_at_once() -> None:

@@ -41,12 +41,13 @@ from conformance.judge.judge import judge
 from conformance.judge.running_error import growth
 from conformance.judge.sums import half_ulp
 from conformance.judge.verdict import Judgement, Verdict
+from conformance.known import Records
 from conformance.layers import UnknownLayerError
 from conformance.layers.pooling import Pooling2D
 from conformance.layers.registry import LAYERS
 from conformance.outcomes import Unsupported, Value
 from conformance.results import Result
-from conformance.running.judging import Expectations, Subject, result_of
+from conformance.running.judging import Prepared, Subject, result_of
 from conformance.spec.coverage import clauses_of
 
 Array = np.ndarray[Any, Any]
@@ -270,8 +271,7 @@ def test_a_known_fault_is_named() -> None:
 def result(implementation: Plugin, case: Case) -> Result:
     subject = Subject("x.py", "x", {})
     outcome = implementation.evaluate(case, operands(case))
-    expectations = Expectations([case])
-    return result_of(0, case, subject, outcome, expectations, lambda *given: given[-1])
+    return result_of(Prepared(case), subject, outcome, Records(()))
 
 
 def test_a_failing_case_is_shrunk_and_printed() -> None:

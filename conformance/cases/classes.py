@@ -163,6 +163,8 @@ def _size_classes(layer: Layer) -> Named:
     if layer.convolves:
         for size in (1, 2, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64):
             yield f"filters/{size}", _has_filters(size)
+        for channels in (2, 3, 4, 7, 8, 9, 15, 16):
+            yield f"pointwise, strides divide/{channels}", _is_divided(channels)
     else:
         yield "channels/0", _is("channels", 0)
     for rank in layer.input_ranks:
@@ -180,6 +182,18 @@ def _is(attribute: str, value: Any) -> Predicate:
 
 def _has_filters(size: int) -> Predicate:
     return lambda f: bool(f.config["filters"] == size)
+
+
+def _is_divided(channels: int) -> Predicate:
+    """Windows of one over so many channels, with strides that divide the sizes, of some samples."""
+
+    def holds(f: Facts) -> bool:
+        if f.channels != channels or (f.batch or 0) < 2 or set(f.window) != {1}:
+            return False
+        pairs = zip(f.spatial, f.strides, strict=True)
+        return min(f.strides) > 1 and all(n and n % s == 0 for n, s in pairs)
+
+    return holds
 
 
 def _has_rank(rank: int) -> Predicate:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.command_line.errors import UsageError
+from conformance.explain.documented import arguments
 from conformance.layers.registry import LAYERS
 
 IMPLEMENTATION = "NAME|MODULE[:ATTRIBUTE]|FILE.py|exec:COMMAND"
@@ -26,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_smoke(commands)
     _add_list(commands)
+    _add_explain(commands)
     _add_golden(commands)
     _add_shrink(commands)
     _add_search(commands)
@@ -153,6 +155,48 @@ def _add_list(commands: Any) -> None:
     listing.add_argument("what", choices=("clauses", "cases", "implementations"))
     add_selection(listing)
     listing.add_argument("--json", action="store_true", help="print one JSON array")
+    listing.add_argument(
+        "--markdown",
+        action="store_true",
+        help="print the clauses as a document, each with its source, formula and example",
+    )
+
+
+def _add_explain(commands: Any) -> None:
+    explain = commands.add_parser(
+        "explain",
+        help="explain a case, a layer on an input shape, or a clause",
+        description="Explain why an output has its shape, where the padding is, what the windows "
+        "read, which clauses apply and who is known to deviate; a clause with its source, formula "
+        "and a worked example. Exit status: 0, or 2 for what cannot be explained.",
+    )
+    explain.set_defaults(command=_explain)
+    explain.add_argument(
+        "subject",
+        nargs="?",
+        metavar="DESCRIPTOR|LAYER|CLAUSE-ID",
+        help="a case; a layer's name, with --input and its arguments; or a clause's id, or what "
+        "several begin with",
+    )
+    explain.add_argument("--input", metavar="N,N,...", help="the input's shape with its batch")
+    explain.add_argument(
+        "--code",
+        metavar="NOTATION",
+        help="print the equivalent code alone: all, "
+        "or one of numpy, torch.nn, torch.nn.functional (torch for both), tf.keras, jax, onnx",
+    )
+    explain.add_argument(
+        "--from-torch",
+        metavar="MODULE",
+        help="a module such as 'Conv2d(3, 8, 3, stride=2, padding=1)', with --input as torch has "
+        "it: which documented arguments give the same",
+    )
+    explain.add_argument("--svg", type=Path, metavar="FILE", help="write the picture as SVG")
+    explain.add_argument("--ascii", action="store_true", help="draw in plain ASCII")
+    explain.add_argument("--json", action="store_true", help="print one JSON object")
+    of_layer = explain.add_argument_group("arguments of a layer, 3,2 for a tuple")
+    for name in arguments():
+        of_layer.add_argument(f"--{name.replace('_', '-')}", dest=f"layer_{name}", metavar="VALUE")
 
 
 def _add_golden(commands: Any) -> None:
@@ -336,6 +380,12 @@ def _list(options: argparse.Namespace) -> int:
     from conformance.command_line.listing import show
 
     return show(options)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from conformance.command_line.explain import explain
+
+    return explain(options)
 
 
 def _positive(kind: type) -> Any:

@@ -14,7 +14,7 @@ from pathlib import Path
 from signal import Signals
 from typing import Any, Final
 
-from conformance import __version__, known_deviations
+from conformance import __version__, known
 from conformance.cases.case import Case
 from conformance.command_line.errors import UsageError
 from conformance.command_line.progress import Progress
@@ -89,7 +89,7 @@ def _check(options: argparse.Namespace) -> None:
     outputs = {f"--{name}": getattr(options, name) for name in _OUTPUTS if getattr(options, name)}
     try:
         check_outputs(outputs)
-        known_deviations.load(options.known)
+        known.load(options.known)
     except (OSError, ValueError) as error:
         raise UsageError(str(error)) from error
 
@@ -156,12 +156,25 @@ def _say(options: argparse.Namespace, judged: _Judged, diagnoses: dict[str, Diag
         text = summary(results, judged.header["implementations"], diagnoses)
         with contextlib.suppress(OSError) if error else contextlib.nullcontext():
             print(text, file=stream, flush=True)
+    _say_what_is_stale(options, results)
     if error is None:
         return exit_status(results)
     _say_what_is_missing(options, judged, error)
     if not isinstance(error, KeyboardInterrupt):
         raise error
     return EXIT_SIGNAL + signal_of(error)
+
+
+def _say_what_is_stale(options: argparse.Namespace, results: Sequence[Result]) -> None:
+    """Name the user's records that met no case of the run."""
+    met = {identifier for result in results for identifier in result.concerned}
+    for record in known.load(options.known).users:
+        if record.identifier not in met:
+            print(
+                f"conformance: stale: {record.source} records {record.identifier!r}, which met no "
+                "case of this run (implementation, versions, machine and case must all match)",
+                file=sys.stderr,
+            )
 
 
 def _say_what_is_missing(
@@ -200,7 +213,7 @@ def select_implementations(given: list[str] | None) -> list[str]:
     selected: list[str] = []
     for name in given:
         if "*" not in name or registry.is_program(name):
-            selected.append(name)
+            selected.append(registry.canonical(name))
             continue
         matching = fnmatch.filter(installed, name.replace("[", "[[]"))
         if not matching:

@@ -31,6 +31,8 @@ class Fixture:
         implementation: name of the implementation observed; empty for expected values.
         versions: its versions by distribution.
         platform: where it was observed.
+        machine: what its process ran on, as its libraries told; None in files of format 1, which
+            do not say.
         expected: the expected values that observations are told from; None for these themselves.
     """
 
@@ -42,6 +44,7 @@ class Fixture:
     versions: dict[str, str] | None = None
     platform: str = ""
     expected: Fixture | None = None
+    machine: dict[str, str] | None = None
 
     @property
     def stem(self) -> str:
@@ -68,6 +71,7 @@ class Fixture:
                 "implementation": self.implementation,
                 "versions": self.versions,
                 "platform": self.platform,
+                **({} if self.machine is None else {"machine": self.machine}),
                 "expected": self.expected.file_name,
                 **_numbered(self.entries, self.expected.entries),
             }
@@ -155,13 +159,15 @@ def _observed_of_index(
 ) -> Fixture:
     layer, name, versions = index["layer"], index["implementation"], index["versions"]
     _check_texts(path, [layer, name, index["platform"], index["expected"], *versions.values()])
+    _check_texts(path, (index.get("machine") or {}).values())
     against = expected.get(index["expected"])
     if against is None or against.layer != layer:
         raise FixtureError(
             path, f"is told from {index['expected']}, which is no file of the same layer here"
         )
     entries = _entries_of_numbers(path, index, against)
-    return Fixture(OBSERVED, layer, entries, data, name, versions, index["platform"], against)
+    platform, machine = index["platform"], index.get("machine")
+    return Fixture(OBSERVED, layer, entries, data, name, versions, platform, against, machine)
 
 
 def _entries_of_numbers(path: Path, index: dict[str, Any], expected: Fixture) -> dict[str, Entry]:

@@ -10,6 +10,7 @@ from conformance.golden.encoding import DataWriter, outcome_entry
 from conformance.golden.expected import expected_value
 from conformance.golden.fixture import OBSERVED, Fixture, fixture_of
 from conformance.implementations import registry
+from conformance.implementations.machine import processor
 from conformance.outcomes import Outcome
 from conformance.running.runner import Runner
 
@@ -26,9 +27,14 @@ def observe(
         ImplementationError: if it is not installed.
     """
     stored = {fixture.layer: fixture for fixture in expected}
-    outcomes = _outcomes(implementation, stored.values(), workers, progress)
+    outcomes, machine = _outcomes(implementation, stored.values(), workers, progress)
     return [
-        _observed(implementation, stored[layer], {c: outcomes[c] for c in stored[layer].entries})
+        _observed(
+            implementation,
+            stored[layer],
+            {c: outcomes[c] for c in stored[layer].entries},
+            machine | processor(),
+        )
         for layer in stored
     ]
 
@@ -38,18 +44,21 @@ def _outcomes(
     expected: Iterable[Fixture],
     workers: int,
     progress: Callable[[int, int], None] | None,
-) -> dict[str, Outcome]:
-    """What the implementation does with every expected case, by descriptor."""
+) -> tuple[dict[str, Outcome], dict[str, str]]:
+    """What the implementation does with every expected case, by descriptor; and on what machine."""
     outcomes: dict[str, Outcome] = {}
     cases = [parse(descriptor) for fixture in expected for descriptor in fixture.entries]
     with Runner(cases, [implementation], workers=workers, progress=progress, keep=True) as run:
         for result in run:
             if result.evidence is not None:
                 outcomes[result.case.descriptor] = result.evidence.outcome
-    return outcomes
+        (subject,) = run.subjects
+    return outcomes, dict(subject.machine)
 
 
-def _observed(implementation: str, expected: Fixture, outcomes: dict[str, Outcome]) -> Fixture:
+def _observed(
+    implementation: str, expected: Fixture, outcomes: dict[str, Outcome], machine: dict[str, str]
+) -> Fixture:
     writer = DataWriter()
     entries = {
         case: outcome_entry(outcome, expected_value(expected.entries[case], expected.data), writer)
@@ -63,5 +72,6 @@ def _observed(implementation: str, expected: Fixture, outcomes: dict[str, Outcom
         implementation=implementation,
         versions=registry.versions(registry.resolve(implementation)),
         platform=platform.machine(),
+        machine=machine,
         expected=expected,
     )

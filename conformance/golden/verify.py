@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from conformance import known_deviations
+from conformance import known
 from conformance.cases.case import Case, parse
 from conformance.cases.grids import grid
 from conformance.golden import manifest as manifests
@@ -169,7 +169,9 @@ def _judge(
     name = f"golden:{fixture.implementation}"
     outcome = stored_outcome(fixture, case.descriptor)
     judgement = judge(case, prepared, expectation, outcome)
-    judgement = known_deviations.apply(name, fixture.versions or {}, case, outcome, judgement)
+    who = known.Who((fixture.implementation,), fixture.versions or {}, fixture.machine or {})
+    records = known.load()
+    judgement = records.judge(who, case, outcome, judgement, lambda: (prepared, expectation))
     if judgement.verdict in ACCEPTED:
         findings.judged += 1
     else:

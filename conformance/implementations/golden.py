@@ -57,23 +57,37 @@ class Golden:
         return stored_outcome(observed, descriptor)
 
 
-@cache
 def stored_versions(observed: str) -> dict[str, str]:
     """The versions that were observed; this project's own for the expected values.
 
     Empty where there are no fixtures.
     """
-    directory = fixture_directory()
+    if observed:
+        return dict(_stored_of(observed)[0])
     try:
-        manifest = manifests.read_manifest(directory)
-        if not observed:
-            return {"layerproof": manifest.suite_version}
-        prefix = f"{OBSERVED}-{observed}-"
-        wanted = next((name for name in manifest.files if name.startswith(prefix)), "")
-        *_, fixture = read_named(directory, manifest, lambda name: name == wanted)
-        return fixture.versions or {}
+        manifest = manifests.read_manifest(fixture_directory())
     except FixtureError:
         return {}
+    return {"layerproof": manifest.suite_version}
+
+
+def stored_machine(observed: str) -> dict[str, str]:
+    """What the process ran on that was observed; empty for the expected values, or if unknown."""
+    return dict(_stored_of(observed)[1]) if observed else {}
+
+
+@cache
+def _stored_of(observed: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Versions and machine of an observed implementation; empty where there are no fixtures."""
+    directory = fixture_directory()
+    prefix = f"{OBSERVED}-{observed}-"
+    try:
+        manifest = manifests.read_manifest(directory)
+        wanted = next((name for name in manifest.files if name.startswith(prefix)), "")
+        *_, fixture = read_named(directory, manifest, lambda name: name == wanted)
+    except FixtureError:
+        return {}, {}
+    return fixture.versions or {}, fixture.machine or {}
 
 
 def load(name: str, observed: str) -> Implementation:

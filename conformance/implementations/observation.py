@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from conformance.cases.case import Case
+from conformance.implementations.memory import filled_otherwise
 from conformance.implementations.protocol import Implementation
 from conformance.implementations.wire import describe, is_numeric
 from conformance.outcomes import Crash, Outcome, Rejection, Value
@@ -103,7 +104,8 @@ def observe_calls(call: Callable[[], Any], operands: Mapping[str, Array]) -> Out
     first = as_arrays(call())
     changed = _restore(operands, saved)
     try:
-        second = as_arrays(call())
+        with filled_otherwise():
+            second = as_arrays(call())
     except Exception as error:
         return rejection(error, "the second call on the same operands: ")
     changed |= _restore(operands, saved)

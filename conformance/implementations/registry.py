@@ -17,13 +17,28 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from conformance import __version__
+from conformance.implementations import memory
+from conformance.implementations.options import (
+    DEVICE,
+    ISA,
+    THREADS,
+    Effect,
+    Option,
+    Options,
+    choose,
+    flag,
+    one_of,
+    split,
+)
 from conformance.implementations.protocol import Implementation, ImplementationError
 
 _PLUGIN_LOADER: Final = "conformance.implementations.plugin:load"
 _PROGRAM_LOADER: Final = "conformance.implementations.program:load"
+_GOLDEN_LOADER: Final = "conformance.implementations.golden:load"
 _PROGRAM: Final = "exec:"
 _PLUGIN_FORMS: Final = "MODULE, MODULE:ATTRIBUTE, FILE.py, FILE.py:ATTRIBUTE or exec:COMMAND"
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z")
@@ -33,14 +48,7 @@ _ONE_THREAD: Final = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }
-_TENSORFLOW: Final = {
-    **_ONE_THREAD,
-    "CUDA_VISIBLE_DEVICES": "-1",
-    "KERAS_BACKEND": "tensorflow",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-    "TF_NUM_INTEROP_THREADS": "1",
-    "TF_NUM_INTRAOP_THREADS": "1",
-}
+"""The oracle's values do not depend on threads; its products are too small to gain by them."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,7 @@ class Entry:
     @property
     def is_stored(self) -> bool:
         """Whether it answers from the fixtures, and so needs no operands."""
-        return self.loader.startswith("conformance.implementations.golden:")
+        return self.loader == _GOLDEN_LOADER
 
     def load(self) -> Implementation:
         """Import what it needs and make it.
@@ -88,68 +96,160 @@ class Entry:
         return made
 
 
-def _tensorflow(variant: str, summary: str, mode: str, *, onednn: bool) -> Entry:
-    return Entry(
-        name=f"tf.keras[{variant}]" if variant else "tf.keras",
-        summary=summary,
-        loader="conformance.implementations.tf_keras:load",
-        options={"mode": mode, "onednn": onednn},
-        distributions=("tensorflow", "keras"),
-        environment={**_TENSORFLOW, "TF_ENABLE_ONEDNN_OPTS": "01"[onednn]},
-    )
+@dataclass(frozen=True)
+class Family:
+    """A built-in implementation with all its options.
+
+    Attributes:
+        name: its name without options.
+        summary: what it is, in one sentence.
+        loader, arguments, distributions, environment, trusted, by_definition: as of `Entry`.
+        options: what can be asked for.
+        variants: combinations of options in which people run it, which ``NAME[*`` stands for.
+    """
+
+    name: str
+    summary: str
+    loader: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    distributions: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    trusted: bool = False
+    by_definition: bool = False
+    options: Options = field(default_factory=Options)
+    variants: tuple[str, ...] = ()
+
+    def entry(self, given: list[str], spec: str = "") -> Entry:
+        """The implementation with the given options.
+
+        Raises:
+            ImplementationError: for options that it does not have, or that do not go together.
+        """
+        if given and not self.options.options:
+            raise ImplementationError(f"{spec!r}: {self.name} has no options")
+        choice = choose(self.name, given, self.options)
+        name = self.name + choice.canonical
+        arguments = {"name": name} if self.options.options else {}
+        return Entry(
+            name=name,
+            summary=", ".join([self.summary, *choice.summaries]),
+            loader=self.loader,
+            options={**arguments, **self.arguments, **choice.arguments},
+            distributions=self.distributions,
+            environment={**memory.ENVIRONMENT, **self.environment, **choice.environment},
+            trusted=self.trusted,
+            by_definition=self.by_definition,
+        )
 
 
-def _torch(variant: str, summary: str, **options: bool) -> Entry:
-    return Entry(
-        name=f"torch.nn[{variant}]" if variant else "torch.nn",
-        summary=summary,
-        loader="conformance.implementations.torch_nn:load",
-        options=options,
-        distributions=("torch",),
-        environment={**_ONE_THREAD, "CUDA_VISIBLE_DEVICES": "-1"},
-    )
+_ONEDNN: Final = one_of(
+    "onednn",
+    "with its oneDNN kernels {}",
+    {
+        "on": Effect({"TF_ENABLE_ONEDNN_OPTS": "1"}),
+        "off": Effect({"TF_ENABLE_ONEDNN_OPTS": "0"}),
+    },
+)
+_MKLDNN: Final = one_of(
+    "mkldnn",
+    "with its oneDNN (mkldnn) kernels {}",
+    {"on": Effect(arguments={"mkldnn": True}), "off": Effect(arguments={"mkldnn": False})},
+)
 
+FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
+    {
+        family.name: family
+        for family in (
+            Family(
+                name="reference",
+                summary="this project's oracle, judged against the second derivation of the "
+                "definition",
+                loader="conformance.implementations.reference:load",
+                environment=_ONE_THREAD,
+                trusted=True,
+                by_definition=True,
+            ),
+            Family(
+                name="golden",
+                summary="the stored expected values, held against the present oracle",
+                loader=_GOLDEN_LOADER,
+                arguments={"name": "golden", "observed": ""},
+                trusted=True,
+            ),
+            *(
+                Family(
+                    name=f"golden:{observed}",
+                    summary=f"what {observed} did when it was observed",
+                    loader=_GOLDEN_LOADER,
+                    arguments={"name": f"golden:{observed}", "observed": observed},
+                    trusted=True,
+                )
+                for observed in ("tf.keras", "torch.nn")
+            ),
+            Family(
+                name="tf.keras",
+                summary="tf.keras as it is imported, called eagerly unless said otherwise",
+                loader="conformance.implementations.tf_keras:load",
+                distributions=("tensorflow", "keras"),
+                environment={"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
+                options=Options(
+                    (
+                        flag("graph", "called in a tf.function", mode="graph"),
+                        flag("jit", "compiled by XLA", mode="jit"),
+                        _ONEDNN,
+                        ISA,
+                        THREADS,
+                        DEVICE,
+                    ),
+                    spellings={"onednn": "onednn=on"},
+                    exclusive=("graph", "jit"),
+                ),
+                variants=(
+                    "graph",
+                    "jit",
+                    "onednn=on",
+                    "onednn=off",
+                    "graph,onednn=on",
+                    "graph,onednn=off",
+                    "jit,onednn=on",
+                    "jit,onednn=off",
+                ),
+            ),
+            Family(
+                name="torch.nn",
+                summary="torch.nn modules as they are imported",
+                loader="conformance.implementations.torch_nn:load",
+                distributions=("torch",),
+                environment={"OMP_WAIT_POLICY": "PASSIVE"},
+                options=Options(
+                    (
+                        flag("channels_last", "in the channels_last memory format", last=True),
+                        _MKLDNN,
+                        ISA,
+                        THREADS,
+                        DEVICE,
+                    ),
+                    spellings={"no-mkldnn": "mkldnn=off", "mkldnn": "mkldnn=on"},
+                ),
+                variants=("channels_last", "mkldnn=off"),
+            ),
+        )
+    }
+)
+"""The built-in implementations by name, without options."""
 
-def _golden(observed: str, summary: str) -> Entry:
-    name = f"golden:{observed}" if observed else "golden"
-    return Entry(
-        name=name,
-        summary=summary,
-        loader="conformance.implementations.golden:load",
-        options={"name": name, "observed": observed},
-        trusted=True,
-    )
-
-
-_OWN: Final = "TensorFlow's own CPU kernels"
-_ONEDNN: Final = "the oneDNN kernels"
-
-_BUILTIN: Final = (
-    Entry(
-        name="reference",
-        summary="this project's oracle, judged against the second derivation of the definition",
-        loader="conformance.implementations.reference:load",
-        environment=_ONE_THREAD,
-        trusted=True,
-        by_definition=True,
-    ),
-    _golden("", "the stored expected values, held against the present oracle"),
-    _golden("tf.keras", "what tf.keras did when it was observed"),
-    _golden("torch.nn", "what torch.nn did when it was observed"),
-    _tensorflow("", f"tf.keras called eagerly, on {_OWN}", "eager", onednn=False),
-    _tensorflow("onednn", f"tf.keras called eagerly, on {_ONEDNN}", "eager", onednn=True),
-    _tensorflow("graph", f"tf.keras in a tf.function, on {_OWN}", "graph", onednn=False),
-    _tensorflow("jit", f"tf.keras compiled by XLA, beside {_OWN}", "jit", onednn=False),
-    _tensorflow("graph,onednn", f"tf.keras in a tf.function, on {_ONEDNN}", "graph", onednn=True),
-    _tensorflow("jit,onednn", f"tf.keras compiled by XLA, beside {_ONEDNN}", "jit", onednn=True),
-    _torch("", "torch.nn modules in the default memory format"),
-    _torch("channels_last", "torch.nn modules in the channels_last memory format", last=True),
-    _torch("no-mkldnn", "torch.nn modules with oneDNN (mkldnn) switched off", mkldnn=False),
+_BUILTIN: Final = tuple(
+    family.entry(split(f"_[{variant}]")[1] if variant else [])
+    for family in FAMILIES.values()
+    for variant in ("", *family.variants)
 )
 
 
 def builtin() -> tuple[Entry, ...]:
-    """Every built-in implementation, installed or not."""
+    """Every built-in implementation, installed or not, and the variants that patterns stand for.
+
+    Any other combination of a family's options (`FAMILIES`) can be asked for as well.
+    """
     return _BUILTIN
 
 
@@ -157,25 +257,35 @@ def resolve(spec: str) -> Entry:
     """The entry that `spec` names: a built-in implementation, else a plug-in.
 
     Raises:
-        ImplementationError: if it is neither the name of a built-in implementation nor of the
-            form of a plug-in that exists.
+        ImplementationError: if it is neither the name of a built-in implementation, with options
+            that it has, nor of the form of a plug-in that exists.
     """
-    for entry in _BUILTIN:
-        if entry.name == spec:
-            return entry
+    base, given = split(spec)
+    if base in FAMILIES:
+        return FAMILIES[base].entry(given, spec)
     problem = _program_problem(spec) if is_program(spec) else _plugin_problem(spec)
     if problem:
         raise ImplementationError(f"{spec!r} is no implementation: {problem}{_known(spec)}")
     if is_program(spec):
         command = {"command": spec.removeprefix(_PROGRAM)}
-        return Entry(spec, "a program", _PROGRAM_LOADER, command, environment=_ONE_THREAD)
+        return Entry(spec, "a program", _PROGRAM_LOADER, command, environment=memory.ENVIRONMENT)
     return Entry(
         name=spec,
         summary="a plug-in",
         loader=_PLUGIN_LOADER,
         options={"spec": spec},
-        environment=_ONE_THREAD,
+        environment=memory.ENVIRONMENT,
     )
+
+
+def canonical(spec: str) -> str:
+    """The name of a built-in implementation with its options in order; any other as it is.
+
+    Raises:
+        ImplementationError: for options that it does not have.
+    """
+    base, given = split(spec)
+    return FAMILIES[base].entry(given, spec).name if base in FAMILIES else spec
 
 
 def is_program(spec: str) -> bool:
@@ -229,7 +339,7 @@ def _module_exists(module: str) -> bool:
 
 
 def _known(spec: str) -> str:
-    names = [entry.name for entry in _BUILTIN]
+    names = list(FAMILIES)
     close = difflib.get_close_matches(spec, names, n=3)
     hint = f"; did you mean {' or '.join(close)}" if close else ""
     return f"{hint}. Built-in ones: {', '.join(names)}. Plug-ins: {_PLUGIN_FORMS}."
@@ -247,6 +357,14 @@ def installed(entry: Entry) -> bool:
     return all(_version(name) is not None for name in entry.distributions)
 
 
+def options(entry: Entry) -> tuple[Option, ...]:
+    """What a built-in implementation, named without options, can be asked for; nothing for others.
+
+    They are given in brackets after its name, in any order.
+    """
+    return FAMILIES[entry.name].options.options if entry.name in FAMILIES else ()
+
+
 def versions(entry: Entry) -> dict[str, str]:
     """The versions of the distributions that `entry` needs, by name, as far as installed.
 
@@ -262,6 +380,15 @@ def versions(entry: Entry) -> dict[str, str]:
         return {"layerproof": __version__}
     found = {name: _version(name) for name in entry.distributions}
     return {name: version for name, version in found.items() if version is not None}
+
+
+def stored_machine(entry: Entry) -> dict[str, str]:
+    """What the process ran on whose observations `entry` answers with; nothing for others."""
+    if not entry.is_stored:
+        return {}
+    from conformance.implementations.golden import stored_machine as of_observed
+
+    return dict(of_observed(entry.options["observed"]))
 
 
 _TENSORFLOW_DISTRIBUTIONS: Final = (

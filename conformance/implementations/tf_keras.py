@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from typing import Any, Final
 
 import tensorflow as tf
+from tensorflow.python.util import _pywrap_util_port
 
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
@@ -15,34 +17,61 @@ from conformance.implementations.keras_style import (
     Layer,
     call_directly,
 )
+from conformance.implementations.machine import onednn_facts
 from conformance.implementations.protocol import Implementation
 from conformance.outcomes import Outcome
+
+_HEADER_ONLY: Final = "profile_create,filter=shuffle"
+"""For ``ONEDNN_VERBOSE``: the lines on itself, and on primitives that no documented layer needs."""
 
 _CASES_PER_SESSION: Final = 250
 """Keras keeps some 70 KB per layer until its session is cleared, which takes tens of ms."""
 
 
-def load(mode: str, *, onednn: bool) -> Implementation:
+_ONLY_CHANNELS_LAST: Final = "only supports the NHWC tensor format on the CPU"
+"""What TensorFlow says where a kernel for channels_first data is missing."""
+
+
+def load(
+    name: str, mode: str = "eager", threads: int | None = None, device: str = ""
+) -> Implementation:
     """tf.keras in one mode: ``eager``, ``graph`` or ``jit``.
 
     Args:
+        name: how reports call it.
         mode: how layers are called.
-        onednn: whether TensorFlow was started with its oneDNN kernels; what is declared
-            unsupported depends on it.
+        threads: how many it may use; TensorFlow's own choice by default.
+        device: ``cpu`` or ``cuda``; TensorFlow's own choice by default.
     """
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    variant = ",".join([mode] * (mode != "eager") + ["onednn"] * onednn)
-    return TfKeras(f"tf.keras[{variant}]" if variant else "tf.keras", mode, onednn=onednn)
+    os.environ.setdefault("ONEDNN_VERBOSE", _HEADER_ONLY)
+    if threads is not None:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    return TfKeras(name, mode, threads, device)
+
+
+def _facts(mode: str, threads: int | None) -> dict[str, str]:
+    """What TensorFlow and its libraries tell of how they run here."""
+    gpus = tf.config.list_physical_devices("GPU")
+    facts = {
+        "mode": mode,
+        "device": "gpu" if gpus else "cpu",
+        "onednn": "on" if _pywrap_util_port.IsMklEnabled() else "off",
+        "threads": str(threads or os.cpu_count()),
+    }
+    image, kernel = tf.ones((1, 8, 8, 8)), tf.ones((3, 3, 8, 8))
+    return facts | onednn_facts(lambda: tf.nn.conv2d(image, kernel, 1, "SAME").numpy())
 
 
 class TfKeras(KerasStyle):
     """`keras_style` on tf.keras, which is cleared now and then."""
 
-    def __init__(self, name: str, mode: str, *, onednn: bool) -> None:
+    def __init__(self, name: str, mode: str, threads: int | None = None, device: str = "") -> None:
         self._mode = mode
-        self._onednn = onednn
         self._evaluated = 0
+        self._refused: dict[str, bool] = {}
+        self.machine = _facts(mode, threads)
+        self._lacks_device = device == "cuda" and self.machine["device"] != "gpu"
         super().__init__(
             name,
             f"{tf.keras.__version__} (TensorFlow {tf.__version__})",
@@ -61,36 +90,40 @@ class TfKeras(KerasStyle):
 
     def _declared_unsupported(self, case: Case) -> str | None:
         """What TensorFlow or Keras say that they cannot do here."""
+        if self._lacks_device:
+            return "TensorFlow finds no CUDA device on this machine"
         if "stft" in case.keywords.values() and importlib.util.find_spec("scipy") is None:
             return "Keras' stft initializer needs scipy, which is not installed"
-        if (case.observe in ("output", "gradients") and self._lacks_kernel(case)) or (
-            self._cannot_train(case)
-        ):
+        if self._convolves_channels_first(case) and self._refuses_channels_first(case.dtype):
             return (
-                "TensorFlow's own CPU kernels, and the oneDNN ones in float64, convolve "
-                "channels_last data only (`The Conv2D op currently only supports the NHWC tensor "
-                "format on the CPU`)"
+                f"TensorFlow has no kernel here that convolves channels_first data in {case.dtype} "
+                "(`The Conv2D op currently only supports the NHWC tensor format on the CPU`)"
             )
         return None
 
-    def _lacks_kernel(self, case: Case) -> bool:
-        """Whether a convolution is channels_first and on kernels that take channels_last only."""
+    def _convolves_channels_first(self, case: Case) -> bool:
+        """Whether a channels_first convolution is computed, by this case or in its training."""
         known = facts(case)
-        own_kernels = self._mode != "jit" and (not self._onednn or case.dtype == "float64")
-        return own_kernels and known.is_convolution and known.channels_first
+        if case.observe in ("output", "gradients"):
+            return known.is_convolution and known.channels_first
+        is_after_channels_last = known.descriptor.moves and case.observe != "trained_example"
+        trains = case.observe in ("training", "trained_example") and not is_after_channels_last
+        return trains and known.channels_first
 
-    def _cannot_train(self, case: Case) -> bool:
-        """Whether a scenario's training meets a channels_first convolution on such kernels.
+    def _refuses_channels_first(self, dtype: str) -> bool:
+        """Whether TensorFlow says of the smallest convolution that it has no such kernel.
 
-        `Model.compile` chooses the mode, not this implementation.
+        It depends on oneDNN, on the mode, and on what the processor has for the dtype.
         """
-        is_after_channels_last = facts(case).descriptor.moves and case.observe != "trained_example"
-        return (
-            case.observe in ("training", "trained_example")
-            and not self._onednn
-            and facts(case).channels_first
-            and not is_after_channels_last
-        )
+        if dtype not in self._refused:
+            layer = tf.keras.layers.Conv2D(1, 1, data_format="channels_first", dtype=dtype)
+            layer.build((1, 1, 1, 1))
+            try:
+                self._prepare(layer)(tf.ones((1, 1, 1, 1), dtype))
+                self._refused[dtype] = False
+            except (tf.errors.UnimplementedError, tf.errors.InvalidArgumentError) as error:
+                self._refused[dtype] = _ONLY_CHANNELS_LAST in str(error)
+        return self._refused[dtype]
 
 
 def _taped(layer: Any) -> Gradients:

@@ -19,6 +19,7 @@ from torch.nn import functional
 from conformance.cases.case import Case
 from conformance.cases.facts import canonical_config
 from conformance.implementations.canonical import has_plain_geometry, uncanonical
+from conformance.implementations.machine import onednn_facts
 from conformance.implementations.observation import as_array, describe_result, observe_calls
 from conformance.implementations.protocol import Implementation
 from conformance.implementations.torch_activations import ACTIVATIONS
@@ -48,26 +49,57 @@ _TORCH_NAMES: Final = {
 }
 
 
-def load(*, last: bool = False, mkldnn: bool = True) -> Implementation:
-    """torch.nn on one thread of the CPU.
+def load(
+    name: str = "torch.nn",
+    *,
+    last: bool = False,
+    mkldnn: bool | None = None,
+    threads: int | None = None,
+    device: str = "cpu",
+) -> Implementation:
+    """torch.nn modules.
 
     Args:
+        name: how reports call it.
         last: whether modules and inputs are in the channels_last memory format.
-        mkldnn: whether the oneDNN kernels may be used.
+        mkldnn: whether the oneDNN kernels may be used; torch's own choice by default.
+        threads: how many it may use; torch's own choice by default.
+        device: ``cpu`` or ``cuda``.
     """
-    torch.set_num_threads(1)
-    torch.backends.mkldnn.set_flags(mkldnn)
-    variant = ",".join(["channels_last"] * last + ["no-mkldnn"] * (not mkldnn))
-    return TorchNN(f"torch.nn[{variant}]" if variant else "torch.nn", last=last)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if mkldnn is not None:
+        torch.backends.mkldnn.set_flags(mkldnn)
+    return TorchNN(name, last=last, device=device)
+
+
+def _facts(device: str) -> dict[str, str]:
+    """What torch and its libraries tell of how they run here."""
+    facts = {
+        "device": device,
+        "onednn": "on" if torch.backends.mkldnn.enabled else "off",
+        "threads": str(torch.get_num_threads()),
+        "aten": torch.backends.cpu.get_cpu_capability().lower(),
+    }
+    if not torch.backends.mkldnn.is_available():
+        return facts | {"onednn": "off"}
+    image, kernel = torch.ones(1, 1, 2, 2), torch.ones(1, 1, 1, 1)
+    with torch.backends.mkldnn.verbose(torch.backends.mkldnn.VERBOSE_ON):
+        said = onednn_facts(
+            lambda: torch.mkldnn_convolution(image, kernel, None, (0, 0), (1, 1), (1, 1), 1)
+        )
+    return facts | said
 
 
 class TorchNN:
     """torch.nn, behind the protocol of `conformance.implementations.protocol`."""
 
-    def __init__(self, name: str, *, last: bool) -> None:
+    def __init__(self, name: str, *, last: bool, device: str = "cpu") -> None:
         self.name = name
         self.version = str(torch.__version__)
+        self.machine = _facts(device)
         self._last = last
+        self._device = device
 
     def evaluate(self, case: Case, operands: Any) -> Outcome:
         """Express the case by modules, and look at what it observes."""
@@ -77,6 +109,8 @@ class TorchNN:
             "shape": self._shape,
             "rejection": self._rejection,
         }
+        if self._device == "cuda" and not torch.cuda.is_available():
+            return Unsupported("torch finds no CUDA device on this machine")
         if case.observe not in observe or not LAYERS[case.layer].takes_inputs:
             return Unsupported("torch.nn has no Keras-style model API")
         if not isinstance(LAYERS[case.layer], _EXPRESSED):
@@ -91,8 +125,8 @@ class TorchNN:
         reason = _unsupported(case, config)
         if reason:
             return Unsupported(reason)
-        inputs = _tensor(operands.inputs)
-        weights = {name: _tensor(array) for name, array in operands.weights.items()}
+        inputs = self._tensor(operands.inputs)
+        weights = {name: self._tensor(array) for name, array in operands.weights.items()}
         layer = self._layer(case, config, inputs, weights)
         arrays = {"inputs": operands.inputs, **operands.weights}
         return observe_calls(lambda: layer(inputs), arrays)
@@ -103,8 +137,8 @@ class TorchNN:
         reason = _unsupported(case, config)
         if reason:
             return Unsupported(reason)
-        inputs, upstream = _tensor(operands.inputs), _tensor(operands.upstream)
-        weights = {name: _tensor(array) for name, array in operands.weights.items()}
+        inputs, upstream = self._tensor(operands.inputs), self._tensor(operands.upstream)
+        weights = {name: self._tensor(array) for name, array in operands.weights.items()}
         layer = self._layer(case, config, inputs, weights)
         arrays = {"inputs": operands.inputs, "upstream": operands.upstream, **operands.weights}
         return observe_calls(lambda: _differentiated(layer, inputs, upstream), arrays)
@@ -130,6 +164,9 @@ class TorchNN:
         else:
             result = _call_literally(case)
         return Value(describe_result(as_array(result)))
+
+    def _tensor(self, array: Any) -> Tensor:
+        return _tensor(array).to(self._device)
 
     def _layer(
         self, case: Case, config: dict[str, Any], inputs: Tensor, weights: dict[str, Tensor]

@@ -75,6 +75,7 @@ class Windowed(Layer):
             windows.pointwise,
             windows.extremes,
             windows.widths,
+            windows.remainders,
             windows.batches,
             windows.large,
             windows.empties,
@@ -91,7 +92,7 @@ class Windowed(Layer):
             rejections.relations,
             gradients.standard,
         ),
-        "full": (exhaustive.small_windows,),
+        "full": (exhaustive.small_windows, windows.uneven_batches, gradients.full),
     }
 
     def output_channels(self, known: Facts) -> int | None:

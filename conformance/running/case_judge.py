@@ -11,16 +11,18 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from types import TracebackType
 
 from conformance.cases.case import Case
 from conformance.implementations import registry
 from conformance.implementations.observation import evaluate
 from conformance.implementations.registry import Entry
+from conformance.known import Records, Who
 from conformance.outcomes import Unsupported
 from conformance.results import Result
 from conformance.running.attendant import DEPTH, Answer, Attendant
-from conformance.running.judging import Prepared, Records, Subject, result_of
+from conformance.running.judging import Prepared, Subject, result_of
 from conformance.running.limits import Limits
 from reference_impl.config import as_never_set
 
@@ -46,7 +48,8 @@ class CaseJudge:
         self._keep = keep
         self._coming: deque[Prepared] = deque()
         self._evaluators: list[_Trusted | _Isolated] = [
-            _Trusted(entry) if entry.trusted else _Isolated(entry, limits) for entry in entries
+            _Trusted(entry) if entry.trusted else _Isolated(entry, limits, records)
+            for entry in entries
         ]
         self._subjects: list[Subject] | None = None
 
@@ -163,12 +166,18 @@ class _Trusted:
 
 
 class _Isolated:
-    """An implementation in a process of its own."""
+    """An implementation in a process of its own.
 
-    def __init__(self, entry: Entry, limits: Limits) -> None:
+    Cases that may spoil the process, as records of known deviations tell, are put to a second one,
+    so that no other case is blamed for what they leave behind.
+    """
+
+    def __init__(self, entry: Entry, limits: Limits, records: Records) -> None:
         self._entry = entry
+        self._records = records
         self._attendant = Attendant(entry, limits)
-        self._asked: deque[Prepared] = deque()
+        self._of_spoiling = Attendant(entry, limits)
+        self._asked: deque[tuple[Prepared, Attendant]] = deque()
 
     @property
     def is_ready(self) -> bool:
@@ -176,13 +185,14 @@ class _Isolated:
 
     @property
     def has_answer(self) -> bool:
-        return self._attendant.has_answer
+        return (self._asked[0][1] if self._asked else self._attendant).has_answer
 
     def start(self) -> None:
         self._attendant.start()
 
     def close(self, *, at_once: bool) -> None:
         self._attendant.close(at_once=at_once)
+        self._of_spoiling.close(at_once=at_once)
 
     def subject(self) -> Subject:
         told = self._attendant.introduction()
@@ -194,13 +204,22 @@ class _Isolated:
     def ask(self, ahead: Sequence[Prepared]) -> None:
         """Put the cases ahead that were not put before."""
         for prepared in ahead[len(self._asked) :]:
-            self._asked.append(prepared)
-            self._attendant.ask(prepared.case)
+            attendant = self._attendant_of(prepared.case)
+            self._asked.append((prepared, attendant))
+            attendant.ask(prepared.case)
 
     def outcome(self, prepared: Prepared) -> Answer:
-        answer = self._attendant.outcome(prepared.case)
+        answer = self._asked[0][1].outcome(prepared.case)
         self._asked.popleft()
         return answer
+
+    def _attendant_of(self, case: Case) -> Attendant:
+        spoils = self._records.is_to_be_alone(self._who, case)
+        return self._of_spoiling if spoils else self._attendant
+
+    @cached_property
+    def _who(self) -> Who:
+        return self.subject().who
 
 
 def _subject(entry: Entry, machine: object = None) -> Subject:
@@ -211,5 +230,5 @@ def _subject(entry: Entry, machine: object = None) -> Subject:
         registry.versions(entry),
         entry.by_definition,
         entry.is_stored,
-        dict(machine) if isinstance(machine, dict) else {},
+        dict(machine) if isinstance(machine, dict) else registry.stored_machine(entry),
     )

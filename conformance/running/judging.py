@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from conformance.judge.expectation import (
 )
 from conformance.judge.judge import judge
 from conformance.judge.verdict import Judgement, Verdict
+from conformance.known import STORED, Records, Who
 from conformance.outcomes import Outcome, Unsupported, Value
 from conformance.results import FAILING, Evidence, Result
 from conformance.spec.coverage import clauses_of
@@ -33,7 +34,7 @@ class Subject:
         by_definition: whether it is the oracle itself, and so judged by the second derivation.
         is_stored: whether it answers from the fixtures, and so is judged even in a dtype whose
             package is not installed.
-        machine: what it says of the machine as its libraries see it, such as the instruction set.
+        machine: what its process runs on, as its libraries tell (`implementations.machine`).
     """
 
     spec: str
@@ -48,9 +49,11 @@ class Subject:
         """Its versions in words."""
         return ", ".join(f"{name} {version}" for name, version in self.versions.items())
 
-
-Records = Callable[[Subject, Case, Outcome, Judgement], Judgement]
-"""A judgement in the light of the known deviations (`conformance.known_deviations.load`)."""
+    @property
+    def who(self) -> Who:
+        """The same as records of known deviations see it; what is stored counts as the original."""
+        names = dict.fromkeys(name.removeprefix(STORED) for name in (self.name, self.spec))
+        return Who(tuple(names), self.versions, self.machine)
 
 
 class Prepared:
@@ -89,6 +92,12 @@ class Prepared:
         """Whether what the oracle expects is there."""
         return False in self._expected
 
+    def for_subject(self, subject: Subject) -> tuple[Any, Any]:
+        """Operands and expectation by which a subject is judged."""
+        if subject.is_stored:
+            return self.of_stored()
+        return self.operands, self.expectation(by_definition=subject.by_definition)
+
     def of_stored(self) -> tuple[Any, Any]:
         """Operands and expectation for what is stored, by NumPy alone."""
         if has_its_dtype(self.case):
@@ -116,23 +125,26 @@ def result_of(
         seconds: how long it took.
         keep: whether the outcome is kept as evidence even where it is right.
     """
-    judgement = records(subject, prepared.case, outcome, _judgement_of(prepared, subject, outcome))
-    return _write_up(prepared.case, subject, outcome, judgement, seconds, keep)
+    case, who = prepared.case, subject.who
+    judgement = _judgement_of(prepared, subject, outcome)
+    judgement = records.judge(who, case, outcome, judgement, lambda: prepared.for_subject(subject))
+    return _write_up(case, subject, outcome, judgement, records.concerned(who, case), seconds, keep)
 
 
 def _judgement_of(prepared: Prepared, subject: Subject, outcome: Outcome) -> Judgement:
     if isinstance(outcome, Unsupported):
         return Judgement(Verdict.UNSUPPORTED, outcome.reason)
-    if subject.is_stored:
-        arrays, expectation = prepared.of_stored()
-    else:
-        expectation = prepared.expectation(by_definition=subject.by_definition)
-        arrays = prepared.operands
-    return judge(prepared.case, arrays, expectation, outcome)
+    return judge(prepared.case, *prepared.for_subject(subject), outcome)
 
 
 def _write_up(
-    case: Case, subject: Subject, outcome: Outcome, judgement: Judgement, seconds: float, keep: bool
+    case: Case,
+    subject: Subject,
+    outcome: Outcome,
+    judgement: Judgement,
+    concerned: tuple[str, ...],
+    seconds: float,
+    keep: bool,
 ) -> Result:
     keep = keep or judgement.verdict in FAILING
     return Result(
@@ -146,7 +158,7 @@ def _write_up(
         diagnosis=judgement.diagnosis,
         stage=judgement.stage,
         seconds=round(seconds, 6),
-        concerned=tuple(getattr(judgement, "concerned", ())),
+        concerned=concerned,
         evidence=Evidence(subject.spec, case, outcome, judgement.stage) if keep else None,
     )
 

@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
-from conformance import known_deviations
+from conformance import known as deviations
 from conformance.cases.case import Case, parse
 from conformance.implementations import wire
 from conformance.implementations.protocol import ImplementationError
@@ -46,7 +46,7 @@ def main() -> None:
     specs, limits, known, keep = connection.next()
     with as_never_set():
         try:
-            records = known_deviations.load(known)
+            records = deviations.load(known)
             judge = CaseJudge(specs, Limits(**limits), records, keep=keep)
             _serve(connection, judge)
         except ImplementationError as error:

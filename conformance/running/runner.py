@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 
-from conformance import known_deviations
+from conformance import known as deviations
 from conformance.cases.case import Case
 from conformance.implementations import registry
 from conformance.results import Result
@@ -81,7 +81,7 @@ class Runner:
         limits = limits or Limits()
         for spec in self._specs:
             registry.resolve(spec)
-        records = known_deviations.load(known)
+        records = deviations.load(known)
         self._judge: CaseJudge | None = None
         self._pool: Pool | None = None
         if workers == 1 or not self._cases or not self._specs:

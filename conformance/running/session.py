@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import TracebackType
 
-from conformance import known_deviations
+from conformance import known as deviations
 from conformance.cases.case import Case
 from conformance.results import Result
 from conformance.running.case_judge import CaseJudge
@@ -22,7 +22,7 @@ class Session:
 
     def __init__(self, limits: Limits | None = None, known: Sequence[str] = ()) -> None:
         self._limits = limits or Limits()
-        self._records = known_deviations.load(known)
+        self._records = deviations.load(known)
         self._judges: dict[str, CaseJudge] = {}
 
     def __enter__(self) -> Session:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from conformance import known_deviations
+from conformance import known as deviations
 from conformance.cases.case import Case
 from conformance.cases.grids import grid
 from conformance.command_line.errors import UsageError
@@ -35,7 +35,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for name in names:
             registry.resolve(name)
         cases = _cases(options)
-        known_deviations.load(options.conformance_known)
+        deviations.load(options.conformance_known)
     except (UsageError, ImplementationError, OSError, ValueError) as error:
         raise pytest.UsageError(str(error)) from error
     prefixed = len(names) > 1

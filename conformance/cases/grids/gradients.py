@@ -77,6 +77,7 @@ def standard() -> Iterator[Case]:
     blocks: tuple[Callable[[], Iterable[Case]], ...] = (
         windows.smoke,
         windows.pointwise,
+        windows.remainders,
         windows.empties,
     )
     yield from differentiated(chain.from_iterable(block() for block in blocks))
@@ -90,6 +91,14 @@ def standard() -> Iterator[Case]:
         yield from _ties(kind)
     yield from _of_activations()
     yield from _long_sums()
+
+
+def full() -> Iterator[Case]:
+    """Batches that threads cannot share evenly.
+
+    Kernels that overrun their memory there do so in some runs and not in others.
+    """
+    yield from differentiated(windows.uneven_batches())
 
 
 def _pairs() -> Iterator[Case]:

@@ -163,6 +163,23 @@ def pointwise() -> Iterator[Case]:
                 yield windowed(layer, windows, padding, data_format="channels_first", **sizes)
 
 
+_REMAINDERS: Final = (
+    (3, 5),
+    (4, 33),
+    (5, 32),
+    (7, 9),
+    (8, 17),
+    (9, 31),
+    (15, 4),
+    (16, 7),
+    (17, 8),
+    (31, 3),
+    (32, 15),
+    (33, 16),
+)
+"""Channels and filters below, at and off the multiples of 4, 8, 16 and 32."""
+
+
 def widths() -> Iterator[Case]:
     """Channels, filters and lengths at and around the widths at which kernels change algorithm."""
     for layer in windowed_layers():
@@ -216,6 +233,41 @@ def large() -> Iterator[Case]:
         yield windowed("Conv2D", strided, padding, channels=5, filters=1, **rest)
     yield windowed("MaxPooling1D", (Axis(4001, 3, 2),), "same", batch=1)
     yield windowed("MaxPooling2D", plane, batch=1)
+
+
+def remainders() -> Iterator[Case]:
+    """Channels and filters that leave a remainder of the blocks of kernels, or leave none.
+
+    Pointwise over sizes that the strides divide, where a kernel may copy the inputs that it meets,
+    and windows of three, on even and on odd sizes.
+    """
+    turns = (2, 3, 5)
+    for layer in windowed_layers():
+        if not LAYERS[layer].convolves:
+            continue
+        rank = LAYERS[layer].rank
+        for index, (channels, filters) in enumerate(_REMAINDERS):
+            sizes: dict[str, Any] = {"channels": channels, "filters": filters}
+            even, batch = (Axis(4, 1, 2), Axis(6, 1, 3))[:rank], turns[index % 3]
+            yield windowed(layer, even, batch=batch, **sizes)
+            yield windowed(
+                layer, (Axis(4 + index % 2, 3), Axis(3, 2, 2))[:rank], "same", batch=1, **sizes
+            )
+        yield from _divided(layer, 2)
+
+
+def uneven_batches() -> Iterator[Case]:
+    """Pointwise convolutions whose batch two or four threads cannot share evenly."""
+    for layer, batch in product(windowed_layers(), (3, 5)):
+        if LAYERS[layer].convolves:
+            yield from _divided(layer, batch)
+
+
+def _divided(layer: str, batch: int) -> Iterator[Case]:
+    """Pointwise, over sizes that the strides divide."""
+    axes = (Axis(10, 1, 2), Axis(12, 1, 2))[: LAYERS[layer].rank]
+    for channels in (2, 3, 4, 7, 8, 9, 15, 16):
+        yield windowed(layer, axes, batch=batch, channels=channels)
 
 
 def empties() -> Iterator[Case]:

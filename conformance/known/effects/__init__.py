@@ -1,0 +1,46 @@
+"""What recorded deviations do to a result, computed, so that a record covers nothing else.
+
+Each effect is a model of what an implementation does instead of the definition.  It holds where
+every element of the outcome is either right, as the judge has it, or what the model gives: a wrong
+element of another kind is not covered.  Faults of the catalogue are models too (`explained_by`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from conformance.known.effects import gradients, outputs, sparsemax, training
+from conformance.known.effects.elements import explained_by
+
+if TYPE_CHECKING:
+    from conformance.known.record import Found
+
+__all__ = ["EFFECTS", "explained_by"]
+
+EFFECTS: Final[Mapping[str, Callable[[Found], bool]]] = MappingProxyType(
+    {
+        effect.__name__.replace("_", "-"): effect
+        for effect in (
+            gradients.bias_gradient_along_last_axis,
+            gradients.kernel_gradient_overrun,
+            gradients.narrow_partial_sums,
+            gradients.narrow_sums,
+            gradients.subnormals_compared_as_zeros,
+            gradients.uninitialised_kernel_gradient,
+            outputs.gelu_with_float32_root,
+            outputs.larger_tiles,
+            outputs.neighbour_times_zero,
+            outputs.padding_skipped,
+            outputs.pooling_compares_with_greater,
+            outputs.relu_drops_nan,
+            outputs.shape_of_input,
+            outputs.subnormals_as_zeros,
+            sparsemax.sparsemax_by_sum_of_sums,
+            training.earlier_training,
+            training.losses_times_batch,
+        )
+    }
+)
+"""The effects by name, as records give them."""

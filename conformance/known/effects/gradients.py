@@ -1,0 +1,182 @@
+"""Effects on gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conformance.cases.facts import facts
+from conformance.implementations import memory
+from conformance.judge.contraction import as_float64, contract
+from conformance.judge.definition.rounding import FORMATS
+from conformance.judge.gradients import convolution_gauges
+from conformance.judge.running_error import Floats, growth
+from conformance.judge.sums import Convolution, Gauge, half_ulp
+from conformance.known.effects.elements import (
+    gradients_of,
+    is_within,
+)
+
+if TYPE_CHECKING:
+    from conformance.known.record import Found
+
+Array = NDArray[Any]
+Mask = NDArray[np.bool_]
+
+
+def uninitialised_kernel_gradient(found: Found) -> bool:
+    """The kernel's gradient is memory that nobody wrote; the others are right.
+
+    Where the suite fills fresh memory (`conformance.implementations.memory`), it is that filling.
+    """
+    actual = gradients_of(found)
+    if actual is None:
+        return False
+    expected = found.derive()[1].value
+    others = (name for name in expected if name != "kernel")
+    if not all(
+        is_within(actual[n], as_float64(expected[n]), np.zeros(expected[n].shape)) for n in others
+    ):
+        return False
+    fill = memory.FILLS[0]
+    return not memory.ENVIRONMENT or set(actual["kernel"].tobytes()) <= {fill}
+
+
+def narrow_partial_sums(found: Found) -> bool:
+    """Gradients of a narrow dtype whose partial sums are rounded to that dtype.
+
+    The kernel's gradient adds up one sum of each sample of the batch, the inputs' gradient one sum
+    of each tap of the window.  Each of these terms t, and every running total s, is rounded once:
+    an error of at most ``u (sum |t| + sum |s|)`` beside those of the float32 sums.
+    """
+    return _has_narrow_gradients(found, _of_partial_sums)
+
+
+def narrow_sums(found: Found) -> bool:
+    """Gradients of a narrow dtype added up in that dtype, product by product or in blocks.
+
+    Where the products have random signs, the k-th running total is about ``sqrt(k)`` products
+    large, so that the errors of K roundings are ``u S`` in the root mean square, whatever K is;
+    four times that is not exceeded.  Products of one sign are left to the judge's own bound.
+    """
+    return _has_narrow_gradients(found, _of_running_totals)
+
+
+def _of_running_totals(gauge: Gauge) -> Floats:
+    c = gauge.convolution
+    if not (c.random_sign or c.exact):
+        return np.zeros(c.output_shape)
+    return 4.0 * c.format.unit_roundoff * gauge.magnitude
+
+
+def _of_partial_sums(gauge: Gauge) -> Floats:
+    c = gauge.convolution
+    total, size = np.zeros(c.output_shape), np.zeros(c.output_shape)
+    terms = list(_terms(c))
+    for term in terms:
+        total = total + term
+        size += np.abs(term) + np.abs(total)
+    return c.format.unit_roundoff * size * (1 + growth(2 * len(terms), c.format.unit_roundoff))
+
+
+def _terms(c: Convolution) -> Iterator[Floats]:
+    """The sums over filters of each tap, or over outputs of each sample, in that order."""
+    if getattr(c, "name", "") == "kernel":
+        for sample in range(c.kernel.shape[-2]):
+            alone = np.zeros_like(c.kernel)
+            alone[..., sample, :] = c.kernel[..., sample, :]
+            yield contract(c.inputs, alone, c.axes)
+    else:
+        for tap in reversed(list(np.ndindex(c.kernel.shape[:-2]))):
+            alone = np.zeros_like(c.kernel)
+            alone[tap] = c.kernel[tap]
+            yield contract(c.inputs, alone, c.axes)
+
+
+def _has_narrow_gradients(found: Found, extra: Callable[[Gauge], Floats]) -> bool:
+    """Whether some gradients are wrong, and all within an extra error, channels last."""
+    actual = gradients_of(found)
+    operands, expectation = found.derive()
+    if actual is None or not operands.inputs.size:
+        return False
+    gauges = convolution_gauges(found.case, operands)
+    if gauges.keys() != actual.keys():
+        return False
+    return all(
+        _is_within_narrow(gauge, actual[name], expectation.value[name], extra)
+        for name, gauge in gauges.items()
+    )
+
+
+def _is_within_narrow(
+    gauge: Gauge, actual: Array, expected: Array, extra: Callable[[Gauge], Floats]
+) -> bool:
+    fmt, lay = gauge.format, gauge.convolution.laid_out
+    single = FORMATS["float32"]
+    sums = growth(gauge.products + 1, single.unit_roundoff) * gauge.magnitude
+    allowed = lay(extra(gauge) + sums) + half_ulp(as_float64(expected), fmt)
+    return is_within(
+        actual, as_float64(expected), allowed + 2 * gauge.products * fmt.smallest_normal
+    )
+
+
+def kernel_gradient_overrun(found: Found) -> bool:
+    """The kernel's gradient alone is wrong, as other memory than its own was overwritten."""
+    actual = gradients_of(found)
+    operands, expectation = found.derive()
+    if actual is None:
+        return False
+    gauges = convolution_gauges(found.case, operands)
+    others = (name for name in actual if name != "kernel")
+    return all(
+        _is_right_gradient(gauges[name], actual[name], expectation.value[name]) for name in others
+    )
+
+
+def bias_gradient_along_last_axis(found: Found) -> bool:
+    """The bias' gradient sums over all axes but the last one; the other gradients are right."""
+    actual = gradients_of(found)
+    if (
+        actual is None
+        or "bias" not in actual
+        or facts(found.case).activation not in (None, "linear")
+    ):
+        return False
+    operands, expectation = found.derive()
+    upstream = as_float64(operands.upstream)
+    axes = tuple(range(upstream.ndim - 1))
+    terms = upstream.size // upstream.shape[-1]
+    fmt = FORMATS[found.case.dtype]
+    wrong = upstream.sum(axis=axes)
+    error = growth(terms + 1, fmt.unit_roundoff) * np.abs(upstream).sum(axis=axes)
+    gauges = convolution_gauges(found.case, operands)
+    rest = {name: array for name, array in expectation.value.items() if name != "bias"}
+    return actual["bias"].shape == wrong.shape and (
+        is_within(actual["bias"], wrong, error + half_ulp(wrong, fmt))
+        and all(_is_right_gradient(gauges[name], actual[name], rest[name]) for name in rest)
+    )
+
+
+def _is_right_gradient(gauge: Gauge, actual: Array, expected: Array) -> bool:
+    wide = as_float64(expected)
+    error = gauge.convolution.laid_out(gauge.error) + half_ulp(wide, gauge.format)
+    return is_within(actual, wide, error)
+
+
+def subnormals_compared_as_zeros(found: Found) -> bool:
+    """The gradient of max pooling where subnormal numbers count as equal to zero."""
+    from conformance.judge.definition import gradients as derive_gradients
+
+    actual = gradients_of(found)
+    if actual is None:
+        return False
+    operands, _ = found.derive()
+    tiny = np.abs(as_float64(operands.inputs)) < FORMATS[found.case.dtype].smallest_normal
+    inputs = np.where(tiny, np.zeros_like(operands.inputs), operands.inputs)
+    flushed = derive_gradients(found.case, replace(operands, inputs=inputs))
+    wanted = as_float64(flushed["inputs"])
+    return is_within(actual["inputs"], wanted, np.zeros(wanted.shape))

@@ -1,0 +1,100 @@
+"""Protects the verdict against the desk that it is reached on: instruction sets, threads, modes.
+
+One machine shows what older and smaller ones do, where its libraries are kept from newer
+instructions.  Every combination is run on the cases whose outcome an instruction set or the number
+of threads can change; none may deviate otherwise than recorded.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from conformance.cases.case import Case
+from conformance.cases.facts import Facts, facts
+from conformance.cases.grids import grid
+from conformance.implementations.machine import LEVELS
+from conformance.results import ACCEPTED
+from conformance.running.runner import Runner
+
+pytestmark = pytest.mark.live
+
+NARROW = ("float16", "bfloat16")
+SPECIAL = ("one_nan", "one_infinity", "specials", "kernel_nan", "kernel_infinity", "subnormal")
+INSTRUCTION_SETS = ("sse41", "avx2", "avx512", "avx512_bf16")
+TORCH = ("torch.nn[isa={}]", "torch.nn[channels_last,isa={}]")
+TENSORFLOW = ("tf.keras[isa={}]", "tf.keras[graph,isa={}]")
+THREADS = ("torch.nn[threads=1]", "torch.nn[channels_last,threads=4]", "tf.keras[threads=1]")
+SWEEP = [
+    *(form.format(isa) for form in (*TORCH, *TENSORFLOW) for isa in INSTRUCTION_SETS),
+    *THREADS,
+]
+EVERY = 3
+"""Of cases in a narrow dtype, one in so many is run."""
+
+
+def depends_on_machine(known: Facts) -> bool:
+    """Whether an instruction set, or the number of threads, may change what a case gives."""
+    if known.case.observe not in ("output", "gradients"):
+        return False
+    special = known.case.operands in SPECIAL
+    is_pointwise = bool(known.rank) and set(known.window) == {1} and max(known.strides) > 1
+    return special or (known.observes_gradients and is_pointwise)
+
+
+@cache
+def cases() -> tuple[Case, ...]:
+    """The cases of the sweep, in the order of the grid."""
+    narrow = [case for case in grid("standard") if case.dtype in NARROW]
+    chosen = {*narrow[::EVERY], *(c for c in grid("standard") if depends_on_machine(facts(c)))}
+    return tuple(case for case in grid("standard") if case in chosen)
+
+
+def test_the_sweep_has_cases_of_every_kind() -> None:
+    kinds = {(case.observe, case.dtype, facts(case).is_convolution) for case in cases()}
+    assert {(o, d, True) for o in ("output", "gradients") for d in NARROW} <= kinds
+    assert 300 < len(cases()) < 1500
+
+
+@pytest.mark.parametrize("name", SWEEP)
+def test_nothing_deviates_otherwise_than_recorded(name: str) -> None:
+    with Runner(cases(), [name]) as runner:
+        (subject,) = runner.subjects
+        unaccepted = [
+            f"{r.verdict}: {r.case}: {r.message}" for r in runner if r.verdict not in ACCEPTED
+        ]
+    assert unaccepted == []
+    if "isa=" in name and "isa" in subject.machine:
+        asked = name.partition("isa=")[2].rstrip("]")
+        assert LEVELS.index(subject.machine["isa"]) <= LEVELS.index(asked)
+
+
+@pytest.mark.parametrize(
+    ("name", "fact", "value"),
+    [
+        ("torch.nn[threads=3]", "threads", "3"),
+        ("torch.nn[mkldnn=off]", "onednn", "off"),
+        ("torch.nn[isa=avx2]", "isa", "avx2"),
+        ("torch.nn[isa=sse41]", "aten", "default"),
+        ("tf.keras[onednn=off]", "onednn", "off"),
+        ("tf.keras[onednn=on]", "onednn", "on"),
+        ("tf.keras[graph,threads=2]", "threads", "2"),
+        ("tf.keras[graph,threads=2]", "mode", "graph"),
+        ("tf.keras[onednn=on,isa=sse41]", "isa", "sse41"),
+    ],
+)
+def test_options_are_what_the_libraries_tell(name: str, fact: str, value: str) -> None:
+    with Runner([], [name]) as runner:
+        (subject,) = runner.subjects
+    assert subject.machine[fact] == value
+
+
+@pytest.mark.parametrize("name", ["tf.keras[device=cuda]", "torch.nn[device=cuda]"])
+def test_a_device_that_is_not_there_is_unsupported(name: str) -> None:
+    case = grid("smoke")[0]
+    with Runner([case], [name]) as runner:
+        (result,) = runner
+    assert str(result.verdict) in ("unsupported", "conforms")
+    if result.verdict == "unsupported":
+        assert "no CUDA device" in result.message

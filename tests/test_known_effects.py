@@ -1,0 +1,158 @@
+"""Protects against records that swallow: a planted fault is never taken for a recorded deviation.
+
+In the cases that a record with a computed effect concerns, every fault of the catalogue is planted,
+alone and on top of the effect where that is itself an evaluation with a fault.  An outcome that
+the judge objects to must not be explained by the record, unless the record's own model gives it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conformance import known
+from conformance.cases.case import Case
+from conformance.cases.grids import grid
+from conformance.cases.operands import operands
+from conformance.diagnosis.evaluation import Steps, evaluate
+from conformance.diagnosis.faults import FAULTS, combined
+from conformance.judge.expectation import expect
+from conformance.judge.judge import judge
+from conformance.judge.verdict import Judgement, Verdict
+from conformance.known.record import Found, Record
+from conformance.outcomes import Value
+
+ENOUGH = 5
+COMPUTED = [
+    record
+    for record in known.own()
+    if record.where.get("observe") in ("output", "gradients") and (record.fault or record.effect)
+]
+OF_OUTPUTS = [record for record in COMPUTED if record.where["observe"] == "output"]
+OF_GRADIENTS = [record for record in COMPUTED if record.where["observe"] == "gradients"]
+
+
+@cache
+def standard() -> tuple[Case, ...]:
+    return tuple(grid("standard"))
+
+
+def concerned(record: Record) -> list[Case]:
+    """Some of the cases that a record speaks of, spread over the grid."""
+    cases = [case for case in standard() if record.concerns(case)]
+    return list(islice(cases, 0, None, max(len(cases) // ENOUGH, 1)))
+
+
+def found(case: Case, value: Any) -> tuple[Judgement, Found]:
+    """The judgement of a value, and what records see of it."""
+    arrays, outcome = operands(case), Value(value)
+    expectation = expect(case, arrays)
+    judgement = judge(case, arrays, expectation, outcome)
+    return judgement, Found(case, outcome, judgement, lambda: (arrays, expectation))
+
+
+def faulty(case: Case, steps: Steps) -> Any:
+    """What an evaluation with a fault gives; None where it fails on the case."""
+    try:
+        return evaluate(case, operands(case), steps)
+    except (ValueError, IndexError):
+        return None
+
+
+def variants(record: Record) -> list[tuple[str, Steps]]:
+    """Every fault, alone and on top of the record's own."""
+    alone = [(name, fault.steps) for name, fault in FAULTS.items() if name not in record.fault]
+    pairs = [
+        (f"{own} and {name}", combined(FAULTS[own], fault))
+        for own in record.fault
+        for name, fault in FAULTS.items()
+        if name not in record.fault
+    ]
+    return alone + [(name, steps) for name, steps in pairs if steps is not None]
+
+
+def is_the_records_own(record: Record, case: Case, value: Any) -> bool:
+    """Whether the record's own fault gives this very value: then the two cannot be told apart."""
+    own = [faulty(case, FAULTS[name].steps) for name in record.fault]
+    return any(
+        array is not None and array.shape == value.shape and array.tobytes() == value.tobytes()
+        for array in own
+    )
+
+
+EQUIVALENT = {
+    "tf.keras-pooling-drops-nan": {"pooling.nan", "values.nan", "values.subnormal"},
+    "tf.keras-pooling-flushes-subnormals": {"values.subnormal", "pooling.float32"},
+    "tf.keras-pooling-lowest": {"values.infinity"},
+    "tf.keras-onednn-fused-relu-drops-nan": {"relu.nan"},
+    "torch.nn-winograd": {"kernel.tap", "arithmetic.transform"},
+}
+"""Faults that do what the record says: the same in other words, or errors of its own size."""
+
+
+def is_seen_alone(name: str, case: Case) -> bool:
+    """Whether the judge objects, in this case, to the fault that is planted on top."""
+    value = faulty(case, FAULTS[name.rpartition(" ")[2]].steps)
+    return value is not None and found(case, value)[0].verdict is Verdict.DEVIATES
+
+
+@pytest.mark.parametrize("record", OF_OUTPUTS, ids=lambda record: record.identifier)
+def test_no_planted_fault_is_swallowed(record: Record):
+    cases = concerned(record)
+    assert cases
+    swallowed, planted = [], 0
+    for case in cases:
+        for name, steps in variants(record):
+            value = faulty(case, steps)
+            if value is None or name in EQUIVALENT.get(record.identifier, set()):
+                continue
+            judgement, evidence = found(case, value)
+            if judgement.verdict is not Verdict.DEVIATES or is_the_records_own(record, case, value):
+                continue
+            planted += 1
+            if record.explains(evidence) and is_seen_alone(name, case):
+                swallowed.append((name, str(case)))
+    assert planted > ENOUGH
+    assert swallowed == []
+
+
+def spoilt(gradients: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Gradients that are wrong in ways in which implementations get them wrong."""
+    made: list[tuple[str, dict[str, Any]]] = []
+    for name, array in gradients.items():
+        wide = array.astype(np.float64)
+        ways = {
+            "zero": np.zeros_like(wide),
+            "doubled": 2 * wide,
+            "negated": -wide,
+            "shifted": np.roll(wide, 1),
+            "reversed": np.flip(wide),
+            "one element left out": np.where(
+                np.arange(wide.size).reshape(wide.shape) == 0, 0, wide
+            ),
+        }
+        for way, values in ways.items():
+            made.append((f"{name} {way}", {**gradients, name: values.astype(array.dtype)}))
+    return made
+
+
+@pytest.mark.parametrize("record", OF_GRADIENTS, ids=lambda record: record.identifier)
+def test_no_wrong_gradient_is_swallowed(record: Record):
+    cases = concerned(record)
+    assert cases
+    swallowed, planted = [], 0
+    for case in cases:
+        right = expect(case, operands(case)).value
+        for name, values in spoilt(right):
+            judgement, evidence = found(case, values)
+            if judgement.verdict is not Verdict.DEVIATES:
+                continue
+            planted += 1
+            if record.explains(evidence):
+                swallowed.append((name, str(case)))
+    assert planted > ENOUGH or "empty" in record.identifier
+    assert swallowed == []
