@@ -13,6 +13,8 @@ from conformance.cases.case import parse
 from conformance.cases.facts import canonical_config
 from conformance.command_line import main
 from conformance.command_line.parser import parser
+from conformance.implementations import registry
+from conformance.known.reading import records_of
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -127,3 +129,14 @@ def test_the_test_command_is_what_ci_runs():
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     command = ci.strip().splitlines()[-1]
     assert f"    {command}\n" in README
+
+
+def test_the_record_of_a_known_deviation_can_be_read():
+    (text,) = re.findall(r"^```toml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    (record,) = records_of(text, "README.md")
+    assert record.fault == ("pooling.nan",)
+
+
+def test_the_options_that_are_shown_exist():
+    for spec in re.findall(r"`((?:tf\.keras|torch\.nn)\[[^`*]*\])`", README):
+        assert registry.resolve(spec).name
