@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from conformance import __version__
 from conformance.cases.grids import grid
 from conformance.golden import manifest as manifests
 from conformance.golden.changes import changes
@@ -21,6 +20,7 @@ from conformance.golden.observed import observe
 from conformance.golden.stored import OBSERVABLE, carried_over
 from conformance.implementations import registry
 from conformance.spec.clauses import spec_sha256
+from conformance.version import __version__
 
 Progress = Callable[[str, int, int], None]
 
