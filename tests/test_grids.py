@@ -12,10 +12,10 @@ from math import prod
 
 import numpy as np
 import pytest
+from equivalence_classes import classes, classes_of, hits
 from planted_faults import FAULTS, Array, Steps, accumulated_in, evaluate, noticed, outcome
 
 from conformance.cases.case import Case
-from conformance.cases.classes import classes, classes_of, hits
 from conformance.cases.facts import facts
 from conformance.cases.grids import LEVELS, arguments, exhaustive, grid, rejections, windows
 from conformance.cases.grids.axes import FAMILIES, Axis
