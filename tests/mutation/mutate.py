@@ -40,6 +40,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -134,10 +135,10 @@ def prepare(cases: Sequence[Case], copy: Path) -> tuple[list[Prepared], float]:
     given_to = [operands(case) for case in cases]
 
     def work(send: Callable[[Any], None]) -> None:
-        functools.lru_cache = _uncached
+        functools.lru_cache = _uncached  # type: ignore[assignment]
         unchanged = oracle(copy)
         for case, given in zip(cases, given_to, strict=True):
-            outcome, functions = called(lambda c=case, g=given: evaluate(unchanged, c, g), copy)
+            outcome, functions = called(partial(evaluate, unchanged, case, given), copy)
             send((digest(outcome), functions))
 
     before = os.times().children_user
@@ -246,7 +247,7 @@ def _killer(
             return f"ends by {message}"
         if message != "done":
             index, outcome = message
-            case = prepared[index].case
+            case: Case = prepared[index].case
             expected = expect_by_definition(case, prepared[index].operands)
             judgement = judge(case, prepared[index].operands, expected, outcome)
             if judgement.verdict not in ACCEPTED:

@@ -184,7 +184,9 @@ def _conditions(node: Any) -> Iterator[Edit]:
 def _statements(node: Any) -> Iterator[Edit]:
     for field in ("body", "orelse"):
         block = getattr(node, field, None)
-        for position, statement in enumerate(block if isinstance(block, list) else ()):
+        if not isinstance(block, list):
+            continue
+        for position, statement in enumerate(block):
             if _is_removable(statement, node):
                 rest = [*block[:position], ast.Pass(), *block[position + 1 :]]
                 yield "removal", _set(node, field, rest)
