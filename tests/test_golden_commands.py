@@ -18,7 +18,7 @@ import pytest
 import small_fixtures
 
 from conformance.cases.grids import grid
-from conformance.command_line import main
+from conformance.command_line import golden, main, progress
 from conformance.golden import lock
 from conformance.golden import regenerate as regeneration
 from conformance.golden import verify as verification
@@ -403,3 +403,16 @@ def test_carried_over_observations_keep_their_machine():
     expected = small_fixtures.expected(FEW[:1])
     seen = replace(small_fixtures.observed(expected[0]), machine={"isa": "avx2"})
     assert [f.machine for f in carried_over([seen], expected)] == [{"isa": "avx2"}]
+
+
+def test_progress_says_what_is_done(monkeypatch: pytest.MonkeyPatch, capsys):
+    """Regenerating derives and observes; it judges nothing."""
+    monkeypatch.setattr(progress, "_LOG_SECONDS", 0.0)
+    told = golden._PhasedProgress()
+    told("deriving", 1, 2)
+    told("observing torch.nn", 1, 4)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(" (")[0] for line in lines] == [
+        "deriving 1 of 2",
+        "observing torch.nn 1 of 4",
+    ]

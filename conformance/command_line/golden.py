@@ -93,7 +93,7 @@ class _PhasedProgress:
 
     def __call__(self, phase: str, done: int, total: int) -> None:
         if phase != self._phase:
-            self._phase, self._progress = phase, Progress(sys.stderr)
+            self._phase, self._progress = phase, Progress(sys.stderr, doing=phase)
         self._progress(done, total)
 
 
