@@ -6,15 +6,15 @@ shape, where its padding is, and what the same is in other frameworks.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
+
+from conformance.version import __version__
 
 if TYPE_CHECKING:
     from conformance.assertions import assert_conforms
     from conformance.explain.explanation import explain
 
 __all__ = ["__version__", "assert_conforms", "explain"]
-
-__version__: Final = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
