@@ -12,7 +12,6 @@ item then replaces ``{each}`` in the id and the paraphrase.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -160,7 +159,9 @@ def clauses() -> Mapping[str, Clause]:
 @cache
 def spec_sha256() -> str:
     """SHA-256 of the clause file, in hexadecimal: the identity of the specification judged by."""
-    return hashlib.sha256(_text().encode("utf-8")).hexdigest()
+    from hashlib import sha256
+
+    return sha256(_text().encode("utf-8")).hexdigest()
 
 
 def select(name: str) -> tuple[Clause, ...]:
