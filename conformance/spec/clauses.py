@@ -19,7 +19,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from conformance.layers.layer import Layer
 
 STANDINGS: Final[MappingProxyType[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -30,6 +33,16 @@ STANDINGS: Final[MappingProxyType[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 """The standings, each with the notes that a clause of that standing must have."""
+
+MEANINGS: Final[MappingProxyType[str, str]] = MappingProxyType(
+    {
+        "holds": "as documented",
+        "holds-if": "true under the condition that is given, and only then",
+        "ambiguous": "the documentation allows several readings; judged by the one that is given",
+        "superseded": "no longer true: newer versions of Keras do something else",
+    }
+)
+"""What each standing says of a clause, in words."""
 
 SECTIONS: Final[MappingProxyType[str, str]] = MappingProxyType(
     {
@@ -162,6 +175,11 @@ def spec_sha256() -> str:
     from hashlib import sha256
 
     return sha256(_text().encode("utf-8")).hexdigest()
+
+
+def first_parts(layer: Layer) -> tuple[str, str]:
+    """How the ids of the clauses about a layer begin: its own, and those of its family."""
+    return layer.name.lower(), layer.family
 
 
 def select(name: str) -> tuple[Clause, ...]:
