@@ -13,6 +13,7 @@ from report_samples import CASES, HOSTILE, WRONG, header, record, wrong
 
 from conformance.cases.case import parse
 from conformance.command_line.progress import Progress, duration
+from conformance.report import page
 from conformance.report.account import Account
 from conformance.report.terminal import Style, _command, summary
 from conformance.report.text import printable, show
@@ -310,6 +311,9 @@ def test_diagnoses_are_told_in_words(diagnosis, words):
 def test_what_each_process_ran_on_is_told_once_for_all_that_ran_on_the_same():
     run = header(mine="1", other="2", silent="3")
     facts = {"isa": "avx2", "threads": "1", "onednn": "on", "onednn_version": "3.7.3"}
-    text = summary(Account(run | {"machine": {"mine": facts, "other": facts, "silent": {}}}))
+    ran = Account(run | {"machine": {"mine": facts, "other": facts, "silent": {}}})
+    on_page = [one["machine"] for one in page.data(ran)["implementations"]]
+    assert on_page == [*["instruction set avx2, 1 thread, oneDNN 3.7.3"] * 2, ""]
+    text = summary(ran)
     assert text.count(" ran on ") == 1
     assert "  mine, other ran on instruction set avx2, 1 thread, oneDNN 3.7.3\n" in text + "\n"
