@@ -159,3 +159,14 @@ def test_clause_patterns_select_everything_below(capsys):
 def test_the_layer_option_selects_its_cases(capsys):
     main(["list", "cases", "--json", "--layer", "Input"])
     assert {entry["layer"] for entry in json.loads(capsys.readouterr().out)} == {"Input"}
+
+
+def test_the_clauses_of_a_layer_are_listed_alone_and_explained(capsys):
+    """With what their standings mean, and where the sources lead."""
+    main(["list", "clauses", "--grid", "smoke", "--layer", "Flatten"])
+    text = capsys.readouterr().out
+    heads = [line for line in text.splitlines() if line and line[0] not in " [("]
+    assert len(heads) > 5
+    assert all(line.startswith("flatten.") for line in heads)
+    assert all(f"\n[{name}]: " in text for name in ("holds", "ambiguous"))
+    assert "conformance explain CLAUSE-ID" in text

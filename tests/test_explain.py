@@ -284,6 +284,21 @@ def test_an_explanation_imports_nothing_but_numpy():
     assert "output    (1, 7, 9, 4)" in done.stdout
 
 
+def test_an_explanation_leaves_the_judge_for_later():
+    """They would add a third to the time that it takes, and nothing is judged or diagnosed."""
+    program = (
+        "import sys\n"
+        "from conformance.command_line import main\n"
+        "main(['explain', 'Conv2D/inputs:1x7x9x3/filters:4/kernel_size:3/padding:same'])\n"
+        "slow = ('conformance.diagnosis', 'conformance.cases.scenarios', 'conformance.running',"
+        " 'conformance.known.effects', 'conformance.implementations.registry',"
+        " 'conformance.judge.judge', 'conformance.judge.sums', 'conformance.judge.expectation',"
+        " 'conformance.report.account', 'subprocess', 'difflib')\n"
+        "assert not [name for name in sys.modules if name.startswith(slow)]\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL)
+
+
 def test_the_package_is_the_function():
     """`conformance.explain` is called, and has its parts as attributes, in either order."""
     program = (

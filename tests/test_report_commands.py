@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from report_samples import CASES, header, record, write, wrong
 
-from conformance.command_line import main
+from conformance.command_line import main, repeating
 from conformance.report.reading import ReportError, read_account
 
 
@@ -355,3 +356,31 @@ def test_a_run_that_stops_early_leaves_a_report_without_footer(tmp_path):
     account = read_account([report])
     assert sum(not entry.is_accepted for entry in account) == 3
     assert "did not finish" in account.remarks[0]
+
+
+def with_records(path: Path, *stale: str) -> Path:
+    """A run that was given two records of known deviations, some of which met no case."""
+    lines = [header(mine="1") | {"known": {"one": "k.toml", "two": "k.toml"}}, record()]
+    footer = {"kind": "footer", "results": 1, "verdicts": {"conforms": 1}, "stale": list(stale)}
+    path.write_text("".join(json.dumps(line) + "\n" for line in (*lines, footer)))
+    return path
+
+
+@pytest.mark.parametrize("form", ["terminal", "markdown", "html"])
+def test_a_record_is_stale_if_it_met_no_case_in_any_of_the_runs(form, tmp_path, capsys):
+    shards = [with_records(tmp_path / "1.jsonl", "one", "two"), with_records(tmp_path / "2", "one")]
+    report = tmp_path / "report"
+    options = [] if form == "terminal" else [f"--{form}", str(report)]
+    assert main(["report", *map(str, shards), *options]) == 0
+    text = capsys.readouterr().out if form == "terminal" else report.read_text()
+    assert "Stale record of known deviations: 'one' of k.toml" in text
+
+
+@pytest.mark.parametrize("form", ["terminal", "markdown", "html"])
+def test_what_changes_from_run_to_run_is_told_as_flaky(form, tmp_path, capsys):
+    source = run_file(tmp_path / "run.jsonl", wrong(diagnosis=repeating.FLAKY))
+    report = tmp_path / "report"
+    options = [] if form == "terminal" else [f"--{form}", str(report)]
+    assert main(["report", str(source), *options]) == 0
+    text = capsys.readouterr().out if form == "terminal" else report.read_text()
+    assert "the answer changes from run to run" in text

@@ -13,6 +13,7 @@ from report_samples import CASES, HOSTILE, WRONG, header, record, wrong
 
 from conformance.cases.case import parse
 from conformance.command_line.progress import Progress, duration
+from conformance.report import page
 from conformance.report.account import Account
 from conformance.report.terminal import Style, _command, summary
 from conformance.report.text import printable, show
@@ -280,3 +281,39 @@ def test_quiet_progress_prints_nothing():
 )
 def test_durations_are_in_words(seconds, words):
     assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("diagnosis", "words"),
+    [
+        (
+            "first differ at the window: its positions, or their number; in common: layer:Conv2D",
+            "or there are more or fewer of them than there should be; in common: Conv2D.",
+        ),
+        (
+            "first differ at the contraction of window and kernel",
+            "Windows and their number are right, what is computed from each window is not.",
+        ),
+        (
+            "first differ in the layout: so; in common: padding:same and use_bias:False",
+            "The right elements stand in the wrong places; in common: padding 'same' and no bias.",
+        ),
+        (
+            "exact; in common: observe:gradients and strides > 1",
+            "Wrong values; in common: the gradients are looked at and strides > 1.",
+        ),
+    ],
+)
+def test_diagnoses_are_told_in_words(diagnosis, words):
+    assert words in " ".join(summary(account(wrong(diagnosis=diagnosis))).split())
+
+
+def test_what_each_process_ran_on_is_told_once_for_all_that_ran_on_the_same():
+    run = header(mine="1", other="2", silent="3")
+    facts = {"isa": "avx2", "threads": "1", "onednn": "on", "onednn_version": "3.7.3"}
+    ran = Account(run | {"machine": {"mine": facts, "other": facts, "silent": {}}})
+    on_page = [one["machine"] for one in page.data(ran)["implementations"]]
+    assert on_page == [*["instruction set avx2, 1 thread, oneDNN 3.7.3"] * 2, ""]
+    text = summary(ran)
+    assert text.count(" ran on ") == 1
+    assert "  mine, other ran on instruction set avx2, 1 thread, oneDNN 3.7.3\n" in text + "\n"

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from conformance.command_line.collecting import collecting_later
 from conformance.command_line.errors import UsageError
 from conformance.command_line.parser import parser
 from conformance.command_line.signals import as_exceptions, signal_of
@@ -24,7 +25,8 @@ EXIT_SIGNAL = 128
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     _have_standard_streams()
-    options = parser().parse_args(arguments)
+    with collecting_later():
+        options = parser().parse_args(arguments)
     try:
         with as_never_set(), as_exceptions():
             return int(options.command(options))

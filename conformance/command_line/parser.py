@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from conformance.command_line.collecting import collecting_later
 from conformance.command_line.errors import UsageError
 from conformance.explain.documented import arguments
 from conformance.layers.registry import LAYERS
@@ -440,9 +441,10 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from conformance.command_line.explain import explain
+    with collecting_later():
+        from conformance.command_line.explain import explain
 
-    return explain(options)
+        return explain(options)
 
 
 def _positive(kind: type) -> Any:

@@ -30,7 +30,7 @@ from conformance.report.account import Account
 from conformance.report.files import STANDARD_OUTPUT, check_outputs, is_special
 from conformance.report.formats import outputs, print_summary, write_formats
 from conformance.report.jsonl import JsonLinesReport, json_lines_report, write_json_lines
-from conformance.results import ACCEPTED, Result
+from conformance.results import ACCEPTED, Result, stale
 from conformance.running.runner import Limits, Runner
 from conformance.spec.clauses import spec_sha256
 from conformance.version import __version__
@@ -128,7 +128,7 @@ def _judge(
                     if report is not None:
                         report.add(result)
                 if report is not None and judged.is_complete and options.jsonl == STANDARD_OUTPUT:
-                    report.finish()
+                    report.finish(_stale(options, judged.results))
     except ImplementationError as error:
         raise UsageError(str(error)) from error
     except BaseException as error:
@@ -149,6 +149,8 @@ def _report(options: argparse.Namespace, judged: _Judged) -> None:
     account = Account(judged.header)
     for result in judged.results:
         account.add(result)
+    if judged.is_complete:
+        account.stale = _stale(options, judged.results)
     if not judged.is_complete:
         account.notes.append(
             f"The run was stopped after {len(judged.results)} of {judged.total} results."
@@ -158,7 +160,13 @@ def _report(options: argparse.Namespace, judged: _Judged) -> None:
             print_summary(options, account)
     path = options.jsonl
     if path is not None and path != STANDARD_OUTPUT and not is_special(path):
-        write_json_lines(path, judged.header, judged.results, complete=judged.is_complete)
+        write_json_lines(
+            path,
+            judged.header,
+            judged.results,
+            complete=judged.is_complete,
+            stale=account.stale,
+        )
     write_formats(options, account)
 
 
@@ -186,14 +194,17 @@ def _say(options: argparse.Namespace, judged: _Judged) -> int:
 
 def _say_what_is_stale(options: argparse.Namespace, results: Sequence[Result]) -> None:
     """Name the user's records that met no case of the run."""
-    met = {identifier for result in results for identifier in result.concerned}
-    for record in known.load(options.known).users:
-        if record.identifier not in met:
-            print(
-                f"conformance: stale: {record.source} records {record.identifier!r}, which met no "
-                "case of this run (implementation, versions, machine and case must all match)",
-                file=sys.stderr,
-            )
+    for identifier, source in _stale(options, results).items():
+        print(
+            f"conformance: stale: {source} records {identifier!r}, which met no case of this run "
+            "(implementation, versions, machine and case must all match)",
+            file=sys.stderr,
+        )
+
+
+def _stale(options: argparse.Namespace, results: Sequence[Result]) -> dict[str, str]:
+    """The user's records that met no case of the run, with their files."""
+    return stale(known.load(options.known), results)
 
 
 def _say_what_is_missing(
@@ -263,4 +274,14 @@ def _header(options: argparse.Namespace, runner: Runner) -> dict[str, Any]:
         "machine": {subject.name: dict(subject.machine) for subject in runner.subjects},
         "grid": None if options.case else options.grid,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        **_records_of_user(options),
     }
+
+
+def _records_of_user(options: argparse.Namespace) -> dict[str, Any]:
+    """The header's ``known``: the ids of the user's records with their files, where there are any.
+
+    The footer's ``stale`` lists those of them that met no case.
+    """
+    users = {record.identifier: record.source for record in known.load(options.known).users}
+    return {"known": users} if users else {}

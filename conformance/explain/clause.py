@@ -23,16 +23,8 @@ from conformance.explain.document import (
 )
 from conformance.explain.example import worked
 from conformance.explain.text import WIDTH, labelled
-from conformance.spec.clauses import Clause, clauses, select
+from conformance.spec.clauses import MEANINGS, Clause, clauses, select
 
-_STANDINGS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "holds": "holds",
-        "holds-if": "holds under a condition",
-        "ambiguous": "ambiguous, judged by a reading",
-        "superseded": "superseded by later versions",
-    }
-)
 _NOTES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "condition": "condition",
@@ -104,7 +96,7 @@ class ClauseExplanation:
     def __str__(self) -> str:
         lines = [self.clause.id, "", textwrap.fill(self.clause.paraphrase, WIDTH), ""]
         lines += [labelled("formula", self.formula)] if self.formula else []
-        lines.append(labelled("standing", _STANDINGS[self.clause.standing]))
+        lines.append(labelled("standing", _standing(self.clause)))
         lines += [labelled(label, text) for label, text in self.notes.items()]
         lines += ["", labelled("document", citation())]
         lines += [_cited(sentence) for sentence in self.sentences]
@@ -112,6 +104,10 @@ class ClauseExplanation:
         deviating = as_lines(self.deviations) or ["no known implementation"]
         lines += ["", *(labelled("deviates", line) for line in deviating)]
         return "\n".join(lines)
+
+
+def _standing(clause: Clause) -> str:
+    return f"{clause.standing}: {MEANINGS[clause.standing]}"
 
 
 def explain_clauses(name: str) -> list[ClauseExplanation]:
@@ -185,7 +181,7 @@ def _markdown(explained: ClauseExplanation) -> str:
     lines = [f"### {clause.id}", "", clause.paraphrase, ""]
     if explained.formula:
         lines += ["```text", explained.formula, "```", ""]
-    lines.append(f"- standing: {_STANDINGS[clause.standing]}")
+    lines.append(f"- standing: {_standing(clause)}")
     lines += [f"- {label}: {text}" for label, text in explained.notes.items()]
     for sentence in explained.sentences:
         is_said = sentence.text and sentence.bullet != SIGNATURE

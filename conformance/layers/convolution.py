@@ -10,23 +10,8 @@ import numpy as np
 from conformance.cases.case import Case
 from conformance.cases.facts import Facts, facts
 from conformance.cases.operands import KINDS
-from conformance.diagnosis.evaluation import Prediction, Steps, predict_convolution
-from conformance.judge.bounds import output_bound
-from conformance.judge.definition import Operands
 from conformance.judge.definition.arguments import excludes_dilation
-from conformance.judge.definition.backward import convolved
-from conformance.judge.definition.layers import (
-    activate,
-    convolution,
-    format_of,
-    with_channels_first,
-)
 from conformance.judge.definition.rounding import FORMATS as NUMBERS
-from conformance.judge.elements import judge_equality, judge_sums
-from conformance.judge.gradients import convolution_gauges
-from conformance.judge.sums import Convolution as Sums
-from conformance.judge.sums import Gauge
-from conformance.judge.verdict import Judgement
 from conformance.layers.layer import REQUIRED
 from conformance.layers.windowed import (
     COMMON,
@@ -44,7 +29,11 @@ from conformance.spec.covers import gradients as covers_gradients
 from conformance.spec.covers import outputs, rejections
 
 if TYPE_CHECKING:
+    from conformance.diagnosis.evaluation import Prediction, Steps
+    from conformance.judge.definition import Operands
     from conformance.judge.expectation import Expectation
+    from conformance.judge.sums import Gauge
+    from conformance.judge.verdict import Judgement
 
 _WEIGHTED: Final[dict[str, Any]] = {
     "activation": None,
@@ -152,6 +141,13 @@ class Convolution(Windowed):
 
     def output(self, case: Case, operands: Operands) -> Sequence[float]:
         """The activation of ``sum x w + b``."""
+        from conformance.judge.definition.layers import (
+            activate,
+            convolution,
+            format_of,
+            with_channels_first,
+        )
+
         known = facts(case)
         bias = operands.weights["bias"] if known.config["use_bias"] else None
         inputs = channels_last(operands.inputs, known)
@@ -163,6 +159,9 @@ class Convolution(Windowed):
         self, known: Facts, inputs: Array, upstream: Array, weights: dict[str, Array]
     ) -> dict[str, Array]:
         """Every product ``x w`` adds ``g w`` to the gradient of x, and ``g x`` to that of w."""
+        from conformance.judge.definition.backward import convolved
+        from conformance.judge.definition.layers import format_of
+
         return convolved(
             inputs,
             weights,
@@ -190,12 +189,17 @@ class Convolution(Windowed):
 
     def gauge(self, case: Case, operands: Operands) -> Gauge:
         """The sums of the convolution."""
+        from conformance.judge.sums import Convolution as Sums
+        from conformance.judge.sums import Gauge
+
         return Gauge(Sums.of(case, operands))
 
     def judge_output(
         self, case: Case, operands: Operands, expectation: Expectation, actual: Array
     ) -> Judgement:
         """By the errors of sums of products."""
+        from conformance.judge.elements import judge_sums
+
         gauge = expectation.gauge(case, operands)
         assert gauge is not None
         return judge_sums(gauge, actual, expectation.value)
@@ -204,6 +208,9 @@ class Convolution(Windowed):
         self, case: Case, operands: Operands
     ) -> Callable[[str, Array, Array], Judgement]:
         """Each gradient is a convolution too, if there is anything to sum."""
+        from conformance.judge.elements import judge_equality, judge_sums
+        from conformance.judge.gradients import convolution_gauges
+
         if not (operands.upstream.size and operands.inputs.size):
             return super().gradient_judge(case, operands)
         gauges = convolution_gauges(case, operands)
@@ -217,6 +224,8 @@ class Convolution(Windowed):
 
     def largest_error(self, case: Case, operands: Operands, expectation: Expectation) -> float:
         """As `Layer.largest_error`."""
+        from conformance.judge.bounds import output_bound
+
         gauge = expectation.gauge(case, operands)
         plain = facts(case).activation in (None, "linear", "relu")
         exact = KINDS[case.operands].exact and plain and case.dtype in ("float32", "float64")
@@ -229,6 +238,8 @@ class Convolution(Windowed):
         self, case: Case, operands: Operands, steps: Steps, *, with_error: bool
     ) -> Prediction:
         """As `Layer.predict`."""
+        from conformance.diagnosis.evaluation import predict_convolution
+
         return predict_convolution(case, operands, steps, with_error=with_error)
 
 

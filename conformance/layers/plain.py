@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from conformance.cases.case import Case
-from conformance.judge.definition import Operands
-from conformance.judge.definition.arguments import objections_to_values
-from conformance.judge.elements import judge_equality
-from conformance.judge.verdict import Judgement
 from conformance.layers.layer import Layer
 
 if TYPE_CHECKING:
+    from conformance.judge.definition import Operands
     from conformance.judge.expectation import Expectation
+    from conformance.judge.verdict import Judgement
     from conformance.layers.layer import Array, GradientJudge
 
 
@@ -22,6 +20,8 @@ class Plain(Layer):
 
     def objections(self, case: Case) -> Iterator[str]:
         """Why the case must be rejected, as ``argument=value: what is allowed``."""
+        from conformance.judge.definition.arguments import objections_to_values
+
         yield from objections_to_values(self, case.keywords)
         for name in self.required:
             if name not in case.keywords:
@@ -34,6 +34,8 @@ class Plain(Layer):
         self, case: Case, operands: Operands, expectation: Expectation, actual: Array
     ) -> Judgement:
         """Judge an output of the right shape and dtype that is not equal to the expected one."""
+        from conformance.judge.elements import judge_equality
+
         del case, operands
         return judge_equality(actual, expectation.value)
 
@@ -45,5 +47,7 @@ class Plain(Layer):
 
 def equality_of_gradients(name: str, actual: Any, expected: Any) -> Judgement:
     """Judge a gradient that must be equal to the expected one."""
+    from conformance.judge.elements import judge_equality
+
     del name
     return judge_equality(actual, expected)

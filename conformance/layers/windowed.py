@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -18,10 +18,11 @@ from conformance.cases.grids import (
     values,
     windows,
 )
-from conformance.judge.definition import Operands
-from conformance.judge.definition.layers import exact_values, order_with_channels_first
 from conformance.layers.layer import EVERY_LAYER
 from conformance.layers.plain import Plain
+
+if TYPE_CHECKING:
+    from conformance.judge.definition import Operands
 
 Array = np.ndarray[Any, Any]
 
@@ -130,6 +131,8 @@ class Windowed(Plain):
 
     def reduced(self, case: Case, operands: Operands, reduce: Callable[..., list[Any]]) -> Any:
         """Elements that `reduce` makes of the input, channels last, and of the windows."""
+        from conformance.judge.definition.layers import exact_values, order_with_channels_first
+
         known = facts(case)
         results = reduce(channels_last(exact_values(operands.inputs), known), known.windows)
         if not known.channels_first:

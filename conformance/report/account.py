@@ -100,13 +100,17 @@ class Account:
     Attributes:
         headers: the header of each run that went in (contract C6).
         notes: what a reader has to know of their completeness, a sentence each.
+        stale: the user's records of known deviations that met no case, with their files.
         versions: the version of each implementation, by its name in this account.
+        machines: what each implementation's process ran on, likewise.
     """
 
     def __init__(self, header: Mapping[str, Any] | None = None) -> None:
         self.headers: list[dict[str, Any]] = []
         self.notes: list[str] = []
+        self.stale: dict[str, str] = {}
         self.versions: dict[str, str] = {}
+        self.machines: dict[str, Mapping[str, Any]] = {}
         self._entries: dict[str, dict[str, Entry]] = {}
         self._clauses: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._twice = self._contradictory = 0
@@ -121,6 +125,10 @@ class Account:
         given = header.get("implementations")
         for name, version in given.items() if isinstance(given, Mapping) else ():
             self._name(str(name), str(version))
+        machines = header.get("machine")
+        for name, facts in machines.items() if isinstance(machines, Mapping) else ():
+            if isinstance(facts, Mapping):
+                self.machines[self._names.get(str(name), str(name))] = facts
 
     def _name(self, name: str, version: str) -> None:
         known = name not in self.versions or self.versions[name] == version
@@ -179,13 +187,17 @@ class Account:
 
     @property
     def remarks(self) -> list[str]:
-        """The notes, and what is to be said of results that were given more than once."""
-        if not self._twice:
-            return self.notes
-        words = f"{self._twice} results are given more than once"
-        if self._contradictory:
-            words += f", {self._contradictory} of them with another verdict: the graver one counts"
-        return [*self.notes, f"{words}."]
+        """The notes, and what is to be said of stale records and of results given repeatedly."""
+        found = list(self.notes)
+        if self.stale:
+            found.append(_stale_in_words(self.stale))
+        if self._twice:
+            words = f"{self._twice} results are given more than once"
+            if self._contradictory:
+                words += f", {self._contradictory} of them with another verdict: "
+                words += "the graver one counts"
+            found.append(f"{words}.")
+        return found
 
     @property
     def implementations(self) -> list[str]:
@@ -256,6 +268,15 @@ class Account:
             if words is not None:
                 found.setdefault((entry.implementation, words), []).append(entry)
         return [Group(name, words, tuple(group)) for (name, words), group in found.items()]
+
+
+def _stale_in_words(stale: Mapping[str, str]) -> str:
+    records = ", ".join(f"{name!r} of {source}" for name, source in stale.items())
+    what = "record" if len(stale) == 1 else f"{len(stale)} records"
+    return (
+        f"Stale {what} of known deviations: {records} met no case that was judged (implementation, "
+        "versions, machine and case must all match)."
+    )
 
 
 def _cause(entry: Entry) -> str | None:

@@ -8,10 +8,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
-from conformance.report.account import Account
 from conformance.report.files import STANDARD_OUTPUT, write_atomically
+
+if TYPE_CHECKING:
+    from conformance.report.account import Account
 
 
 @dataclass(frozen=True)

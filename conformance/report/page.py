@@ -16,7 +16,7 @@ from conformance.report.account import Account, Entry, Group
 from conformance.report.picture import Picture, picture
 from conformance.report.sentences import verdict
 from conformance.report.text import one_line, printable
-from conformance.report.words import LABELS, instead_of
+from conformance.report.words import LABELS, instead_of, machine_in_words
 from conformance.spec.clauses import Clause, clauses
 from conformance.version import __version__
 
@@ -191,6 +191,7 @@ def _implementation(
     return {
         "name": _name(name),
         "version": one_line(account.versions.get(name, "")),
+        "machine": machine_in_words(account.machines.get(name, {})),
         "verdicts": "".join(letters),
         "ratios": ratios,
         "seconds": seconds if any(seconds) else [],

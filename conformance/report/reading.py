@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ def read_account(paths: Iterable[Path]) -> Account:
         ReportError: for a file that cannot be read, or whose first line is no report's header.
     """
     account = Account()
+    met: set[str] = set()
     for path in paths:
         try:
             report = read_report(path)
@@ -36,6 +37,11 @@ def read_account(paths: Iterable[Path]) -> Account:
             account.notes.append(f"{path}: {unusable} of its lines are no results.")
         if report.problem:
             account.notes.append(f"{report.problem}.")
+        known = report.header.get("known")
+        users = {str(k): str(v) for k, v in known.items()} if isinstance(known, Mapping) else {}
+        met |= set(users) - report.stale
+        account.stale |= users
+    account.stale = {name: source for name, source in account.stale.items() if name not in met}
     return account
 
 

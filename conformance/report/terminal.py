@@ -24,7 +24,7 @@ from conformance.report.text import (
     shortened,
     wrapped,
 )
-from conformance.report.words import instead_of
+from conformance.report.words import instead_of, machine_in_words
 
 WIDTH: Final = 100
 _CAUSES: Final = 6
@@ -89,6 +89,7 @@ def totals(account: Account, style: Style) -> list[str]:
         for name in account.implementations
     ]
     lines += _table(rows, style)
+    lines += _machines(account, style)
     lines += _clause_counts(account, style)
     for note in account.remarks:
         lines += [style.paint(line, "yellow") for line in wrapped(printable(note), style.width)]
@@ -107,6 +108,17 @@ def _table(rows: Sequence[Sequence[str]], style: Style) -> list[str]:
         return [line for lines in folded for line in lines]
     padded = (zip(row, widths, strict=True) for row in rows)
     return ["  " + "  ".join(c.ljust(w) for c, w in row).rstrip() for row in padded]
+
+
+def _machines(account: Account, style: Style) -> Iterator[str]:
+    """What the implementations' processes ran on, those together that ran on the same."""
+    names: dict[str, list[str]] = {}
+    for name in account.implementations:
+        words = machine_in_words(account.machines.get(name, {}))
+        if words:
+            names.setdefault(words, []).append(one_line(name, 60))
+    for words, those in names.items():
+        yield from wrapped(f"{', '.join(those)} ran on {words}", style.width, "  ", "      ")
 
 
 def _clause_counts(account: Account, style: Style) -> list[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from conformance.judge.verdict import Verdict
 from conformance.report.text import one_line
@@ -37,6 +38,43 @@ _IN_STAGE: Final = MappingProxyType(
         "process": "the process ended or did not answer",
     }
 )
+_FIRST_DIFFER: Final = MappingProxyType(
+    {
+        "at the padding": "only outputs whose window reaches into the padding are wrong",
+        "at the window": "the outputs are those of windows in other places, or there are more or "
+        "fewer of them than there should be",
+        "at the contraction": "windows and their number are right, what is computed from each "
+        "window is not",
+        "at the bias": "all outputs of a filter are off by the same number, as with a wrong bias",
+        "at the activation": "the sums are right, what the activation makes of them is not",
+        "in the layout": "the right elements stand in the wrong places",
+    }
+)
+"""Where outputs first differ from the right ones, by how the diagnosis begins to say so."""
+
+_OBSERVED: Final = MappingProxyType(
+    {
+        "output": "the output is looked at",
+        "gradients": "the gradients are looked at",
+        "shape": "the shape alone is looked at",
+        "rejection": "an error is what is due",
+    }
+)
+_SHARED: Final[Mapping[str, Callable[[str], str]]] = MappingProxyType(
+    {
+        "layer": str,
+        "dtype": str,
+        "observe": lambda value: _OBSERVED.get(value, value.replace("_", " ")),
+        "operands": lambda value: f"operands of the kind '{value}'",
+        "padding": lambda value: f"padding '{value}'",
+        "data_format": str,
+        "use_bias": lambda value: "no bias" if value == "False" else "a bias",
+        "activation": lambda value: f"activation '{value}'",
+    }
+)
+"""What cases share, field by field of the descriptor, from its value."""
+
+_IN_COMMON: Final = "; in common: "
 _DIGITS: Final = re.compile(r"0x[0-9a-f]+|(?<![A-Za-z_.\d])\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 _QUOTED: Final = re.compile(r"(?<![A-Za-z])'[^']*'")
 _STATISTICS: Final = re.compile(r" \(as \d+ of the \d+ passing cases?\)")
@@ -60,11 +98,24 @@ def cause_of(verdict: Verdict, message: str, diagnosis: str | None, stage: str) 
 
 
 def _plain(diagnosis: str) -> str:
-    """A diagnosis without the names of stages, and without its statistics."""
-    where, separator, remainder = diagnosis.partition(";")
-    where = f"the outputs {where}" if where.startswith("first differ") else where
-    words = f"{_IN_STAGE.get(where, where)}{separator}{remainder}"
-    return _STATISTICS.sub("", words)
+    """A diagnosis without the names of stages and fields, and without its statistics."""
+    where, separator, shared = _STATISTICS.sub("", diagnosis).partition(_IN_COMMON)
+    return _place(where) + separator + " and ".join(map(_feature, shared.split(" and ")))
+
+
+def _place(where: str) -> str:
+    """What is wrong, of the sentence or the stage that a diagnosis begins with."""
+    if where.startswith("first differ "):
+        place = where.removeprefix("first differ ")
+        told = (words for begin, words in _FIRST_DIFFER.items() if place.startswith(begin))
+        return next(told, f"the outputs {where}")
+    return _IN_STAGE.get(where, where)
+
+
+def _feature(feature: str) -> str:
+    """Something that cases share, ``observe:gradients``, in words."""
+    name, is_field, value = feature.partition(":")
+    return _SHARED[name](value) if is_field and name in _SHARED else feature
 
 
 def _undiagnosed(verdict: Verdict, message: str, stage: str) -> str:
@@ -89,6 +140,22 @@ def is_refusal(message: str) -> bool:
 def alike(message: str) -> str:
     """A message without its numbers and quotations, so that those of one kind are the same."""
     return _DIGITS.sub("#", _QUOTED.sub("'...'", one_line(message, 140)))
+
+
+def machine_in_words(facts: Mapping[str, Any]) -> str:
+    """What a process ran on, of what its libraries told: instruction set, threads, oneDNN, device.
+
+    ``instruction set avx512, 2 threads, oneDNN 3.7.3``; empty where nothing was told.
+    """
+    told = {name: one_line(str(value), 60) for name, value in facts.items() if value}
+    level, threads = told.get("isa") or told.get("aten"), told.get("threads")
+    parts = [f"instruction set {level}"] if level else []
+    parts += [f"{threads} thread{'' if threads == '1' else 's'}"] if threads else []
+    if "onednn" in told:
+        is_on = told["onednn"] == "on"
+        parts.append(f"oneDNN {told.get('onednn_version', 'on') if is_on else told['onednn']}")
+    parts += [told["device"]] if told.get("device", "cpu") != "cpu" else []
+    return ", ".join(parts + [told[name] for name in ("processor",) if name in told])
 
 
 def instead_of(message: str) -> str:

@@ -12,8 +12,6 @@ item then replaces ``{each}`` in the id and the paraphrase.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +19,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from conformance.layers.layer import Layer
 
 STANDINGS: Final[MappingProxyType[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -32,6 +33,16 @@ STANDINGS: Final[MappingProxyType[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 """The standings, each with the notes that a clause of that standing must have."""
+
+MEANINGS: Final[MappingProxyType[str, str]] = MappingProxyType(
+    {
+        "holds": "as documented",
+        "holds-if": "true under the condition that is given, and only then",
+        "ambiguous": "the documentation allows several readings; judged by the one that is given",
+        "superseded": "no longer true: newer versions of Keras do something else",
+    }
+)
+"""What each standing says of a clause, in words."""
 
 SECTIONS: Final[MappingProxyType[str, str]] = MappingProxyType(
     {
@@ -171,8 +182,16 @@ def binding_sha256(specification: Iterable[Clause]) -> str:
     Its input is a JSON array, by id, of arrays ``[id, standing, condition, reading, since, now,
     selection]``, null where there is none, in ASCII and without blanks.
     """
+    import json
+    from hashlib import sha256
+
     rows = sorted([getattr(clause, name) for name in _BINDING] for clause in specification)
-    return hashlib.sha256(json.dumps(rows, separators=(",", ":")).encode()).hexdigest()
+    return sha256(json.dumps(rows, separators=(",", ":")).encode()).hexdigest()
+
+
+def first_parts(layer: Layer) -> tuple[str, str]:
+    """How the ids of the clauses about a layer begin: its own, and those of its family."""
+    return layer.name.lower(), layer.family
 
 
 def select(name: str) -> tuple[Clause, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -137,9 +138,18 @@ def relu_drops_nan(found: Found) -> bool:
 
 
 def gelu_with_float32_root(found: Found) -> bool:
-    """The factor of gelu in float64, the root of one half, was rounded to float32."""
-    factor = float(np.float32(math.sqrt(0.5)))
-    return as_steps(found, in_place_of("gelu", lambda y: 0.5 * y * (1 + _erf(y * factor))))
+    """The factor of gelu in float64, the root of one half, was rounded to float32.
+
+    Until TensorFlow 2.18, it is the root of two, by which is divided.
+    """
+    factors = (float(np.float32(math.sqrt(0.5))), 1 / float(np.float32(math.sqrt(2.0))))
+    return any(
+        as_steps(found, in_place_of("gelu", partial(_gelu_by_factor, factor))) for factor in factors
+    )
+
+
+def _gelu_by_factor(factor: float, y: Array) -> Array:
+    return np.asarray(0.5 * y * (1 + _erf(y * factor)))
 
 
 def _erf(x: Array) -> Array:
