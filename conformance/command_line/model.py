@@ -11,6 +11,7 @@ import numpy as np
 
 from conformance.command_line.errors import UsageError
 from conformance.implementations import registry
+from conformance.implementations.options import split
 from conformance.implementations.protocol import ImplementationError
 from conformance.model_files import ModelError, judge_calls, observe_model, operands_for
 from conformance.report.text import say
@@ -55,7 +56,7 @@ def _entry(name: str) -> registry.Entry:
         entry = registry.resolve(name)
     except ImplementationError as error:
         raise UsageError(str(error)) from error
-    if "mode" not in entry.options:
+    if split(entry.name)[0] != "tf.keras":
         raise UsageError(f"--implementation {name!r}: a .keras model is run by tf.keras alone")
     if not registry.installed(entry):
         raise UsageError(f"{name} needs {', '.join(entry.distributions)}, which is not installed")
