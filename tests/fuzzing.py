@@ -331,8 +331,7 @@ def wire_message(data: Any) -> Any:
     start = time.perf_counter()
     try:
         return wire.read_message(io.BytesIO(frame))
-    except wire.WireError as error:
-        assert str(error)
+    except wire.WireError:
         return None
     finally:
         assert time.perf_counter() - start < SECONDS

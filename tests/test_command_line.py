@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -159,3 +162,31 @@ def test_clause_patterns_select_everything_below(capsys):
 def test_the_layer_option_selects_its_cases(capsys):
     main(["list", "cases", "--json", "--layer", "Input"])
     assert {entry["layer"] for entry in json.loads(capsys.readouterr().out)} == {"Input"}
+
+
+def test_clauses_are_listed_of_one_layer(capsys: pytest.CaptureFixture[str]) -> None:
+    """And what the words of the list mean is said below it."""
+    assert main(["list", "clauses", "--layer", "Flatten"]) == 0
+    printed = capsys.readouterr().out
+    heads = [line for line in printed.splitlines() if "[" in line and line[0].isalpha()]
+    listed = [line for line in heads if "cases  (" in line]
+    assert listed
+    assert all(line.startswith("flatten.") for line in listed)
+    for standing in ("[holds]", "[holds-if]", "[ambiguous]", "[superseded]"):
+        assert standing in printed.splitlines()[-4] + printed.splitlines()[-3]
+
+
+def test_a_full_device_is_said_in_a_sentence() -> None:
+    """Of a report or of standard output that cannot be written, no traceback."""
+    if not os.path.exists("/dev/full"):
+        pytest.skip("there is no device that is always full")
+    command = [sys.executable, "-m", "conformance", "run", "--implementation", "reference"]
+    command += ["--case", "Flatten/inputs:2x3"]
+    for option in (["--jsonl", "/dev/full"], ["--junit", "/dev/full"], []):
+        with open("/dev/full" if not option else os.devnull, "w") as stream:
+            done = subprocess.run(
+                [*command, *option], stdout=stream, stderr=subprocess.PIPE, text=True, check=False
+            )
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+        assert "could not be: [Errno 28]" in done.stderr

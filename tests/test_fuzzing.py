@@ -18,8 +18,13 @@ from hypothesis import strategies as st  # noqa: E402
 import reference_impl as keras  # noqa: E402
 
 CALLS = {
-    **{"constructor": 300, "call": 200, "configuration": 200, "identifier": 400, "model_file": 60},
-    **{"descriptor": 400, "wire_message": 400},
+    "constructor": 300,
+    "call": 200,
+    "configuration": 200,
+    "identifier": 400,
+    "model_file": 60,
+    "descriptor": 400,
+    "wire_message": 400,
 }
 
 

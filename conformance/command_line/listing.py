@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -29,7 +29,7 @@ def show(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(listed, ensure_ascii=False, indent=1))
     else:
-        print("\n".join(map(as_text, listed)))
+        print("\n".join([*map(as_text, listed), *_LEGENDS.get(options.what, ())]))
     return 0
 
 
@@ -43,13 +43,13 @@ def _document(options: argparse.Namespace) -> int:
         raise UsageError("--markdown is for `list clauses`, without --json")
     from conformance.explain.clause import as_markdown
 
-    wanted = selected_clauses(options.clause) if options.clause else set(clauses())
+    wanted = _wanted(options)
     print(as_markdown(iter([name for name in clauses() if name in wanted])), end="")
     return 0
 
 
 def _clauses(options: argparse.Namespace) -> list[dict[str, Any]]:
-    wanted = selected_clauses(options.clause) if options.clause else set(clauses())
+    wanted = _wanted(options)
     counts = _case_counts(options)
     listed = [
         {**asdict(clause), "cases": counts.get(identifier, 0)}
@@ -57,6 +57,14 @@ def _clauses(options: argparse.Namespace) -> list[dict[str, Any]]:
         if identifier in wanted
     ]
     return [{key: value for key, value in entry.items() if value is not None} for entry in listed]
+
+
+def _wanted(options: argparse.Namespace) -> set[str]:
+    """The ids of the clauses that ``--clause`` names, in the sections of the layers given."""
+    wanted = selected_clauses(options.clause) if options.clause else set(clauses())
+    if not options.layer:
+        return wanted
+    return {name for name in wanted if {*clauses()[name].layers}.intersection(options.layer)}
 
 
 def _case_counts(options: argparse.Namespace) -> dict[str, int]:
@@ -93,6 +101,16 @@ def _clause_text(entry: dict[str, Any]) -> str:
     notes += [f"{name}: {entry[name]}" for name in _CLAUSE_NOTES if entry.get(name)]
     return "\n".join([head, *(_indented(note) for note in notes)])
 
+
+_LEGENDS: Mapping[str, Sequence[str]] = {
+    "clauses": (
+        "",
+        "In brackets the standing: [holds]; [holds-if] the condition given below it; [ambiguous],",
+        "judged by the reading given; [superseded] since a version, but documented so.  Then how",
+        "many cases test it, and where the documentation says it: section, bullet or remark.",
+        "`conformance explain CLAUSE-ID` has its formula, an example, and who deviates.",
+    )
+}
 
 _CLAUSE_NOTES: Sequence[str] = ("condition", "reading", "why", "since", "now", "selection")
 

@@ -71,13 +71,28 @@ def _inputs(paths: list[Path] | None, model: Any) -> list[Any]:
     """
     if not paths:
         return operands_for(model)
-    arrays = [np.load(path, allow_pickle=False) for path in paths]
+    arrays = [_array(path) for path in paths]
     if len(arrays) != len(model.inputs):
         raise ValueError(
             f"--inputs is given {len(arrays)} times; expected once for each of the model's "
             f"{len(model.inputs)} inputs"
         )
     return arrays
+
+
+def _array(path: Path) -> Any:
+    """The array of an ``.npy`` file.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (EOFError, ValueError) as error:
+        raise ValueError(f"--inputs {path} is no .npy file of numbers") from error
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"--inputs {path} is an archive of arrays; expected an .npy file")
+    return array
 
 
 def _judge(model: Any, path: Path, inputs: list[Any], entry: registry.Entry, timeout: float) -> int:
