@@ -182,7 +182,7 @@ def as_array(result: Any) -> Any:
     if result is None:
         return None
     if isinstance(result, np.ma.MaskedArray):
-        return f"a masked array, of which {np.ma.count_masked(result)} elements are masked"
+        return f"a masked array, of which {int(result.mask.sum())} elements are masked"
     try:
         array = np.array(_host_tensor(result))
     except Exception as error:
