@@ -75,12 +75,13 @@ def read_config(path: Path, custom: Mapping[str, Any] | None = None) -> dict[str
     for entry in _layer_configs(path, content, 0):
         given = entry.get("config")
         name = given.get("name") if isinstance(given, Mapping) else None
-        if entry.get("class_name") not in known and not _is_registered(entry):
+        class_name = entry.get("class_name")
+        is_known = isinstance(class_name, str) and class_name in known
+        if not is_known and not _is_registered(entry):
             documented = ", ".join(sorted(n for n in LAYERS.names("keras3") if n[0].isupper()))
             raise ValueError(
                 f"{_name(path)} holds the layer {shown(name)} of class "
-                f"{_plain(entry.get('class_name'))}; expected the documented layers only: "
-                f"{documented}"
+                f"{_plain(class_name)}; expected the documented layers only: {documented}"
             )
     return content
 
