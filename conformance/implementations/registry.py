@@ -211,8 +211,6 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
                     "onednn=off",
                     "graph,onednn=on",
                     "graph,onednn=off",
-                    "jit,onednn=on",
-                    "jit,onednn=off",
                 ),
             ),
             Family(
