@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import struct
 import time
 import warnings
 import zipfile
@@ -24,6 +25,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 import reference_impl as keras
+from conformance.cases.case import parse
+from conformance.implementations import wire
+from conformance.outcomes import Crash, Rejection, Timeout, Unsupported, Value
 
 ALLOWED: Final = (TypeError, ValueError, NotImplementedError)
 LONGEST: Final = 2000
@@ -277,10 +281,85 @@ def damaged(data: Any, content: bytes) -> bytes:
     return bytes(changed[: data.draw(st.sampled_from([len(changed)] * 4 + [len(changed) // 2]))])
 
 
+_PARTS: Final = (
+    *("inputs", "filters", "kernel_size", "pool_size", "strides", "padding", "dilation_rate"),
+    *("data_format", "activation", "dtype", "operands", "observe", "seed", "use_bias", "name"),
+    *("kernel_initializer", "", "a b", "\ud800", "x" * 3000),
+)
+_VALUES: Final = (
+    *("1", "2x7x8x3", "2x9x3", "0", "-1", "None", "()", "[]", "{}", "(2,", "1e309", "nan", "same"),
+    *("channels_first", "relu", "float64", "int8", "reals", "special", "gradients", "rejection"),
+    *("%", "%00", "'%2F'", "\x00", "\ud800", "9" * 5000, "1x" * 2000 + "1", "(" * 500, "-" * 5000),
+    *("__import__('os')", "1000000000x1000000000", "'a'+'b'", "[[1,2],{'a':(1,)}]", "1_0", "0x10"),
+)
+
+
+def descriptor(data: Any) -> Any:
+    """A descriptor of random parts: it is refused in a sentence, or is a case, and that one."""
+    layer = data.draw(st.sampled_from([*LAYERS, "", "Dense", "conv1d", "\x1b[31m", "L" * 5000]))
+    chosen = data.draw(st.lists(st.sampled_from(_PARTS), max_size=5))
+    values_of = st.one_of(st.sampled_from(_VALUES), st.text(max_size=8))
+    parts = [f"{name}:{data.draw(values_of)}" for name in chosen]
+    text = "/".join([layer, *parts])
+    if data.draw(st.booleans()):
+        place = data.draw(st.integers(0, len(text)))
+        text = text[:place] + data.draw(st.text(max_size=3)) + text[place:]
+    case = guarded(lambda: parse(text))
+    if case is not None:
+        assert parse(case.descriptor).descriptor == case.descriptor
+    return case
+
+
+_MESSAGES: Final = (
+    *("ready", ("outcome", 0, Value(np.ones((2, 3), np.float32))), Rejection("ValueError", "no")),
+    *({"a": [1, 2.5, None, True], (1, 2): b"x"}, np.zeros((0, 3)), 1j, np.float16(2), [[[]]]),
+    *(Unsupported("why"), Crash("signal", "x"), Timeout(2.0), {"arrays": [np.arange(5)] * 3}),
+)
+
+
+def wire_message(data: Any) -> Any:
+    """Frames with bytes changed, lengths that lie, JSON of any form: a message or a WireError."""
+    frame = wire.encode(data.draw(st.sampled_from(_MESSAGES)))
+    form = data.draw(st.sampled_from(["damaged", "json", "noise"]))
+    if form == "damaged":
+        frame = damaged(data, frame)
+    elif form == "json":
+        text = json.dumps(data.draw(_trees)).encode()
+        frame = struct.pack(">QQ", len(text), 8) + text + bytes(8)
+    else:
+        frame = data.draw(st.binary(max_size=64))
+    start = time.perf_counter()
+    try:
+        return wire.read_message(io.BytesIO(frame))
+    except wire.WireError:
+        return None
+    finally:
+        assert time.perf_counter() - start < SECONDS
+
+
+_TAGS: Final = (
+    *("tuple", "dict", "complex", "bytes", "array", "scalar", "Value", "Rejection", "Crash"),
+    *("Unsupported", "Timeout", "nothing", "dtype", "shape", "data", "exception", "message"),
+)
+_trees = st.recursive(
+    st.sampled_from(
+        [None, True, 0, -1, 2**70, 1.5, "", "\ud800", "<f4", "O", "V99999999999", "bfloat16"]
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.dictionaries(st.sampled_from(_TAGS), inner, max_size=2),
+        st.builds(lambda *array: {"array": [*array]}, inner, inner, inner),
+    ),
+    max_leaves=8,
+)
+
+
 KINDS: Final[dict[str, Callable[[Any], Any]]] = {
     "constructor": constructor,
     "call": call,
     "configuration": configuration,
     "identifier": identifier,
     "model_file": model_file,
+    "descriptor": descriptor,
+    "wire_message": wire_message,
 }

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -170,3 +173,19 @@ def test_the_clauses_of_a_layer_are_listed_alone_and_explained(capsys):
     assert all(line.startswith("flatten.") for line in heads)
     assert all(f"\n[{name}]: " in text for name in ("holds", "ambiguous"))
     assert "conformance explain CLAUSE-ID" in text
+
+
+def test_a_full_device_is_said_in_a_sentence() -> None:
+    """Of a report or of standard output that cannot be written, no traceback."""
+    if not os.path.exists("/dev/full"):
+        pytest.skip("there is no device that is always full")
+    command = [sys.executable, "-m", "conformance", "run", "--implementation", "reference"]
+    command += ["--case", "Flatten/inputs:2x3"]
+    for option in (["--jsonl", "/dev/full"], ["--junit", "/dev/full"], []):
+        with open("/dev/full" if not option else os.devnull, "w") as stream:
+            done = subprocess.run(
+                [*command, *option], stdout=stream, stderr=subprocess.PIPE, text=True, check=False
+            )
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+        assert "could not be: [Errno 28]" in done.stderr

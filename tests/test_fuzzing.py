@@ -1,4 +1,4 @@
-"""Random users: constructors, calls, configurations, identifiers and model files.
+"""Random users: constructors, calls, configurations, identifiers, files, descriptors, messages.
 
 `python tests/long_run_fuzz.py --calls N` makes N calls of each kind.
 """
@@ -17,7 +17,15 @@ from hypothesis import strategies as st  # noqa: E402
 
 import reference_impl as keras  # noqa: E402
 
-CALLS = {"constructor": 300, "call": 200, "configuration": 200, "identifier": 400, "model_file": 60}
+CALLS = {
+    "constructor": 300,
+    "call": 200,
+    "configuration": 200,
+    "identifier": 400,
+    "model_file": 60,
+    "descriptor": 400,
+    "wire_message": 400,
+}
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

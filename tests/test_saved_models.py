@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -119,6 +120,7 @@ def layers(config: dict[str, Any]) -> Any:
         (lambda c: layers(c)[3]["config"].update(name=5), "name"),
         (lambda c: layers(c)[1]["config"].update(activation={"class_name": "x"}), "activation"),
         (lambda c: layers(c).append({"class_name": "Lambda", "config": {}}), "Lambda"),
+        (lambda c: layers(c)[1].update(class_name={"a": 1}), "of class {'a': 1}"),
     ],
     ids=[
         "five",
@@ -132,6 +134,7 @@ def layers(config: dict[str, Any]) -> Any:
         "name",
         "x",
         "lambda",
+        "class",
     ],
 )
 def test_a_configuration_that_is_none_is_refused(good: Path, change: Any, message: str) -> None:
@@ -218,6 +221,20 @@ def test_models_within_models_are_followed_to_a_depth(good: Path) -> None:
 
     with pytest.raises(ValueError, match="deeper than"):
         keras.models.load_model(changed(good, nest))
+
+
+def test_the_time_for_a_model_does_not_grow_by_the_square_of_its_layers(good: Path) -> None:
+    """Connecting a thousand layers one by one takes a hundred times as long as once."""
+
+    def lengthen(config: dict[str, Any]) -> None:
+        last = layers(config)[-1]
+        for number in range(1000):
+            layers(config).append({**last, "config": {**last["config"], "name": f"f{number}"}})
+
+    path = changed(good, lengthen)
+    start = time.process_time()
+    assert len(keras.models.load_model(path).layers) > 1000
+    assert time.process_time() - start < 3
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n", b"x" * 99])

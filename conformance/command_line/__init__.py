@@ -7,9 +7,11 @@ Exit status: 0 everything conforms, is unsupported, or deviates as recorded; 1 s
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from conformance.command_line.collecting import collecting_later
 from conformance.command_line.errors import UsageError
@@ -40,6 +42,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        say(f"conformance: what was to be written could not be: {error}", sys.stderr)
+        return 1
+
+
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""The errors of a device that takes no more."""
 
 
 def _have_standard_streams() -> None:

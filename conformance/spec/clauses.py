@@ -97,6 +97,11 @@ class Clause:
     now: str | None = None
     selection: str | None = None
 
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The names of the layers whose sections make the statement."""
+        return tuple(re.findall(r"\d+ (\w+)", self.source.partition(",")[0]))
+
 
 def parse_clauses(text: str) -> dict[str, Clause]:
     """The clauses of a TOML text, by id, in its order.

@@ -276,6 +276,7 @@ def refuse_unknown(owner: str, keywords: Mapping[str, Any], allowed: Iterable[st
         ValueError: naming them, with their values.
     """
     if keywords:
-        given = ", ".join(f"`{name}`={shown(value)}" for name, value in keywords.items())
+        given = ", ".join(f"`{shown(n)[1:-1]}`={shown(v)}" for n, v in keywords.items())
+        given = given if len(given) <= 3 * _LONGEST else given[: 3 * _LONGEST - 3] + "..."
         expected = ", ".join(sorted(allowed))
         raise ValueError(f"{owner}: unrecognised keyword arguments {given}; expected {expected}")

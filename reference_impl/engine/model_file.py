@@ -24,6 +24,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from reference_impl import losses
 from reference_impl.engine import calling
 from reference_impl.engine.arguments import shown, wrong_value
 from reference_impl.engine.base_layer import Layer
@@ -31,6 +32,7 @@ from reference_impl.engine.dtypes import Array
 from reference_impl.engine.model import Model
 from reference_impl.engine.naming import snake_case
 from reference_impl.engine.saving import LAYERS, serialize
+from reference_impl.engine.structure import map_structure
 
 _CONFIG: Final = "config.json"
 _METADATA: Final = "metadata.json"
@@ -73,12 +75,13 @@ def read_config(path: Path, custom: Mapping[str, Any] | None = None) -> dict[str
     for entry in _layer_configs(path, content, 0):
         given = entry.get("config")
         name = given.get("name") if isinstance(given, Mapping) else None
-        if entry.get("class_name") not in known and not _is_registered(entry):
+        class_name = entry.get("class_name")
+        is_known = isinstance(class_name, str) and class_name in known
+        if not is_known and not _is_registered(entry):
             documented = ", ".join(sorted(n for n in LAYERS.names("keras3") if n[0].isupper()))
             raise ValueError(
                 f"{_name(path)} holds the layer {shown(name)} of class "
-                f"{_plain(entry.get('class_name'))}; expected the documented layers only: "
-                f"{documented}"
+                f"{_plain(class_name)}; expected the documented layers only: {documented}"
             )
     return content
 
@@ -535,12 +538,19 @@ def _put_array(group: Any, name: str, array: Array) -> None:
         group.create_dataset(name, data=array)
 
 
+def _full_name(loss: Any) -> Any:
+    """Of a loss its full name: ``mse`` in an ``.h5`` file is none that Keras reads back."""
+    given = losses.get(loss) if isinstance(loss, str) else None
+    return loss if given is None else given.__name__
+
+
 def _save_old(model: Model, target: Any, path: Path) -> None:
     with _h5py(path).File(target, "w") as file:
         file.attrs["model_config"] = json.dumps(serialize(model))
         compiled = model.get_compile_config()
         if compiled is not None:
             training = {**compiled, "optimizer_config": compiled["optimizer"]}
+            training["loss"] = map_structure(_full_name, compiled["loss"])
             del training["optimizer"]
             file.attrs["training_config"] = json.dumps(training)
         file.attrs["keras_version"] = "3.15.1"

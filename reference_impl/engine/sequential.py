@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from reference_impl.config import floatx, reading
@@ -40,13 +40,13 @@ class Sequential(Model):
         trainable: bool = True,
     ) -> None:
         self._graph = None
+        self._is_growing = False
         self._sequence: list[Layer] = []
         self._tensors: list[KerasTensor] = []
         Layer.__init__(self, name=name)
         if layers is not None and not isinstance(layers, (list, tuple)):
             raise arguments.wrong_type("Sequential", "layers", layers, "a list of layers, or None")
-        for layer in layers or ():
-            self.add(layer)
+        self._add_all(layers or ())
         if trainable is not True:
             self.trainable = trainable
 
@@ -69,6 +69,16 @@ class Sequential(Model):
         except Exception:
             self._tensors = tensors
             raise
+
+    def _add_all(self, layers: Iterable[Layer | KerasTensor]) -> None:
+        """Append layers, and connect them once: one by one takes time by the number's square."""
+        self._is_growing = True
+        try:
+            for layer in layers:
+                self.add(layer)
+        finally:
+            self._is_growing = False
+        self._reconnect()
 
     def _append(self, layer: Layer) -> None:
         if not self._tensors and not self._sequence:
@@ -141,6 +151,8 @@ class Sequential(Model):
 
     def _reconnect(self) -> None:
         """Let the graph span the layers so far."""
+        if self._is_growing:
+            return
         if self._tensors and self._sequence:
             self._connect(self._tensors[0], self._tensors[-1])
         else:
@@ -186,8 +198,7 @@ class Sequential(Model):
         layers, self._sequence = self._sequence, []
         try:
             self._start(self._input_for(layers[0], shape, dtype))
-            for layer in layers:
-                self.add(layer)
+            self._add_all(layers)
         except Exception:
             self._sequence, self._tensors = layers, []
             raise
@@ -274,8 +285,7 @@ class Sequential(Model):
         with custom_object_scope(custom_objects):
             made = [deserialize(entry) for entry in layers]
         model = cls(name=given.get("name"), trainable=given.get("trainable", True))
-        for layer in made:
-            model.add(layer)
+        model._add_all(made)
         if given.get("build_input_shape") is not None:
             model.build(given["build_input_shape"])
         return model

@@ -3,7 +3,8 @@
 The output is a sum of products, so that every product ``x w`` under a window adds ``g w`` to the
 gradient of its input and ``g x`` to that of its weight, g being the upstream gradient of that
 output; padding has no gradient, and adds nothing to those of the weights.  Through an activation
-g is what `slopes` makes of the upstream gradient.
+g is the upstream gradient times the slope at the exact sum, rounded once to float64; each sum of
+products of these is exact, and rounded once to the layer's format.
 """
 
 from __future__ import annotations
