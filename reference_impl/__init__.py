@@ -17,12 +17,14 @@ from reference_impl import (
     initializers,
     layers,
     losses,
+    metrics,
     models,
     optimizers,
     random,
     regularizers,
     utils,
 )
+from reference_impl.engine.absent import refuser
 from reference_impl.engine.keras_tensor import KerasTensor
 from reference_impl.layers import Input, Layer
 from reference_impl.models import Model, Sequential
@@ -43,9 +45,13 @@ __all__ = [
     "initializers",
     "layers",
     "losses",
+    "metrics",
     "models",
     "optimizers",
     "random",
     "regularizers",
     "utils",
 ]
+
+
+__getattr__ = refuser("keras", __all__)

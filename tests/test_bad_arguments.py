@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pytest
@@ -63,7 +63,7 @@ def common(maker: Any, **others: Any) -> list[Bad]:
         case(ValueError, maker, "name", "", **others),
         case(TypeError, maker, "name", 3, **others),
         case(ValueError, maker, "dtype", "foo", **others),
-        case(ValueError, maker, "dtype", "mixed_float16", **others),
+        case(ValueError, maker, "dtype", "mixed_float64", **others),
         case(TypeError, maker, "dtype", 32, **others),
         case(TypeError, maker, "trainable", "no", **others),
         case(ValueError, maker, "trainable", 2, **others),
@@ -168,6 +168,9 @@ def called(label: str, error: type[Exception], layer: Any, given: Any, shown: st
     return Bad(f"{type(layer).__name__}-{label}", error, lambda: layer(given), "inputs", shown)
 
 
+MASKED: Final = np.ma.masked_equal(np.ones(3), 1.0)
+
+
 def calls() -> list[Bad]:
     built = Conv2D(4, 3)
     built.build(IMAGES)
@@ -175,7 +178,8 @@ def calls() -> list[Bad]:
     makers: list[Any] = [Conv1D(4, 3), Conv2D(4, 3), MaxPooling1D(), MaxPooling2D(), Flatten()]
     return [
         *(called("None", ValueError, layer, None, "None") for layer in makers),
-        *(called("list", ValueError, layer, [[1.0]], "[[1.0]]") for layer in makers),
+        *(called("list", ValueError, layer, [[1.0], [2.0, 3.0]], "[[1.0]") for layer in makers),
+        *(called("mask", TypeError, layer, MASKED, "a masked array") for layer in makers),
         *(called("text", ValueError, layer, "abc", "'abc'") for layer in makers),
         *(
             called("objects", TypeError, layer, np.full((2, 4, 4, 3), None), "object")

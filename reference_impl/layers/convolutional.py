@@ -12,7 +12,7 @@ from reference_impl.config import certification
 from reference_impl.engine import arguments
 from reference_impl.engine.arguments import VALID, Shape, shown
 from reference_impl.engine.base_layer import Certificate
-from reference_impl.engine.dtypes import Array, as_float64, convert
+from reference_impl.engine.dtypes import FLOATS, Array, as_float64, convert
 from reference_impl.engine.variable import Variable
 from reference_impl.layers.windowed import Windowed
 from reference_impl.ops.convolution import convolution_sums, plain_convolution
@@ -63,6 +63,7 @@ class Conv(Windowed):
     """
 
     _own_keywords: ClassVar[tuple[str, ...]] = (*Windowed._own_keywords, "groups")
+    _input_dtypes: ClassVar[tuple[str, ...]] = FLOATS
 
     def __init__(
         self,
@@ -133,6 +134,16 @@ class Conv(Windowed):
             None if self._is_linear else activations.certified(self._activation)
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but what the activation says of itself, which is made of closures."""
+        state = dict(self.__dict__)
+        del state["_certified_activation"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.activation = self._activation
+
     # Building
 
     def check_input(self, shape: Shape) -> None:
@@ -156,19 +167,19 @@ class Conv(Windowed):
         channels = input_shape[self.channel_axis]
         assert channels is not None
         self._kernel = self.add_weight(
-            "kernel",
             (*self.kernel_size, channels, self.filters),
             self.kernel_initializer,
-            self.kernel_regularizer,
-            self.kernel_constraint,
+            name="kernel",
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
         )
         if self.use_bias:
             self._bias = self.add_weight(
-                "bias",
                 (self.filters,),
                 self.bias_initializer,
-                self.bias_regularizer,
-                self.bias_constraint,
+                name="bias",
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
             )
 
     @property
@@ -217,6 +228,15 @@ class Conv(Windowed):
     # Calling
 
     @property
+    def _kernel_used(self) -> Array:
+        """The kernel in the dtype of the results: rounded once under a mixed policy."""
+        return convert(self.kernel.value, self.compute_dtype)
+
+    @property
+    def _bias_used(self) -> Array | None:
+        return None if self._bias is None else convert(self._bias.value, self.compute_dtype)
+
+    @property
     def _is_elementwise(self) -> bool:
         return self._certified_activation is None or self._certified_activation.axis is None
 
@@ -232,10 +252,10 @@ class Conv(Windowed):
     def _exact(self, inputs: Array) -> tuple[Certified, bool]:
         """The output, and whether it is correctly rounded (not with a foreign activation)."""
         activation = self._certified_activation
-        bias = None if self._bias is None else self._bias.value
+        bias = self._bias_used
         images = self._channels_last(inputs)
-        sums = convolution_sums(images, self.kernel.value, bias, self._axes(inputs.shape))
-        format = format_of(self.dtype)
+        sums = convolution_sums(images, self._kernel_used, bias, self._axes(inputs.shape))
+        format = format_of(self.compute_dtype)
         if self._is_elementwise:
             certified = evaluate(sums, activation, format)
             value = self._arranged(certified.value)
@@ -254,8 +274,8 @@ class Conv(Windowed):
         The sums of that with the operands are rounded once to the layer's dtype.  Without an
         activation, or with one of slopes 0 and 1, nothing is rounded before.
         """
-        axes, format = self._axes(inputs.shape), format_of(self.dtype)
-        images, kernel = self._channels_last(inputs), self.kernel.value
+        axes, format = self._axes(inputs.shape), format_of(self.compute_dtype)
+        images, kernel = self._channels_last(inputs), self._kernel_used
         gradient = self._channels_last(self._pulled_back(images, upstream, axes))
         found = {
             "inputs": self._arranged(input_gradient(kernel, gradient, axes, format)),
@@ -274,21 +294,21 @@ class Conv(Windowed):
                 f"{shown(self.activation)}, whose derivative is not known; expected one of "
                 "reference_impl.activations"
             )
-        bias = None if self._bias is None else self._bias.value
-        sums = convolution_sums(images, self.kernel.value, bias, axes)
+        bias = self._bias_used
+        sums = convolution_sums(images, self._kernel_used, bias, axes)
         if self._channels_first:
             sums = sums.moveaxis(-1, 1)
         wide = pull_back(sums, as_float64(upstream), activation)
-        narrow = convert(wide, self.dtype)
+        narrow = convert(wide, self.compute_dtype)
         return narrow if np.array_equal(as_float64(narrow), wide, equal_nan=True) else wide
 
     def _plain(self, inputs: Array) -> Array:
         """The output in ordinary floating-point arithmetic of the layer's dtype."""
         images = self._channels_last(inputs)
         with np.errstate(all="ignore"):
-            value = plain_convolution(images, self.kernel.value, self._axes(inputs.shape))
-            if self._bias is not None:
-                value += self._bias.value
+            value = plain_convolution(images, self._kernel_used, self._axes(inputs.shape))
+            if self._bias_used is not None:
+                value += self._bias_used
         return self._approximated(self._arranged(value))
 
     def _approximated(self, value: Array) -> Array:
@@ -299,7 +319,7 @@ class Conv(Windowed):
             return self._applied(value)
         wide = as_float64(value)
         low, high = self._certified_activation.enclose(wide, wide)
-        return convert(low / 2 + high / 2, self.dtype)
+        return convert(low / 2 + high / 2, self.compute_dtype)
 
     def _applied(self, value: Array) -> Array:
         """A foreign activation at the rounded sums, its result in the layer's dtype.
@@ -314,7 +334,7 @@ class Conv(Windowed):
                 f"{shown(self.activation)} and made the shape {result.shape} of {value.shape}; "
                 "expected an element-wise function"
             )
-        return convert(result, self.dtype)
+        return convert(result, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments in Keras 3's form; `from_config` is the inverse."""

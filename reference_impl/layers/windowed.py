@@ -30,6 +30,7 @@ class Windowed(Layer):
     """
 
     rank: ClassVar[int]
+    _is_documented = True
     _own_keywords: ClassVar[tuple[str, ...]] = (
         "data_format",
         "border_mode",

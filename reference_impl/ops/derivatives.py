@@ -13,7 +13,9 @@ At a kink, where the one-sided derivatives differ, one of them is chosen, as Ten
 * elu, selu, celu at 0: the slope from above;
 * sparsemax: the derivative for the elements that have a part greater than zero.
 
-Where s is infinite the derivative is its limit, and NaN where s is NaN.
+Where s is infinite the derivative is its limit, and NaN where s is NaN.  The product with u is that
+of IEEE 754: NaN where the derivative is NaN, whatever u, and where one of the two is zero and the
+other infinite.  Rows that hold a NaN or an infinity among s or u give NaN throughout.
 """
 
 from __future__ import annotations
@@ -157,11 +159,11 @@ def _pull_back_smooth(sums: Sums, upstream: Float64Array, activation: Elementwis
 
     function = slope(activation.name, *activation.parameters)
     result = np.array(upstream, np.float64).reshape(-1)
-    indices = np.flatnonzero(result)
+    indices = np.flatnonzero((result != 0) | ~np.isfinite(sums.low + sums.high).reshape(-1))
     for i, value in zip(indices, sums.exact(indices), strict=True):
         factor = float(result[i])
         if isinstance(value, float):
-            result[i] = factor * slope_at_infinity(activation.name, value)
+            result[i] = factor * slope_at_infinity(activation.name, value, *activation.parameters)
         elif math.isfinite(factor):
             result[i] = rounded_product(Fraction(factor), function, value)
         else:
