@@ -28,6 +28,7 @@ STANDINGS: Final[MappingProxyType[str, tuple[str, ...]]] = MappingProxyType(
         "holds-if": ("condition",),
         "ambiguous": ("reading", "why"),
         "superseded": ("since", "now"),
+        "added": ("since",),
     }
 )
 """The standings, each with the notes that a clause of that standing must have."""
@@ -48,6 +49,7 @@ SECTIONS: Final[MappingProxyType[str, str]] = MappingProxyType(
 
 _NOTES: Final = ("condition", "reading", "why", "since", "now", "selection")
 _REQUIRED: Final = ("id", "bullet", "paraphrase", "standing")
+_BESIDE: Final = "not in the documentation: "
 _IDENTIFIER: Final = re.compile(r"[a-z0-9]+(\.[a-z0-9]+(-[a-z0-9]+)*){2}\Z")
 
 
@@ -61,14 +63,16 @@ class Clause:
 
     Attributes:
         id: ``layer.argument.property``.
-        source: the section and, after a comma, the bullet or remark that makes the statement.
+        source: the section and, after a comma, the bullet or remark that makes the statement; for
+            what was added, that none does.
         paraphrase: the statement in our words.
         standing: ``holds``; ``holds-if`` a condition; ``ambiguous``, judged by the reading
-            chosen; or ``superseded`` since a framework's version.
+            chosen; ``superseded`` since a framework's version; or ``added``: no statement of the
+            documentation, but what the layer has gained since.
         condition: under which it holds.
         reading: the one chosen where the documentation allows several, or is silent.
         why: the grounds for that reading.
-        since: the framework's version from which it no longer holds.
+        since: the framework's version from which it no longer holds, or from which it does.
         now: what holds instead since then.
         selection: how the oracle is told to follow the other reading, where it can.
     """
@@ -117,7 +121,8 @@ def _expanded(entry: Mapping[str, Any]) -> Iterator[Clause]:
                 f"clause {identifier!r} is not of the form layer.argument.property, in kebab case, "
                 f"with one of the layers {', '.join(SECTIONS)}"
             )
-        source = f"{section}, {entry['bullet']}"
+        place = _BESIDE if entry["standing"] == "added" else ""
+        source = f"{section}, {place}{entry['bullet']}"
         yield Clause(id=identifier, source=source, paraphrase=paraphrase, **notes)
 
 
