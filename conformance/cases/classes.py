@@ -396,9 +396,7 @@ def _rejection_classes(layer: Layer) -> Named:
     if "groups" in layer.added:
         yield "rejects/groups", _rejects("groups")
         yield "rejects/groups of filters", lambda f: _leaves(f, f.case.keywords.get("filters"))
-        yield "rejects/groups of channels", lambda f: (
-            f.is_well_formed and _leaves(f, f.channels)
-        )
+        yield "rejects/groups of channels", lambda f: f.is_well_formed and _leaves(f, f.channels)
     yield "rejects/unknown argument", lambda f: bool(set(f.case.keywords) - set(layer.defaults))
     if layer.exclusive:
         yield "rejects/strides with dilation", _rejects_steps

@@ -300,7 +300,9 @@ class Conv(Windowed):
         images, kernel, groups = self._channels_last(inputs), self._kernel_used, self.groups
         gradient = self._channels_last(self._pulled_back(images, upstream, axes))
         found = {
-            "inputs": self._arranged(grouped_input_gradient(kernel, gradient, axes, format, groups)),
+            "inputs": self._arranged(
+                grouped_input_gradient(kernel, gradient, axes, format, groups)
+            ),
             "kernel": grouped_kernel_gradient(images, gradient, axes, format, groups),
         }
         return found | ({"bias": bias_gradient(gradient, format)} if self.use_bias else {})
