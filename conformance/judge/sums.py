@@ -139,7 +139,7 @@ class Convolution:
     @property
     def groups(self) -> int:
         """Number of parts into which channels and filters are cut."""
-        return self.inputs.shape[-1] // self.kernel.shape[-2]
+        return int(self.inputs.shape[-1] // self.kernel.shape[-2])
 
     @property
     def products(self) -> int:

@@ -38,11 +38,11 @@ PARTS: Final = (
 """Groups, channels and filters."""
 
 
-def _causal_layers() -> list[str]:
+def _causal_layers() -> tuple[str, ...]:
     return LAYERS.names(lambda layer: CAUSAL in layer.paddings)
 
 
-def grouped_layers() -> list[str]:
+def grouped_layers() -> tuple[str, ...]:
     """The layers that know groups."""
     return LAYERS.names(lambda layer: "groups" in layer.added)
 
@@ -142,7 +142,7 @@ def _groups(layer: str) -> Iterator[Case]:
         windows, padding = ((_VALID, "valid"), (_SAME, "same"))[turn % 2]
         yield _grouped(layer, windows, (2, 4, 6), padding=padding, operands=kind)
     for dtype, kind in product(FLOATING_DTYPES, ("integers", "reals", "positive")):
-        yield _grouped(layer, _VALID, (2, 32, 4), operands=kind, dtype=dtype)
+        yield _grouped(layer, _VALID, (2, 32, 2), batch=1, operands=kind, dtype=dtype)
         rest: dict[str, Any] = {"dtype": dtype, "operands": kind, **_FIRST}
         yield _grouped(layer, _SAME, (4, 4, 8), padding="same", **rest)
     for activation in ("relu", "tanh", "gelu", "log_softmax", "sparsemax"):

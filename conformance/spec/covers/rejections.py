@@ -125,7 +125,7 @@ def _for_family(family: str) -> dict[str, Predicate]:
 def _leaves_filters(f: Facts) -> bool:
     """The groups do not divide the filters, both being valid by themselves."""
     filters = f.arguments.get("filters")
-    return _is_positive(filters) and bool(filters % f.groups)
+    return isinstance(filters, int) and _is_positive(filters) and filters % f.groups > 0
 
 
 def _leaves_channels(f: Facts) -> bool:
