@@ -221,9 +221,9 @@ def test_run_prints_the_diagnosis_and_writes_it(
     command = ["run", "--implementation", plugin, "--layer", "Conv1D", "--grid", "smoke"]
     assert main([*command, "--jsonl", str(report)]) == 1
     printed = capsys.readouterr().out
-    assert printed.index("\nDiagnosis\n") < printed.index("\nDeviations (")
-    assert "failures are what you get when the bias is left out" in printed
-    assert "conformance shrink --implementation port.py Conv1D/" in printed
+    assert "  1. The bias is left out.\n" in printed
+    assert "conformance run --implementation port.py" in printed
+    assert "(conformance shrink looks for a still smaller case" in printed
     records = [json.loads(line) for line in report.read_text().splitlines()]
     told = [one["diagnosis"] for one in records[1:-1] if one["verdict"] == "deviates"]
     assert told.count("the bias is left out") > 5

@@ -33,7 +33,10 @@ COMPUTED = [
     if record.where.get("observe") in ("output", "gradients") and (record.fault or record.effect)
 ]
 OF_OUTPUTS = [record for record in COMPUTED if record.where["observe"] == "output"]
-OF_GRADIENTS = [record for record in COMPUTED if record.where["observe"] == "gradients"]
+OF_GRADIENTS = [
+    record for record in COMPUTED if record.where["observe"] == "gradients" and not record.alone
+]
+"""Without records of overwritten memory, which can hold anything; they are narrow for that."""
 
 
 @cache

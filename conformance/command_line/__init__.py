@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from conformance.command_line.errors import UsageError
 from conformance.command_line.parser import parser
 from conformance.command_line.signals import as_exceptions, signal_of
+from conformance.report.text import say
 from reference_impl.config import as_never_set
 
 EXIT_USAGE = 2
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with as_never_set(), as_exceptions():
             return int(options.command(options))
     except UsageError as error:
-        print(f"conformance: {error}", file=sys.stderr)
+        say(f"conformance: {error}", sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt as interruption:
         with contextlib.suppress(OSError):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from conformance.command_line.errors import UsageError
 from conformance.command_line.selection import select_cases, selected_clauses
 from conformance.implementations import registry
 from conformance.spec.clauses import clauses
@@ -22,11 +23,28 @@ def show(options: argparse.Namespace) -> int:
         "cases": (_cases, _case_text),
         "implementations": (_implementations, _implementation_text),
     }[options.what]
+    if options.markdown:
+        return _document(options)
     listed = entries(options)
     if options.json:
         print(json.dumps(listed, ensure_ascii=False, indent=1))
     else:
         print("\n".join(map(as_text, listed)))
+    return 0
+
+
+def _document(options: argparse.Namespace) -> int:
+    """Print the clauses as a document.
+
+    Raises:
+        UsageError: if something else than clauses is listed.
+    """
+    if options.what != "clauses" or options.json:
+        raise UsageError("--markdown is for `list clauses`, without --json")
+    from conformance.explain.clause import as_markdown
+
+    wanted = selected_clauses(options.clause) if options.clause else set(clauses())
+    print(as_markdown(iter([name for name in clauses() if name in wanted])), end="")
     return 0
 
 

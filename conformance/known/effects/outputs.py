@@ -147,13 +147,13 @@ def _erf(x: Array) -> Array:
 
 
 _TILE: Final = 8
-_TILE_UNITS: Final = 2.0**7
+_TILE_UNITS: Final = 2.0**6
 
 
 def larger_tiles(found: Found) -> bool:
     """A transform of tiles (Winograd): inexact by units of the largest input in the tile.
 
-    The errors stay within ``2**7 u max|x| (sum |w|)`` per filter, with the maximum over the places
+    The errors stay within ``2**6 u max|x| (sum |w|)`` per filter, with the maximum over the places
     that a tile of 8 can hold, as the transforms of windows of 3 (Winograd's F(6, 3)) multiply and
     add numbers of up to that size; an infinity or NaN in a tile turns it into NaN.
     """
