@@ -31,6 +31,7 @@ _STANDINGS: Final[Mapping[str, str]] = MappingProxyType(
         "holds-if": "holds under a condition",
         "ambiguous": "ambiguous, judged by a reading",
         "superseded": "superseded by later versions",
+        "added": "added by later versions; not in the documentation",
     }
 )
 _NOTES: Final[Mapping[str, str]] = MappingProxyType(

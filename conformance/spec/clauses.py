@@ -49,7 +49,8 @@ SECTIONS: Final[MappingProxyType[str, str]] = MappingProxyType(
 
 _NOTES: Final = ("condition", "reading", "why", "since", "now", "selection")
 _REQUIRED: Final = ("id", "bullet", "paraphrase", "standing")
-_BESIDE: Final = "not in the documentation: "
+ADDED_TO: Final = "Added to "
+"""How the source of a clause begins that the documentation does not have."""
 _IDENTIFIER: Final = re.compile(r"[a-z0-9]+(\.[a-z0-9]+(-[a-z0-9]+)*){2}\Z")
 
 
@@ -64,7 +65,7 @@ class Clause:
     Attributes:
         id: ``layer.argument.property``.
         source: the section and, after a comma, the bullet or remark that makes the statement; for
-            what was added, that none does.
+            what was added, that it was, the section, and the argument.
         paraphrase: the statement in our words.
         standing: ``holds``; ``holds-if`` a condition; ``ambiguous``, judged by the reading
             chosen; ``superseded`` since a framework's version; or ``added``: no statement of the
@@ -121,8 +122,8 @@ def _expanded(entry: Mapping[str, Any]) -> Iterator[Clause]:
                 f"clause {identifier!r} is not of the form layer.argument.property, in kebab case, "
                 f"with one of the layers {', '.join(SECTIONS)}"
             )
-        place = _BESIDE if entry["standing"] == "added" else ""
-        source = f"{section}, {place}{entry['bullet']}"
+        place = ADDED_TO if entry["standing"] == "added" else ""
+        source = f"{place}{section}, {entry['bullet']}"
         yield Clause(id=identifier, source=source, paraphrase=paraphrase, **notes)
 
 

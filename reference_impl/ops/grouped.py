@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference_impl.ops.convolution import convolution_sums, plain_convolution
+from reference_impl.ops.double_double import Pair
 from reference_impl.ops.dyadics import Dyadic
 from reference_impl.ops.formats import Format
 from reference_impl.ops.geometry import WindowAxis
@@ -146,6 +147,13 @@ class _SideBySide:
             for index, value in zip(chosen.tolist(), matrix.dyadics(own), strict=True):
                 values[index] = value
         return values
+
+    def pairs(self, positions: Indices) -> Pair:
+        """The exact values at flat positions within ``2**-105`` of themselves."""
+        high, low = np.empty((2, len(positions)))
+        for matrix, chosen, own in self._chosen(positions):
+            high[chosen], low[chosen] = matrix.pairs(own)
+        return Pair(high, low)
 
     def exactly_rounded(self, positions: Indices, format: Format) -> Float64Array:
         """The exact values at flat positions, rounded once."""
