@@ -14,6 +14,7 @@ The families:
 * ``operands``, ``dtype``, ``activation``, ``products``: values;
 * ``blocks``: more windows or outputs than are computed at a time;
 * ``locality``: an extraordinary value among ordinary ones, by what could spread it;
+* ``groups``, ``causal``: what the convolutions have gained since the documentation;
 * ``rejects``: what must be rejected, by the argument at fault;
 * ``shape``: shapes with free lengths.
 """
@@ -328,12 +329,75 @@ _SPREADING: Final[dict[str, Predicate]] = {
 """What algorithms that mix inputs are chosen by."""
 
 
+_GROUPED: Final[dict[str, Predicate]] = {
+    "with strides": lambda f: max(f.strides) > 1,
+    "with dilation": lambda f: max(f.dilation) > 1,
+    "valid": lambda f: f.padding == "valid",
+    "same": lambda f: f.padding == "same",
+    "channels_first": lambda f: f.channels_first,
+    "without bias": lambda f: not f.config["use_bias"],
+    "batch of none": lambda f: f.batch == 0,
+    "one channel each": lambda f: f.channels == f.groups,
+    "several channels each": lambda f: (f.channels or 0) > f.groups,
+    "one filter each": lambda f: f.config["filters"] == f.groups,
+    "several filters each": lambda f: f.config["filters"] > f.groups,
+    "several of both each": lambda f: min(f.channels or 0, f.config["filters"]) > f.groups,
+    "as many channels as filters": lambda f: f.channels == f.config["filters"],
+    "fewer filters than channels": lambda f: f.config["filters"] < (f.channels or 0),
+    "pointwise": lambda f: set(f.window) == {1},
+    "activation over the filters": lambda f: f.activation == "softmax",
+}
+_CAUSAL: Final[dict[str, AxisPredicate]] = {
+    **{f"window {name}": holds for name, holds in _WINDOWS.items()},
+    **{f"stride {name}": holds for name, holds in _STRIDES.items()},
+    **{f"dilation {name}": holds for name, holds in _DILATIONS.items() if name != "beyond input"},
+    "stride divides length": lambda a: a.stride > 1 and a.length % a.stride == 0,
+    "stride leaves a remainder": lambda a: a.length % a.stride != 0,
+    "window longer than input": lambda a: a.receptive_field > a.length,
+    "stride longer than input": lambda a: a.stride > a.length,
+    "length one": lambda a: a.length == 1,
+    "length zero": lambda a: a.length == 0,
+}
+
+
+def _added_classes(layer: Layer) -> Named:
+    """Groups and causal padding, each with the rest."""
+    if "groups" in layer.added:
+        yield "groups/1 given", lambda f: f.given("groups") and f.groups == 1
+        for count in (2, 3, 4, 5, 8, 9, 16):
+            yield f"groups/{count}", _is("groups", count)
+        for name, holds in _GROUPED.items():
+            yield f"groups/{name}", _both(_has_groups, holds)
+        for dtype in FLOATING_DTYPES:
+            yield f"groups/{dtype}", _both(_has_groups, _is("case.dtype", dtype))
+        for kind in kinds_of(layer.name):
+            yield f"groups/{kind}", _both(_has_groups, _is("case.operands", kind))
+    if "causal" in layer.paddings:
+        causal = _is("padding", "causal")
+        for name, on_axis in _CAUSAL.items():
+            yield f"causal/{name}", _on_axis(on_axis, 0, "causal")
+        for dtype in FLOATING_DTYPES:
+            yield f"causal/{dtype}", _both(causal, _is("case.dtype", dtype))
+        for kind in kinds_of(layer.name):
+            yield f"causal/{kind}", _both(causal, _is("case.operands", kind))
+        yield "causal/channels_first", _both(causal, _is("channels_first", True))
+        yield "causal/groups", _both(causal, _has_groups)
+
+
+def _has_groups(f: Facts) -> bool:
+    return f.groups > 1
+
+
 def _rejection_classes(layer: Layer) -> Named:
     """The argument at fault is told by its value; the rest by what is missing or does not fit."""
     for argument in layer.signature:
         if argument not in ("use_bias", "name", "sparse"):
             yield f"rejects/{argument}", _rejects(argument)
-    yield "rejects/unknown argument", lambda f: bool(set(f.case.keywords) - set(layer.signature))
+    if "groups" in layer.added:
+        yield "rejects/groups", _rejects("groups")
+        yield "rejects/groups of filters", lambda f: _leaves(f, f.case.keywords.get("filters"))
+        yield "rejects/groups of channels", lambda f: f.is_well_formed and _leaves(f, f.channels)
+    yield "rejects/unknown argument", lambda f: bool(set(f.case.keywords) - set(layer.defaults))
     if layer.exclusive:
         yield "rejects/strides with dilation", _rejects_steps
     for argument in layer.required:
@@ -356,12 +420,17 @@ def _rejects(argument: str) -> Predicate:
 
 
 def _accepted(argument: str, value: Any) -> bool:
-    if argument in SIZES or argument == "filters":
+    if argument in SIZES or argument in ("filters", "groups"):
         sizes = value if isinstance(value, tuple | list) else (value,)
         return bool(sizes) and all(type(size) is int and size > 0 for size in sizes)
     if argument == "data_format":
         return value in (None, "channels_first", "channels_last")
     return argument == "padding" and value in ("valid", "same")
+
+
+def _leaves(f: Facts, count: Any) -> bool:
+    """Whether the groups leave a remainder of a number of channels or filters."""
+    return type(count) is int and count % f.groups > 0
 
 
 def _outputs(f: Facts) -> list[int]:
@@ -380,6 +449,8 @@ def _shape_classes(layer: Layer) -> Named:
     yield "shape/free batch", _is("batch", None)
     yield "shape/all free", lambda f: all(size is None for size in (f.batch, *f.spatial))
     yield "shape/known", lambda f: None not in (f.case.inputs or ())
+    if "groups" in layer.added:
+        yield "shape/groups", _has_groups
     yield "shape/large", lambda f: any((size or 0) >= 100 for size in f.case.inputs or ())
     for position in range(layer.rank):
         yield f"shape/free {_axis_names(layer)[position]}", _only_free(position)
@@ -401,6 +472,7 @@ _OBSERVED: Final[dict[str, tuple[Callable[[Layer], Named], ...]]] = {
         _equality_classes,
         _argument_classes,
         _value_classes,
+        _added_classes,
     ),
     "rejection": (_rejection_classes,),
     "shape": (_shape_classes,),

@@ -310,7 +310,7 @@ def descriptor(data: Any) -> Any:
     return case
 
 
-_MESSAGES: Final = (
+_MESSAGES: Final[tuple[Any, ...]] = (
     *("ready", ("outcome", 0, Value(np.ones((2, 3), np.float32))), Rejection("ValueError", "no")),
     *({"a": [1, 2.5, None, True], (1, 2): b"x"}, np.zeros((0, 3)), 1j, np.float16(2), [[[]]]),
     *(Unsupported("why"), Crash("signal", "x"), Timeout(2.0), {"arrays": [np.arange(5)] * 3}),

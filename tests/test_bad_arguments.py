@@ -47,7 +47,8 @@ def sizes(maker: Any, argument: str, rank: int, **others: Any) -> list[Bad]:
 
 def words(maker: Any, argument: str, **others: Any) -> list[Bad]:
     """What neither a padding mode nor a data format may be."""
-    values = ["full", "", "causal", "tf", "NHWC", "valid "]
+    values = ["full", "", "tf", "NHWC", "valid "]
+    values += ["causal"] * (not (maker is Conv1D and argument in ("padding", "border_mode")))
     types = [1, True, ("valid",), 2.5]
     return [case(ValueError, maker, argument, value, **others) for value in values] + [
         case(TypeError, maker, argument, value, **others) for value in types
@@ -101,7 +102,11 @@ def convolution(maker: Any, rank: int) -> list[Bad]:
         case(TypeError, maker, "image_dim_ordering", 1, **good),
         *(case(TypeError, maker, "use_bias", value, **good) for value in (None, "no", 1.0)),
         case(ValueError, maker, "use_bias", 2, **good),
-        *(case(ValueError, maker, "groups", value, **good) for value in (0, 2)),
+        *(case(ValueError, maker, "groups", value, **good) for value in (0, -1, 3, 2**63)),
+        *(
+            case(TypeError, maker, "groups", value, **good)
+            for value in (None, 2.0, "2", (2,), True)
+        ),
         *(case(ValueError, maker, name, value, **good) for name in names for value in ("foo", 3)),
         *(case(ValueError, maker, "dtype", value, **good) for value in ("int32", "bool")),
         *common(maker, **good),

@@ -345,3 +345,23 @@ def test_celu_with_a_negative_alpha_is_steep_at_minus_infinity() -> None:
         certified = activations.certified(partial(activations.celu, alpha=alpha))
         found = pull_back(Sums.of_array(np.array([-math.inf])), np.ones(1), certified)
         assert found.tolist() == [expected]
+
+
+def test_gradients_of_every_small_window_are_those_of_the_definition() -> None:
+    """Windows of which some taps, or those of some outputs, meet padding alone are among them."""
+    steps = [(s, 1) for s in (1, 2, 3, 5)] + [(1, d) for d in (2, 3, 5)]
+    for length, window, (stride, rate), padding in product(
+        range(1, 7), range(1, 6), steps, ("valid", "same", "causal")
+    ):
+        if padding == "valid" and (window - 1) * rate + 1 > length:
+            continue
+        sizes = {"kernel_size": window, "strides": stride, "dilation_rate": rate}
+        inputs = (1, length, 2)
+        case = Case.of("Conv1D", inputs, observe="gradients", filters=2, padding=padding, **sizes)
+        given = operands(case)
+        layer = reference_impl.layers.Conv1D(filters=2, padding=padding, **sizes)
+        layer.build(inputs)
+        layer.set_weights(list(given.weights.values()))
+        found = layer.gradients(given.inputs, given.upstream)
+        expected = definition.gradients(case, given)
+        assert all(same_values(found[name], expected[name]) for name in expected), case

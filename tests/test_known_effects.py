@@ -91,6 +91,7 @@ EQUIVALENT = {
     "tf.keras-pooling-drops-nan": {"pooling.nan", "values.nan", "values.subnormal"},
     "tf.keras-pooling-flushes-subnormals": {"values.subnormal", "pooling.float32"},
     "tf.keras-pooling-lowest": {"values.infinity"},
+    "tf.keras-onednn-empty-input": {"valid.same", "strides.ignored"},
     "tf.keras-onednn-fused-relu-drops-nan": {"relu.nan"},
     "torch.nn-winograd": {"kernel.tap", "arithmetic.transform"},
 }

@@ -158,6 +158,7 @@ def test_config_holds_every_documented_argument_in_canonical_form() -> None:
         "activity_regularizer": None,
         "kernel_constraint": None,
         "bias_constraint": None,
+        "groups": 1,
         "dtype": "float32",
     }
 

@@ -14,6 +14,7 @@ from conformance.cases.case import parse
 from conformance.cases.facts import facts
 from conformance.cases.grids import grid
 from conformance.spec.clauses import (
+    ADDED_TO,
     SECTIONS,
     STANDINGS,
     Clause,
@@ -50,7 +51,9 @@ def test_clause_has_the_notes_of_its_standing(clause: Clause) -> None:
         assert text
         assert not text.endswith(" ")
     assert clause.paraphrase.endswith(".")
-    assert clause.source.startswith(tuple(SECTIONS.values()))
+    added = clause.source.startswith(ADDED_TO)
+    assert added is (clause.standing == "added")
+    assert clause.source.removeprefix(ADDED_TO).startswith(tuple(SECTIONS.values()))
     if clause.selection is not None:
         assert "reference_impl.backend.set_reading" in clause.selection
 
@@ -87,6 +90,8 @@ def test_every_clause_has_a_case_and_every_case_a_clause() -> None:
         ({"standing": "ambiguous", "reading": "It is so."}, "has the notes"),
         ({"standing": "holds", "condition": "On Sundays."}, "has the notes"),
         ({"standing": "superseded", "now": "Else."}, "has the notes"),
+        ({"standing": "added"}, "has the notes"),
+        ({"standing": "added", "since": "Keras 9.", "now": "Else."}, "has the notes"),
         ({"id": "flatten.shape"}, "not of the form layer.argument.property"),
         ({"id": "flatten.Output.shape"}, "not of the form layer.argument.property"),
         ({"id": "flatten.output.a--b"}, "not of the form layer.argument.property"),
@@ -289,6 +294,33 @@ def test_every_predefined_identifier_has_a_clause(kind: str, names: str) -> None
             "conv.strides.positive",
         ),
         ("Conv1D/observe:rejection/inputs:2x8x3/filters:4", "conv1d.signature.required"),
+        (
+            (
+                "Conv1D/operands:kernel_nan/inputs:2x7x4/filters:2/kernel_size:3/padding:causal"
+                "/dilation_rate:2/groups:2"
+            ),
+            """conv1d.padding.causal conv1d.padding.causal-length conv1d.filters.output-channels
+            conv1d.output.single-axis conv1d.output.cross-correlation conv1d.kernel-size.integer
+            conv.dilation-rate.forms conv.dilation-rate.spread conv.padding.zeros
+            conv.padding.nonfinite-kernel conv1d.use-bias.true conv.values.nan conv.groups.parts
+            conv.groups.kernel conv.groups.independence""",
+        ),
+        (
+            "Conv2D/observe:configuration/filters:6/kernel_size:3/groups:2",
+            "conv.groups.configuration",
+        ),
+        (
+            "Conv2D/observe:rejection/inputs:2x7x8x3/filters:4/kernel_size:3/groups:3",
+            "conv.groups.divides-filters",
+        ),
+        (
+            "Conv2D/observe:rejection/inputs:2x7x8x3/filters:4/kernel_size:3/groups:2",
+            "conv.groups.divides-channels",
+        ),
+        (
+            "Conv2D/observe:rejection/inputs:2x7x8x3/filters:4/kernel_size:3/padding:causal",
+            "conv.padding.values",
+        ),
         (
             "Conv1D/observe:rejection/inputs:2x4x3/filters:4/kernel_size:3/dilation_rate:2",
             "conv.padding.valid-too-small",

@@ -169,9 +169,15 @@ class Facts:
         )
 
     @property
+    def groups(self) -> int:
+        """Number of parts into which channels and filters are cut; 1 where it is ill-formed."""
+        count = self.arguments.get("groups", 1)
+        return count if type(count) is int and count > 0 else 1
+
+    @property
     def products(self) -> int:
         """K, the number of products in one output element of a convolution."""
-        count = self.channels or 0
+        count = (self.channels or 0) // self.groups
         for taps in self.window:
             count *= taps
         return count

@@ -43,7 +43,12 @@ def document() -> dict[str, Any]:
 
 
 def sentences(clause: Clause) -> list[Sentence]:
-    """Where the documentation has the clause: one entry for each section and bullet."""
+    """Where the documentation has the clause: one entry for each section and bullet.
+
+    None for what it does not have, the layers having gained it since.
+    """
+    if clause.standing == "added":
+        return []
     sections, _, bullets = clause.source.partition(", ")
     return [
         Sentence(number, document()[number]["heading"], bullet, text)

@@ -2,7 +2,7 @@
 
 A documented option that a module has is passed to it; one that it refuses is expressed around it:
 layouts by permutation, SAME padding that torch cannot pad by itself (with strides, or by an odd
-total) by an explicit pad of zeros, or of the lowest value before pooling.
+total) and causal padding by an explicit pad of zeros, or of the lowest value before pooling.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ _TORCH_NAMES: Final = {
     "padding": "padding",
     "dilation_rate": "dilation",
     "use_bias": "bias",
+    "groups": "groups",
 }
 
 
@@ -260,6 +261,7 @@ def _convolution(
         stride=strides,
         padding=0 if own is None else own,
         dilation=dilation,
+        groups=config["groups"],
         bias=bool(config["use_bias"]),
         dtype=inputs.dtype,
         device=inputs.device,
@@ -304,6 +306,8 @@ def _pads(
     """Pads before and after each spatial axis: SAME's extra one stands after."""
     if config["padding"].lower() == "valid":
         return [(0, 0)] * len(window)
+    if config["padding"].lower() == "causal":
+        return [((k - 1) * d, 0) for k, d in zip(window, dilation, strict=True)]
     pads = []
     for n, k, s, d in zip(lengths, window, strides, dilation, strict=True):
         total = max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0)
@@ -356,7 +360,7 @@ def _unaskable(case: Case) -> str | None:
     if case.inputs is not None and None in case.inputs:
         return "torch.nn has no symbolic inputs with a free length"
     for name, value in case.arguments:
-        documented = name in LAYERS[case.layer].signature and name not in _TORCH_NAMES
+        documented = name in LAYERS[case.layer].defaults and name not in _TORCH_NAMES
         if documented and not _is_ordinary(name, value):
             return f"torch.nn's modules have no argument that corresponds to {name}"
     return None

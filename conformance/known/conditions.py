@@ -139,6 +139,7 @@ FIELDS: Final[Mapping[str, Callable[[Facts], Any]]] = MappingProxyType(
         "batch": lambda known: known.batch,
         "channels": lambda known: known.channels,
         "filters": lambda known: known.config.get("filters"),
+        "groups": lambda known: known.groups,
         "padding": lambda known: known.padding,
         "activation": lambda known: known.activation,
         "data_format": lambda known: known.config.get("data_format"),

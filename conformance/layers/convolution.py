@@ -9,6 +9,7 @@ import numpy as np
 
 from conformance.cases.case import Case
 from conformance.cases.facts import Facts, facts
+from conformance.cases.grids import additions
 from conformance.cases.operands import KINDS
 from conformance.judge.definition.arguments import excludes_dilation
 from conformance.judge.definition.rounding import FORMATS as NUMBERS
@@ -83,6 +84,7 @@ _BAD_VALUES: Final[dict[str, tuple[Any, ...]]] = {
     "kernel_constraint": ("foo", 3),
     "bias_constraint": ("foo",),
     "foo": (1,),
+    "groups": (0, -1, 2.5, None, "2", (2,)),
 }
 
 
@@ -94,8 +96,18 @@ class Convolution(Windowed):
     noun = "a convolution"
     window = "kernel_size"
     convolves = True
-    undocumented = (*Windowed.undocumented, "groups")
+    added = {"groups": 1}
     left_out_kinds = frozenset({"lowest"})
+    grids = {
+        "smoke": (*Windowed.grids["smoke"], additions.smoke, additions.gradients_smoke),
+        "standard": (
+            *Windowed.grids["standard"],
+            additions.standard,
+            additions.gradients,
+            additions.rejections,
+        ),
+        "full": (*Windowed.grids["full"], additions.full),
+    }
     covers = {
         "output": outputs.CONVOLUTION_OUTPUT,
         "gradients": covers_gradients.CONVOLUTION,
@@ -109,6 +121,9 @@ class Convolution(Windowed):
         """Strides and dilation exclude each other."""
         if excludes_dilation(case.keywords):
             yield "strides: any stride other than 1 excludes any dilation_rate other than 1"
+        groups, filters = case.keywords.get("groups", 1), case.keywords["filters"]
+        if filters % groups:
+            yield f"groups={groups}: a divisor of the {filters} filters is expected"
 
     def objections_to_channels(self, known: Facts) -> Iterator[str]:
         """As `Windowed.objections_to_channels`."""
@@ -117,6 +132,8 @@ class Convolution(Windowed):
                 f"inputs of shape {known.case.inputs}: a known number of channels, at least one, "
                 "is expected"
             )
+        elif known.channels % known.groups:
+            yield f"groups={known.groups}: a divisor of the {known.channels} channels is expected"
         if str(known.arguments.get("kernel_initializer")).lower() == "identity":
             yield "kernel_initializer='identity': a kernel of two axes is expected"
         if known.case.dtype not in NUMBERS:
@@ -178,7 +195,8 @@ class Convolution(Windowed):
         if len(case.inputs or ()) != self.rank + 2:
             return {}
         try:
-            sizes = (*known.window, known.channels, known.config["filters"])
+            channels = (known.channels or 0) // known.groups
+            sizes = (*known.window, channels, known.config["filters"])
         except (TypeError, ValueError):
             return {}
         counts = [size for size in sizes if type(size) is int and size >= 0]
@@ -247,6 +265,7 @@ class Conv1D(Convolution):
     """The first section of the documentation."""
 
     rank = 1
+    paddings = ("valid", "same", "causal")
     signature = {
         "filters": REQUIRED,
         "kernel_size": REQUIRED,

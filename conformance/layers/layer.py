@@ -54,12 +54,13 @@ class Layer:
 
     Attributes:
         signature: the documented constructor arguments, in order, with their defaults.
+        added: arguments that the layer has gained since, with their defaults; by keyword alone.
         family: first part of the ids of clauses that the layer shares with others.
         module: where below ``keras`` the documentation finds it.
         noun: what failing cases of it and its like have in common, in words; empty for nothing.
         rank: number of spatial axes over which it slides a window; 0 for none.
         window: name of the argument that gives the window's sizes; empty for none.
-        paddings: the documented padding modes.
+        paddings: the padding modes: those documented, and those gained since.
         convolves: whether it contracts its inputs with a kernel and adds a bias.
         pools: whether it reduces each window, channel by channel.
         selects: whether every output is one of the inputs.
@@ -89,6 +90,7 @@ class Layer:
     """
 
     signature: Arguments = NOTHING
+    added: Arguments = NOTHING
     family: str = ""
     module: str = "layers"
     noun: str = ""
@@ -137,6 +139,11 @@ class Layer:
         return tuple(name for name, default in self.signature.items() if default is REQUIRED)
 
     @property
+    def defaults(self) -> dict[str, Any]:
+        """The documented arguments and those gained since, with their defaults."""
+        return {**self.signature, **self.added}
+
+    @property
     def sizes(self) -> tuple[str, ...]:
         """The arguments that give one size for each spatial axis."""
         return tuple(name for name in SIZES if name in self.signature)
@@ -153,7 +160,7 @@ class Layer:
 
     def canonical(self, arguments: Arguments) -> dict[str, Any]:
         """The arguments in canonical form (see `conformance.cases.facts.canonical_config`)."""
-        config = {n: None if d is REQUIRED else d for n, d in self.signature.items()}
+        config = {n: None if d is REQUIRED else d for n, d in self.defaults.items()}
         config |= arguments
         if self.takes_inputs:
             config["data_format"] = config.get("data_format") or "channels_last"

@@ -30,6 +30,7 @@ STANDINGS: Final[MappingProxyType[str, tuple[str, ...]]] = MappingProxyType(
         "holds-if": ("condition",),
         "ambiguous": ("reading", "why"),
         "superseded": ("since", "now"),
+        "added": ("since",),
     }
 )
 """The standings, each with the notes that a clause of that standing must have."""
@@ -40,6 +41,7 @@ MEANINGS: Final[MappingProxyType[str, str]] = MappingProxyType(
         "holds-if": "true under the condition that is given, and only then",
         "ambiguous": "the documentation allows several readings; judged by the one that is given",
         "superseded": "no longer true: newer versions of Keras do something else",
+        "added": "not in the documentation: an argument that the layers have gained since",
     }
 )
 """What each standing says of a clause, in words."""
@@ -61,6 +63,8 @@ SECTIONS: Final[MappingProxyType[str, str]] = MappingProxyType(
 _NOTES: Final = ("condition", "reading", "why", "since", "now", "selection")
 _BINDING: Final = ("id", "standing", "condition", "reading", "since", "now", "selection")
 _REQUIRED: Final = ("id", "bullet", "paraphrase", "standing")
+ADDED_TO: Final = "Added to "
+"""How the source of a clause begins that the documentation does not have."""
 _IDENTIFIER: Final = re.compile(r"[a-z0-9]+(\.[a-z0-9]+(-[a-z0-9]+)*){2}\Z")
 
 
@@ -74,14 +78,16 @@ class Clause:
 
     Attributes:
         id: ``layer.argument.property``.
-        source: the section and, after a comma, the bullet or remark that makes the statement.
+        source: the section and, after a comma, the bullet or remark that makes the statement; for
+            what was added, that it was, the section, and the argument.
         paraphrase: the statement in our words.
         standing: ``holds``; ``holds-if`` a condition; ``ambiguous``, judged by the reading
-            chosen; or ``superseded`` since a framework's version.
+            chosen; ``superseded`` since a framework's version; or ``added``: no statement of the
+            documentation, but what the layer has gained since.
         condition: under which it holds.
         reading: the one chosen where the documentation allows several, or is silent.
         why: the grounds for that reading.
-        since: the framework's version from which it no longer holds.
+        since: the framework's version from which it no longer holds, or from which it does.
         now: what holds instead since then.
         selection: how the oracle is told to follow the other reading, where it can.
     """
@@ -135,7 +141,8 @@ def _expanded(entry: Mapping[str, Any]) -> Iterator[Clause]:
                 f"clause {identifier!r} is not of the form layer.argument.property, in kebab case, "
                 f"with one of the layers {', '.join(SECTIONS)}"
             )
-        source = f"{section}, {entry['bullet']}"
+        place = ADDED_TO if entry["standing"] == "added" else ""
+        source = f"{place}{section}, {entry['bullet']}"
         yield Clause(id=identifier, source=source, paraphrase=paraphrase, **notes)
 
 

@@ -21,6 +21,9 @@ Shape = tuple[int | None, ...]
 PADDINGS: Final = ("valid", "same")
 """The documented padding modes."""
 
+CAUSAL: Final = "causal"
+"""The padding mode that Conv1D has besides."""
+
 
 LARGEST: Final = 2**63 - 1
 """The largest length, number of channels, stride or dilation."""
@@ -217,21 +220,23 @@ def shape(owner: str, argument: str, value: Any) -> Shape:
     return tuple(lengths)
 
 
-def take_padding(owner: str, padding: Any, keywords: dict[str, Any]) -> str:
+def take_padding(
+    owner: str, padding: Any, keywords: dict[str, Any], allowed: Iterable[str] = PADDINGS
+) -> str:
     """The padding mode, in lower case, from ``padding`` or Keras 1's ``border_mode``.
 
     Removes ``border_mode`` from `keywords`.
 
     Raises:
         TypeError: if it is no string, or both are given.
-        ValueError: if it is no documented mode.
+        ValueError: if it is none of the allowed modes.
     """
     if "border_mode" not in keywords:
-        return choice(owner, "padding", padding, PADDINGS)
+        return choice(owner, "padding", padding, allowed)
     old = keywords.pop("border_mode")
     if padding is not VALID:
         raise _given_twice(owner, "padding", padding, "border_mode", old)
-    return choice(owner, "border_mode", old, PADDINGS)
+    return choice(owner, "border_mode", old, allowed)
 
 
 def take_data_format(

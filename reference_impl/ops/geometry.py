@@ -5,7 +5,9 @@ spans ``e = (k - 1) d + 1`` inputs, and
 
 * ``valid``: ``out = (n - e) // s + 1`` and nothing is padded;
 * ``same``: ``out = ceil(n / s)``; the total padding is ``max((out - 1) s + e - n, 0)``, of which
-  ``total // 2`` stands before the first input and the rest, the odd one included, after the last.
+  ``total // 2`` stands before the first input and the rest, the odd one included, after the last;
+* ``causal``: ``out = ceil(n / s)``; ``e - 1`` elements stand before the first input and none after
+  the last, so that output o sees no input beyond ``o s``.
 
 Output o reads the inputs ``o s - pad_before + t d`` for the taps t = 0 .. k - 1; an index outside
 ``0 .. n - 1`` is padding.
@@ -68,20 +70,22 @@ def receptive_field(window: int, dilation: int) -> int:
 
 def output_length(length: int, window: int, stride: int, dilation: int, padding: str) -> int:
     """Number of window positions along one axis; zero or negative where no window fits."""
-    if padding == "same":
-        return -(-length // stride)
-    return (length - receptive_field(window, dilation)) // stride + 1
+    if padding == "valid":
+        return (length - receptive_field(window, dilation)) // stride + 1
+    return -(-length // stride)
 
 
 def window_axis(length: int, window: int, stride: int, dilation: int, padding: str) -> WindowAxis:
     """The geometry along one axis (formulas in the module's docstring)."""
     output = output_length(length, window, stride, dilation, padding)
-    total = 0
-    if padding == "same":
+    before, after = 0, 0
+    if padding == "same" and output:
         span = (output - 1) * stride + receptive_field(window, dilation)
-        total = max(span - length, 0) if output else 0
-    before = total // 2
-    return WindowAxis(length, window, stride, dilation, before, total - before, output)
+        total = max(span - length, 0)
+        before, after = total // 2, total - total // 2
+    elif padding == "causal" and output:
+        before = receptive_field(window, dilation) - 1
+    return WindowAxis(length, window, stride, dilation, before, after, output)
 
 
 def window_axes(

@@ -102,8 +102,8 @@ def input_gradient(
         special = _nonfinite(kernel, upstream, axes)
         kernel, upstream = _finite_part(kernel), _finite_part(upstream)
     turned = np.swapaxes(np.flip(kernel, tuple(range(len(axes)))), -1, -2)
-    transposed = [_transposed(axis) for axis in axes]
-    sums = convolution_sums(_spread(upstream, axes), turned, None, transposed)
+    spread, transposed = _without_unread(_spread(upstream, axes), list(map(_transposed, axes)))
+    sums = convolution_sums(spread, turned, None, transposed)
     return evaluate(replace(sums, special=special), None, format).value
 
 
@@ -128,6 +128,24 @@ def _transposed(axis: WindowAxis) -> WindowAxis:
     before = axis.receptive_field - 1 - axis.pad_before
     after = max(axis.length + axis.pad_before - spread, 0)
     return WindowAxis(spread, axis.window, 1, axis.dilation, before, after, axis.length)
+
+
+def _without_unread(
+    spread: Array, axes: Sequence[WindowAxis]
+) -> tuple[Array, Sequence[WindowAxis]]:
+    """The spread u from the first element on that some input reads.
+
+    Where a window cut down to the taps that meet inputs ends before the first input, the first
+    outputs see padding alone, and the padding before u would be negative.
+    """
+    unread = [max(-axis.pad_before, 0) for axis in axes]
+    if not any(unread):
+        return spread, axes
+    rest = spread[(slice(None), *(slice(count, None) for count in unread))]
+    return rest, [
+        replace(axis, length=axis.length - count, pad_before=axis.pad_before + count)
+        for axis, count in zip(axes, unread, strict=True)
+    ]
 
 
 def _spread(upstream: Array, axes: Sequence[WindowAxis]) -> Array:

@@ -199,13 +199,17 @@ def _greatest_nearby(sizes: Floats, c: Convolution) -> Floats:
 
 
 def shape_of_input(found: Found) -> bool:
-    """The convolution of an empty input has the shape of its input."""
+    """The convolution of an empty input has the shape of its input, with its causal padding."""
     actual = output_of(found)
     operands, _ = found.derive()
     if actual is None or operands.inputs is None or actual.size:
         return False
-    axis = 1 if facts(found.case).channels_first else -1
-    given, made = list(operands.inputs.shape), list(actual.shape)
+    known = facts(found.case)
+    given = list(operands.inputs.shape)
+    if known.padding == "causal":
+        given[2 if known.channels_first else 1] += known.windows[0].before(1)
+    made = list(actual.shape)
+    axis = 1 if known.channels_first else -1
     del given[axis], made[axis]
     return given == made
 
