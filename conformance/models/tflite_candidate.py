@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,11 @@ class TFLiteCandidate:
             raise ModelError(f"{path} is no TFLite file: its identifier is missing")
         try:
             self._plain = interpreter(model_content=content)
-            self._kept = interpreter(
-                model_content=content, experimental_preserve_all_tensors=True
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self._kept = interpreter(
+                    model_content=content, experimental_preserve_all_tensors=True
+                )
             self._operators = self._kept._get_ops_details()
         except Exception as error:
             raise ModelError(f"{path} cannot be loaded ({_said(error)})") from None
