@@ -73,13 +73,20 @@ def compare(
         judge = LayerJudge(source, held, given or {}, places)
         results.append(judge.run())
         places = places or judge.places
-        wholes += [(kind, whole) for whole in _wholes(source, runner, arrays)]
+        wholes += [(kind, whole) for whole in _wholes(source, runner, arrays, judge)]
     return Comparison(runner.name, runner.maker, tuple(merged(results)), tuple(wholes))
 
 
-def _wholes(source: Source, runner: Runner, arrays: Sequence[Array]) -> list[Whole]:
+def _wholes(
+    source: Source, runner: Runner, arrays: Sequence[Array], judge: LayerJudge
+) -> list[Whole]:
+    """The final outputs judged; of a dict by layer name those that it has."""
     outputs = runner.outputs(arrays)
-    return judge_whole(source, arrays, outputs) if outputs else []
+    if not outputs:
+        outputs = [judge.output(number) for number in source.outputs]
+        if any(array is None for array in outputs):
+            return []
+    return judge_whole(source, arrays, outputs)
 
 
 def _check_map(given: Mapping[str, str], source: Source, held: Held) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -134,6 +134,11 @@ class LayerJudge:
                 pending.append(index)
             index += 1
         return [self.findings[step.name] for step in steps]
+
+    def output(self, number: int) -> Any:
+        """The candidate's values of a tensor of the source; None where they are not known."""
+        place = self._place_of.get(number)
+        return None if place is None else place.read(self.held)
 
     def _must_be_there(self, step: Step) -> bool:
         """Whether a candidate must have a layer's output: it is the model's, or told by name."""
@@ -332,19 +337,35 @@ class LayerJudge:
         return spans[self.source.steps[chain[-1]].output]
 
     def _by_mistake(self, index: int) -> int:
-        """Known mistakes of the layer, or of one that is folded into it."""
+        """Known mistakes of the layer, or of one that is folded into it.
+
+        One from whose tensor the layers behind go on is preferred: a tensor within a layer, before
+        its activation or padding, is what some mistakes would give as well.
+        """
+        doubtful: tuple[int, list[int], Place, str] | None = None
         for chain in self._chain(index):
-            end = self.source.steps[chain[-1]]
             for changed in chain:
                 for variant in variants(self.source.steps[changed].operation):
-                    place = self._place_with(chain, changed, variant, end)
-                    if place is not None:
+                    place = self._place_with(chain, changed, variant)
+                    if place is None:
+                        continue
+                    if self._ends_or_goes_on(chain[-1], place):
                         return 1 + self._blame(changed, chain, place, variant.words)
-        return 0
+                    doubtful = doubtful or (changed, chain, place, variant.words)
+        return 0 if doubtful is None else 1 + self._blame(*doubtful)
+
+    def _ends_or_goes_on(self, index: int, place: Place) -> bool:
+        step = self.source.steps[index]
+        is_final = step.output in self.source.outputs
+        names = self.held.runner.output_names()
+        if is_final and names:
+            return place.name in names
+        return is_final or self._goes_on(index, place)
 
     def _place_with(
-        self, chain: Sequence[int], changed: int, variant: Variant, end: Step
+        self, chain: Sequence[int], changed: int, variant: Variant
     ) -> Place | None:
+        end = self.source.steps[chain[-1]]
         try:
             span = self._through(chain, {changed: variant.operation})
         except (ValueError, IndexError):

@@ -292,6 +292,8 @@ def _identity(operation: Operation, spans: Sequence[Span]) -> Span:
 
 def _flattened(operation: Operation, spans: Sequence[Span]) -> Span:
     laid = _laid(operation, spans[0])
+    if operation.settings.get("to_first"):
+        laid = laid.moved(lambda a: np.moveaxis(a, -1, 1))
     return laid.moved(lambda a: a.reshape(len(a), -1))
 
 

@@ -30,3 +30,15 @@ def explanation(values: Floats, layer: Any, inputs: Floats) -> str:
         return explain_array(np.asarray(values, layer.dtype), layer, given) or ""
     except Exception:  # an explanation must not stand in the way of what it explains
         return ""
+
+
+def descriptor(layer: Any, source: Any) -> str | None:
+    """The case of a documented layer on the shape that it has in a model; None of others."""
+    from conformance.diagnosis.arrays import _case_of
+
+    try:
+        shape = tuple(2 if length is None else length for length in layer.input_shape)
+        case = _case_of(layer, np.zeros(shape, layer.dtype))
+    except (AttributeError, TypeError, ValueError):
+        return None
+    return None if case is None else case.descriptor

@@ -66,7 +66,8 @@ def _windows(operation: Operation) -> Iterator[Variant]:
     for name, value in (("strides", strides), ("dilation", dilation)):
         if value != value[::-1]:
             exchanged = operation.altered(**{name: value[::-1]})
-            yield Variant(f"the {name} of rows and columns {'are' if name == 'strides' else 'is'} exchanged", exchanged)
+            verb = "are" if name == "strides" else "is"
+            yield Variant(f"the {name} of rows and columns {verb} exchanged", exchanged)
         if value != ones:
             verb = "are" if name == "strides" else "is"
             yield Variant(f"the {name} {verb} left out", operation.altered(**{name: ones}))
@@ -163,8 +164,9 @@ def _activations(operation: Operation) -> Iterator[Variant]:
     own = operation.settings["activation"]
     for name in _ACTIVATIONS:
         if name != own:
-            words = "the activation is missing" if name == "linear" else f"the activation is {name}"
-            yield Variant(f"{words} in place of {own}" if name != "linear" else f"{words} ({own})", operation.altered(activation=name))
+            words = f"the activation is {name} in place of {own}"
+            words = f"the activation is missing ({own})" if name == "linear" else words
+            yield Variant(words, operation.altered(activation=name))
 
 
 def _epsilons(operation: Operation) -> Iterator[Variant]:
@@ -202,10 +204,12 @@ def _slopes(operation: Operation) -> Iterator[Variant]:
 
 
 def _flattening(operation: Operation) -> Iterator[Variant]:
-    first = not operation.settings.get("channels_first")
-    order = "channels first" if first else "channels last"
-    yield Variant(f"the elements are flattened {order}", operation.altered(channels_first=first))
-
+    if operation.settings.get("channels_first"):
+        as_is = operation.altered(channels_first=False)
+        yield Variant("the elements are flattened channels first", as_is)
+        return
+    turned = operation.altered(to_first=True)
+    yield Variant("the elements are flattened channels first", turned)
 
 
 def _merging(operation: Operation) -> Iterator[Variant]:
