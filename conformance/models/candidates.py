@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -50,11 +51,13 @@ class Runner(Protocol):
         name: the file or the callable.
         maker: what runs it, with its version.
         note: a word on how it was run; empty if there is none.
+        input_names: the source's, set before it is run; empty where the order alone counts.
     """
 
     name: str
     maker: str
     note: str
+    input_names: Sequence[str]
 
     def tensors(self, inputs: Sequence[Array]) -> list[Tensor]:
         """Its tensors in the order in which they are made, without constants."""
@@ -150,9 +153,7 @@ def open_candidate(spec: str, source: Path | None) -> Runner:
         from conformance.models.tflite_candidate import TFLiteCandidate
 
         return TFLiteCandidate(Path(spec))
-    raise ModelError(
-        f"{spec}: expected a .onnx or .tflite file, FILE.py[:ATTRIBUTE], or tf.keras"
-    )
+    raise ModelError(f"{spec}: expected a .onnx or .tflite file, FILE.py[:ATTRIBUTE], or tf.keras")
 
 
 def laid_for(array: Array, shape: Sequence[Any], name: str) -> Array:
@@ -183,3 +184,21 @@ def _fits(given: Sequence[int], declared: Sequence[Any]) -> bool:
     return len(given) == len(declared) and all(
         not isinstance(d, int) or d <= 0 or d == g for g, d in zip(given, declared, strict=True)
     )
+
+
+def reordered(declared: Sequence[str], names: Sequence[str]) -> list[int]:
+    """For each declared input the source's input whose name is a part of its name.
+
+    Converters may reorder inputs.  Where names say nothing, or are not one to one, the order is
+    kept.
+    """
+    found = [
+        [
+            i
+            for i, name in enumerate(names)
+            if re.search(rf"(?:^|_|/){re.escape(name)}(?:$|[:_/])", d)
+        ]
+        for d in declared
+    ]
+    firsts = [places[0] for places in found if len(places) == 1]
+    return firsts if sorted(firsts) == [*range(len(declared))] else [*range(len(declared))]

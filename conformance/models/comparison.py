@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from conformance.models.candidates import Array, Held, Runner
 from conformance.models.errors import ModelError
 from conformance.models.inputs import KINDS, generated
-from conformance.models.judging import RANK, Finding, LayerJudge, Verdict, Whole, judge_whole, merged
+from conformance.models.judging import (
+    RANK,
+    Finding,
+    LayerJudge,
+    Verdict,
+    Whole,
+    judge_whole,
+    merged,
+)
 from conformance.models.matching import Place
 from conformance.models.source import Source
 
@@ -62,6 +70,7 @@ def compare(
     Raises:
         ModelError: if the candidate cannot be run, or `given` names what does not exist.
     """
+    runner.input_names = source.names
     sets = {"given": [*inputs]} if inputs else {k: generated(source.model, k) for k in KINDS}
     results: list[list[Finding]] = []
     wholes: list[tuple[str, Whole]] = []
@@ -93,7 +102,9 @@ def _check_map(given: Mapping[str, str], source: Source, held: Held) -> None:
     layers = {step.name for step in source.steps}
     for layer, tensor in given.items():
         if layer not in layers:
-            raise ModelError(f"--map: the source has no layer {layer!r}: {', '.join(sorted(layers))}")
+            raise ModelError(
+                f"--map: the source has no layer {layer!r}: {', '.join(sorted(layers))}"
+            )
         if tensor not in held.by_name:
             raise ModelError(
                 f"--map: the candidate has no tensor {tensor!r} of floating point; --verbose "

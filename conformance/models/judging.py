@@ -86,6 +86,11 @@ class Whole:
     ratio: float | None
     message: str = ""
 
+    @property
+    def is_near(self) -> bool:
+        """Whether rounding may explain it."""
+        return not self.message and (self.ratio is None or self.ratio <= 1)
+
 
 class LayerJudge:
     """Judges the layers of a source against a candidate on some inputs.
@@ -247,9 +252,7 @@ class LayerJudge:
         for index in folded:
             inner = self.source.steps[index]
             said = self.findings[step.name]
-            self._note(
-                inner, said.verdict, said.ratio, f"judged together with {step.name}", place
-            )
+            self._note(inner, said.verdict, said.ratio, f"judged together with {step.name}", place)
 
     def _exactly(self, step: Step, values: Floats) -> str | None:
         """The suite's own judgement of a documented layer on operands that make its sums exact."""
@@ -290,6 +293,8 @@ class LayerJudge:
         fixed = self.finder.fixed(step.name, self._span(step).value.shape)
         if fixed is not None:
             return self._blame(index, [index], fixed, self._named_fault(step, fixed))
+        if not all(np.isfinite(self._input(item).value).all() for item in step.inputs):
+            return self._miss(index, "what the candidate gives it is not finite") - 1
         if self._is_named or self._has_outputs_alone:
             return (
                 self._by_mistake(index)
@@ -362,9 +367,7 @@ class LayerJudge:
             return place.name in names
         return is_final or self._goes_on(index, place)
 
-    def _place_with(
-        self, chain: Sequence[int], changed: int, variant: Variant
-    ) -> Place | None:
+    def _place_with(self, chain: Sequence[int], changed: int, variant: Variant) -> Place | None:
         end = self.source.steps[chain[-1]]
         try:
             span = self._through(chain, {changed: variant.operation})
@@ -463,9 +466,11 @@ class LayerJudge:
         message, ratio = _wrong(values, span, self._dtype(place))
         if not fault and len(chain) == 1:
             fault = self._explained(steps[index], values)
-        hint = _padding_hint(steps[index], self._input(steps[index].inputs[0]).value.shape) if (
-            "pad" in fault.lower() and index == chain[0]
-        ) else ""
+        hint = (
+            _padding_hint(steps[index], self._input(steps[index].inputs[0]).value.shape)
+            if ("pad" in fault.lower() and index == chain[0])
+            else ""
+        )
         others = [steps[i].name for i in chain if i != index]
         joined = f" (judged with {', '.join(others)})" if others else ""
         for i in chain:
@@ -554,6 +559,7 @@ def _padding_hint(step: Step, shape: tuple[int, ...]) -> str:
 
 def merged(results: Sequence[Sequence[Finding]]) -> list[Finding]:
     """The gravest finding of each layer over several inputs, a named fault before an unnamed."""
+
     def grave(finding: Finding) -> tuple[int, bool, float]:
         return RANK.index(finding.verdict), bool(finding.fault), finding.ratio or 0.0
 
@@ -561,15 +567,23 @@ def merged(results: Sequence[Sequence[Finding]]) -> list[Finding]:
 
 
 def judge_whole(source: Source, arrays: Sequence[Array], outputs: Sequence[Array]) -> list[Whole]:
-    """The final outputs against the exact ones, by what rounding alone can explain."""
+    """The final outputs against the exact ones, by what rounding alone can explain.
+
+    Converters may reorder outputs: each is held against the nearest that is left.
+    """
     exact = source.run(arrays)
     if len(outputs) != len(source.outputs):
         words = f"{len(outputs)} outputs; the source has {len(source.outputs)}"
         return [Whole("outputs", float("inf"), None, words)]
-    return [
-        _whole(f"output {i}", exact[number], np.asarray(outputs[i]))
-        for i, number in enumerate(source.outputs)
-    ]
+    left = [np.asarray(array) for array in outputs]
+    made = []
+    for index, number in enumerate(source.outputs):
+        choices = [_whole(f"output {index}", exact[number], array) for array in left]
+        best = min(range(len(left)), key=lambda i: (bool(choices[i].message), choices[i].distance))
+        best = 0 if len({array.shape for array in left}) == 1 and choices[0].is_near else best
+        del left[best]
+        made.append(choices[best])
+    return made
 
 
 def _whole(name: str, span: Span, array: Array) -> Whole:

@@ -24,11 +24,15 @@ class KerasCandidate(CallableCandidate):
         try:
             import keras
         except ImportError as error:
-            raise ModelError(f"{path}: tf.keras needs Keras: install layerproof[tensorflow]") from error
+            raise ModelError(
+                f"{path}: tf.keras needs Keras: install layerproof[tensorflow]"
+            ) from error
         try:
             self._model = keras.models.load_model(path, compile=False, safe_mode=True)
         except Exception as error:
-            raise ModelError(f"{path}: Keras cannot load it ({str(error).splitlines()[0]})") from error
+            raise ModelError(
+                f"{path}: Keras cannot load it ({str(error).splitlines()[0]})"
+            ) from error
         super().__init__(self._run, "tf.keras")
         self.maker = f"keras {keras.__version__} ({keras.backend.backend()})"
 

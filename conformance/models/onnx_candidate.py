@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from conformance.models.candidates import Array, Tensor, laid_for
+from conformance.models.candidates import Array, Tensor, laid_for, reordered
 from conformance.models.errors import ModelError
 
 _LARGEST: Final = 1 << 31
@@ -36,6 +36,7 @@ class OnnxCandidate:
                 f"{path}: an ONNX file needs onnx and onnxruntime: install layerproof[onnx]"
             ) from error
         self.name = str(path)
+        self.input_names: Sequence[str] = ()
         self.maker = f"onnxruntime {onnxruntime.__version__}"
         self.note = "intermediate tensors without the runtime's fusions, outputs with them"
         self._onnx, self._runtime = onnx, onnxruntime
@@ -49,7 +50,9 @@ class OnnxCandidate:
 
     def _read(self, path: Path) -> Any:
         if path.stat().st_size > _LARGEST:
-            raise ModelError(f"{path}: {path.stat().st_size} bytes; a protocol buffer has at most 2 GiB")
+            raise ModelError(
+                f"{path}: {path.stat().st_size} bytes; a protocol buffer has at most 2 GiB"
+            )
         try:
             model = self._onnx.load(str(path), load_external_data=False)
         except Exception as error:
@@ -75,7 +78,10 @@ class OnnxCandidate:
         for node in graph.node:
             for attribute in node.attribute:
                 yield from (attribute.t, *attribute.tensors)
-                for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+                for inner in (
+                    *attribute.graphs,
+                    *([attribute.g] if attribute.HasField("g") else []),
+                ):
                     yield from self._all_tensors(inner, depth + 1)
 
     def _with_all_outputs(self) -> Any:
@@ -93,9 +99,7 @@ class OnnxCandidate:
         options = self._runtime.SessionOptions()
         options.log_severity_level = 4
         level = self._runtime.GraphOptimizationLevel
-        options.graph_optimization_level = (
-            level.ORT_ENABLE_ALL if fused else level.ORT_DISABLE_ALL
-        )
+        options.graph_optimization_level = level.ORT_ENABLE_ALL if fused else level.ORT_DISABLE_ALL
         try:
             return self._runtime.InferenceSession(
                 model.SerializeToString(), options, providers=["CPUExecutionProvider"]
@@ -109,9 +113,10 @@ class OnnxCandidate:
             raise ModelError(
                 f"{self.name} has {len(declared)} inputs, and the source {len(inputs)}"
             )
+        order = reordered([item.name for item in declared], self.input_names)
         return {
-            item.name: laid_for(array, item.shape, item.name)
-            for item, array in zip(declared, inputs, strict=True)
+            item.name: laid_for(inputs[place], item.shape, item.name)
+            for item, place in zip(declared, order, strict=True)
         }
 
     def _run(self, session: Any, names: Sequence[str] | None, inputs: Sequence[Array]) -> Any:
@@ -148,7 +153,9 @@ class OnnxCandidate:
         """Some tensors."""
         fed = self._fed(inputs)
         wanted = [name for name in names if name not in fed]
-        made = dict(zip(wanted, self._run(self._exposed, wanted, inputs) if wanted else [], strict=True))
+        made = dict(
+            zip(wanted, self._run(self._exposed, wanted, inputs) if wanted else [], strict=True)
+        )
         return [made[name] if name in made else fed[name] for name in names]
 
     def outputs(self, inputs: Sequence[Array]) -> list[Array]:

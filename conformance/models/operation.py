@@ -22,6 +22,9 @@ from conformance.judge.definition.rounding import FORMATS, Format
 from conformance.judge.running_error import Floats, growth
 from conformance.models.windows import axes, gathered
 
+NAIVE_SOFTPLUS: Final = "log(1 + exp(x)), which overflows,"
+"""A formula of converters that have no softplus."""
+
 _FOLDED: Final = 8
 """Further roundings of a weight, and of what a normalization adds, when they are folded."""
 
@@ -125,6 +128,10 @@ def _activated(operation: Operation, span: Span) -> Span:
     name = operation.settings.get("activation") or "linear"
     if name == "linear":
         return span
+    if name == NAIVE_SOFTPLUS:
+        exponential = np.exp(span.value.astype(np.float32)).astype(np.float64)
+        error = span.error * 2 + 8 * operation.format.unit_roundoff
+        return Span(np.log(1 + exponential), error * (1 + np.abs(span.value)))
     running = through_activation(name, span.value, span.error, operation.format)
     return Span(running.value, running.error + operation.format.unit_roundoff * abs(running.value))
 

@@ -20,12 +20,12 @@ class CallableCandidate:
     Args:
         function: the callable.
         name: what to call it.
-        outputs: names of the layers that make the model's outputs, in order.
     """
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         self.function, self.name = function, name
         self.maker, self.note = "a callable", ""
+        self.input_names: Sequence[str] = ()
         self._last: tuple[int, ...] | None = None
         self._made: dict[str, Array] = {}
         self._is_named = False

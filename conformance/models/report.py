@@ -33,7 +33,10 @@ def table(comparison: Comparison, source: Source, verbose: bool = False) -> str:
         lines += _repeat(first, source)
     lines += ["", *_rows(comparison.findings)]
     if verbose:
-        lines += ["", *(f"{f.layer}: {f.tensor or f.message or 'not found'}" for f in comparison.findings)]
+        lines += [
+            "",
+            *(f"{f.layer}: {f.tensor or f.message or 'not found'}" for f in comparison.findings),
+        ]
     lines += ["", *(_whole_line(kind, whole) for kind, whole in comparison.wholes)]
     return "\n".join(lines)
 
@@ -58,9 +61,14 @@ def _repeat(finding: Finding, source: Source) -> list[str]:
 def _rows(findings: Sequence[Finding]) -> list[str]:
     wrong = [f for f in findings if f.verdict == Verdict.WRONG]
     others = [f for f in findings if f.verdict != Verdict.WRONG]
-    rows = [_COLUMNS, *((f.layer, f.kind, f.verdict.value, number(f.ratio)) for f in (*wrong, *others))]
+    rows = [
+        _COLUMNS,
+        *((f.layer, f.kind, f.verdict.value, number(f.ratio)) for f in (*wrong, *others)),
+    ]
     widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = [
+        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
     notes = [""] + [_note(f) for f in (*wrong, *others)]
     return [f"{line}  {note}".rstrip() for line, note in zip(lines, notes, strict=True)]
 
@@ -135,7 +143,11 @@ def write_junit(path: Path, comparisons: Sequence[Comparison]) -> None:
     for comparison in comparisons:
         wrong = [f for f in comparison.findings if f.verdict == Verdict.WRONG]
         skipped = [f for f in comparison.findings if f.verdict == Verdict.NOT_JUDGED]
-        counts = {"tests": len(comparison.findings), "failures": len(wrong), "skipped": len(skipped)}
+        counts = {
+            "tests": len(comparison.findings),
+            "failures": len(wrong),
+            "skipped": len(skipped),
+        }
         named = {"name": one_line(comparison.candidate), **{k: str(v) for k, v in counts.items()}}
         suite = xml.SubElement(root, "testsuite", named)
         for finding in comparison.findings:
@@ -157,12 +169,16 @@ def write_html(path: Path, comparisons: Sequence[Comparison], source: Source) ->
         ".wrong{background:#fdd}</style>",
     ]
     for comparison in comparisons:
-        parts.append(f"<h1>{html.escape(one_line(comparison.candidate))}: {comparison.verdict}</h1>")
+        parts.append(
+            f"<h1>{html.escape(one_line(comparison.candidate))}: {comparison.verdict}</h1>"
+        )
         first = comparison.first_wrong
         if first is not None:
             words = f"The first wrong layer is {first.layer}: {sentence(first)}"
             parts.append(f"<p>{html.escape(one_line(words))}</p>")
-        parts.append("<table><tr>" + "".join(f"<th>{c}</th>" for c in (*_COLUMNS, "note")) + "</tr>")
+        parts.append(
+            "<table><tr>" + "".join(f"<th>{c}</th>" for c in (*_COLUMNS, "note")) + "</tr>"
+        )
         for f in comparison.findings:
             cells = (f.layer, f.kind, f.verdict.value, number(f.ratio), _note(f))
             row = "".join(f"<td>{html.escape(one_line(cell))}</td>" for cell in cells)

@@ -60,9 +60,7 @@ class Step:
 
     def given(self, spans: Mapping[int, Span]) -> list[Span]:
         """Its inputs' spans."""
-        return [
-            spans[item] if isinstance(item, int) else Span.exact(item) for item in self.inputs
-        ]
+        return [spans[item] if isinstance(item, int) else Span.exact(item) for item in self.inputs]
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +142,8 @@ def _replace(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for entry in _entries(config, 0):
         name = entry.get("class_name")
-        if not isinstance(name, str) or name in known or _is_operator(entry):
+        is_own = name in known and not _has_groups(entry)
+        if not isinstance(name, str) or is_own or _is_operator(entry):
             continue
         if not _is_of_keras(entry) or not _is_computed(name):
             raise ModelError(
@@ -155,6 +154,12 @@ def _replace(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
         found.setdefault(f"stand-in>{name}", stand_in(name))
         entry["registered_name"] = f"stand-in>{name}"
     return found
+
+
+def _has_groups(entry: Mapping[str, Any]) -> bool:
+    """Whether it is a convolution in groups, which are outside the oracle."""
+    content = entry.get("config")
+    return isinstance(content, Mapping) and content.get("groups", 1) != 1
 
 
 def _entries(config: Any, depth: int) -> Iterator[dict[str, Any]]:
@@ -250,7 +255,9 @@ class _Builder:
         if isinstance(layer, Model):
             return self.add(layer.graph, items, f"{prefix}{layer.name}/", depth + 1)
         if len(node.outputs) != 1:
-            raise ModelError(f"the layer {layer.name!r} has {len(node.outputs)} outputs; one is judged")
+            raise ModelError(
+                f"the layer {layer.name!r} has {len(node.outputs)} outputs; one is judged"
+            )
         kind = getattr(layer, "class_name", type(layer).__name__)
         name = prefix + layer.name
         self._calls[name] += 1
@@ -274,6 +281,8 @@ def _operation(layer: Any, kind: str, ndim: int) -> Operation:
             raise ValueError("it is none of the layers that are computed here")
         weights = {w.name: np.asarray(w, np.float64) for w in layer.weights}
         config = layer.get_config()
-        return operation_of(kind, config | {"dtype": getattr(layer, "dtype", "float32")}, ndim, weights)
+        return operation_of(
+            kind, config | {"dtype": getattr(layer, "dtype", "float32")}, ndim, weights
+        )
     except ValueError as error:
         raise ModelError(f"the layer {layer.name!r} ({kind}): {error}") from error

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.models.candidates import Array, Tensor, laid_for
+from conformance.models.candidates import Array, Tensor, laid_for, reordered
 from conformance.models.errors import ModelError
 
 
@@ -25,6 +25,7 @@ class TFLiteCandidate:
 
     def __init__(self, path: Path) -> None:
         self.name, self.note = str(path), ""
+        self.input_names: Sequence[str] = ()
         interpreter, self.maker = _interpreter(path)
         content = path.read_bytes()
         if content[4:8] != b"TFL3":
@@ -42,10 +43,11 @@ class TFLiteCandidate:
         self._last: tuple[int, ...] | None = None
 
     def _fill(self, interpreter: Any, inputs: Sequence[Array]) -> list[Array]:
-        details = sorted(interpreter.get_input_details(), key=lambda item: item["name"])
+        details = [*interpreter.get_input_details()]
         if len(details) != len(inputs):
             raise ModelError(f"{self.name} has {len(details)} inputs, the source {len(inputs)}")
-        details = [*interpreter.get_input_details()]
+        order = reordered([item["name"] for item in details], self.input_names)
+        inputs = [inputs[place] for place in order]
         laid = self._assigned(details, inputs)
         try:
             for item, array in laid:
@@ -58,9 +60,7 @@ class TFLiteCandidate:
             raise ModelError(f"{self.name} cannot be run ({_said(error)})") from None
         return [array for _, array in laid]
 
-    def _assigned(
-        self, details: Sequence[Any], inputs: Sequence[Array]
-    ) -> list[tuple[Any, Array]]:
+    def _assigned(self, details: Sequence[Any], inputs: Sequence[Array]) -> list[tuple[Any, Array]]:
         """Each input with the array that fits it: in order, else the first left that fits."""
         left, pairs = [*inputs], []
         for item in details:

@@ -32,7 +32,9 @@ class Translation:
     weights: Callable[[Settings, Shape], dict[str, tuple[int, ...]]] = lambda config, shape: {}
 
 
-def operation_of(name: str, config: Settings, ndim: int, weights: Mapping[str, Floats]) -> Operation:
+def operation_of(
+    name: str, config: Settings, ndim: int, weights: Mapping[str, Floats]
+) -> Operation:
     """The operation of a layer.
 
     Args:
@@ -141,7 +143,9 @@ def _normalization(config: Settings, ndim: int) -> dict[str, Any]:
 
 def _statistics(config: Settings, shape: Shape) -> dict[str, Any]:
     size = (shape[_axis(config)],)
-    names = ["gamma"] * bool(config.get("scale", True)) + ["beta"] * bool(config.get("center", True))
+    names = ["gamma"] * bool(config.get("scale", True)) + ["beta"] * bool(
+        config.get("center", True)
+    )
     return {name: size for name in (*names, "mean", "variance")}
 
 

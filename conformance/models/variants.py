@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from conformance.judge.running_error import Floats
-from conformance.models.operation import Operation
+from conformance.models.operation import NAIVE_SOFTPLUS, Operation
 
 _EPSILONS: Final = (1e-3, 1e-5, 1e-4, 1e-6, 1e-7, 1e-8, 1e-2, 0.0)
 _SLOPES: Final = (0.0, 0.01, 0.1, 0.2, 0.3, 1.0)
@@ -130,7 +130,10 @@ def _kernels(operation: Operation, kernel: Floats) -> Iterator[Variant]:
             yield Variant(words, operation.reweighted(kernel=turned))
         reshaped = turned.reshape(kernel.shape)
         if turned.shape != kernel.shape:
-            yield Variant("the kernel's rows and columns were reshaped, not kept", operation.reweighted(kernel=reshaped))
+            yield Variant(
+                "the kernel's rows and columns were reshaped, not kept",
+                operation.reweighted(kernel=reshaped),
+            )
     channels = kernel.swapaxes(-1, -2)
     if channels.shape == kernel.shape:
         words = "input and output channels of the kernel are exchanged"
@@ -162,6 +165,9 @@ def _bytes(array: Floats) -> Floats:
 
 def _activations(operation: Operation) -> Iterator[Variant]:
     own = operation.settings["activation"]
+    if own == "softplus":
+        words = "softplus is computed as log(1 + exp(x)), which overflows"
+        yield Variant(words, operation.altered(activation=NAIVE_SOFTPLUS))
     for name in _ACTIVATIONS:
         if name != own:
             words = f"the activation is {name} in place of {own}"

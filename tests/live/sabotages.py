@@ -69,15 +69,15 @@ def convolutional(
 def squares(activation: str = "relu", dilation: Any = (2, 1), strides: Any = 1) -> Any:
     """Convolutions with as many inputs as outputs, whose axes may be exchanged."""
     x = start = L.Input((11, 9, 4))
-    x = L.Conv2D(
-        4, 3, strides, dilation_rate=dilation, activation=activation, name="q1"
-    )(x)
+    x = L.Conv2D(4, 3, strides, dilation_rate=dilation, activation=activation, name="q1")(x)
     x = L.Conv2D(4, 3, activation="sigmoid", name="q2")(x)
     x = L.GlobalAveragePooling2D(name="g")(x)
     return keras.Model(start, L.Dense(4, name="d")(x))
 
 
-def one_axis(padding: str = "same", strides: int = 2, pool: int = 2, activation: str = "elu") -> Any:
+def one_axis(
+    padding: str = "same", strides: int = 2, pool: int = 2, activation: str = "elu"
+) -> Any:
     """A row of one-dimensional layers."""
     x = start = L.Input((14, 3))
     x = L.Conv1D(5, 4, strides=strides, padding=padding, activation=activation, name="k1")(x)
@@ -92,7 +92,7 @@ def branches(merge: Any = "Add", activation: str = "relu") -> Any:
     y = L.Conv2D(4, 3, padding="same", activation=activation, name="b1")(x)
     y = L.DepthwiseConv2D(3, padding="same", name="dw")(y)
     x = getattr(L, merge)(name="m")([x, y])
-    x = L.Activation("softplus", name="act")(x)
+    x = L.Activation("softsign", name="act")(x)
     return keras.Model(start, L.Conv2D(3, 2, name="b2")(x))
 
 
@@ -144,8 +144,22 @@ def _of(
 
 
 SABOTAGES: tuple[Sabotage, ...] = (
-    _of("symmetric pads", convolutional, {"padding": "symmetric"}, "c1", "SAME pads half", {"size": (10, 10)}),
-    _of("valid for same", convolutional, {"padding": "valid"}, "c1", "'same' is read as 'valid'", {"end": "global"}),
+    _of(
+        "symmetric pads",
+        convolutional,
+        {"padding": "symmetric"},
+        "c1",
+        "SAME pads half",
+        {"size": (10, 10)},
+    ),
+    _of(
+        "valid for same",
+        convolutional,
+        {"padding": "valid"},
+        "c1",
+        "'same' is read as 'valid'",
+        {"end": "global"},
+    ),
     _of("activation lost", convolutional, {"activation": "linear"}, "c1", "activation is missing"),
     _of("relu6 for relu", convolutional, {"activation": "relu6"}, "c1", "relu6"),
     _of("elu for relu", convolutional, {"activation": "elu"}, "c1", "elu"),
@@ -155,28 +169,122 @@ SABOTAGES: tuple[Sabotage, ...] = (
     _of("epsilon 1e-2", convolutional, {"epsilon": 1e-2}, "bn", "epsilon is 0.01"),
     _of("average for max", convolutional, {"pool": "average"}, "p", "average pooling"),
     _of("max for average", convolutional, {"pool": "max"}, "p", "max pooling", {"pool": "average"}),
-    _of("ceil for floor", convolutional, {"pool_padding": "same"}, "p", "", {"pool_padding": "valid", "size": (13, 10), "end": "global"}),
-    _of("pool strides one", convolutional, {"pool_strides": 1}, "p", "strides are left out", {"end": "global"}),
+    _of(
+        "ceil for floor",
+        convolutional,
+        {"pool_padding": "same"},
+        "p",
+        "",
+        {"pool_padding": "valid", "size": (13, 10), "end": "global"},
+    ),
+    _of(
+        "pool strides one",
+        convolutional,
+        {"pool_strides": 1},
+        "p",
+        "strides are left out",
+        {"end": "global"},
+    ),
     _of("flatten order", convolutional, {"order": (3, 1, 2)}, "f", "flattened channels first"),
-    _of("bias lost", convolutional, {}, "c1", "bias is missing", change=changed("c1", without_bias)),
-    _of("bias lost in Dense", convolutional, {}, "d", "bias is missing", change=changed("d", without_bias)),
+    _of(
+        "bias lost", convolutional, {}, "c1", "bias is missing", change=changed("c1", without_bias)
+    ),
+    _of(
+        "bias lost in Dense",
+        convolutional,
+        {},
+        "d",
+        "bias is missing",
+        change=changed("d", without_bias),
+    ),
     _of("half precision", convolutional, {}, "c1", "float16", change=changed("c1", halved)),
     _of("half precision in Dense", convolutional, {}, "d", "float16", change=changed("d", halved)),
-    _of("kernel flipped", convolutional, {}, "c1", "flipped", change=changed("c1", kernel(lambda k: k[::-1, ::-1]))),
-    _of("kernel turned", convolutional, {}, "c1", "rows and columns of the kernel", change=changed("c1", kernel(lambda k: k.swapaxes(0, 1)))),
-    _of("kernel read in another order", convolutional, {}, "c1", "order (filters", change=changed("c1", kernel(reshaped))),
+    _of(
+        "kernel flipped",
+        convolutional,
+        {},
+        "c1",
+        "flipped",
+        change=changed("c1", kernel(lambda k: k[::-1, ::-1])),
+    ),
+    _of(
+        "kernel turned",
+        convolutional,
+        {},
+        "c1",
+        "rows and columns of the kernel",
+        change=changed("c1", kernel(lambda k: k.swapaxes(0, 1))),
+    ),
+    _of(
+        "kernel read in another order",
+        convolutional,
+        {},
+        "c1",
+        "order (filters",
+        change=changed("c1", kernel(reshaped)),
+    ),
     _of("pads exchanged", convolutional, {"pad": ((1, 0), (0, 1))}, "zp", "before and after"),
-    _of("second activation", convolutional, {"second": "sigmoid"}, "c3", "sigmoid in place of tanh"),
-    _of("softmax lost", convolutional, {"dense": "linear"}, "d", "activation is missing", {"dense": "softmax"}),
+    _of(
+        "second activation", convolutional, {"second": "sigmoid"}, "c3", "sigmoid in place of tanh"
+    ),
+    _of(
+        "softmax lost",
+        convolutional,
+        {"dense": "linear"},
+        "d",
+        "activation is missing",
+        {"dense": "softmax"},
+    ),
     _of("strides and dilation", squares, {"dilation": 1, "strides": (2, 1)}, "q1", ""),
-    _of("dilation of other axis", squares, {"dilation": (1, 2)}, "q1", "dilation of rows and columns"),
-    _of("channels exchanged", squares, {}, "q2", "channels of the kernel", change=changed("q2", kernel(lambda k: k.swapaxes(-1, -2)))),
-    _of("dense transposed", squares, {}, "d", "transposed", change=changed("d", kernel(lambda k: k.T))),
+    _of(
+        "dilation of other axis",
+        squares,
+        {"dilation": (1, 2)},
+        "q1",
+        "dilation of rows and columns",
+    ),
+    _of(
+        "channels exchanged",
+        squares,
+        {},
+        "q2",
+        "channels of the kernel",
+        change=changed("q2", kernel(lambda k: k.swapaxes(-1, -2))),
+    ),
+    _of(
+        "dense transposed",
+        squares,
+        {},
+        "d",
+        "transposed",
+        change=changed("d", kernel(lambda k: k.T)),
+    ),
     _of("multiplied for added", branches, {"merge": "Multiply"}, "m", "multiply in place of add"),
-    _of("depthwise turned", branches, {}, "dw", "rows and columns", change=changed("dw", kernel(lambda k: k.swapaxes(0, 1)))),
-    _of("depthwise bias lost", branches, {}, "dw", "bias is missing", change=changed("dw", without_bias)),
+    _of(
+        "depthwise turned",
+        branches,
+        {},
+        "dw",
+        "rows and columns",
+        change=changed("dw", kernel(lambda k: k.swapaxes(0, 1))),
+    ),
+    _of(
+        "depthwise bias lost",
+        branches,
+        {},
+        "dw",
+        "bias is missing",
+        change=changed("dw", without_bias),
+    ),
     _of("elu for relu, 1-D", one_axis, {"activation": "relu"}, "k1", "relu in place of elu"),
-    _of("kernel flipped, 1-D", one_axis, {}, "k1", "flipped", change=changed("k1", kernel(lambda k: k[::-1]))),
+    _of(
+        "kernel flipped, 1-D",
+        one_axis,
+        {},
+        "k1",
+        "flipped",
+        change=changed("k1", kernel(lambda k: k[::-1])),
+    ),
 )
 
 
