@@ -105,7 +105,8 @@ class Held:
 
     def _with_followers(self, name: str) -> list[str]:
         """The tensor, and those behind it that fit into one run."""
-        start, names, size = self.place[name], [], 0
+        names: list[str] = []
+        start, size = self.place[name], 0
         for tensor in self.tensors[start:]:
             size += tensor.size
             if names and size > _MOST_FETCHED:

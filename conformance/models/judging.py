@@ -482,7 +482,7 @@ class LayerJudge:
         return max(self._last_done(chain), index)
 
     def _last_done(self, chain: Sequence[int]) -> int:
-        """Where to go on: behind the chain's end, layers between that are of other branches kept."""
+        """Where to go on: behind the chain's end; layers between are of other branches."""
         between = [
             i
             for i in range(chain[0], chain[-1])

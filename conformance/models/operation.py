@@ -246,7 +246,7 @@ def _activation(operation: Operation, spans: Sequence[Span]) -> Span:
 def _merged(operation: Operation, spans: Sequence[Span]) -> Span:
     """Elements of several inputs, added, multiplied, compared or averaged."""
     name, u = operation.settings["of"], operation.format.unit_roundoff
-    if name == "maximum" or name == "minimum":
+    if name in {"maximum", "minimum"}:
         choose = np.maximum if name == "maximum" else np.minimum
         made = spans[0]
         for span in spans[1:]:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
-from xml.etree import ElementTree as xml
+from xml.etree import ElementTree
 
 from conformance.models.comparison import Comparison
 from conformance.models.judging import Finding, Verdict, Whole
@@ -139,7 +139,7 @@ def write_jsonl(path: Path, comparisons: Sequence[Comparison], source: Path) -> 
 
 def write_junit(path: Path, comparisons: Sequence[Comparison]) -> None:
     """Write a suite per candidate, a test case per layer."""
-    root = xml.Element("testsuites")
+    root = ElementTree.Element("testsuites")
     for comparison in comparisons:
         wrong = [f for f in comparison.findings if f.verdict == Verdict.WRONG]
         skipped = [f for f in comparison.findings if f.verdict == Verdict.NOT_JUDGED]
@@ -149,24 +149,26 @@ def write_junit(path: Path, comparisons: Sequence[Comparison]) -> None:
             "skipped": len(skipped),
         }
         named = {"name": one_line(comparison.candidate), **{k: str(v) for k, v in counts.items()}}
-        suite = xml.SubElement(root, "testsuite", named)
+        suite = ElementTree.SubElement(root, "testsuite", named)
         for finding in comparison.findings:
-            case = xml.SubElement(
+            case = ElementTree.SubElement(
                 suite, "testcase", {"classname": finding.kind, "name": one_line(finding.layer)}
             )
             if finding.verdict == Verdict.WRONG:
-                xml.SubElement(case, "failure", {"message": one_line(sentence(finding))})
+                ElementTree.SubElement(case, "failure", {"message": one_line(sentence(finding))})
             elif finding.verdict == Verdict.NOT_JUDGED:
-                xml.SubElement(case, "skipped", {"message": one_line(finding.message)})
-    xml.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+                ElementTree.SubElement(case, "skipped", {"message": one_line(finding.message)})
+    ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
 
 
 def write_html(path: Path, comparisons: Sequence[Comparison], source: Source) -> None:
     """Write one page with each candidate's table."""
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><title>Converted models</title>",
-        "<style>body{font-family:sans-serif;margin:2em}td,th{padding:.2em .8em;text-align:left}"
-        ".wrong{background:#fdd}</style>",
+        (
+            "<style>body{font-family:sans-serif;margin:2em}td,th{padding:.2em .8em;text-align:left}"
+            ".wrong{background:#fdd}</style>"
+        ),
     ]
     for comparison in comparisons:
         parts.append(

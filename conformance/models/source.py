@@ -175,9 +175,9 @@ def _is_operator(entry: dict[str, Any]) -> bool:
     """Whether it is an operator between layers; ``.h5`` files do not say so, but give no dtype."""
     content = entry.get("config")
     name_alone = isinstance(content, Mapping) and content.keys() <= {"name"}
-    if name_alone and entry.get("module") is None:
-        if entry.get("class_name") in OPERATIONS.names("keras3"):
-            entry["module"] = OPERATIONS.module
+    is_known = entry.get("class_name") in OPERATIONS.names("keras3")
+    if name_alone and is_known and entry.get("module") is None:
+        entry["module"] = OPERATIONS.module
     return str(entry.get("module")).startswith(OPERATIONS.module)
 
 

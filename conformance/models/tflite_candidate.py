@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -96,17 +97,14 @@ class TFLiteCandidate:
         details = {item["index"]: item for item in self._kept.get_tensor_details()}
         found = [self._tensor(item, "input of the file") for item in self._kept.get_input_details()]
         for operator in self._operators:
-            for index in operator["outputs"]:
-                if index in details:
-                    found.append(self._tensor(details[index], str(operator["op_name"])))
+            made = [details[index] for index in operator["outputs"] if index in details]
+            found += [self._tensor(item, str(operator["op_name"])) for item in made]
         return found
 
     def _tensor(self, item: Mapping[str, Any], maker: str) -> Tensor:
         shape = tuple(int(n) for n in item["shape"])
-        try:
+        with contextlib.suppress(ValueError):
             shape = self._kept.get_tensor(item["index"]).shape
-        except ValueError:
-            pass
         return Tensor(f"{item['name']}@{item['index']}", shape, np.dtype(item["dtype"]).name, maker)
 
     def fetch(self, names: Sequence[str], inputs: Sequence[Array]) -> list[Array]:

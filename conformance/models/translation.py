@@ -146,7 +146,7 @@ def _statistics(config: Settings, shape: Shape) -> dict[str, Any]:
     names = ["gamma"] * bool(config.get("scale", True)) + ["beta"] * bool(
         config.get("center", True)
     )
-    return {name: size for name in (*names, "mean", "variance")}
+    return dict.fromkeys((*names, "mean", "variance"), size)
 
 
 def _number(value: Any, default: float) -> float:

@@ -155,7 +155,8 @@ def _half(array: Floats) -> Floats:
 def _brain(array: Floats) -> Floats:
     """Rounded to eight significant bits, ties to even."""
     mantissa, exponent = np.frexp(array)
-    return np.ldexp(np.rint(np.ldexp(mantissa, 8)), exponent - 8)
+    rounded: Floats = np.ldexp(np.rint(np.ldexp(mantissa, 8)), exponent - 8)
+    return rounded
 
 
 def _bytes(array: Floats) -> Floats:
