@@ -7,7 +7,9 @@ shape, where its padding is, and what the same is in other frameworks.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
+
+from conformance.version import __version__
 
 if TYPE_CHECKING:
     from conformance.assertions import assert_conforms
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
     from conformance.models.assertions import assert_model_conforms
 
 __all__ = ["__version__", "assert_conforms", "assert_model_conforms", "explain"]
-
-__version__: Final = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""One array judged in someone's own tests: `assert_conforms` (contract C5).
+"""One array judged in someone's own tests: `assert_conforms`.
 
 A converted layer, weights moved from Keras' layout ``(*window, channels, filters)`` to PyTorch's::
 

@@ -178,6 +178,8 @@ def is_known(notation: str, case: Case) -> bool:
     return any(is_known_of(name, case) for name in IMPLEMENTATIONS.get(notation, ()))
 
 
+_INFINITE = ("one_infinity", "specials", "overflow")
+
 RUNTIME_FAULTS: dict[str, dict[str, Callable[[Case], bool]]] = {
     "torch.nn": {
         "torch 2.13: gelu of infinity is NaN on contiguous tensors": lambda case: (
@@ -206,8 +208,6 @@ RUNTIME_FAULTS: dict[str, dict[str, Callable[[Case], bool]]] = {
     },
 }
 """What runtimes do wrongly that no record of the suite covers, in words, and for which cases."""
-
-_INFINITE = ("one_infinity", "specials", "overflow")
 
 
 def cases(grid_name: str) -> Iterator[Case]:

@@ -97,7 +97,7 @@ WORDS: Final = (
     ),
 )
 words = st.sampled_from(WORDS)
-ODD: Final = (
+ODD: Final[tuple[Any, ...]] = (
     *(b"a", [], (), {}, set(), object, int, print, ..., slice(None), range(3), iter(())),
     *(np.array(["x"]), np.array([None]), np.array([[3, 3]]), np.ma.masked_array([1], [True])),
     *(lambda *a, **k: None, np.zeros, keras.layers.Flatten, memoryview(b"ab")),

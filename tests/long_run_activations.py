@@ -17,11 +17,13 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import ball_functions as balls
 import numpy as np
+from flint import ctx
 
 from reference_impl import activations
 from reference_impl.ops.derivatives import pull_back
@@ -96,7 +98,7 @@ def compare_values(name: str, x: Array, tally: Tally) -> None:
     function, definition = balls.VALUES[name]
     for argument, value in zip(x.tolist(), function(x).tolist(), strict=True):
         ball = balls.number(argument)
-        correct = balls.certain(value, lambda ball=ball: definition(ball))
+        correct = balls.certain(value, partial(definition, ball))
         tally.count(f"{name}({argument.hex()}) = {value.hex()}", correct)
 
 
@@ -107,8 +109,13 @@ def compare_slopes(name: str, x: Array, upstream: Array, tally: Tally) -> None:
     pulled = pull_back(Sums.of_array(x), upstream, activation)
     for a, u, value in zip(x.tolist(), upstream.tolist(), pulled.tolist(), strict=True):
         ball, factor = balls.number(a), balls.number(u)
-        correct = balls.certain(value, lambda b=ball, f=factor: f * slope(b))
+        correct = balls.certain(value, partial(pulled_back, slope, ball, factor))
         tally.count(f"{u.hex()} {name}'({a.hex()}) = {value.hex()}", correct)
+
+
+def pulled_back(slope: Any, argument: Any, factor: Any) -> Any:
+    """An upstream gradient times the slope."""
+    return factor * slope(argument)
 
 
 def compare_rows(name: str, x: Array, upstream: Array, tally: Tally) -> None:
@@ -120,12 +127,12 @@ def compare_rows(name: str, x: Array, upstream: Array, tally: Tally) -> None:
     for row, u, values, back in zip(x, upstream, function(x), pulled, strict=True):
         given, factors = ([balls.number(v) for v in part.tolist()] for part in (row, u))
         expected = (
-            Lazily(lambda g=given: definition(g)),
-            Lazily(lambda g=given, f=factors: gradient(g, f)),
+            Lazily(partial(definition, given)),
+            Lazily(partial(gradient, given, factors)),
         )
         for kind, computed, enclosed in zip(("", "'"), (values, back), expected, strict=True):
             for i, value in enumerate(computed.tolist()):
-                correct = balls.certain(value, lambda e=enclosed, i=i: e.at(i))
+                correct = balls.certain(value, partial(enclosed.at, i))
                 tally.count(f"{name}{kind}({row.tolist()})[{i}] = {value.hex()}", correct)
 
 
@@ -138,7 +145,7 @@ class Lazily:
 
     def at(self, index: int) -> Any:
         """One of them, in the precision of the context."""
-        bits = balls.ctx.prec
+        bits = ctx.prec
         if bits not in self._known:
             self._known[bits] = self._evaluate()
         return self._known[bits][index]

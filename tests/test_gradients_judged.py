@@ -222,7 +222,7 @@ class _WithGradients:
 
 
 def test_plug_ins_may_offer_gradients() -> None:
-    """Contract C3: called with the upstream gradient; left out, they are unsupported."""
+    """Called with the upstream gradient; left out, they are unsupported."""
     case = CHOSEN[0]
     given = operands(case)
     outcome = Plugin("plug-in", _WithGradients).evaluate(case, given)

@@ -85,7 +85,6 @@ def test_a_file_can_import_what_stands_beside_it(tmp_path: Path) -> None:
         ("absent.py", "there is no file 'absent.py'"),
         ("absent_module", "there is no module 'absent_module'"),
         ("tf.kers", r"did you mean tf\.keras"),
-        ("torch.nn[fast]", "torch.nn has no option .fast.; it takes channels_last"),
         ("", "a plug-in is given as"),
         ("a b", "a plug-in is given as"),
     ],

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections import Counter
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 
-import conformance.spec
 from conformance.cases.case import parse
 from conformance.cases.facts import facts
 from conformance.cases.grids import grid
@@ -19,6 +18,7 @@ from conformance.spec.clauses import (
     STANDINGS,
     Clause,
     ClauseError,
+    binding_sha256,
     clauses,
     parse_clauses,
     select,
@@ -139,11 +139,48 @@ def test_select_suggests_what_is_close() -> None:
         select("conv2d.strides.dilation-exclusiv")
 
 
-def test_spec_sha256_is_that_of_the_file() -> None:
-    """Reports carry it, so that a changed specification shows."""
-    path = Path(conformance.spec.__file__).with_name("clauses.toml")
-    text = path.read_text(encoding="utf-8")
-    assert spec_sha256() == hashlib.sha256(text.encode("utf-8")).hexdigest()
+BINDING = {
+    "id": "conv1d.other.id",
+    "standing": "ambiguous",
+    "condition": "another condition",
+    "reading": "another reading",
+    "since": "Keras 99",
+    "now": "another rule",
+    "selection": "another way to choose",
+}
+FREE = {"source": "7 Elsewhere", "paraphrase": "In other words.", "why": "for other reasons"}
+
+
+def test_the_digest_of_the_specification_is_that_of_its_clauses() -> None:
+    """Reports and fixtures carry it, so that a changed specification shows."""
+    rows = [
+        [c.id, c.standing, c.condition, c.reading, c.since, c.now, c.selection]
+        for _, c in sorted(clauses().items())
+    ]
+    text = json.dumps(rows, separators=(",", ":"))
+    assert spec_sha256() == hashlib.sha256(text.encode("ascii")).hexdigest()
+    assert spec_sha256() == binding_sha256(reversed(clauses().values()))
+
+
+@pytest.mark.parametrize("change", BINDING.items(), ids=lambda change: change[0])
+def test_what_binds_is_part_of_the_digest(change: tuple[str, str]) -> None:
+    (first, *others) = clauses().values()
+    changed = dataclasses.replace(first, **dict([change]))  # type: ignore[arg-type]
+    assert binding_sha256([changed, *others]) != spec_sha256()
+
+
+@pytest.mark.parametrize("change", FREE.items(), ids=lambda change: change[0])
+def test_wording_may_be_mended_without_another_specification(change: tuple[str, str]) -> None:
+    """A correction of a paraphrase touches the clause file alone: no fixture, no report."""
+    (first, *others) = clauses().values()
+    changed = dataclasses.replace(first, **dict([change]))  # type: ignore[arg-type]
+    assert changed != first
+    assert binding_sha256([changed, *others]) == spec_sha256()
+
+
+def test_every_field_of_a_clause_either_binds_or_is_free() -> None:
+    fields = {field.name for field in dataclasses.fields(Clause)}
+    assert fields == {*BINDING, *FREE}
 
 
 def test_every_predefined_activation_has_a_clause() -> None:

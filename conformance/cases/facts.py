@@ -64,16 +64,6 @@ class Facts:
         return self.case.observe == "output"
 
     @property
-    def observes_gradients(self) -> bool:
-        """Whether the case looks at gradients."""
-        return self.case.observe == "gradients"
-
-    @property
-    def observes_rejection(self) -> bool:
-        """Whether the case must be rejected."""
-        return self.case.observe == "rejection"
-
-    @property
     def rank(self) -> int:
         """Number of spatial axes of a layer that slides a window; 0 for the others."""
         return self.descriptor.rank

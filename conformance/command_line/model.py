@@ -55,7 +55,7 @@ def _entry(name: str) -> registry.Entry:
         entry = registry.resolve(name)
     except ImplementationError as error:
         raise UsageError(str(error)) from error
-    if "mode" not in entry.options:
+    if entry.name.partition("[")[0] != "tf.keras":
         raise UsageError(f"--implementation {name!r}: a .keras model is run by tf.keras alone")
     if not registry.installed(entry):
         raise UsageError(f"{name} needs {', '.join(entry.distributions)}, which is not installed")

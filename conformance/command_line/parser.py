@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from conformance import __version__
 from conformance.command_line.errors import UsageError
 from conformance.explain.documented import arguments
 from conformance.layers.registry import LAYERS
 from conformance.report.formats import add_formats
+from conformance.version import __version__
 
 IMPLEMENTATION = "NAME|MODULE[:ATTRIBUTE]|FILE.py|exec:COMMAND"
 GRIDS = ("smoke", "standard", "full")

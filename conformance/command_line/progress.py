@@ -20,9 +20,11 @@ class Progress:
     Args:
         stream: where it is printed.
         quiet: whether nothing is.
+        doing: what is done with each.
     """
 
-    def __init__(self, stream: TextIO, *, quiet: bool = False) -> None:
+    def __init__(self, stream: TextIO, *, quiet: bool = False, doing: str = "judged") -> None:
+        self._doing = doing
         self._stream = stream
         self._quiet = quiet
         self._terminal = stream.isatty()
@@ -42,7 +44,7 @@ class Progress:
             self._stream.flush()
 
     def _print(self, done: int, total: int, seconds: float) -> None:
-        text = f"judged {done:,} of {total:,} ({done / max(total, 1):.0%})"
+        text = f"{self._doing} {done:,} of {total:,} ({done / max(total, 1):.0%})"
         if done:
             text += f", {duration(seconds * (total - done) / done)} left"
         self._stream.write(f"\r\x1b[K{text}" if self._terminal else f"{text}\n")

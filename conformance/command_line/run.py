@@ -14,7 +14,7 @@ from pathlib import Path
 from signal import Signals
 from typing import Any, Final
 
-from conformance import __version__, known
+from conformance import known
 from conformance.cases.case import Case
 from conformance.command_line.errors import UsageError
 from conformance.command_line.progress import Progress
@@ -33,6 +33,7 @@ from conformance.report.jsonl import JsonLinesReport, json_lines_report, write_j
 from conformance.results import ACCEPTED, Result
 from conformance.running.runner import Limits, Runner
 from conformance.spec.clauses import spec_sha256
+from conformance.version import __version__
 
 EXIT_DEVIATES: Final = 1
 EXIT_NOTHING_JUDGED: Final = 3

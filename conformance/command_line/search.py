@@ -16,7 +16,7 @@ from conformance.running.limits import Limits
 from conformance.running.session import Session
 
 if TYPE_CHECKING:
-    from conformance.search import Finding, Report
+    from conformance.counterexamples import Finding, Report
 
 EXIT_FOUND = 1
 EXIT_NOTHING_JUDGED = 3
@@ -30,7 +30,7 @@ def search(options: argparse.Namespace) -> int:
         UsageError: for an implementation that does not exist, or without Hypothesis.
     """
     try:
-        from conformance.search import Search
+        from conformance.counterexamples import Search
     except ModuleNotFoundError as error:
         if error.name != "hypothesis":
             raise

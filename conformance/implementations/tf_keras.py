@@ -67,7 +67,6 @@ class TfKeras(KerasStyle):
     """`keras_style` on tf.keras, which is cleared now and then."""
 
     def __init__(self, name: str, mode: str, threads: int | None = None, device: str = "") -> None:
-        self._mode = mode
         self._evaluated = 0
         self._refused: dict[str, bool] = {}
         self.machine = _facts(mode, threads)

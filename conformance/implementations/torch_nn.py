@@ -23,9 +23,7 @@ from conformance.implementations.machine import onednn_facts
 from conformance.implementations.observation import as_array, describe_result, observe_calls
 from conformance.implementations.protocol import Implementation
 from conformance.implementations.torch_activations import ACTIVATIONS
-from conformance.layers.convolution import Convolution
-from conformance.layers.flatten import Flatten
-from conformance.layers.pooling import MaxPooling
+from conformance.layers.layer import Layer
 from conformance.layers.registry import LAYERS
 from conformance.outcomes import Outcome, Unsupported, Value
 
@@ -35,7 +33,6 @@ Module = Callable[[Tensor], Tensor]
 _NUMBER_TYPES: Final = frozenset(
     {"float16", "bfloat16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8"}
 )
-_EXPRESSED: Final = (Convolution, MaxPooling, Flatten)
 _CONVOLUTIONS: Final[Mapping[int, Any]] = {1: nn.Conv1d, 2: nn.Conv2d}
 _POOLINGS: Final[Mapping[int, Any]] = {1: nn.MaxPool1d, 2: nn.MaxPool2d}
 _TORCH_NAMES: Final = {
@@ -113,7 +110,7 @@ class TorchNN:
             return Unsupported("torch finds no CUDA device on this machine")
         if case.observe not in observe or not LAYERS[case.layer].takes_inputs:
             return Unsupported("torch.nn has no Keras-style model API")
-        if not isinstance(LAYERS[case.layer], _EXPRESSED):
+        if not _is_expressed(LAYERS[case.layer]):
             return Unsupported(f"torch.nn is not asked for {case.layer}")
         if LAYERS[case.layer].rank and case.dtype not in _NUMBER_TYPES:
             return Unsupported(f"torch.nn has no {case.layer} in {case.dtype}")
@@ -217,6 +214,11 @@ def _differentiated(layer: Any, inputs: Tensor, upstream: Tensor) -> dict[str, T
     if "weight" in gradients:
         gradients["kernel"] = gradients.pop("weight").movedim((0, 1), (-1, -2))
     return gradients
+
+
+def _is_expressed(layer: Layer) -> bool:
+    """Whether the layer is one of those that this module builds of torch's."""
+    return layer.convolves or (layer.pools and layer.selects) or (layer.moves and not layer.rank)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from conformance.diagnosis.evaluation import Prediction, Steps, predict_flatten
 from conformance.judge.definition import Operands
 from conformance.judge.definition.backward import flattened
 from conformance.judge.definition.layers import exact_values, flatten_order
-from conformance.layers.layer import Layer
+from conformance.layers.plain import Plain
 from conformance.layers.windowed import COMMON, DATA_FORMAT, FORMATS, Array
 from conformance.spec.covers import gradients as covers_gradients
 from conformance.spec.covers import outputs
@@ -104,7 +104,7 @@ def _gradients() -> Iterator[Case]:
     yield from gradients.differentiated(islice(_standard(), 0, None, 5))
 
 
-class Flatten(Layer):
+class Flatten(Plain):
     """The fifth section of the documentation: all axes but the batch in one."""
 
     family = "flatten"
@@ -175,7 +175,7 @@ class Flatten(Layer):
 
     def draw(self, draw: Callable[[Any], Any]) -> Case:
         """As `Layer.draw`."""
-        from conformance.cases import drawing
+        from conformance.cases import drawing  # needs Hypothesis
 
         case: Case = draw(drawing.flattened(self.name))
         return case

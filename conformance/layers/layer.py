@@ -1,4 +1,8 @@
-"""What the suite knows of a layer, and what it asks of it."""
+"""What the suite knows of a layer, and what it asks of it.
+
+This module needs nothing of the suite, since cases, judge and diagnosis ask layers; what a plain
+layer answers is in `conformance.layers.plain`.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +50,7 @@ def sizes_of(value: Any, rank: int) -> tuple[int, ...]:
 
 
 class Layer:
-    """One documented layer; what stands here is that of a layer that computes nothing.
+    """One documented layer: its attributes, and the questions that it must answer.
 
     Attributes:
         signature: the documented constructor arguments, in order, with their defaults.
@@ -165,15 +169,7 @@ class Layer:
 
     def objections(self, case: Case) -> Iterator[str]:
         """Why the case must be rejected, as ``argument=value: what is allowed``."""
-        from conformance.judge.definition.arguments import objections_to_values
-
-        yield from objections_to_values(self, case.keywords)
-        for name in self.required:
-            if name not in case.keywords:
-                yield f"{name}: the argument has no default"
-        yield from self.objections_together(case)
-        if case.inputs is not None:
-            yield from self.objections_to_input(case)
+        raise NotImplementedError
 
     def objections_together(self, case: Case) -> Iterator[str]:
         """Why arguments do not go together, each of them being valid."""
@@ -213,17 +209,11 @@ class Layer:
         self, case: Case, operands: Operands, expectation: Expectation, actual: Array
     ) -> Judgement:
         """Judge an output of the right shape and dtype that is not equal to the expected one."""
-        from conformance.judge.elements import judge_equality
-
-        del case, operands
-        return judge_equality(actual, expectation.value)
+        raise NotImplementedError
 
     def gradient_judge(self, case: Case, operands: Operands) -> GradientJudge:
         """What judges a gradient that is not equal to the expected one: name, actual, expected."""
-        from conformance.judge.elements import judge_equality
-
-        del case, operands
-        return lambda _, actual, expected: judge_equality(actual, expected)
+        raise NotImplementedError
 
     def largest_error(self, case: Case, operands: Operands, expectation: Expectation) -> float:
         """The largest finite error of correct arithmetic; zero where equality is due."""

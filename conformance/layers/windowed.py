@@ -20,7 +20,8 @@ from conformance.cases.grids import (
 )
 from conformance.judge.definition import Operands
 from conformance.judge.definition.layers import exact_values, order_with_channels_first
-from conformance.layers.layer import EVERY_LAYER, Layer
+from conformance.layers.layer import EVERY_LAYER
+from conformance.layers.plain import Plain
 
 Array = np.ndarray[Any, Any]
 
@@ -55,7 +56,7 @@ def channels_last(array: Array, known: Facts) -> Array:
     return np.moveaxis(array, 1, -1) if known.channels_first else array
 
 
-class Windowed(Layer):
+class Windowed(Plain):
     """A layer that slides a window over its spatial axes."""
 
     undocumented: tuple[str, ...] = (*EVERY_LAYER, "data_format")
@@ -156,7 +157,7 @@ class Windowed(Layer):
 
     def draw(self, draw: Callable[[Any], Any]) -> Case:
         """As `Layer.draw`."""
-        from conformance.cases import drawing
+        from conformance.cases import drawing  # needs Hypothesis
 
         case: Case = draw(drawing.windowed(self.name))
         return case

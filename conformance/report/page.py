@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Any, Final
 
-from conformance import __version__
 from conformance.judge.verdict import Verdict
 from conformance.report.account import Account, Entry, Group
 from conformance.report.picture import Picture, picture
@@ -19,6 +18,7 @@ from conformance.report.sentences import verdict
 from conformance.report.text import one_line, printable
 from conformance.report.words import LABELS, instead_of
 from conformance.spec.clauses import Clause, clauses
+from conformance.version import __version__
 
 LETTERS: Final = dict(zip(LABELS, "okudctxw", strict=True))
 """A letter for each verdict, in the order of the labels."""

@@ -13,9 +13,10 @@ item then replaces ``{each}`` in the id and the paraphrase.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -47,6 +48,7 @@ SECTIONS: Final[MappingProxyType[str, str]] = MappingProxyType(
 """The documentation's sections, by the first part of a clause's id."""
 
 _NOTES: Final = ("condition", "reading", "why", "since", "now", "selection")
+_BINDING: Final = ("id", "standing", "condition", "reading", "since", "now", "selection")
 _REQUIRED: Final = ("id", "bullet", "paraphrase", "standing")
 _IDENTIFIER: Final = re.compile(r"[a-z0-9]+(\.[a-z0-9]+(-[a-z0-9]+)*){2}\Z")
 
@@ -147,20 +149,30 @@ def _check_entry(entry: Mapping[str, Any]) -> None:
 
 
 @cache
-def _text() -> str:
-    return files("conformance.spec").joinpath("clauses.toml").read_text(encoding="utf-8")
-
-
-@cache
 def clauses() -> Mapping[str, Clause]:
     """Every clause by its id, in the order of the documentation."""
-    return MappingProxyType(parse_clauses(_text()))
+    text = files("conformance.spec").joinpath("clauses.toml").read_text(encoding="utf-8")
+    return MappingProxyType(parse_clauses(text))
 
 
 @cache
 def spec_sha256() -> str:
-    """SHA-256 of the clause file, in hexadecimal: the identity of the specification judged by."""
-    return hashlib.sha256(_text().encode("utf-8")).hexdigest()
+    """SHA-256, in hexadecimal, of what binds in the specification judged by (`binding_sha256`)."""
+    return binding_sha256(clauses().values())
+
+
+def binding_sha256(specification: Iterable[Clause]) -> str:
+    """SHA-256, in hexadecimal, of what binds in some clauses, in whatever order they come.
+
+    That is of each its id and standing, and the condition, reading, versions and selection that go
+    with it.  How a clause is paraphrased, where it is found and why it is read so may be mended
+    without another specification coming about.
+
+    Its input is a JSON array, by id, of arrays ``[id, standing, condition, reading, since, now,
+    selection]``, null where there is none, in ASCII and without blanks.
+    """
+    rows = sorted([getattr(clause, name) for name in _BINDING] for clause in specification)
+    return hashlib.sha256(json.dumps(rows, separators=(",", ":")).encode()).hexdigest()
 
 
 def select(name: str) -> tuple[Clause, ...]:

@@ -504,7 +504,7 @@ def _write(path: Path, overwrite: bool, write: Callable[[Any], Any]) -> None:
 def _save_archive(model: Model, target: Any, path: Path) -> None:
     from zipfile import ZipFile
 
-    from reference_impl import __version__
+    from reference_impl.version import __version__
 
     config = serialize(model) | {"compile_config": model.get_compile_config()}
     metadata = {"keras_version": "3.15.1", "written_by": f"layerproof {__version__}"}

@@ -132,7 +132,7 @@ def _evaluate_bounds(sums: Sums, activation: CertifiedActivation, format: Format
 
 FEW: Final = 16
 """Fewer elements are not worth an expansion, whose hundreds of calls take a quarter millisecond
-however few the elements are: ``benchmark_activations.py`` shows the loss without it."""
+however few the elements are: ``tests/benchmarks`` shows the loss without it."""
 
 _BLOCK: Final = 1 << 16
 """Elements that are expanded at a time, so that no temporary is as large as the operands."""

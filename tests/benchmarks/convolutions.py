@@ -1,6 +1,6 @@
 """Times of plain and certified convolutions, as ratios within one run.
 
-    OPENBLAS_NUM_THREADS=1 PYTHONPATH=. python tests/benchmark_convolution.py [SHAPE ...]
+    OPENBLAS_NUM_THREADS=1 PYTHONPATH=. python tests/benchmarks convolutions [SHAPE ...]
 
 Per shape, with M windows of K products and F filters: how fast the plain convolution is beside
 NumPy's matrix product of the same M, K, F (``matmul``, 1 is as fast), and how much longer certified
@@ -11,7 +11,6 @@ of elements that went to the exact path.  Medians of processor time, the candida
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 
@@ -93,6 +92,7 @@ def report(name: str) -> str:
     )
 
 
-if __name__ == "__main__":
-    for chosen in sys.argv[1:] or SHAPES:
+def main(arguments: Sequence[str]) -> None:
+    """Print a line for each of the shapes named, or for all."""
+    for chosen in arguments or SHAPES:
         print(report(chosen), flush=True)

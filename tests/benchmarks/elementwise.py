@@ -1,6 +1,6 @@
 """Cost of activations and their gradients in float64, with and without expansions, in one run.
 
-    PYTHONPATH=. python tests/benchmark_activations.py [--elements N] [--exact N]
+    PYTHONPATH=. python tests/benchmarks elementwise [--elements N] [--exact N]
 
 Per activation: processor time an element with double-double expansions (``new``), without them
 (``old``: bounds in float64, then decimal arithmetic), and the ratio, for values and for gradients;
@@ -15,10 +15,11 @@ import argparse
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -62,12 +63,8 @@ ROWS = {"softmax", "log_softmax", "glu"}
 @contextmanager
 def expansions_from(few: int) -> Iterator[None]:
     """Expand from so many elements on."""
-    before = evaluation.FEW
-    evaluation.FEW = derivatives.FEW = few
-    try:
+    with patch.object(evaluation, "FEW", few), patch.object(derivatives, "FEW", few):
         yield
-    finally:
-        evaluation.FEW = derivatives.FEW = before
 
 
 def seconds(call: Callable[[], object], repeats: int = 3) -> float:
@@ -109,12 +106,12 @@ def geometric_mean(values: list[float]) -> float:
     return math.exp(statistics.fmean(map(math.log, values)))
 
 
-def main() -> None:
+def main(given: Sequence[str]) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--elements", type=int, default=1 << 15)
     parser.add_argument("--exact", type=int, default=1 << 10)
-    options = parser.parse_args()
+    options = parser.parse_args(given)
     print(f"{'microseconds':18s} {'new':>8} {'old':>8} {'ratio':>6}   slope: new, old, ratio")
     ratios: list[list[float]] = [[], []]
     for name, function in (TRANSCENDENTAL | ALGEBRAIC).items():
@@ -134,9 +131,5 @@ def main() -> None:
         each = []
         for few in (1, 1 << 60):
             with expansions_from(few):
-                each.append(seconds(lambda x=x: activations.tanh(x), 9) * 1e6)
+                each.append(seconds(partial(activations.tanh, x), 9) * 1e6)
         print(f"tanh of {elements} elements: {each[0]:.0f} expanded, {each[1]:.0f} resolved")
-
-
-if __name__ == "__main__":
-    main()
