@@ -150,7 +150,7 @@ class LayerJudge:
         if step.output in self.source.outputs:
             return True
         shape = self._span(step).value.shape
-        return self.finder.fixed(step.name, shape) is not None
+        return bool(self.finder.told(step.name, shape))
 
     def _span(self, step: Step) -> Span:
         """What a layer makes of the candidate's own inputs."""
@@ -178,7 +178,7 @@ class LayerJudge:
         """Judge a layer whose output is found, and those folded into it; False if it is not."""
         step = self.source.steps[index]
         span = self._span(step)
-        if step.operation.kind == "identity" and not self.finder.fixed(step.name, span.value.shape):
+        if step.operation.kind == "identity" and not self.finder.fixed(step.name, span):
             return self._pass_on(step, span)
         place = self._settled(step, span) or self.finder.find(step.name, span, self._after(step))
         if place is None or difference_of(place, self.held, span) > 1:
@@ -191,7 +191,7 @@ class LayerJudge:
 
     def _settled(self, step: Step, span: Span) -> Place | None:
         """The place that is fixed by name, or that is the candidate's output."""
-        fixed = self.finder.fixed(step.name, span.value.shape)
+        fixed = self.finder.fixed(step.name, span)
         if fixed is not None or step.output not in self.source.outputs:
             return fixed
         return self._final(step, span)
@@ -290,9 +290,14 @@ class LayerJudge:
     def _resolve(self, index: int) -> int:
         """Judge a layer that has no tensor, or those up to one that has; the last one's index."""
         step = self.source.steps[index]
-        fixed = self.finder.fixed(step.name, self._span(step).value.shape)
+        span = self._span(step)
+        fixed = self.finder.fixed(step.name, span)
         if fixed is not None:
-            return self._blame(index, [index], fixed, self._named_fault(step, fixed))
+            for place in (fixed, *self.finder.told(step.name, span.value.shape)):
+                fault = self._named_fault(step, place)
+                if fault:
+                    return self._blame(index, [index], place, fault)
+            return self._blame(index, [index], fixed, "")
         if not all(np.isfinite(self._input(item).value).all() for item in step.inputs):
             return self._miss(index, "what the candidate gives it is not finite") - 1
         if self._is_named or self._has_outputs_alone:

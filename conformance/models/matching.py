@@ -91,19 +91,30 @@ class Finder:
         self.first = first or {}
         self._ends: dict[str, tuple[float, float]] = {}
 
-    def fixed(self, layer: str, shape: tuple[int, ...]) -> Place | None:
-        """The place of a layer that is told, or whose name the candidate's dict has."""
-        if layer in self.given:
-            tensor = self.held.by_name.get(self.given[layer])
-            if tensor is None:
-                return None
-            axes = (moves(tensor.shape, shape) or (tuple(range(len(tensor.shape))),))[0]
-            return Place(tensor.name, axes, "--map")
-        if self.held.runner.named() and layer in self.held.by_name:
-            tensor = self.held.by_name[layer]
-            axes = (moves(tensor.shape, shape) or (tuple(range(len(tensor.shape))),))[0]
-            return Place(layer, axes, "name")
-        return None
+    def told(self, layer: str, shape: tuple[int, ...]) -> list[Place]:
+        """The places, one per layout, of a layer that is told, or that the candidate names."""
+        is_given = layer in self.given
+        if not is_given and not self.held.runner.named():
+            return []
+        tensor = self.held.by_name.get(self.given.get(layer, layer))
+        if tensor is None:
+            return []
+        every = moves(tensor.shape, shape) or (tuple(range(len(tensor.shape))),)
+        return [Place(tensor.name, axes, "--map" if is_given else "name") for axes in every]
+
+    def fixed(self, layer: str, span: Span) -> Place | None:
+        """The one of these places whose values are the nearest to what is expected."""
+        places = self.told(layer, span.value.shape)
+        return min(places, key=lambda place: self._distance(place, span), default=None)
+
+    def _distance(self, place: Place, span: Span) -> float:
+        values = place.read(self.held)
+        if values.shape != span.value.shape:
+            return float("inf")
+        if np.isfinite(span.error).all() and not np.any(excess(values, span) > 1):
+            return -1.0
+        with np.errstate(all="ignore"):
+            return float(np.nan_to_num(np.mean((values - span.value) ** 2), nan=np.inf))
 
     def find(self, layer: str, span: Span, after: int) -> Place | None:
         """Where a layer's output is; None where no tensor has its values.
