@@ -32,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     _add_report(commands)
     _add_compare(commands)
     _add_smoke(commands)
+    _add_converted(commands)
     _add_list(commands)
     _add_explain(commands)
     _add_golden(commands)
@@ -193,6 +194,47 @@ def _add_smoke(commands: Any) -> None:
         metavar="SECONDS",
         help="time allowed for one case (default 60)",
     )
+
+
+def _add_converted(commands: Any) -> None:
+    model = commands.add_parser(
+        "model",
+        help="judge what a converter has made of a model",
+        description="Judge a converted model layer by layer: each layer is computed from the "
+        "candidate's own input of it, and judged by what rounding can explain, so that the one "
+        "that is wrong is named, and no other; and the final outputs as a whole. Exit status: 0 "
+        "right or rounding; 1 wrong; 2 a file that cannot be used; 3 nothing was judged.",
+    )
+    model.set_defaults(command=_converted)
+    model.add_argument("source", type=Path, metavar="SOURCE", help="a .keras or .h5 file")
+    model.add_argument(
+        "--against",
+        action="append",
+        metavar="CANDIDATE",
+        help="a .onnx or .tflite file, FILE.py[:ATTRIBUTE] with a callable that takes the inputs "
+        "and returns the outputs or a dict of them by layer name, or tf.keras for the source "
+        "itself (the default); may be repeated",
+    )
+    model.add_argument(
+        "--inputs",
+        action="append",
+        metavar="[NAME=]FILE.npy",
+        help="an input of the model, once for each, by order or name; without it: ordinary ones, "
+        "integers, and one with a spike",
+    )
+    model.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="LAYER=TENSOR",
+        help="the candidate's tensor that is a layer's output, where it is not found",
+    )
+    model.add_argument(
+        "--verbose", action="store_true", help="show each layer's tensor, and how it was found"
+    )
+    model.add_argument("--quiet", action="store_true", help="show no progress")
+    for name in ("jsonl", "junit", "html"):
+        model.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write a {name} report")
 
 
 def _add_list(commands: Any) -> None:
@@ -414,6 +456,12 @@ def _smoke(options: argparse.Namespace) -> int:
     from conformance.command_line.smoke import smoke
 
     return smoke(options)
+
+
+def _converted(options: argparse.Namespace) -> int:
+    from conformance.command_line.converted import run_converted
+
+    return run_converted(options)
 
 
 def _shrink(options: argparse.Namespace) -> int:

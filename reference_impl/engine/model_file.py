@@ -59,6 +59,16 @@ Path = str | os.PathLike[str]
 # Reading
 
 
+def parsed_config(path: Path) -> dict[str, Any]:
+    """The configuration of a ``.keras`` or ``.h5`` file, whatever layers it names.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if it is no such file.
+    """
+    return _h5_config(path) if _is_h5(path) else _json(path, _archived_config(path))
+
+
 def read_config(path: Path, custom: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The model's configuration.
 
@@ -70,7 +80,7 @@ def read_config(path: Path, custom: Mapping[str, Any] | None = None) -> dict[str
         OSError: if the file cannot be read.
         ValueError: if it is no such file, or holds a layer that is not documented.
     """
-    content = _h5_config(path) if _is_h5(path) else _json(path, _archived_config(path))
+    content = parsed_config(path)
     known = {*LAYERS.names("keras3"), *(custom or {})}
     for entry in _layer_configs(path, content, 0):
         given = entry.get("config")

@@ -1,0 +1,112 @@
+"""A source against a candidate: the whole judgement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from conformance.models.candidates import Array, Held, Runner
+from conformance.models.errors import ModelError
+from conformance.models.inputs import KINDS, generated
+from conformance.models.judging import (
+    RANK,
+    Finding,
+    LayerJudge,
+    Verdict,
+    Whole,
+    judge_whole,
+    merged,
+)
+from conformance.models.matching import Place
+from conformance.models.source import Source
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of a candidate.
+
+    Attributes:
+        candidate: its name.
+        maker: what ran it.
+        findings: one per layer, in order.
+        wholes: the final outputs, one per kind of inputs and output.
+    """
+
+    candidate: str
+    maker: str
+    findings: tuple[Finding, ...]
+    wholes: tuple[tuple[str, Whole], ...] = field(default=())
+
+    @property
+    def first_wrong(self) -> Finding | None:
+        """The first layer that is wrong."""
+        return next((f for f in self.findings if f.verdict == Verdict.WRONG), None)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The gravest verdict of a layer, or wrong where an output is beyond its bound."""
+        beyond = [w for _, w in self.wholes if w.message or (w.ratio is not None and w.ratio > 1)]
+        if beyond:
+            return Verdict.WRONG
+        return max((f.verdict for f in self.findings), key=RANK.index, default=Verdict.NOT_JUDGED)
+
+
+def compare(
+    source: Source,
+    runner: Runner,
+    inputs: Sequence[Array] | None = None,
+    given: Mapping[str, str] | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Comparison:
+    """Judge a candidate on the given inputs, or on generated ones of each kind.
+
+    Args:
+        source: the source.
+        runner: the candidate.
+        inputs: an array per input of the source.
+        given: layers with their tensors' names.
+        progress: is told what is being done.
+
+    Raises:
+        ModelError: if the candidate cannot be run, or `given` names what does not exist.
+    """
+    runner.input_names = source.names
+    sets = {"given": [*inputs]} if inputs else {k: generated(source.model, k) for k in KINDS}
+    results: list[list[Finding]] = []
+    wholes: list[tuple[str, Whole]] = []
+    places: dict[str, Place] = {}
+    for kind, arrays in sets.items():
+        progress(f"{runner.name}: {kind} inputs")
+        held = Held(runner, arrays)
+        _check_map(given or {}, source, held)
+        judge = LayerJudge(source, held, given or {}, places)
+        results.append(judge.run())
+        places = places or judge.places
+        wholes += [(kind, whole) for whole in _wholes(source, runner, arrays, judge)]
+    return Comparison(runner.name, runner.maker, tuple(merged(results)), tuple(wholes))
+
+
+def _wholes(
+    source: Source, runner: Runner, arrays: Sequence[Array], judge: LayerJudge
+) -> list[Whole]:
+    """The final outputs judged; of a dict by layer name those that it has."""
+    outputs = runner.outputs(arrays)
+    if not outputs:
+        outputs = [judge.output(number) for number in source.outputs]
+        if any(array is None for array in outputs):
+            return []
+    return judge_whole(source, arrays, outputs)
+
+
+def _check_map(given: Mapping[str, str], source: Source, held: Held) -> None:
+    layers = {step.name for step in source.steps}
+    for layer, tensor in given.items():
+        if layer not in layers:
+            raise ModelError(
+                f"--map: the source has no layer {layer!r}: {', '.join(sorted(layers))}"
+            )
+        if tensor not in held.by_name:
+            raise ModelError(
+                f"--map: the candidate has no tensor {tensor!r} of floating point; --verbose "
+                "shows those that were found"
+            )

@@ -1,0 +1,603 @@
+"""The judgement of a candidate, layer by layer and as a whole.
+
+Each layer is computed from the candidate's own input of it, so that a wrong one is blamed once.
+Layers whose outputs a candidate does not have (a normalization folded into a convolution, padding
+moved into it, a fused activation) are computed together with the next one that it has.  Where no
+tensor has a layer's values, known mistakes are tried (`conformance.models.variants`); then, whether
+the layers behind go on from some tensor that fits by shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import numpy as np
+
+from conformance.judge.messages import WrongElements, sentence_case
+from conformance.judge.running_error import Floats
+from conformance.models.candidates import Array, Held
+from conformance.models.matching import Finder, Place, difference, excess, moves
+from conformance.models.operation import Operation, Span
+from conformance.models.source import Source, Step
+from conformance.models.variants import Variant, variants
+from conformance.models.windows import axes as window_axes
+
+_MOST_FOLDED: Final = 5
+"""Layers whose outputs may be missing before the first of them is taken to be wrong."""
+
+_AHEAD: Final = 3
+"""Layers behind a wrong one that are looked at to find its output."""
+
+
+class Verdict(StrEnum):
+    """What is said of a layer."""
+
+    RIGHT = "right"
+    ROUNDING = "rounding"
+    WRONG = "wrong"
+    NOT_JUDGED = "not judged"
+
+
+RANK: Final = (Verdict.NOT_JUDGED, Verdict.RIGHT, Verdict.ROUNDING, Verdict.WRONG)
+"""The verdicts, the gravest last."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The judgement of one layer.
+
+    Attributes:
+        layer: its name.
+        kind: its class.
+        verdict: what is said of it.
+        ratio: its worst error in units of the bound; None where it is not judged.
+        message: what is wrong, or how it was judged.
+        fault: the mistake that gives exactly what the candidate has, in words; empty if unknown.
+        tensor: the candidate's tensor, and how it was found.
+        maker: what makes it in the candidate.
+    """
+
+    layer: str
+    kind: str
+    verdict: Verdict
+    ratio: float | None = None
+    message: str = ""
+    fault: str = ""
+    tensor: str = ""
+    maker: str = ""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """The final outputs against the source's exact ones.
+
+    Attributes:
+        output: which one.
+        distance: the largest error.
+        ratio: in units of what rounding alone can explain; None where that is not known.
+        message: what is wrong with its form, or empty.
+    """
+
+    output: str
+    distance: float
+    ratio: float | None
+    message: str = ""
+
+    @property
+    def is_near(self) -> bool:
+        """Whether rounding may explain it."""
+        return not self.message and (self.ratio is None or self.ratio <= 1)
+
+
+class LayerJudge:
+    """Judges the layers of a source against a candidate on some inputs.
+
+    Args:
+        source: the source.
+        held: the candidate.
+        given: layers with their tensors' names, from ``--map``.
+        first: places found on other inputs.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        held: Held,
+        given: Mapping[str, str],
+        first: Mapping[str, Place] | None = None,
+    ) -> None:
+        self.source, self.held = source, held
+        self.finder = Finder(held, given, first)
+        self.places: dict[str, Place] = {}
+        self.findings: dict[str, Finding] = {}
+        self._place_of: dict[int, Place] = {}
+        self._spans: dict[int, Span] = {}
+        self._is_named = held.runner.named()
+        self._has_outputs_alone = not self._is_named and len(held.tensors) <= len(source.outputs)
+        self._most_pending = (
+            len(source.steps) if self._is_named or self._has_outputs_alone else _MOST_FOLDED
+        )
+
+    def run(self) -> list[Finding]:
+        """Judge every layer."""
+        for number, array in zip(self.source.inputs, self.held.inputs, strict=True):
+            self._spans[number] = Span.exact(array)
+        steps, index = self.source.steps, 0
+        pending: list[int] = []
+        while index < len(steps) or pending:
+            late = index >= len(steps) or len(pending) >= self._most_pending
+            if pending and (late or self._must_be_there(steps[pending[-1]])):
+                index = self._resolve(pending[0]) + 1
+                pending = []
+                continue
+            if self._accept(index, pending):
+                pending = [i for i in pending if steps[i].name not in self.findings]
+            else:
+                pending.append(index)
+            index += 1
+        return [self.findings[step.name] for step in steps]
+
+    def output(self, number: int) -> Any:
+        """The candidate's values of a tensor of the source; None where they are not known."""
+        place = self._place_of.get(number)
+        return None if place is None else place.read(self.held)
+
+    def _must_be_there(self, step: Step) -> bool:
+        """Whether a candidate must have a layer's output: it is the model's, or told by name."""
+        if step.output in self.source.outputs:
+            return True
+        shape = self._span(step).value.shape
+        return bool(self.finder.told(step.name, shape))
+
+    def _span(self, step: Step) -> Span:
+        """What a layer makes of the candidate's own inputs."""
+        return step.operation([self._input(item) for item in step.inputs])
+
+    def _input(self, item: int | float) -> Span:
+        if not isinstance(item, int):
+            return Span.exact(item)
+        if item in self._place_of:
+            return Span.exact(self._place_of[item].read(self.held))
+        return self._spans[item]
+
+    def _after(self, step: Step) -> int:
+        """The tensors before it are made before the layer's inputs."""
+        found = [self._behind(source) for source in step.sources]
+        return max(found, default=0)
+
+    def _behind(self, number: int) -> int:
+        if number in self._place_of:
+            return self.held.place[self._place_of[number].name]
+        makers = [step for step in self.source.steps if step.output == number]
+        return self._after(makers[0]) if makers else 0
+
+    def _accept(self, index: int, pending: Sequence[int]) -> bool:
+        """Judge a layer whose output is found, and those folded into it; False if it is not."""
+        step = self.source.steps[index]
+        span = self._span(step)
+        if step.operation.kind == "identity" and not self.finder.fixed(step.name, span):
+            return self._pass_on(step, span)
+        place = self._settled(step, span) or self.finder.find(step.name, span, self._after(step))
+        if place is None or difference_of(place, self.held, span) > 1:
+            self._spans[step.output] = span
+            return False
+        self._keep(step, place)
+        folded = [i for i in pending if self._is_upstream(i, index)]
+        self._settle(step, span, place, folded)
+        return True
+
+    def _settled(self, step: Step, span: Span) -> Place | None:
+        """The place that is fixed by name, or that is the candidate's output."""
+        fixed = self.finder.fixed(step.name, span)
+        if fixed is not None or step.output not in self.source.outputs:
+            return fixed
+        return self._final(step, span)
+
+    def _final(self, step: Step, span: Span) -> Place | None:
+        names = self.held.runner.output_names()
+        position = self.source.outputs.index(step.output)
+        if position >= len(names) or names[position] not in self.held.by_name:
+            return None
+        for name in (names[position], *names):
+            shape = self.held.by_name[name].shape if name in self.held.by_name else ()
+            for axes in moves(shape, span.value.shape):
+                place = Place(name, axes, "being the output")
+                if difference_of(place, self.held, span) <= 1:
+                    return place
+        return None
+
+    def _keep(self, step: Step, place: Place) -> None:
+        self._place_of[step.output] = place
+        self.places[step.name] = place
+        self._spans.pop(step.output, None)
+
+    def _pass_on(self, step: Step, span: Span) -> bool:
+        """A layer that does nothing at inference has the tensor of its input."""
+        (source,) = step.sources
+        if source in self._place_of:
+            self._place_of[step.output] = self._place_of[source]
+            self.places[step.name] = self._place_of[source]
+        else:
+            self._spans[step.output] = span
+        self._note(step, Verdict.RIGHT, 0.0, "does nothing at inference")
+        return True
+
+    def _is_upstream(self, earlier: int, later: int) -> bool:
+        """Whether a layer's output goes into another, perhaps through layers not found."""
+        wanted = self.source.steps[earlier].output
+        pending, seen = [*self.source.steps[later].sources], set()
+        makers = {step.output: step for step in self.source.steps}
+        while pending:
+            number = pending.pop()
+            if number == wanted:
+                return True
+            if number in makers and number not in seen and number not in self._place_of:
+                seen.add(number)
+                pending.extend(makers[number].sources)
+        return False
+
+    def _settle(self, step: Step, span: Span, place: Place, folded: Sequence[int]) -> None:
+        values = place.read(self.held)
+        unbounded = not np.isfinite(span.error).all()
+        if unbounded:
+            self._note(step, Verdict.NOT_JUDGED, None, _unbounded(values, span), place)
+        else:
+            problem = self._exactly(step, values) if not folded else None
+            verdict = Verdict.WRONG if problem else _verdict(values, span, self._dtype(place))
+            ratio = difference(values, span)
+            self._note(step, verdict, ratio, problem or "", place)
+        for index in folded:
+            inner = self.source.steps[index]
+            said = self.findings[step.name]
+            self._note(inner, said.verdict, said.ratio, f"judged together with {step.name}", place)
+
+    def _exactly(self, step: Step, values: Floats) -> str | None:
+        """The suite's own judgement of a documented layer on operands that make its sums exact."""
+        from conformance.models.stand_in import StandIn
+
+        if isinstance(step.layer, StandIn) or step.operation.kind != "convolution":
+            return None
+        inputs = self._input(step.inputs[0]).value
+        if not inputs.size or np.any(inputs != np.rint(inputs)):
+            return None
+        from conformance.models.single import problem
+
+        return problem(values, step.layer, inputs)
+
+    def _dtype(self, place: Place) -> str:
+        return self.held.by_name[place.name].dtype
+
+    def _note(
+        self,
+        step: Step,
+        verdict: Verdict,
+        ratio: float | None,
+        message: str = "",
+        place: Place | None = None,
+        fault: str = "",
+    ) -> None:
+        tensor = place.words if place else ""
+        maker = self.held.by_name[place.name].maker if place else ""
+        self.findings[step.name] = Finding(
+            step.name, step.kind, verdict, ratio, message, fault, tensor, maker
+        )
+
+    # Layers whose output is not found
+
+    def _resolve(self, index: int) -> int:
+        """Judge a layer that has no tensor, or those up to one that has; the last one's index."""
+        step = self.source.steps[index]
+        span = self._span(step)
+        fixed = self.finder.fixed(step.name, span)
+        if fixed is not None:
+            for place in (fixed, *self.finder.told(step.name, span.value.shape)):
+                fault = self._named_fault(step, place)
+                if fault:
+                    return self._blame(index, [index], place, fault)
+            return self._blame(index, [index], fixed, "")
+        if not all(np.isfinite(self._input(item).value).all() for item in step.inputs):
+            return self._miss(index, "what the candidate gives it is not finite") - 1
+        if self._is_named or self._has_outputs_alone:
+            return (
+                self._by_mistake(index)
+                or (self._by_output(index) if self._has_outputs_alone else 0)
+                or self._miss(index, "the candidate shows no output of this layer")
+            ) - 1
+        return (
+            self._by_mistake(index)
+            or self._by_what_follows(index)
+            or self._by_output(index)
+            or self._by_nearness(index)
+            or self._miss(index, "no tensor of the candidate was found to be its output")
+        ) - 1
+
+    def _chain(self, index: int) -> Iterator[list[int]]:
+        """A layer, then it with what takes its output alone, and so on."""
+        if self._has_outputs_alone:
+            yield [*range(index, len(self.source.steps))]
+            return
+        chain = [index]
+        yield [*chain]
+        while len(chain) < _MOST_FOLDED:
+            output = self.source.steps[chain[-1]].output
+            takers = [i for i, s in enumerate(self.source.steps) if output in s.sources]
+            if len(takers) != 1 or not self._is_ready(takers[0], chain):
+                return
+            chain.append(takers[0])
+            yield [*chain]
+
+    def _is_ready(self, index: int, chain: Sequence[int]) -> bool:
+        made = {self.source.steps[i].output for i in chain}
+        known = self._place_of.keys() | self._spans.keys() | made
+        return all(source in known for source in self.source.steps[index].sources)
+
+    def _through(self, chain: Sequence[int], changed: Mapping[int, Operation]) -> Span:
+        """What a chain of layers makes, some of them changed."""
+        spans: dict[int, Span] = {}
+        for index in chain:
+            step = self.source.steps[index]
+            given = [
+                spans[item] if isinstance(item, int) and item in spans else self._input(item)
+                for item in step.inputs
+            ]
+            spans[step.output] = changed.get(index, step.operation)(given)
+        return spans[self.source.steps[chain[-1]].output]
+
+    def _by_mistake(self, index: int) -> int:
+        """Known mistakes of the layer, or of one that is folded into it.
+
+        One from whose tensor the layers behind go on is preferred: a tensor within a layer, before
+        its activation or padding, is what some mistakes would give as well.
+        """
+        doubtful: tuple[int, list[int], Place, str] | None = None
+        for chain in self._chain(index):
+            for changed in chain:
+                for variant in variants(self.source.steps[changed].operation):
+                    place = self._place_with(chain, changed, variant)
+                    if place is None:
+                        continue
+                    if self._ends_or_goes_on(chain[-1], place):
+                        return 1 + self._blame(changed, chain, place, variant.words)
+                    doubtful = doubtful or (changed, chain, place, variant.words)
+        return 0 if doubtful is None else 1 + self._blame(*doubtful)
+
+    def _ends_or_goes_on(self, index: int, place: Place) -> bool:
+        step = self.source.steps[index]
+        is_final = step.output in self.source.outputs
+        names = self.held.runner.output_names()
+        if is_final and names:
+            return place.name in names
+        return is_final or self._goes_on(index, place)
+
+    def _place_with(self, chain: Sequence[int], changed: int, variant: Variant) -> Place | None:
+        end = self.source.steps[chain[-1]]
+        try:
+            span = self._through(chain, {changed: variant.operation})
+        except (ValueError, IndexError):
+            return None
+        if not np.isfinite(span.error).all():
+            return None
+        right = self._through(chain, {})
+        if span.value.shape == right.value.shape and difference(span.value, right) <= 1:
+            return None
+        return self.finder.find(end.name, span, self._after(self.source.steps[chain[0]]))
+
+    def _by_what_follows(self, index: int) -> int:
+        """The tensor from which the layers behind go on as they should."""
+        for chain in self._chain(index):
+            end = self.source.steps[chain[-1]]
+            shape = self._through(chain, {}).value.shape
+            after = self._after(self.source.steps[index])
+            for place in self.finder.fitting(end.name, shape, after):
+                if self._goes_on(chain[-1], place):
+                    return 1 + self._blame(chain[0], chain, place, "")
+        return 0
+
+    def _goes_on(self, index: int, place: Place) -> bool:
+        """Whether some layer behind is right if a tensor is a layer's output."""
+        steps = self.source.steps
+        kept = dict(self._place_of)
+        self._place_of[steps[index].output] = place
+        try:
+            for chain in self._chain(index):
+                behind = chain[1:]
+                if not behind or len(behind) > _AHEAD:
+                    continue
+                if all(steps[i].operation.kind == "identity" for i in behind):
+                    continue
+                if self._finds(behind, place):
+                    return True
+        finally:
+            self._place_of = kept
+        return False
+
+    def _finds(self, behind: Sequence[int], place: Place) -> bool:
+        try:
+            span = self._through(behind, {})
+        except (ValueError, IndexError):
+            return False
+        if not span.value.size or not np.ptp(span.value):
+            return False
+        after = self.held.place[place.name] + 1
+        return self.finder.find(self.source.steps[behind[-1]].name, span, after) is not None
+
+    def _by_output(self, index: int) -> int:
+        """The candidate's output, where the layers up to the model's output are not found."""
+        for chain in self._chain(index):
+            end = self.source.steps[chain[-1]]
+            names = self.held.runner.output_names()
+            if end.output not in self.source.outputs or not names:
+                continue
+            name = names[min(self.source.outputs.index(end.output), len(names) - 1)]
+            tensor = self.held.by_name.get(name)
+            if tensor is None:
+                return 0
+            shape = self._through(chain, {}).value.shape
+            axes = (moves(tensor.shape, shape) or (tuple(range(len(tensor.shape))),))[0]
+            return 1 + self._blame(chain[0], chain, Place(name, axes, "being the output"), "")
+        return 0
+
+    def _by_nearness(self, index: int) -> int:
+        step = self.source.steps[index]
+        found = self.finder.nearest(step.name, self._span(step), self._after(step))
+        if found is None or found[1] > 1:
+            return 0
+        return 1 + self._blame(index, [index], found[0], "")
+
+    def _named_fault(self, step: Step, place: Place) -> str:
+        """The known mistake of a layer that gives what the candidate has."""
+        values = place.read(self.held)
+        right = self._span(step)
+        given = [self._input(item) for item in step.inputs]
+        for variant in variants(step.operation):
+            try:
+                span = variant.operation(given)
+            except (ValueError, IndexError):
+                continue
+            if span.value.shape != values.shape or difference(values, span) > 1:
+                continue
+            if span.value.shape != right.value.shape or difference(span.value, right) > 1:
+                return variant.words
+        return ""
+
+    def _blame(self, index: int, chain: Sequence[int], place: Place, fault: str) -> int:
+        """Record that a layer is wrong, judged with others of its chain; the last one's index."""
+        steps = self.source.steps
+        end = steps[chain[-1]]
+        span, values = self._through(chain, {}), place.read(self.held)
+        message, ratio = _wrong(values, span, self._dtype(place))
+        if not fault and len(chain) == 1:
+            fault = self._explained(steps[index], values)
+        hint = (
+            _padding_hint(steps[index], self._input(steps[index].inputs[0]).value.shape)
+            if ("pad" in fault.lower() and index == chain[0])
+            else ""
+        )
+        others = [steps[i].name for i in chain if i != index]
+        joined = f" (judged with {', '.join(others)})" if others else ""
+        for i in chain:
+            if i != index:
+                words = f"judged together with {steps[index].name}, which is wrong"
+                self._note(steps[i], Verdict.NOT_JUDGED, None, words, place)
+        self._note(steps[index], Verdict.WRONG, ratio, message + joined + hint, place, fault)
+        self._keep(end, place)
+        return max(self._last_done(chain), index)
+
+    def _last_done(self, chain: Sequence[int]) -> int:
+        """Where to go on: behind the chain's end; layers between are of other branches."""
+        between = [
+            i
+            for i in range(chain[0], chain[-1])
+            if i not in chain and self.source.steps[i].name not in self.findings
+        ]
+        for i in between:
+            self._accept(i, []) or self._miss(i, "it is computed between layers of a wrong group")
+        return chain[-1]
+
+    def _explained(self, step: Step, values: Floats) -> str:
+        from conformance.models.single import explanation
+        from conformance.models.stand_in import StandIn
+
+        if isinstance(step.layer, StandIn):
+            return ""
+        return explanation(values, step.layer, self._input(step.inputs[0]).value)
+
+    def _miss(self, index: int, words: str) -> int:
+        step = self.source.steps[index]
+        self._spans[step.output] = self._span(step)
+        self._note(step, Verdict.NOT_JUDGED, None, words)
+        return index + 1
+
+
+def difference_of(place: Place, held: Held, span: Span) -> float:
+    """The largest error of a tensor in units of a bound; infinite where the shape differs."""
+    values = place.read(held)
+    if values.shape != span.value.shape:
+        return float("inf")
+    if not np.isfinite(span.error).all():
+        return 0.0
+    return difference(values, span)
+
+
+def _verdict(values: Floats, span: Span, dtype: str) -> Verdict:
+    with np.errstate(all="ignore"):
+        rounded = span.value.astype(dtype).astype(np.float64)
+    same = (values == rounded) | (np.isnan(values) & np.isnan(rounded))
+    return Verdict.RIGHT if same.all() else Verdict.ROUNDING
+
+
+def _unbounded(values: Floats, span: Span) -> str:
+    far = float(np.abs(values - span.value).max(initial=0.0))
+    return f"computed by Keras, no bound known; the largest difference is {far:.3g}"
+
+
+def _wrong(values: Floats, span: Span, dtype: str) -> tuple[str, float]:
+    """What is wrong with a tensor, and its worst error in units of the bound."""
+    if values.shape != span.value.shape:
+        words = f"The shape is {values.shape}, but should be {span.value.shape}."
+        return words, float("inf")
+    wrong = WrongElements(values, span.value.astype(dtype), span.error, excess(values, span))
+    if wrong.ratio <= 1:
+        return "", wrong.ratio
+    return f"{sentence_case(wrong.sentence())}.", wrong.ratio
+
+
+def _padding_hint(step: Step, shape: tuple[int, ...]) -> str:
+    """The padding that there should be, in the order in which ONNX has it."""
+    settings = step.operation.settings
+    if "padding" not in settings or settings.get("padding") not in ("same", "valid"):
+        return ""
+    kernel = step.operation.weights.get("kernel")
+    window = kernel.shape[:-2] if kernel is not None else settings["window"]
+    last = (shape[0], *shape[2:], shape[1]) if settings["channels_first"] else shape
+    geometry = window_axes(last, window, settings)
+    ends = [
+        max((a.places - 1) * a.stride + (a.window - 1) * a.dilation + 1 - a.before - n, 0)
+        for a, n in zip(geometry, last[1:-1], strict=True)
+    ]
+    pads = [a.before for a in geometry] + ends
+    return f" The padding should be {','.join(map(str, pads))} (all befores, then all afters)."
+
+
+def merged(results: Sequence[Sequence[Finding]]) -> list[Finding]:
+    """The gravest finding of each layer over several inputs, a named fault before an unnamed."""
+
+    def grave(finding: Finding) -> tuple[int, bool, float]:
+        return RANK.index(finding.verdict), bool(finding.fault), finding.ratio or 0.0
+
+    return [max(found, key=grave) for found in zip(*results, strict=True)]
+
+
+def judge_whole(source: Source, arrays: Sequence[Array], outputs: Sequence[Array]) -> list[Whole]:
+    """The final outputs against the exact ones, by what rounding alone can explain.
+
+    Converters may reorder outputs: each is held against the nearest that is left.
+    """
+    exact = source.run(arrays)
+    if len(outputs) != len(source.outputs):
+        words = f"{len(outputs)} outputs; the source has {len(source.outputs)}"
+        return [Whole("outputs", float("inf"), None, words)]
+    left = [np.asarray(array) for array in outputs]
+    made = []
+    for index, number in enumerate(source.outputs):
+        choices = [_whole(f"output {index}", exact[number], array) for array in left]
+        best = min(range(len(left)), key=lambda i: (bool(choices[i].message), choices[i].distance))
+        best = 0 if len({array.shape for array in left}) == 1 and choices[0].is_near else best
+        del left[best]
+        made.append(choices[best])
+    return made
+
+
+def _whole(name: str, span: Span, array: Array) -> Whole:
+    found = moves(array.shape, span.value.shape)
+    if not found:
+        words = f"the shape is {array.shape}, but should be {span.value.shape}"
+        return Whole(name, float("inf"), None, words)
+    choices = [array.astype(np.float64).transpose(axes) for axes in found]
+    values = min(choices, key=lambda a: float(np.abs(a - span.value).max(initial=0.0)))
+    distance = float(np.abs(values - span.value).max(initial=0.0))
+    known = np.isfinite(span.error).all()
+    return Whole(name, distance, difference(values, span) if known else None)

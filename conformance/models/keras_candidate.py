@@ -1,0 +1,72 @@
+"""The source itself on an installed Keras, every layer's output by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from conformance.models.candidates import Array
+from conformance.models.errors import ModelError
+from conformance.models.program_candidate import CallableCandidate
+
+
+class KerasCandidate(CallableCandidate):
+    """A model file loaded and run by Keras.
+
+    Raises:
+        ModelError: if Keras is missing, or cannot load it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            import keras
+        except ImportError as error:
+            raise ModelError(
+                f"{path}: tf.keras needs Keras: install layerproof[tensorflow]"
+            ) from error
+        try:
+            self._model = keras.models.load_model(path, compile=False, safe_mode=True)
+        except Exception as error:
+            raise ModelError(
+                f"{path}: Keras cannot load it ({str(error).splitlines()[0]})"
+            ) from error
+        super().__init__(self._run, "tf.keras")
+        self.maker = f"keras {keras.__version__} ({keras.backend.backend()})"
+
+    def _run(self, *inputs: Array) -> dict[str, Any]:
+        outputs: dict[str, Any] = {}
+        self._walk(self._model, "", [*inputs] if len(inputs) > 1 else inputs[0], outputs)
+        return {name: np.asarray(array) for name, array in outputs.items()}
+
+    def _walk(self, model: Any, prefix: str, given: Any, outputs: dict[str, Any]) -> Any:
+        """Run a graph, models within it layer by layer too, and note each layer's output."""
+        import keras
+
+        graph = getattr(model, "_functional", None) or model
+
+        def calling(operation: Any) -> Any:
+            def called(*arguments: Any, **keywords: Any) -> Any:
+                if isinstance(operation, keras.Model):
+                    return self._walk(
+                        operation, f"{prefix}{operation.name}/", arguments[0], outputs
+                    )
+                made = operation(*arguments, **keywords)
+                if not isinstance(operation, keras.layers.InputLayer):
+                    key = _unused(prefix + operation.name, outputs)
+                    outputs[key] = keras.ops.convert_to_numpy(made)
+                return made
+
+            return called
+
+        flat = graph._standardize_inputs(given)
+        return graph._run_through_graph(flat, operation_fn=calling)
+
+
+def _unused(name: str, taken: Mapping[str, Any]) -> str:
+    count = 1
+    while (key := name if count == 1 else f"{name}#{count}") in taken:
+        count += 1
+    return key

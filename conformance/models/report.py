@@ -1,0 +1,190 @@
+"""What is said of a candidate: a table, JSON lines, JUnit, and one HTML page."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+from xml.etree import ElementTree
+
+from conformance.models.comparison import Comparison
+from conformance.models.judging import Finding, Verdict, Whole
+from conformance.models.source import Source
+from conformance.report.text import one_line
+
+_COLUMNS: Final = ("layer", "class", "verdict", "error / bound")
+
+
+def table(comparison: Comparison, source: Source, verbose: bool = False) -> str:
+    """The first wrong layer in words, then a line per layer, then the outputs.
+
+    Args:
+        comparison: the judgement.
+        source: the source, for what repeats a layer.
+        verbose: whether each layer's tensor is shown, and how it was found.
+    """
+    lines = [f"{comparison.candidate} ({comparison.maker}): {comparison.verdict}"]
+    first = comparison.first_wrong
+    if first is not None:
+        lines += ["", f"The first wrong layer is {first.layer}: {sentence(first)}"]
+        lines += _repeat(first, source)
+    lines += ["", *_rows(comparison.findings)]
+    if verbose:
+        lines += [
+            "",
+            *(f"{f.layer}: {f.tensor or f.message or 'not found'}" for f in comparison.findings),
+        ]
+    lines += ["", *(_whole_line(kind, whole) for kind, whole in comparison.wholes)]
+    return "\n".join(lines)
+
+
+def sentence(finding: Finding) -> str:
+    """What is wrong with a layer."""
+    fault = f"{finding.fault}. " if finding.fault else "no known mistake gives this. "
+    seen = f" The candidate computes it by {finding.maker}." if finding.maker else ""
+    tensor = f" Its tensor is {finding.tensor}." if finding.tensor else ""
+    return f"{fault}{finding.message}{seen}{tensor}"
+
+
+def _repeat(finding: Finding, source: Source) -> list[str]:
+    """The command that repeats the layer alone."""
+    from conformance.models.single import descriptor
+
+    step = next(step for step in source.steps if step.name == finding.layer)
+    found = descriptor(step.layer, source)
+    return [] if found is None else ["", f"This layer alone: conformance explain '{found}'"]
+
+
+def _rows(findings: Sequence[Finding]) -> list[str]:
+    wrong = [f for f in findings if f.verdict == Verdict.WRONG]
+    others = [f for f in findings if f.verdict != Verdict.WRONG]
+    rows = [
+        _COLUMNS,
+        *((f.layer, f.kind, f.verdict.value, number(f.ratio)) for f in (*wrong, *others)),
+    ]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
+    lines = [
+        "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    notes = [""] + [_note(f) for f in (*wrong, *others)]
+    return [f"{line}  {note}".rstrip() for line, note in zip(lines, notes, strict=True)]
+
+
+def _note(finding: Finding) -> str:
+    return finding.fault if finding.verdict == Verdict.WRONG else finding.message
+
+
+def number(ratio: float | None) -> str:
+    """A ratio for people."""
+    return "-" if ratio is None else f"{ratio:.3g}"
+
+
+def _whole_line(kind: str, whole: Whole) -> str:
+    words = f"{whole.output}, {kind} inputs: "
+    if whole.message:
+        return words + whole.message
+    words += f"largest difference from the exact values {whole.distance:.3g}"
+    if whole.ratio is None:
+        return f"{words}; what rounding can explain is not known behind layers that Keras computes"
+    return f"{words}, {whole.ratio:.3g} of what rounding alone can explain"
+
+
+def records(comparisons: Sequence[Comparison], source: Path) -> list[dict[str, Any]]:
+    """Header, a result per layer and output, and footer, for JSON lines."""
+    made: list[dict[str, Any]] = [{"kind": "header", "source": str(source)}]
+    for comparison in comparisons:
+        made += [_record(comparison, finding) for finding in comparison.findings]
+        made += [
+            {
+                "kind": "output",
+                "candidate": comparison.candidate,
+                "inputs": kind,
+                "output": whole.output,
+                "distance": _finite(whole.distance),
+                "ratio": _finite(whole.ratio),
+                "message": whole.message,
+            }
+            for kind, whole in comparison.wholes
+        ]
+    return [*made, {"kind": "footer", "results": len(made) - 1}]
+
+
+def _record(comparison: Comparison, finding: Finding) -> dict[str, Any]:
+    return {
+        "kind": "layer",
+        "candidate": comparison.candidate,
+        "layer": finding.layer,
+        "class": finding.kind,
+        "verdict": finding.verdict.value,
+        "ratio": _finite(finding.ratio),
+        "message": finding.message,
+        "diagnosis": finding.fault or None,
+        "tensor": finding.tensor or None,
+        "maker": finding.maker or None,
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def write_jsonl(path: Path, comparisons: Sequence[Comparison], source: Path) -> None:
+    """Write the records, one a line."""
+    lines = [json.dumps(record, ensure_ascii=True) for record in records(comparisons, source)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_junit(path: Path, comparisons: Sequence[Comparison]) -> None:
+    """Write a suite per candidate, a test case per layer."""
+    root = ElementTree.Element("testsuites")
+    for comparison in comparisons:
+        wrong = [f for f in comparison.findings if f.verdict == Verdict.WRONG]
+        skipped = [f for f in comparison.findings if f.verdict == Verdict.NOT_JUDGED]
+        counts = {
+            "tests": len(comparison.findings),
+            "failures": len(wrong),
+            "skipped": len(skipped),
+        }
+        named = {"name": one_line(comparison.candidate), **{k: str(v) for k, v in counts.items()}}
+        suite = ElementTree.SubElement(root, "testsuite", named)
+        for finding in comparison.findings:
+            case = ElementTree.SubElement(
+                suite, "testcase", {"classname": finding.kind, "name": one_line(finding.layer)}
+            )
+            if finding.verdict == Verdict.WRONG:
+                ElementTree.SubElement(case, "failure", {"message": one_line(sentence(finding))})
+            elif finding.verdict == Verdict.NOT_JUDGED:
+                ElementTree.SubElement(case, "skipped", {"message": one_line(finding.message)})
+    ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+
+
+def write_html(path: Path, comparisons: Sequence[Comparison], source: Source) -> None:
+    """Write one page with each candidate's table."""
+    parts = [
+        "<!doctype html><html lang=en><meta charset=utf-8><title>Converted models</title>",
+        (
+            "<style>body{font-family:sans-serif;margin:2em}td,th{padding:.2em .8em;text-align:left}"
+            ".wrong{background:#fdd}</style>"
+        ),
+    ]
+    for comparison in comparisons:
+        parts.append(
+            f"<h1>{html.escape(one_line(comparison.candidate))}: {comparison.verdict}</h1>"
+        )
+        first = comparison.first_wrong
+        if first is not None:
+            words = f"The first wrong layer is {first.layer}: {sentence(first)}"
+            parts.append(f"<p>{html.escape(one_line(words))}</p>")
+        parts.append(
+            "<table><tr>" + "".join(f"<th>{c}</th>" for c in (*_COLUMNS, "note")) + "</tr>"
+        )
+        for f in comparison.findings:
+            cells = (f.layer, f.kind, f.verdict.value, number(f.ratio), _note(f))
+            row = "".join(f"<td>{html.escape(one_line(cell))}</td>" for cell in cells)
+            parts.append(f"<tr class='{f.verdict.value.replace(' ', '-')}'>{row}</tr>")
+        parts.append("</table>")
+        parts += [f"<p>{html.escape(_whole_line(k, w))}</p>" for k, w in comparison.wholes]
+    path.write_text("\n".join(parts) + "</html>\n", encoding="utf-8")

@@ -1,0 +1,288 @@
+"""The model as it was saved: its layers' calls in the order in which they run.
+
+Files are read by the oracle's reader, which executes nothing and reads nothing elsewhere; models
+within models are laid out flat, and each call of a shared layer is a step of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from conformance.models.errors import ModelError
+from conformance.models.operation import Operation, Span
+from conformance.models.stand_in import StandIn, stand_in
+from conformance.models.translation import TRANSLATIONS, operation_of
+from reference_impl.engine.keras_tensor import KerasTensor
+from reference_impl.engine.model import Model
+from reference_impl.engine.operations import OPERATIONS
+from reference_impl.engine.saving import LAYERS
+from reference_impl.engine.structure import flatten
+
+Array = np.ndarray[Any, Any]
+Item = int | float
+"""An input of a step: the number of a tensor, or a constant, which is a float."""
+
+_DEEPEST: Final = 40
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One call of a layer.
+
+    Attributes:
+        name: the layer's, with ``outer/`` before it in a model within a model, and ``#2`` behind
+            it from the second call on.
+        layer: the oracle's layer, or a stand-in.
+        kind: the name of its class.
+        operation: what it computes.
+        inputs: the tensors that it takes, by number, and constants.
+        output: the tensor that it makes.
+    """
+
+    name: str
+    layer: Any
+    kind: str
+    operation: Operation
+    inputs: tuple[Item, ...]
+    output: int
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """The tensors among its inputs."""
+        return tuple(item for item in self.inputs if isinstance(item, int))
+
+    def given(self, spans: Mapping[int, Span]) -> list[Span]:
+        """Its inputs' spans."""
+        return [spans[item] if isinstance(item, int) else Span.exact(item) for item in self.inputs]
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A model.
+
+    Attributes:
+        model: the oracle's.
+        names: of its inputs.
+        inputs: its input tensors by number.
+        outputs: its output tensors by number.
+        steps: its layers' calls in order.
+    """
+
+    model: Any
+    names: tuple[str, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    steps: tuple[Step, ...]
+
+    def run(self, arrays: Sequence[Array]) -> dict[int, Span]:
+        """The outputs, exact but for float64's roundings, with what a candidate's may be off.
+
+        What no further step takes is dropped on the way.
+        """
+        spans = {n: Span.exact(a) for n, a in zip(self.inputs, arrays, strict=True)}
+        left = Counter(source for step in self.steps for source in step.sources)
+        for step in self.steps:
+            spans[step.output] = step.operation(step.given(spans))
+            for source in step.sources:
+                left[source] -= 1
+                if not left[source] and source not in self.outputs:
+                    spans.pop(source, None)
+        return {number: spans[number] for number in self.outputs}
+
+
+def read(path: Path) -> Source:
+    """The model of a ``.keras`` or ``.h5`` file.
+
+    Raises:
+        ModelError: if it cannot be read, or holds a layer that nothing here computes.
+    """
+    try:
+        return of_model(_loaded(path))
+    except _UNREADABLE as error:
+        message = str(error)
+        raise ModelError(message if str(path) in message else f"{path}: {message}") from error
+    except RecursionError:
+        raise ModelError(f"{path}: the configuration is nested too deeply") from None
+
+
+_UNREADABLE: Final = (
+    *(EOFError, ImportError, OSError, TypeError, ValueError, NotImplementedError, KeyError),
+    *(AttributeError, IndexError, OverflowError, MemoryError),
+)
+
+
+def _loaded(path: Path) -> Any:
+    """The oracle's model of a file, other layers replaced by stand-ins."""
+    from reference_impl.engine.model_file import limited, load_weights, parsed_config, read_config
+    from reference_impl.models import model_from_config
+
+    config = parsed_config(path)
+    replaced = _replace(path, config)
+    if not replaced:
+        read_config(path)
+    with limited(path):
+        model = model_from_config(config, replaced)
+    load_weights(model, path)
+    return model
+
+
+def _replace(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Stand-ins for the layers that the oracle does not have, by the names given to them.
+
+    The configuration's entries are changed to these names, which no operator has.
+    """
+    known = {*LAYERS.names("keras3")}
+    found: dict[str, Any] = {}
+    for entry in _entries(config, 0):
+        name = entry.get("class_name")
+        is_own = name in known and not _has_groups(entry)
+        if not isinstance(name, str) or is_own or _is_operator(entry):
+            continue
+        if not _is_of_keras(entry) or not _is_computed(name):
+            raise ModelError(
+                f"{os.fspath(path)} holds a layer of class {name!r}, which is none of Keras' that "
+                "this suite computes; with Keras installed, all of keras.layers are "
+                "(layerproof[tensorflow])"
+            )
+        found.setdefault(f"stand-in>{name}", stand_in(name))
+        entry["registered_name"] = f"stand-in>{name}"
+    return found
+
+
+def _has_groups(entry: Mapping[str, Any]) -> bool:
+    """Whether it is a convolution in groups, which are outside the oracle."""
+    content = entry.get("config")
+    return isinstance(content, Mapping) and content.get("groups", 1) != 1
+
+
+def _entries(config: Any, depth: int) -> Iterator[dict[str, Any]]:
+    content = config.get("config") if isinstance(config, Mapping) else None
+    layers = content.get("layers") if isinstance(content, Mapping) else None
+    for entry in layers if isinstance(layers, list) and depth < _DEEPEST else ():
+        if isinstance(entry, dict):
+            yield entry
+            yield from _entries(entry, depth + 1)
+
+
+def _is_operator(entry: dict[str, Any]) -> bool:
+    """Whether it is an operator between layers; ``.h5`` files do not say so, but give no dtype."""
+    content = entry.get("config")
+    name_alone = isinstance(content, Mapping) and content.keys() <= {"name"}
+    is_known = entry.get("class_name") in OPERATIONS.names("keras3")
+    if name_alone and is_known and entry.get("module") is None:
+        entry["module"] = OPERATIONS.module
+    return str(entry.get("module")).startswith(OPERATIONS.module)
+
+
+def _is_of_keras(entry: Mapping[str, Any]) -> bool:
+    """Whether it is Keras' own: Keras 2 names no module, Keras 3 ``keras.layers``."""
+    module = entry.get("module")
+    return module in (None, "keras.layers") and entry.get("registered_name") is None
+
+
+def _is_computed(name: str) -> bool:
+    if name in TRANSLATIONS:
+        return True
+    from conformance.models.foreign import is_keras_layer
+
+    return is_keras_layer(name)
+
+
+def of_model(model: Any) -> Source:
+    """The steps of a built model of the oracle.
+
+    Raises:
+        ModelError: if it is no graph of layers.
+    """
+    graph = getattr(model, "graph", None)
+    if graph is None:
+        raise ModelError(f"{model!r} is no graph of layers: a model of its own `call` has no steps")
+    builder = _Builder()
+    inputs = tuple(builder.number(tensor) for tensor in graph.inputs)
+    names = tuple(_input_name(tensor) for tensor in graph.inputs)
+    outputs = builder.add(graph, inputs, "", 0)
+    return Source(model, names, inputs, outputs, tuple(builder.steps))
+
+
+def _input_name(tensor: KerasTensor) -> str:
+    history = tensor._keras_history
+    return history.operation.name if history else tensor.name
+
+
+class _Builder:
+    """Lays out graphs, those within graphs in place."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self._count = 0
+        self._calls: Counter[str] = Counter()
+
+    def number(self, tensor: Any = None) -> int:
+        """A new tensor's number."""
+        self._count += 1
+        return self._count
+
+    def add(self, graph: Any, inputs: Sequence[Item], prefix: str, depth: int) -> tuple[int, ...]:
+        """The steps of a graph; its outputs by number."""
+        if depth > _DEEPEST:
+            raise ModelError(f"models within models, deeper than {_DEEPEST}")
+        known: dict[int, Item] = {
+            id(tensor): item for tensor, item in zip(graph.inputs, inputs, strict=True)
+        }
+        for node in graph.nodes:
+            given = [self._item(known, item) for item in flatten(node.arguments)]
+            items = [item for item in given if item is not None]
+            results = self._called(node, items, prefix, depth)
+            known |= {id(t): r for t, r in zip(node.outputs, results, strict=True)}
+        return tuple(int(known[id(tensor)]) for tensor in graph.outputs)
+
+    @staticmethod
+    def _item(known: Mapping[int, Item], item: Any) -> Item | None:
+        if isinstance(item, KerasTensor):
+            return known[id(item)]
+        is_number = isinstance(item, (int, float)) and not isinstance(item, bool)
+        return float(item) if is_number else None
+
+    def _called(self, node: Any, items: list[Item], prefix: str, depth: int) -> tuple[int, ...]:
+        layer = node.layer
+        if isinstance(layer, Model):
+            return self.add(layer.graph, items, f"{prefix}{layer.name}/", depth + 1)
+        if len(node.outputs) != 1:
+            raise ModelError(
+                f"the layer {layer.name!r} has {len(node.outputs)} outputs; one is judged"
+            )
+        kind = getattr(layer, "class_name", type(layer).__name__)
+        name = prefix + layer.name
+        self._calls[name] += 1
+        name = name if self._calls[name] == 1 else f"{name}#{self._calls[name]}"
+        operation = _operation(layer, kind, len(node.inputs[0].shape))
+        output = self.number()
+        self.steps.append(Step(name, layer, kind, operation, tuple(items), output))
+        return (output,)
+
+
+def _operation(layer: Any, kind: str, ndim: int) -> Operation:
+    """What a layer computes.
+
+    Raises:
+        ModelError: if that is not known here.
+    """
+    try:
+        if isinstance(layer, StandIn):
+            return layer.operation(ndim)
+        if kind not in TRANSLATIONS:
+            raise ValueError("it is none of the layers that are computed here")
+        weights = {w.name: np.asarray(w, np.float64) for w in layer.weights}
+        config = layer.get_config()
+        return operation_of(
+            kind, config | {"dtype": getattr(layer, "dtype", "float32")}, ndim, weights
+        )
+    except ValueError as error:
+        raise ModelError(f"the layer {layer.name!r} ({kind}): {error}") from error

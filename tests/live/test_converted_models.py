@@ -1,0 +1,193 @@
+"""Conversions by Keras' own export, the TFLite converter and a port by hand, judged.
+
+Every faithful one is right or rounding, and every sabotage is blamed on its layer and named.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+
+import numpy as np
+import pytest
+
+pytestmark = [pytest.mark.live, pytest.mark.filterwarnings("default")]
+
+tf = pytest.importorskip("tensorflow")
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+pytest.importorskip("tf2onnx")
+pytest.importorskip("h5py")
+
+import keras  # noqa: E402
+from faithful import MODELS, model_of  # noqa: E402
+from sabotages import SABOTAGES, filled, pair  # noqa: E402
+
+from conformance.models.candidates import open_candidate  # noqa: E402
+from conformance.models.comparison import compare  # noqa: E402
+from conformance.models.errors import ModelError  # noqa: E402
+from conformance.models.program_candidate import CallableCandidate  # noqa: E402
+from conformance.models.source import read  # noqa: E402
+
+FORMATS = ("onnx", "tflite")
+
+
+def called(model):
+    zeros = [np.zeros([1, *(n or 12 for n in i.shape[1:])], "float32") for i in model.inputs]
+    model(zeros if len(zeros) > 1 else zeros[0])
+    return model
+
+
+def converted(model, path):
+    silence = io.StringIO()
+    with contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
+        if path.suffix == ".onnx":
+            called(model).export(path, format="onnx", verbose=False)
+        else:
+            path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(called(model)).convert())
+    return path
+
+
+def source_of(model, tmp_path, suffix=".keras"):
+    model.save(tmp_path / f"source{suffix}")
+    return read(tmp_path / f"source{suffix}")
+
+
+def wrong(comparison):
+    return [(f.layer, f.fault) for f in comparison.findings if f.verdict == "wrong"]
+
+
+DEFECTS = {("Conv1D", "tflite"), ("Conv2D, groups", "onnx")}
+"""Conversions that are not right, by defects of converters; see below."""
+
+FAITHFUL = [
+    (name, form)
+    for name in MODELS
+    for form in (*FORMATS, "tf.keras")
+    if (name, form) not in DEFECTS
+]
+
+
+@pytest.mark.parametrize(("name", "form"), FAITHFUL)
+def test_faithful_conversions_are_right(name, form, tmp_path):
+    """No conversion that is right is called wrong, and every layer is judged."""
+    model = model_of(name)
+    source = source_of(model, tmp_path)
+    path = tmp_path / "source.keras"
+    spec = form if form == "tf.keras" else str(converted(model, tmp_path / f"c.{form}"))
+    comparison = compare(source, open_candidate(spec, path))
+    assert wrong(comparison) == []
+    assert comparison.verdict in ("right", "rounding")
+    assert [f.layer for f in comparison.findings if f.verdict == "not judged"] == []
+
+
+def test_softplus_of_tflite_is_found_out(tmp_path):
+    """TFLite computes softplus as log(1 + exp(x)), which loses what is small: a defect of its."""
+    model = model_of("Conv1D")
+    source = source_of(model, tmp_path)
+    path = converted(model, tmp_path / "c.tflite")
+    ((layer, _),) = wrong(compare(source, open_candidate(str(path), None)))
+    assert layer == source.steps[0].name
+
+
+def test_groups_of_the_onnx_export_are_refused(tmp_path):
+    """Keras' export leaves a call in the ONNX file of a convolution in groups: no valid file."""
+    path = converted(model_of("Conv2D, groups"), tmp_path / "c.onnx")
+    with pytest.raises(ModelError, match=r"c\.onnx: onnxruntime cannot load it"):
+        open_candidate(str(path), None)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("sabotage", SABOTAGES, ids=lambda sabotage: sabotage[0])
+def test_sabotages_are_blamed_on_their_layer(sabotage, form, tmp_path):
+    """One layer is called wrong, the one that was altered, and its mistake is named."""
+    right, altered = pair(sabotage)
+    source = source_of(right, tmp_path)
+    candidate = open_candidate(str(converted(altered, tmp_path / f"c.{form}")), None)
+    ((layer, fault),) = wrong(compare(source, candidate))
+    assert layer == sabotage[5]
+    assert sabotage[6] in fault
+
+
+def test_h5_is_read_like_keras(tmp_path):
+    """The older format gives the same judgement."""
+    model = model_of("inverted")
+    source = source_of(model, tmp_path, ".h5")
+    path = converted(model, tmp_path / "c.tflite")
+    assert wrong(compare(source, open_candidate(str(path), None))) == []
+
+
+def test_layers_of_keras_alone_are_not_judged(tmp_path):
+    """A layer that only Keras computes is matched and shown; those around it are judged."""
+    x = start = keras.layers.Input((6, 5, 4))
+    x = keras.layers.Conv2D(4, 2, name="before")(x)
+    x = keras.layers.LayerNormalization(name="ln")(x)
+    model = filled(keras.Model(start, keras.layers.Conv2D(3, 2, name="after")(x)))
+    source = source_of(model, tmp_path)
+    path = converted(model, tmp_path / "c.onnx")
+    verdicts = {
+        f.layer: f.verdict for f in compare(source, open_candidate(str(path), None)).findings
+    }
+    assert verdicts["ln"] == "not judged"
+    assert {verdicts["before"], verdicts["after"]} <= {"right", "rounding"}
+
+
+def ported(model, symmetric):
+    """A port of three layers to PyTorch, channels first, its padding right or not."""
+    torch = pytest.importorskip("torch")
+    kernel, bias = (torch.from_numpy(np.array(w)) for w in model.get_layer("c").get_weights())
+    dense, shift = (torch.from_numpy(np.array(w)) for w in model.get_layer("d").get_weights())
+
+    def run(x):
+        images = torch.from_numpy(x.transpose(0, 3, 1, 2).copy())
+        pads = (1, 1, 1, 1) if symmetric else (0, 1, 0, 1)
+        images = torch.nn.functional.pad(images, pads)
+        c = torch.nn.functional.conv2d(images, kernel.permute(3, 2, 0, 1), bias, stride=2).relu()
+        flat = c.permute(0, 2, 3, 1).flatten(1)
+        return {"c": c, "d": flat @ dense + shift}
+
+    return run
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_port_to_torch(symmetric, tmp_path):
+    """A port by hand, channels first, is right; with PyTorch's own padding its layer is named."""
+    L = keras.layers
+    layers = [
+        L.Input((8, 8, 3)),
+        L.Conv2D(4, 3, 2, "same", activation="relu", name="c"),
+        L.Flatten(),
+        L.Dense(3, name="d"),
+    ]
+    model = filled(keras.Sequential(layers))
+    source = source_of(model, tmp_path)
+    found = wrong(compare(source, CallableCandidate(ported(model, symmetric), "port")))
+    said = [("c", "SAME pads half the window on both sides")] if symmetric else []
+    assert found == said
+
+
+# Hostile candidates
+
+
+def test_external_data_is_not_read(tmp_path):
+    """A tensor stored in another file is refused, whatever the file."""
+    path = converted(model_of("Conv2D"), tmp_path / "c.onnx")
+    model = onnx.load(path)
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    entry = tensor.external_data.add()
+    entry.key, entry.value = "location", "/etc/hostname"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError, match="stored in another file, which is not read"):
+        open_candidate(str(path), None)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("content", [b"", b"nothing", b"\x00" * 4000])
+def test_damaged_candidates_are_refused(content, form, tmp_path):
+    """What is no model ends in an error that names the file."""
+    path = tmp_path / f"c.{form}"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=f"c.{form}"):
+        open_candidate(str(path), None)
