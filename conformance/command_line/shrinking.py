@@ -22,7 +22,7 @@ def shrink(options: argparse.Namespace) -> int:
         UsageError: for a descriptor or an implementation that does not exist.
     """
     try:
-        case = parse(options.descriptor)
+        case = parse_checked(options.descriptor)
         with Session(Limits(timeout=options.timeout)) as session:
             shrinker = Shrinker(lambda c: session.judge(options.implementation, c), options.seconds)
             shrunk = shrinker.shrink(case)
