@@ -6,7 +6,8 @@ import argparse
 import shlex
 import textwrap
 
-from conformance.cases.case import Case, DescriptorError, parse
+from conformance.cases.case import Case, DescriptorError
+from conformance.cases.checking import parse_checked
 from conformance.command_line.errors import UsageError
 from conformance.diagnosis.shrink import Shrinker, Shrunk
 from conformance.diagnosis.snippet import snippet

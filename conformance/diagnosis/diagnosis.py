@@ -58,6 +58,7 @@ class Group:
         named: where no fault does, what the judge found, such as a reduced precision.
         common: what the cases have in common that those lack which pass (of a fault: those that
             would fail with it); None where nothing simple is.
+        what: where no fault does, the message of the rejections, or what was accepted.
     """
 
     failures: tuple[Failure, ...]
@@ -66,6 +67,7 @@ class Group:
     stage: str = ""
     named: str | None = None
     common: str | None = None
+    what: str = ""
 
     @property
     def smallest(self) -> Case:
