@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.command_line import main
 from conformance.cases.case import DescriptorError
 from conformance.cases.checking import check, parse_checked
 from conformance.cases.grids import grid
+from conformance.command_line import main
 
 SLIPS = {
     "Conv2D/inputs:2x7x8x3/filters:4/kernel_size:3/stride:2": "did you mean 'strides'?",

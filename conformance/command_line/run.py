@@ -31,6 +31,7 @@ from conformance.report.jsonl import JsonLinesReport, json_lines_report, write_j
 from conformance.report.junit import write_junit
 from conformance.report.terminal import summary
 from conformance.results import ACCEPTED, Result
+from conformance.running.order import order_of
 from conformance.running.runner import Limits, Runner
 from conformance.spec.clauses import spec_sha256
 
@@ -139,8 +140,9 @@ def _jsonl(
 
 def _report(options: argparse.Namespace, judged: _Judged) -> dict[str, Diagnosis]:
     """Write the reports anew with the diagnoses, which only the whole of the results can tell."""
-    judged.results, diagnoses = diagnosed(judged.results)
     path, complete = options.jsonl, judged.ended_by is None
+    order = order_of(judged.results, _limits(options), options.known) if complete else {}
+    judged.results, diagnoses = diagnosed(judged.results, order)
     if path is not None and path != STANDARD_OUTPUT and not is_special(path):
         write_json_lines(path, judged.header, judged.results, complete=complete)
     if options.junit:

@@ -92,6 +92,8 @@ class _Windowed:
     """What the gradients of layers with windows share."""
 
     def __init__(self, case: Case, operands: Operands, steps: Steps) -> None:
+        assert operands.inputs is not None
+        assert operands.upstream is not None
         self.case, self.steps, self.backward = case, steps, steps.backward
         self.settings: Settings = self.backward.settings(settings_of(case, steps))
         self.format = FORMATS[case.dtype]
@@ -214,7 +216,8 @@ class _Convolved(_Windowed):
         """The relative error of a gradient's sums: none where they are exact."""
         del name
         slope = self.settings.activation not in (None, "linear")
-        exact = KINDS[self.case.operands].exact and not slope
+        kind = KINDS[self.case.operands]
+        exact = kind.exact and kind.exact_gradients and not slope
         return 0.0 if exact and self.format.name not in NARROW else factor
 
     def _gradients(self, windows: Array, kernel: Array, g: Array) -> dict[str, Array]:
@@ -235,8 +238,8 @@ class _Pooled(_Windowed):
         """The gradient of the inputs."""
         shares = (self.backward.shares or to_first)(self.windows, self.inside)
         if self.backward.gate is not None:
-            largest_ = np.asarray(to_all(self.windows, self.inside))
-            shares = self.backward.gate(largest_, lambda parts: self._seen_from_inputs(parts))
+            winners = np.asarray(to_all(self.windows, self.inside))
+            shares = self.backward.gate(winners, self._seen_from_inputs)
         taps = (1,) * self.rank
         g = self.upstream.reshape(*self.upstream.shape[:-1], *taps, self.upstream.shape[-1])
         value = self._laid(shares * g)

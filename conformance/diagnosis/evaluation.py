@@ -347,9 +347,7 @@ class _Convolution:
         return np.asarray(error + (2 * products + 1) * accumulator.quantum)
 
 
-def places(
-    lengths: tuple[int, ...], settings: Settings, steps: Steps
-) -> list[NDArray[np.intp]]:
+def places(lengths: tuple[int, ...], settings: Settings, steps: Steps) -> list[NDArray[np.intp]]:
     """For each axis the index that each output reads with each tap; outside where it is padding."""
     sizes = zip(lengths, settings.window, settings.strides, settings.dilation, strict=True)
     axes = steps.together([steps.geometry(*one, settings.padding) for one in sizes])

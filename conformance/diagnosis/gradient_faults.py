@@ -87,8 +87,6 @@ def _exchanged_if_square(w: Array, _: Any) -> Array:
     return w.swapaxes(-1, -2) if w.shape[-1] == w.shape[-2] else w
 
 
-
-
 def _everything(x: Array, _: Any) -> Array:
     return np.full_like(x, x.sum())
 
@@ -130,7 +128,9 @@ def _of_convolutions() -> tuple[Fault, ...]:
                 f"the gradient of the {words} is twice too large, as if added to itself",
                 **{name: _twice},
             ),
-            _fault(f"{name}.negative", f"the gradient of the {words} is negated", **{name: _negative}),
+            _fault(
+                f"{name}.negative", f"the gradient of the {words} is negated", **{name: _negative}
+            ),
             _fault(
                 f"{name}.mean",
                 f"the gradient of the {words} is divided by the batch",

@@ -52,13 +52,20 @@ class Failure:
         """
         match self.outcome:
             case Rejection(exception, message):
-                return f"{exception}: {normalised(message)}"
+                return f"{exception}: {normalised(self._without_arguments(message))}"
             case Crash(ending, _):
                 return ending
             case Value() if self.stage == "rejection":
                 return f"accepted: {prohibition(self.case)}"
             case _:
                 return self.stage
+
+    def _without_arguments(self, message: str) -> str:
+        """A message without the words that the case gives as arguments."""
+        for value in self.case.keywords.values():
+            if isinstance(value, str) and len(value) > 2:
+                message = re.sub(rf"\b{re.escape(value)}\b", "...", message)
+        return message
 
 
 def normalised(message: str) -> str:
@@ -75,7 +82,8 @@ def prohibition(case: Case) -> str:
         reason = forbidden(case) or "nothing that the documentation forbids"
     except (TypeError, ValueError, AttributeError, KeyError):
         return "it cannot be read"
-    return re.sub(r"=.*?:|inputs of shape [^:]*:", ":", reason, count=1)
+    reason = re.sub(r"^inputs of shape [^:]*:", "inputs:", reason)
+    return re.sub(r"^(\w+)=.*?: ", r"\1: ", reason)
 
 
 class Hypotheses:
@@ -91,7 +99,8 @@ class Hypotheses:
         A rejection is explained where the faults leave no way to compute the output, which of
         arrays without elements says nothing: evaluations fail there for reasons of their own.
         """
-        if not is_predictable(failure.case):
+        of_gradients = failure.case.observe == "gradients"
+        if not is_predictable(failure.case) or (_is_of_gradients(hypothesis) and not of_gradients):
             return False
         right = self.prediction((), failure.case)
         if right is None:
@@ -99,14 +108,24 @@ class Hypotheses:
         faulty = self.prediction(hypothesis, failure.case)
         if faulty is None:
             return isinstance(failure.outcome, Rejection) and _has_elements(failure.case)
-        if not isinstance(failure.outcome, Value):
-            return False
+        return isinstance(failure.outcome, Value) and self._gives(failure, faulty, right)
+
+    def _gives(self, failure: Failure, faulty: Predicted, right: Predicted) -> bool:
+        assert isinstance(failure.outcome, Value)
         actual = failure.outcome.value
         if failure.case.observe == "shape":
             assert isinstance(faulty, Prediction)
             assert isinstance(right, Prediction)
             return bool(tuple(actual) == faulty.value.shape != right.value.shape)
         return reproduces(faulty, right, actual)
+
+    def fail_without_elements(self, hypothesis: Hypothesis, failure: Failure) -> bool:
+        """Whether what is rejected has no elements, and these faults cannot compute it either."""
+        rejected = isinstance(failure.outcome, Rejection) and is_predictable(failure.case)
+        if not rejected or _has_elements(failure.case):
+            return False
+        right, faulty = (self.prediction(one, failure.case) for one in ((), hypothesis))
+        return right is not None and faulty is None
 
     def affect(self, hypothesis: Hypothesis, case: Case) -> bool:
         """Whether an implementation with these faults fails in a case.
@@ -160,6 +179,10 @@ def _prediction(case: Case, steps: Steps) -> Predicted | None:
         return predict(case, operands_of(case), steps)
     except (ValueError, IndexError):
         return None
+
+
+def _is_of_gradients(hypothesis: Hypothesis) -> bool:
+    return any(fault.identifier.startswith("gradient.") for fault in hypothesis)
 
 
 def _has_elements(case: Case) -> bool:

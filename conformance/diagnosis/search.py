@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final, TypeVar
 
@@ -17,7 +17,7 @@ from conformance.diagnosis.hypotheses import (
     are_compatible,
     is_predictable,
 )
-from conformance.outcomes import Value
+from conformance.outcomes import Rejection, Value
 
 Item = TypeVar("Item")
 
@@ -55,13 +55,23 @@ def explanations(
     """
     found: list[Explanation] = []
     remaining = [failure for failure in failures if is_predictable(failure.case)]
-    remaining = _explained_away(remaining, passed, hypotheses, found)
+    remaining = _explained_away(remaining, passed, hypotheses, found, whole=True)
     for key in _CLUSTERS:
         for cluster in clusters(remaining, key):
             left = _explained_away(cluster, passed, hypotheses, found)
             gone = set(cluster) - set(left)
             remaining = [failure for failure in remaining if failure not in gone]
-    return _merged(found)
+    return _merged([_with_empty(one, remaining, hypotheses) for one in found])
+
+
+def _with_empty(one: Explanation, remaining: list[Failure], hypotheses: Hypotheses) -> Explanation:
+    """With what is rejected for arrays without elements, where others are rejected as well."""
+    if not any(isinstance(failure.outcome, Rejection) for failure in one.failures):
+        return one
+    more = [f for f in remaining if hypotheses.fail_without_elements(one.faults, f)]
+    for failure in more:
+        remaining.remove(failure)
+    return replace(one, failures=(*one.failures, *more))
 
 
 def _explained_away(
@@ -69,10 +79,12 @@ def _explained_away(
     passed: Sequence[Case],
     hypotheses: Hypotheses,
     found: list[Explanation],
+    *,
+    whole: bool = False,
 ) -> list[Failure]:
     """Add what explains some failures to what is found; the failures that nothing explains."""
     while failures:
-        best = _Search(failures, passed, hypotheses).best()
+        best = _Search(failures, passed, hypotheses, whole=whole).best()
         if best is None:
             break
         found.append(best)
@@ -144,13 +156,21 @@ class _Search:
     """
 
     def __init__(
-        self, failures: Sequence[Failure], passed: Sequence[Case], hypotheses: Hypotheses
+        self,
+        failures: Sequence[Failure],
+        passed: Sequence[Case],
+        hypotheses: Hypotheses,
+        *,
+        whole: bool,
     ) -> None:
         self._failures = failures
+        self._whole = whole
         self._passed = passed
         self._hypotheses = hypotheses
         self._probes = _spread(sorted(failures, key=_size), _PROBES)
-        faults = (*FAULTS.values(), *GRADIENT_FAULTS.values())
+        faults = list(FAULTS.values())
+        if any(failure.case.observe == "gradients" for failure in failures):
+            faults += GRADIENT_FAULTS.values()
         self._singles: list[Hypothesis] = [(fault,) for fault in faults]
 
     def best(self) -> Explanation | None:
@@ -233,9 +253,15 @@ class _Search:
         return tuple(case for case in witnesses if self._hypotheses.affect(one, case))
 
     def _is_credible(self, explanation: Explanation) -> bool:
-        """Not one that explains a few failures by chance: contradicted more often than not."""
+        """Not one that explains a few failures by chance: contradicted more often than not.
+
+        Rejections alone, which tell no values, are explained by what no passing case contradicts.
+        """
         count = len(explanation.failures)
-        return count == len(self._failures) or count > len(explanation.contradicted)
+        if not any(isinstance(f.outcome, Value) for f in explanation.failures):
+            return not explanation.contradicted
+        everything = self._whole and count == len(self._failures)
+        return everything or count > len(explanation.contradicted)
 
 
 def _observed(case: Case) -> str:

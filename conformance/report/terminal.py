@@ -96,14 +96,29 @@ def diagnosis(results: Iterable[Result], diagnoses: Mapping[str, Diagnosis]) -> 
     if not diagnoses:
         return ""
     specs = {result.implementation: result.evidence.spec for result in results if result.evidence}
-    lines = ["Diagnosis"]
+    lines = [] if not any(found.groups for found in diagnoses.values()) else ["Diagnosis"]
     for name, found in diagnoses.items():
         total = sum(len(group.failures) for group in found.groups)
         for group in found.groups:
             words = ["conformance", "shrink", "--implementation", specs[name]]
             lines.append(f"  {name}: {group.clause(total)}")
             lines.append(f"    {shlex.join([*words, group.smallest.descriptor])}")
+    lines += _readings(diagnoses)
     return "\n".join(lines)
+
+
+def _readings(diagnoses: Mapping[str, Diagnosis]) -> list[str]:
+    """The readings of ambiguous clauses, other than the suite's, that are followed everywhere."""
+    lines = []
+    for name, found in diagnoses.items():
+        for group in found.readings:
+            if group.reading:
+                fault, clause = group.reading
+                lines.append(
+                    f"  {name}: conforms to another reading of {clause} in "
+                    f"{_cases(len(group.failures))}: {fault.sentence}"
+                )
+    return ["Readings", *lines] if lines else []
 
 
 def deviations(results: Iterable[Result]) -> str:

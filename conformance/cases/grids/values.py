@@ -31,7 +31,10 @@ LOCAL_KINDS: Final = ("spike", "one_infinity", "one_nan")
 """Kinds with one extraordinary input."""
 
 ONLY_OF_SUMS: Final = frozenset(
-    {"constant", "cancellation", "overflow", "spike", "kernel_nan", "kernel_infinity"}
+    {
+        *("constant", "cancellation", "overflow", "spike", "kernel_nan", "kernel_infinity"),
+        *("one_power", "tails"),
+    }
 )
 """Kinds that say nothing about a layer that only moves or compares values."""
 
@@ -134,6 +137,34 @@ def activations() -> Iterator[Case]:
         yield windowed(
             layer, _VALID[: LAYERS[layer].rank], filters=4, activation="glu", dtype=dtype
         )
+
+
+def tails() -> Iterator[Case]:
+    """Every activation far out on both sides, near zero, and behind sums of many magnitudes.
+
+    Long vectors have a part for vectorised code, and a rest.
+    """
+    for name, dtype in product(ACTIVATIONS, FLOATING_DTYPES):
+        yield windowed(
+            "Conv1D",
+            (Axis(67 if dtype != "float32" else 263, 1),),
+            batch=1,
+            channels=3,
+            filters=4 if NAMED[name].rowwise else 1,
+            activation=name,
+            operands="tails",
+            dtype=dtype,
+        )
+    for position, name in enumerate(ACTIVATIONS):
+        yield _activated(in_turn(position), name, "small")
+
+
+def single_products() -> Iterator[Case]:
+    """Sums of one product among K, so that reduced precision of an operand shows at any K."""
+    for count, dtype, layer in product(LONG_SUMS, FLOATING_DTYPES, convolution_layers()):
+        windows = ((Axis(9, 9),) if LAYERS[layer].rank == 1 else (Axis(3, 3), Axis(3, 3)))[:2]
+        sizes = {"batch": 6, "channels": count // 9, "filters": 3}
+        yield windowed(layer, windows, operands="one_power", dtype=dtype, **sizes)
 
 
 def precision(
