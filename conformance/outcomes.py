@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-
 ANSWER = "answer"
 """Among the names of what a call changed: the answer of the call before."""
 

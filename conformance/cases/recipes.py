@@ -322,7 +322,7 @@ def odd(v: Words, n: Numbers) -> Values:
 def one_power(v: Words, n: Numbers) -> Values:
     """One element a sample, ``sign(v) 2**-high(v, 4)``; zeros elsewhere.
 
-    It stands at the row-major index ``low(w, size)`` of its sample, w being the sample's first word.
+    It stands at the row-major index ``low(w, size)`` of its sample, w being that one's first word.
     """
     del n
     values = np.zeros(v.shape)
@@ -348,12 +348,12 @@ def tails(v: Words, n: Numbers) -> Values:
 
 
 def one_tap(v: Words, n: Numbers) -> Values:
-    """One in one tap a filter, at the row-major index ``low(w, K)``, w its first word; else zero."""
+    """One in tap ``(low(w, K) + f) mod K`` of filter f, w being word 0; zeros elsewhere."""
     del n
     filters = v.shape[-1]
     taps = v.size // filters if v.size else 0
     values = np.zeros((taps, filters))
     if taps:
-        places = low(v.reshape(taps, filters)[0], taps).astype(int)
-        values[places, np.arange(filters)] = 1.0
+        first = int(low(v.reshape(-1)[:1], taps)[0])
+        values[(first + np.arange(filters)) % taps, np.arange(filters)] = 1.0
     return values.reshape(v.shape)

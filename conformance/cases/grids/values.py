@@ -163,7 +163,7 @@ def single_products() -> Iterator[Case]:
     """Sums of one product among K, so that reduced precision of an operand shows at any K."""
     for count, dtype, layer in product(LONG_SUMS, FLOATING_DTYPES, convolution_layers()):
         windows = ((Axis(9, 9),) if LAYERS[layer].rank == 1 else (Axis(3, 3), Axis(3, 3)))[:2]
-        sizes = {"batch": 6, "channels": count // 9, "filters": 3}
+        sizes: dict[str, Any] = {"batch": 6, "channels": count // 9, "filters": 3}
         yield windowed(layer, windows, operands="one_power", dtype=dtype, **sizes)
 
 
