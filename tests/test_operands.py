@@ -209,8 +209,6 @@ def read_weights(v: list[int], filters: int, bits: tuple[int, int, int]) -> list
 def read_kernel(kind: str, v: list[int], filters: int, n: Numbers) -> list[Any]:
     if kind in KERNELS:
         return [KERNELS[kind](word, n) for word in v]
-    if kind == "small":
-        return read_weights(v, filters, (n.precision, n.small_bits, n.small_weight))
     if kind == "tails":
         taps = len(v) // filters
         first = low(v[0], taps)
@@ -233,7 +231,8 @@ def read_kernel(kind: str, v: list[int], filters: int, n: Numbers) -> list[Any]:
             elif tap == taps - 1:
                 values[tap * filters + f] *= power(-(n.precision // 2))
         return values
-    return read_weights(v, filters, (n.sum_bits, n.input_bits, 3))
+    small, grid = (n.precision, n.small_bits, n.small_weight), (n.sum_bits, n.input_bits, 3)
+    return read_weights(v, filters, small if kind == "small" else grid)
 
 
 def read_inputs(kind: str, v: list[int], shape: tuple[int, ...], n: Numbers) -> list[Any]:
