@@ -1,4 +1,4 @@
-"""One array judged in someone's own tests: `assert_conforms` (contract C5).
+"""One array judged in someone's own tests: `assert_conforms`.
 
 A converted layer, weights moved from Keras' layout ``(*window, channels, filters)`` to PyTorch's::
 
@@ -33,7 +33,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -63,11 +63,15 @@ def assert_conforms(actual: Any, layer: Any, inputs: Any) -> None:
             with the weights of the layer under test; its dtype is the dtype expected.
         inputs: the inputs that `actual` was made of; converted to the layer's dtype first.
 
+    Both may be in any byte order and memory layout, memory-mapped, or tensors on a device, with
+    gradients, or lists of them.  Masked arrays, which leave out elements, are refused.
+
     Raises:
         AssertionError: if it is not.  The message counts the wrong elements, shows the worst
             with index, value, expected value and error in units of the bound, and names the known
             fault that explains them, if one does.
-        TypeError: if `layer` is none of those layers, or `inputs` no array.
+        TypeError: if `layer` is none of those layers, or of a subclass with a `call` or other code
+            of its own, which would be judged by itself; or if `inputs` is no array.
         ValueError: if the layer is not built, does not take the inputs, or has an activation of
             the caller's own, whose errors have no known bound.
     """
@@ -85,10 +89,13 @@ def assert_conforms(actual: Any, layer: Any, inputs: Any) -> None:
 
 
 def _array(value: Any) -> Any:
-    """`as_array`, whatever the caller's filters make of a tensor's warnings."""
+    """`as_array` in native byte order, whatever the caller's filters make of warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return as_array(value)
+        array = as_array(value)
+    if not isinstance(array, np.ndarray):
+        return array
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _check_layer(layer: Any) -> None:
@@ -98,6 +105,7 @@ def _check_layer(layer: Any) -> None:
             f"assert_conforms: argument `layer` is {layer!r}; expected a built layer of "
             f"reference_impl: {names}"
         )
+    _check_code(layer)
     if not isinstance(layer, _classes(convolution_layers())):
         return
     if not layer.built:
@@ -107,6 +115,34 @@ def _check_layer(layer: Any) -> None:
             "layer.set_weights([kernel, bias])"
         )
     _activation(layer)
+
+
+def _check_code(layer: Any) -> None:
+    """That the layer computes by the oracle's own code.
+
+    Raises:
+        TypeError: if its class, or the layer itself, replaces some of it.
+    """
+    own = next(kind for kind in type(layer).__mro__ if kind in _classes(called_layers()))
+    inherited = {
+        name for kind in own.__mro__ for name, part in vars(kind).items() if _is_code(part)
+    }
+    places = [*type(layer).__mro__[: type(layer).__mro__.index(own)], layer]
+    replaced = sorted({n for place in places for n in vars(place) if n in inherited - _HARMLESS})
+    if replaced:
+        raise TypeError(
+            f"assert_conforms: argument `layer` is {layer!r}, with a `{replaced[0]}` of its own, "
+            f"which would be judged by itself; expected the {own.__name__} of reference_impl that "
+            "it should agree with"
+        )
+
+
+def _is_code(part: Any) -> bool:
+    return callable(part) or isinstance(part, property)
+
+
+_HARMLESS: Final = frozenset({"__init__", "build", "get_config", "__repr__", "__str__"})
+"""What a subclass may define without computing anything else than its base."""
 
 
 def _classes(names: Sequence[str]) -> tuple[type[Any], ...]:

@@ -86,7 +86,7 @@ def observe_model(path: Path, inputs: Sequence[Array], entry: Entry, timeout: fl
         given, made = Path(folder, "inputs.npz"), Path(folder, "outputs.npz")
         named: dict[str, Any] = {str(index): array for index, array in enumerate(inputs)}
         np.savez(given, **named)
-        mode = str(entry.options["mode"])
+        mode = str(entry.options.get("mode", "eager"))
         _run([str(path), mode, str(given), str(made)], entry, timeout)
         with np.load(made, allow_pickle=False) as found:
             names = json.loads(str(found["calls"]))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from conformance.cases.case import Case, parse
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from conformance.known import Records
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +77,7 @@ class Result:
             "diagnosis": self.diagnosis,
             "stage": self.stage or None,
             "seconds": self.seconds,
+            **({"concerned": list(self.concerned)} if self.concerned else {}),
         }
 
 
@@ -95,9 +99,16 @@ def result_of_record(record: Mapping[str, Any]) -> Result:
             diagnosis=record["diagnosis"],
             stage=record.get("stage") or "",
             seconds=record.get("seconds") or 0.0,
+            concerned=tuple(record.get("concerned") or ()),
         )
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"no result: {type(error).__name__}: {error}") from error
+
+
+def stale(records: Records, results: Iterable[Result]) -> dict[str, str]:
+    """The ids of the user's records that none of the results met, with their files."""
+    met = {identifier for result in results for identifier in result.concerned}
+    return {r.identifier: r.source for r in records.users if r.identifier not in met}
 
 
 FAILING = frozenset({Verdict.DEVIATES, Verdict.CRASHED, Verdict.TIMED_OUT})

@@ -6,8 +6,6 @@ value of the layer's definition, rounded once to the layer's dtype.
 
 from __future__ import annotations
 
-from typing import Final
-
 from reference_impl import (
     activations,
     backend,
@@ -17,17 +15,18 @@ from reference_impl import (
     initializers,
     layers,
     losses,
+    metrics,
     models,
     optimizers,
     random,
     regularizers,
     utils,
 )
+from reference_impl.engine.absent import refuser
 from reference_impl.engine.keras_tensor import KerasTensor
 from reference_impl.layers import Input, Layer
 from reference_impl.models import Model, Sequential
-
-__version__: Final = "0.1.0"
+from reference_impl.version import __version__ as __version__
 
 __all__ = [
     "Input",
@@ -43,9 +42,13 @@ __all__ = [
     "initializers",
     "layers",
     "losses",
+    "metrics",
     "models",
     "optimizers",
     "random",
     "regularizers",
     "utils",
 ]
+
+
+__getattr__ = refuser("keras", __all__)

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import numpy as np
 
 from reference_impl.config import floatx, reading
+from reference_impl.engine.absent import refuser
 from reference_impl.engine.arguments import as_integer, boolean, shown, wrong_type, wrong_value
 from reference_impl.engine.dtypes import convert, is_float
 from reference_impl.engine.identifiers import Registry
@@ -606,3 +607,6 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         ValueError: if it names nothing that is known.
     """
     return _REGISTRY.deserialize(config, custom_objects)
+
+
+__getattr__ = refuser("keras.activations", __all__)

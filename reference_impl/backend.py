@@ -20,6 +20,7 @@ from reference_impl.config import (
     set_reading,
     uncertified,
 )
+from reference_impl.engine.absent import refuser
 from reference_impl.engine.keras_tensor import KerasTensor
 from reference_impl.engine.naming import clear_session, get_uid
 
@@ -53,3 +54,6 @@ def is_keras_tensor(value: Any) -> bool:
 def int_shape(tensor: Any) -> tuple[int | None, ...]:
     """The shape of an array or symbolic tensor, None standing for a free length."""
     return tuple(tensor.shape)
+
+
+__getattr__ = refuser("keras.backend", __all__)

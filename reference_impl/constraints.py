@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference_impl.config import epsilon
-from reference_impl.engine.arguments import wrong_value
+from reference_impl.engine.absent import refuser
+from reference_impl.engine.arguments import shown, wrong_value
 from reference_impl.engine.identifiers import Registry
 from reference_impl.engine.parameters import (
     Array,
@@ -222,7 +223,7 @@ class MinMaxNorm(_NormConstraint):
         self.min_value = real_number("MinMaxNorm", "min_value", min_value, least=0)
         self.max_value = real_number("MinMaxNorm", "max_value", max_value, least=0, finite=False)
         if self.max_value < self.min_value:
-            allowed = f"a number of at least min_value, {self.min_value!r}"
+            allowed = f"a number of at least min_value, {shown(self.min_value)}"
             raise wrong_value("MinMaxNorm", "max_value", max_value, allowed)
         self.rate = real_number("MinMaxNorm", "rate", rate)
         super().__init__(axis, self.min_value, self.max_value, self.rate)
@@ -316,3 +317,6 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         TypeError: if its arguments do not fit its class.
     """
     return _REGISTRY.deserialize(config, custom_objects)
+
+
+__getattr__ = refuser("keras.constraints", __all__)

@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from reference_impl.config import epsilon
+from reference_impl.engine.absent import refuser
 from reference_impl.engine.arguments import positive_integer, wrong_value
 from reference_impl.engine.identifiers import Registry
 from reference_impl.engine.parameters import Array, floating, real_number
 from reference_impl.ops.certified import round_enclosed
 from reference_impl.ops.exact_sums import sum_of_magnitudes, sum_of_squares
-from reference_impl.ops.formats import format_of
+from reference_impl.ops.formats import FLOAT64, format_of
 from reference_impl.ops.rounding import round_fraction
 
 if TYPE_CHECKING:
@@ -151,20 +152,25 @@ class L1L2(Regularizer):
         constant, slope = Fraction(self.l1) / divisor, 2 * Fraction(self.l2) / divisor
         format = format_of(x.dtype)
         wide = x.astype(np.float64)
-        value = float(constant) * np.sign(wide)
-        if slope:
-            value += float(slope) * wide
+        with np.errstate(over="ignore", invalid="ignore"):
+            value = round_fraction(constant, FLOAT64) * np.sign(wide)
+            if slope:
+                value += round_fraction(slope, FLOAT64) * wide
         # The terms have one sign, and each of the two factors, two products and the sum is within
         # 2**-53 relatively: 8 of these units are ample.  The least float64 covers underflow.
         radius = np.where(wide == 0, 0.0, np.abs(value) * (8 * 2.0**-53) + 2.0**-1073)
-        radius = np.where(np.isfinite(value), radius, 0.0)
+        radius = np.where(np.isfinite(value), radius, np.inf)
+        value = np.where(np.isfinite(wide) & ~np.isfinite(value), 0.0, value)
+        radius = np.where(np.isfinite(wide), radius, 0.0)
         flat = wide.reshape(-1)
 
         def resolve(i: int) -> float:
             element = Fraction(float(flat[i]))
             return round_fraction(_sign(element) * constant + slope * element, format)
 
-        return round_enclosed(value - radius, value + radius, format, resolve)
+        with np.errstate(invalid="ignore", over="ignore"):
+            low, high = value - radius, value + radius
+        return round_enclosed(low, high, format, resolve)
 
     def get_config(self) -> dict[str, Any]:
         """``{"l1": ..., "l2": ...}``."""
@@ -252,7 +258,7 @@ class OrthogonalRegularizer(Regularizer):
         return mean_cosine(x, epsilon(), self.factor, divisor, format_of(x.dtype))
 
     def gradient(self, weights: Any, divisor: int = 1) -> Array:
-        """The gradient, each element rounded from 200 bits; sign(0) = 0 where <u_i, u_j> = 0.
+        """The gradient, each element rounded once; sign(0) = 0 where <u_i, u_j> = 0.
 
         A vector shorter than epsilon is divided by the constant epsilon, and differentiated so.
 
@@ -339,3 +345,6 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         TypeError: if its arguments do not fit its class.
     """
     return _REGISTRY.deserialize(config, custom_objects)
+
+
+__getattr__ = refuser("keras.regularizers", __all__)

@@ -30,7 +30,7 @@ def elu(x: Fraction, alpha: Fraction = Fraction(1)) -> Fraction:
 
 
 def celu(x: Fraction, alpha: Fraction = Fraction(1)) -> Fraction:
-    return max(x, 0) + alpha * (exp(min(x, Fraction(0)) / alpha) - 1)
+    return max(x, Fraction(0)) + alpha * (exp(min(x, Fraction(0)) / alpha) - 1)
 
 
 def selu(x: Fraction) -> Fraction:

@@ -69,7 +69,12 @@ def made_up(number: int, case: str, value: object) -> Outcome:
             Value("a text where an array is expected"),
         ]
         return sorts[number % 5]
-    others = [Rejection("ValueError", "no"), Unsupported("why"), Crash("signal"), Timeout(2.5)]
+    others: list[Outcome] = [
+        Rejection("ValueError", "no"),
+        Unsupported("why"),
+        Crash("signal"),
+        Timeout(2.5),
+    ]
     return [*others, Value((1, None))][number % 5]
 
 

@@ -210,6 +210,71 @@ def test_wrong_arguments_are_no_assertion_errors() -> None:
         assert_conforms(own(inputs), own, inputs)
 
 
+def on_disk(folder: Any, array: Any) -> Any:
+    """The array as a memory map."""
+    mapped = np.memmap(folder / str(len([*folder.iterdir()])), array.dtype, "w+", shape=array.shape)
+    mapped[:] = array
+    return mapped
+
+
+def test_byte_orders_layouts_and_memory_maps_do_not_matter(tmp_path: Any) -> None:
+    """The values count, wherever and however they are stored."""
+    inputs = real(2, 8, 3).astype(np.float32)
+    layer = built(keras.layers.Conv1D(4, 2), inputs)
+    actual = layer(inputs)
+    for form in (
+        lambda a: a.astype(a.dtype.newbyteorder("S")),
+        lambda a: a[::-1][::-1],
+        np.asfortranarray,
+        lambda a: on_disk(tmp_path, a),
+        memoryview,
+    ):
+        assert_conforms(form(actual), layer, form(inputs))
+        with pytest.raises(AssertionError, match="56 of 56 elements"):
+            assert_conforms(form(actual + np.float32(1)), layer, form(inputs))
+
+
+def test_masked_arrays_are_refused() -> None:
+    """What is masked is not compared, so that a fully masked output would agree with anything."""
+    inputs = real(2, 8, 3).astype(np.float32)
+    layer = keras.layers.MaxPooling1D(1)
+    for masked in (np.ma.masked_all(inputs.shape, "f4"), np.ma.masked_array(inputs)):
+        with pytest.raises(AssertionError, match="the output is a masked array, of which"):
+            assert_conforms(masked, layer, inputs)
+        with pytest.raises(TypeError, match="argument `inputs` is a masked array"):
+            assert_conforms(inputs, layer, masked)
+
+
+class Doubled(keras.layers.Conv1D):
+    """A subclass with a computation of its own."""
+
+    def call(self, inputs: Any) -> Any:
+        return super().call(inputs) * 2
+
+
+class Named(keras.layers.Conv1D):
+    """A subclass that computes what its base does."""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.purpose = "a test"
+
+
+def test_a_layer_with_code_of_its_own_is_no_oracle() -> None:
+    """It would be compared with itself."""
+    inputs = real(2, 8, 3)
+    layer = built(Doubled(4, 2), inputs)
+    with pytest.raises(TypeError, match="with a `call` of its own, which would be judged by its"):
+        assert_conforms(layer(inputs), layer, inputs)
+    changed = built(keras.layers.Conv1D(4, 2), inputs)
+    actual = changed(inputs)
+    changed.certify = lambda _: None
+    with pytest.raises(TypeError, match="with a `certify` of its own"):
+        assert_conforms(actual, changed, inputs)
+    plain = built(Named(4, 2), inputs)
+    assert_conforms(plain(inputs), plain, inputs)
+
+
 def test_neither_layer_nor_operands_are_changed() -> None:
     inputs = real(2, 8, 3).astype(np.float32)
     layer = built(keras.layers.Conv1D(4, 2, activity_regularizer="l2"), inputs)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,7 +56,8 @@ def test_conforming_cases_exit_with_0(right, capsys):
 def test_a_deviation_exits_with_1_and_prints_how_to_reproduce_it(wrong, capsys):
     assert main(["run", "--implementation", wrong, "--case", FLATTEN]) == 1
     out = capsys.readouterr().out
-    assert f"conformance run --implementation {wrong} --case {FLATTEN}" in out
+    shown = " ".join(out.replace("\\\n", "").split())
+    assert f"conformance run --implementation {wrong} --case {FLATTEN}" in shown
 
 
 @pytest.mark.parametrize(
@@ -158,3 +162,30 @@ def test_clause_patterns_select_everything_below(capsys):
 def test_the_layer_option_selects_its_cases(capsys):
     main(["list", "cases", "--json", "--layer", "Input"])
     assert {entry["layer"] for entry in json.loads(capsys.readouterr().out)} == {"Input"}
+
+
+def test_the_clauses_of_a_layer_are_listed_alone_and_explained(capsys):
+    """With what their standings mean, and where the sources lead."""
+    main(["list", "clauses", "--grid", "smoke", "--layer", "Flatten"])
+    text = capsys.readouterr().out
+    heads = [line for line in text.splitlines() if line and line[0] not in " [("]
+    assert len(heads) > 5
+    assert all(line.startswith("flatten.") for line in heads)
+    assert all(f"\n[{name}]: " in text for name in ("holds", "ambiguous"))
+    assert "conformance explain CLAUSE-ID" in text
+
+
+def test_a_full_device_is_said_in_a_sentence() -> None:
+    """Of a report or of standard output that cannot be written, no traceback."""
+    if not os.path.exists("/dev/full"):
+        pytest.skip("there is no device that is always full")
+    command = [sys.executable, "-m", "conformance", "run", "--implementation", "reference"]
+    command += ["--case", "Flatten/inputs:2x3"]
+    for option in (["--jsonl", "/dev/full"], ["--junit", "/dev/full"], []):
+        with open("/dev/full" if not option else os.devnull, "w") as stream:
+            done = subprocess.run(
+                [*command, *option], stdout=stream, stderr=subprocess.PIPE, text=True, check=False
+            )
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+        assert "could not be: [Errno 28]" in done.stderr

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +190,37 @@ def test_a_forbidden_case_becomes_a_program_that_expects_an_exception(plugin: st
     run_program(text)
 
 
+RIGHT_AND_WRONG = """
+import base64, json, math, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    if "hello" in asked:
+        print(json.dumps({"id": asked["id"], "layers": ["Flatten"]}), flush=True)
+        continue
+    given = asked["inputs"]
+    batch, *rest = given["shape"]
+    answer = {**given, "shape": [batch, math.prod(rest)]}
+    if "wrong" in sys.argv:
+        answer["data"] = base64.b64encode(bytes(len(base64.b64decode(given["data"])))).decode()
+    print(json.dumps({"id": asked["id"], "output": answer}), flush=True)
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_the_program_asks_a_program_in_another_language(dtype: str, tmp_path: Path) -> None:
+    """It starts the command and speaks its protocol, so that it shows the failure by itself."""
+    path = tmp_path / "a program.py"
+    path.write_text(RIGHT_AND_WRONG)
+    spec = "exec:" + shlex.join([sys.executable, str(path)])
+    case = Case.of("Flatten", (1, 2, 3), dtype=dtype)
+    right, wrong = snippet(case, spec), snippet(case, f"{spec} wrong")
+    assert right is not None
+    assert wrong is not None
+    run_program(right)
+    with pytest.raises(AssertionError, match="not equal"):
+        run_program(wrong)
+
+
 def test_what_is_not_about_one_output_has_no_program() -> None:
     assert snippet(parse("Conv1D/observe:shape/inputs:1x2x1/filters:1/kernel_size:1"), "x") is None
 
@@ -221,9 +254,9 @@ def test_run_prints_the_diagnosis_and_writes_it(
     command = ["run", "--implementation", plugin, "--layer", "Conv1D", "--grid", "smoke"]
     assert main([*command, "--jsonl", str(report)]) == 1
     printed = capsys.readouterr().out
-    assert printed.index("\nDiagnosis\n") < printed.index("\nDeviations (")
-    assert "failures are what you get when the bias is left out" in printed
-    assert "conformance shrink --implementation port.py Conv1D/" in printed
+    assert "  1. The bias is left out.\n" in printed
+    assert "conformance run --implementation port.py" in printed
+    assert "(conformance shrink looks for a still smaller case" in printed
     records = [json.loads(line) for line in report.read_text().splitlines()]
     told = [one["diagnosis"] for one in records[1:-1] if one["verdict"] == "deviates"]
     assert told.count("the bias is left out") > 5

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +18,16 @@ import pytest
 import small_fixtures
 
 from conformance.cases.grids import grid
-from conformance.command_line import main
+from conformance.command_line import golden, main, progress
+from conformance.golden import lock
 from conformance.golden import regenerate as regeneration
 from conformance.golden import verify as verification
 from conformance.golden.changes import changes
 from conformance.golden.directory import read_all
 from conformance.golden.encoding import DataWriter, array_entry
+from conformance.golden.errors import FixtureError
 from conformance.golden.fixture import EXPECTED, Fixture
+from conformance.golden.stored import carried_over
 from conformance.spec.clauses import spec_sha256
 
 TESTS = Path(__file__).parent
@@ -189,7 +195,8 @@ def run(program: str, *arguments: str, **variables: str) -> subprocess.Popen[str
     return subprocess.Popen(
         [sys.executable, "-c", program, *arguments],
         env={**os.environ, "PYTHONPATH": path, **variables},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, encoding="utf-8",
     )  # fmt: skip
 
 
@@ -291,3 +298,121 @@ def test_regenerating_touches_nothing_of_damaged_fixtures(tmp_path: Path, capsys
     assert content(tmp_path) == before
     shutil.rmtree(tmp_path)
     assert main(["golden", "regenerate", "--reason", "x", "--directory", str(tmp_path)]) == 0
+
+
+@pytest.mark.usefixtures("few")
+def test_a_byte_that_no_entry_refers_to_is_a_problem(tmp_path: Path, capsys):
+    fixtures = small_fixtures.expected(FEW)
+    first = fixtures[0]
+    fixtures[0] = Fixture(EXPECTED, first.layer, first.entries, first.data + b"more")
+    small_fixtures.write(tmp_path, fixtures)
+    rewrite_spec(tmp_path)
+    assert main(["golden", "verify", "--directory", str(tmp_path), "-n", "1"]) == 1
+    expected = f"{fixtures[0].file_name}: no entry refers to byte {len(first.data)} of its"
+    assert expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["regenerate", "observe"])
+def test_a_reason_that_is_no_text_is_refused_before_anything_is_done(tmp_path, capsys, command):
+    """As Python gives an argument that is not UTF-8."""
+    folder = tmp_path / "fixtures"
+    assert main(["golden", command, "--reason", "caf\udce9", "--directory", str(folder)]) == 2
+    assert "--reason 'caf\\udce9' is no text" in capsys.readouterr().err
+    assert not folder.exists()
+
+
+HOLDER = """
+import os, sys
+from pathlib import Path
+from conformance.golden.lock import locked
+with locked(Path(sys.argv[1])):
+    print("locked", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def commands(folder: Path) -> list[list[str]]:
+    directory = ["--reason", "x", "--directory", str(folder)]
+    return [["golden", "regenerate", *directory], ["golden", "observe", *directory]]
+
+
+@pytest.mark.usefixtures("few")
+def test_two_regenerations_at_once_do_not_harm_each_other(tmp_path: Path, capsys):
+    """The second one says why and writes nothing; the end of the first, however hard, frees it."""
+    with_observations(tmp_path)
+    with holder(tmp_path) as process:
+        before = content(tmp_path)
+        for command in commands(tmp_path):
+            with pytest.raises(SystemExit) as ended:
+                main(command)
+            assert ended.value.code == 1
+            said = "another process regenerates or observes these fixtures at this moment"
+            assert f"conformance: {tmp_path}: {said}" in capsys.readouterr().err
+        assert content(tmp_path) == before
+        read_all(tmp_path)
+        process.kill()
+    assert (tmp_path / lock.NAME).exists()
+    assert main(commands(tmp_path)[0]) == 0
+    assert not (tmp_path / lock.NAME).exists()
+
+
+@contextlib.contextmanager
+def holder(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the lock."""
+    with run(HOLDER, str(folder)) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "locked\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_lock_is_taken_that_its_holder_just_removed(tmp_path: Path, monkeypatch):
+    """Locked between the other's removal and its end, the file that has no name protects nobody."""
+    asked: list[int] = []
+    ask = lock._ask_for_lock
+
+    def asking(descriptor: int) -> None:
+        asked.append(descriptor)
+        if len(asked) == 1:
+            (tmp_path / lock.NAME).unlink()
+        ask(descriptor)
+
+    monkeypatch.setattr(lock, "_ask_for_lock", asking)
+    with lock.locked(tmp_path) as held:
+        assert held
+        assert len(asked) == 2
+        with pytest.raises(FixtureError), lock.locked(tmp_path):
+            pass
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("error", [OSError(95, "not supported"), ImportError("fcntl")])
+def test_where_no_lock_can_be_taken_it_is_said(tmp_path: Path, capsys, monkeypatch, error):
+    def refusing(descriptor: int) -> None:
+        raise error
+
+    monkeypatch.setattr(lock, "_ask_for_lock", refusing)
+    assert main(commands(tmp_path)[0]) == 0
+    assert lock.UNLOCKED in capsys.readouterr().out.splitlines()
+    read_all(tmp_path)
+
+
+def test_carried_over_observations_keep_their_machine():
+    expected = small_fixtures.expected(FEW[:1])
+    seen = replace(small_fixtures.observed(expected[0]), machine={"isa": "avx2"})
+    assert [f.machine for f in carried_over([seen], expected)] == [{"isa": "avx2"}]
+
+
+def test_progress_says_what_is_done(monkeypatch: pytest.MonkeyPatch, capsys):
+    """Regenerating derives and observes; it judges nothing."""
+    monkeypatch.setattr(progress, "_LOG_SECONDS", 0.0)
+    told = golden._PhasedProgress()
+    told("deriving", 1, 2)
+    told("observing torch.nn", 1, 4)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(" (")[0] for line in lines] == [
+        "deriving 1 of 2",
+        "observing torch.nn 1 of 4",
+    ]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,10 @@ import pytest
 
 from conformance.command_line import main
 from conformance.golden import directory as directories
+from conformance.golden import lock
 from conformance.golden import manifest as manifests
 from conformance.golden.container import LARGEST_MEMBER, pack, unpack
+from conformance.golden.coverage import first_unused
 from conformance.golden.directory import read_all, replace_all
 from conformance.golden.errors import FixtureError
 from conformance.golden.fixture import EXPECTED, OBSERVED, Fixture
@@ -45,13 +49,21 @@ def the_file(folder: Path) -> Path:
     return next(folder.glob("expected-flatten.*.npz"))
 
 
+def name_of(stem: str, path: Path, content: bytes) -> str:
+    """The name that content must have; of what is no fixture, any that is of the form."""
+    try:
+        return manifests.file_name(stem, *unpack(path, content))
+    except FixtureError:
+        return f"{stem}.{hashlib.sha256(content).hexdigest()[:12]}.npz"
+
+
 def rename_to_digest(path: Path, content: bytes, manifest_path: Path) -> Path:
     """Put `content` in the file's place, with name and manifest to match."""
     manifest = json.loads(manifest_path.read_text("utf-8"))
     record = manifest["files"].pop(path.name)
     path.unlink()
     digest = hashlib.sha256(content).hexdigest()
-    path = path.with_name(f"{manifests.stem_of(path.name)}.{digest[:12]}.npz")
+    path = path.with_name(name_of(manifests.stem_of(path.name), path, content))
     manifest["files"][path.name] = {**record, "sha256": digest, "bytes": len(content)}
     manifest_path.write_text(json.dumps(manifest), "utf-8")
     path.write_bytes(content)
@@ -301,6 +313,54 @@ def corrupt_two_of_a_kind(folder: Path) -> Path:
     return folder / "manifest.json"
 
 
+def corrupt_device(folder: Path) -> Path:
+    """A device that never ends in the manifest's place."""
+    (folder / "manifest.json").unlink()
+    (folder / "manifest.json").symlink_to("/dev/zero")
+    return folder / "manifest.json"
+
+
+def corrupt_fifo(folder: Path) -> Path:
+    """A pipe into which nobody writes."""
+    (folder / "manifest.json").unlink()
+    os.mkfifo(folder / "manifest.json")
+    return folder / "manifest.json"
+
+
+def corrupt_key_twice(folder: Path) -> Path:
+    return edit_manifest(folder, '"format": 1,', '"format": 99, "format": 1,')
+
+
+def corrupt_boolean_version(folder: Path) -> Path:
+    """True equals 1, and is no version."""
+    return edit_manifest(folder, '"format": 1,', '"format": true,')
+
+
+def corrupt_surrogate(folder: Path) -> Path:
+    """Half of a surrogate pair, which cannot be printed, in the reason."""
+    return edit_manifest(folder, '"a test"', '"a \\ud800 test"')
+
+
+def corrupt_infinite_version(folder: Path) -> Path:
+    return edit_manifest(folder, '"format": 1,', '"format": Infinity,')
+
+
+def edit_manifest(folder: Path, old: str, new: str) -> Path:
+    path = folder / "manifest.json"
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), "utf-8")
+    return path
+
+
+def corrupt_digest_in_name(folder: Path) -> Path:
+    """The right content under a name that tells of another."""
+    path = the_file(folder)
+    renamed = path.rename(path.with_name("expected-flatten.0123456789ab.npz"))
+    edit_manifest(folder, path.name, renamed.name)
+    return renamed
+
+
 CORRUPTIONS = [value for name, value in globals().items() if name.startswith("corrupt_")]
 
 
@@ -395,6 +455,9 @@ ODD_INDEXES = [
     b'{"format":1,"kind":"expected","layer":"Flatten","cases":[[["a"],{"rejection":true}]]}',
     b'{"format":1,"kind":"expected","layer":"Flatten","cases":[["a",{"literal":NaN}]]}',
     b'{"format":1,"kind":"expected","layer":"F","cases":[["a",{"shape":[]}],["a",{"shape":[]}]]}',
+    b'{"format":1,"kind":"expected","layer":"Flatten","layer":"Flatten","cases":[]}',
+    b'{"format":true,"kind":"expected","layer":"Flatten","cases":[]}',
+    b'{"format":1,"kind":"expected","layer":"Flatten","cases":[["\\udfff",{"rejection":true}]]}',
     b"\xff",
 ]  # fmt: skip
 
@@ -410,7 +473,8 @@ ODD_FIELDS = [
     {"expected": "expected-flatten.000000000000.npz"}, {"expected": None}, {"layer": "Input"},
     {"cases": []}, {"cases": [0, 0]}, {"cases": [1]}, {"cases": [-1]}, {"cases": ["0"]},
     {"cases": [False]}, {"outcomes": 5}, {"versions": ["1"]}, {"versions": {"torch": 1}},
-    {"platform": 1}, {"implementation": ["torch.nn"]},
+    {"platform": 1}, {"implementation": ["torch.nn"]}, {"machine": {"isa": 1}},
+    {"outcomes": [{"same": True}, {"unsupported": "no case's outcome"}]},
 ]  # fmt: skip
 
 
@@ -442,3 +506,47 @@ def test_a_symbolic_bomb_is_refused_before_it_is_read(tmp_path: Path):
 def test_unpacking_is_the_inverse_of_packing():
     for index, data in ((b"", b""), (b"{}", b"\x00" * 100), (b"x" * 70_000, b"y")):
         assert unpack(Path("x"), pack(index, data)) == (index, data)
+
+
+ELEMENT = {"array": ["uint8", [1], 1]}
+REFERRING = [
+    {"array": ["uint8", [2], 0]}, {"arrays": {"inputs": {"array": ["uint8", [2], 0]}}},
+    {"literal": {"tuple": [{"array": ["uint8", [1], 0]}, {"dict": [["a", ELEMENT]]}]}},
+]  # fmt: skip
+OBSERVED_REFERRING = [
+    {"ulps": ["int8", 0]}, {"same": True, "repeat": {"array": ["uint8", [2], 0]}},
+    {"array": ["uint8", [1], 0], "repeat": ELEMENT},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("entry", REFERRING, ids=repr)
+def test_bytes_that_no_entry_refers_to_are_found(entry):
+    """At the end and between two arrays, whatever form of entry refers to the others."""
+
+    def unused(entries, data: bytes) -> int | None:
+        return first_unused(Fixture(EXPECTED, "Flatten", entries, data))
+
+    assert unused({"a": entry}, b"ab") is None
+    assert unused({"a": entry}, b"abc") == 2
+    assert unused({"a": entry, "b": {"array": ["uint8", [1], 3]}}, b"abcd") == 2
+    assert unused({"a": entry, "b": {"array": ["bfloat16", [1], 1]}}, b"abc") is None
+
+
+@pytest.mark.parametrize("entry", OBSERVED_REFERRING, ids=repr)
+def test_bytes_that_no_observation_refers_to_are_found(entry):
+    full = observed(entry)
+    assert first_unused(full) is None
+    assert first_unused(replace(full, data=b"abc")) == 2
+
+
+def test_the_first_format_has_no_byte_that_no_entry_refers_to():
+    for fixture in read_all(Path(__file__).parent / "data" / "fixtures_format_1")[1]:
+        assert first_unused(fixture) is None
+
+
+def test_the_lock_is_no_stranger_and_stays(fixtures: Path):
+    """Nobody's replacement removes the lock of a regeneration that is at work."""
+    (fixtures / lock.NAME).write_bytes(b"")
+    read_all(fixtures)
+    write(fixtures, NEW)
+    assert (fixtures / lock.NAME).exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -19,7 +20,7 @@ from conformance.judge import definition
 from conformance.judge.activations import ACTIVATIONS
 from reference_impl import activations
 from reference_impl.ops.derivatives import pull_back
-from reference_impl.ops.slopes import slope_at_infinity
+from reference_impl.ops.slopes import sign_of_exponentials, slope_at_infinity
 from reference_impl.ops.sums import Sums
 
 layers = reference_impl.layers
@@ -276,3 +277,91 @@ def test_what_has_no_gradient_is_refused() -> None:
     foreign = built(layers.Conv1D(2, 2, activation=np.cbrt), x)
     with pytest.raises(ValueError, match="whose derivative is not known"):
         foreign.gradients(x, np.ones((1, 2, 2), np.float32))
+
+
+def bias_gradient(logits: list[float], upstream: list[float], activation: Any) -> list[float]:
+    """The gradients of the activation's arguments, in float64: of one row, by way of the bias."""
+    width = len(logits)
+    x = np.ones((1, 1, 1))
+    layer = layers.Conv1D(width, 1, activation=activation, dtype="float64")
+    built(layer, x, np.zeros((1, 1, width)), np.array(logits))
+    found: list[float] = layer.gradients(x, np.array(upstream).reshape(1, 1, -1))["bias"].tolist()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("activation", "logits", "upstream", "expected"),
+    [
+        ("softmax", [50000.0, 1.0, -3.0, 2.0], [0.3, -0.1, 0.9, 0.2], [0.0] * 4),
+        ("softmax", [0.0, 0.0, -30000.0], [1.0, 2.0**-54, 0.0], [0.25, -(0.25 - 2.0**-55), 0.0]),
+        ("softmax", [0.0, 0.0, -30000.0], [1.0, 2.0**-54, 3.0], [0.25 - 2.0**-55, -0.25, 0.0]),
+        ("log_softmax", [0.0, 0.0, -30000.0], [1.0, 2.0**-54, 0.0], [0.5, -(0.5 - 2.0**-54), 0.0]),
+        ("softmax", [0.0, 1e308, -1e308], [1.0, 2.0**-54, 0.0], [0.0, 0.0, 0.0]),
+        ("softmax", [0.0, 0.0, -30000.0], [5e-324, 0.0, 5e-324], [0.0, 0.0, 0.0]),
+    ],
+)
+def test_tails_smaller_than_any_digit_are_decided_by_their_sign(
+    activation: str, logits: list[float], upstream: list[float], expected: list[float]
+) -> None:
+    """By hand: with t = exp(-30000), ``(1 - d + t u) / (2 + t)**2`` lies beside the midpoint.
+
+    For d = 2**-54 and u = 1 that is ``(1 - d)/4 + t d / 4``: above it; for u = -2 below.
+    """
+    assert bias_gradient(logits, upstream, activation) == expected
+
+
+@pytest.mark.parametrize("terms", [1, 2, 3])
+def test_the_sign_of_sums_of_exponentials(terms: int) -> None:
+    """Against floats where these are far apart, and by the largest exponential where it is not."""
+    random = np.random.default_rng(terms)
+    for _ in range(40):
+        arguments = sorted(set(random.integers(-9, 10, terms).tolist()))
+        factors = random.choice([-2.0, -1.0, 1.0, 2.0], len(arguments)).tolist()
+        total = sum(c * math.exp(y) for y, c in zip(arguments, factors, strict=True))
+        sums = dict(zip(map(Fraction, arguments), map(Fraction, factors), strict=True))
+        assert sign_of_exponentials(sums) == (total > 0) - (total < 0)
+    far = {Fraction(-(10**300)): Fraction(-1), Fraction(-(10**301)): Fraction(10**300)}
+    assert sign_of_exponentials(far) == -1
+    assert sign_of_exponentials({}) == 0
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+@pytest.mark.parametrize("upstream", [0.0, 1.0])
+def test_a_nan_before_the_activation_is_a_nan_whatever_the_upstream(
+    name: str, upstream: float
+) -> None:
+    """One rule for all activations: the product of IEEE 754 with a derivative that is NaN."""
+    certified = activations.certified(activations.get(name))
+    for count in (1, 500):
+        sums = Sums.of_array(np.where(np.arange(count) % 2, 0.5, math.nan))
+        found = pull_back(sums, np.full(count, upstream), certified)
+        assert np.isnan(found[::2]).all()
+        assert not np.isnan(found[1::2]).any()
+
+
+def test_celu_with_a_negative_alpha_is_steep_at_minus_infinity() -> None:
+    """Its slope is ``exp(x / alpha)``: plus infinity there, and 0 for a positive alpha."""
+    for alpha, expected in ((-0.5, math.inf), (0.5, 0.0)):
+        certified = activations.certified(partial(activations.celu, alpha=alpha))
+        found = pull_back(Sums.of_array(np.array([-math.inf])), np.ones(1), certified)
+        assert found.tolist() == [expected]
+
+
+def test_gradients_of_every_small_window_are_those_of_the_definition() -> None:
+    """Windows of which some taps, or those of some outputs, meet padding alone are among them."""
+    steps = [(s, 1) for s in (1, 2, 3, 5)] + [(1, d) for d in (2, 3, 5)]
+    for length, window, (stride, rate), padding in product(
+        range(1, 7), range(1, 6), steps, ("valid", "same", "causal")
+    ):
+        if padding == "valid" and (window - 1) * rate + 1 > length:
+            continue
+        sizes = {"kernel_size": window, "strides": stride, "dilation_rate": rate}
+        inputs = (1, length, 2)
+        case = Case.of("Conv1D", inputs, observe="gradients", filters=2, padding=padding, **sizes)
+        given = operands(case)
+        layer = reference_impl.layers.Conv1D(filters=2, padding=padding, **sizes)
+        layer.build(inputs)
+        layer.set_weights(list(given.weights.values()))
+        found = layer.gradients(given.inputs, given.upstream)
+        expected = definition.gradients(case, given)
+        assert all(same_values(found[name], expected[name]) for name in expected), case

@@ -29,6 +29,18 @@ Gradients = dict[str, Array]
 def in_float32(case: Case, given: Any) -> Gradients:
     """The gradients of a linear channels_last convolution in float32, one product at a time."""
     x, w, u = given.inputs, given.weights["kernel"], given.upstream
+    groups = facts(case).groups
+    parts = zip(*(np.split(array, groups, -1) for array in (x, w, u)), strict=True)
+    by_group = [_of_group(case, *part) for part in parts]
+    found = {
+        name: np.concatenate([one[name] for one in by_group], -1) for name in ("inputs", "kernel")
+    }
+    if "bias" in given.weights:
+        found["bias"] = u.reshape(-1, u.shape[-1]).sum(0)
+    return found
+
+
+def _of_group(case: Case, x: Array, w: Array, u: Array) -> Gradients:
     found = {"inputs": np.zeros_like(x), "kernel": np.zeros_like(w)}
     axes = facts(case).axes
     outputs = product(*(range(a.output) for a in axes))
@@ -39,8 +51,6 @@ def in_float32(case: Case, given: Any) -> Gradients:
         if all(0 <= i < a.length for i, a in zip(place, axes, strict=True)):
             found["inputs"][(slice(None), *place)] += u[(slice(None), *o)] @ w[t].T
             found["kernel"][t] += x[(slice(None), *place)].T @ u[(slice(None), *o)]
-    if "bias" in given.weights:
-        found["bias"] = u.reshape(-1, u.shape[-1]).sum(0)
     return found
 
 
@@ -222,7 +232,7 @@ class _WithGradients:
 
 
 def test_plug_ins_may_offer_gradients() -> None:
-    """Contract C3: called with the upstream gradient; left out, they are unsupported."""
+    """Called with the upstream gradient; left out, they are unsupported."""
     case = CHOSEN[0]
     given = operands(case)
     outcome = Plugin("plug-in", _WithGradients).evaluate(case, given)

@@ -606,3 +606,13 @@ def test_wrong_types_are_refused(refused: str) -> None:
 def test_the_base_class_has_no_values() -> None:
     with pytest.raises(NotImplementedError, match="Initializer defines no initial values"):
         initializers.get("initializer")((2,))
+
+
+def test_a_uniform_distribution_may_be_longer_than_the_largest_float() -> None:
+    """``high - low`` overflows; halves of it do not: the tenths of the range are all met."""
+    low, high = -1.7e308, 1.7e308
+    values = initializers.RandomUniform(low, high, seed=1)((2000,), "float64")
+    tenths = np.floor((values / 2 / high + 0.5) * 10).astype(int)
+    assert np.bincount(tenths, minlength=10).min() > 140
+    wide = initializers.VarianceScaling(1.7e308, "fan_in", "uniform", seed=1)((1, 4), "float64")
+    assert np.isfinite(wide).all()

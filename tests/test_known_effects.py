@@ -33,7 +33,10 @@ COMPUTED = [
     if record.where.get("observe") in ("output", "gradients") and (record.fault or record.effect)
 ]
 OF_OUTPUTS = [record for record in COMPUTED if record.where["observe"] == "output"]
-OF_GRADIENTS = [record for record in COMPUTED if record.where["observe"] == "gradients"]
+OF_GRADIENTS = [
+    record for record in COMPUTED if record.where["observe"] == "gradients" and not record.alone
+]
+"""Without records of overwritten memory, which can hold anything; they are narrow for that."""
 
 
 @cache
@@ -88,6 +91,7 @@ EQUIVALENT = {
     "tf.keras-pooling-drops-nan": {"pooling.nan", "values.nan", "values.subnormal"},
     "tf.keras-pooling-flushes-subnormals": {"values.subnormal", "pooling.float32"},
     "tf.keras-pooling-lowest": {"values.infinity"},
+    "tf.keras-onednn-empty-input": {"valid.same", "strides.ignored"},
     "tf.keras-onednn-fused-relu-drops-nan": {"relu.nan"},
     "torch.nn-winograd": {"kernel.tap", "arithmetic.transform"},
 }

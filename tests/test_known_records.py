@@ -12,7 +12,7 @@ from conformance.cases.case import parse
 from conformance.judge.verdict import Judgement, Verdict
 from conformance.known import RecordError, Records, Who, reproducers
 from conformance.known.conditions import holds, occurs
-from conformance.known.reading import records_of
+from conformance.known.reading import check_names, records_of
 from conformance.known.record import Record
 from conformance.outcomes import Crash, Rejection, Unsupported, Value
 from conformance.spec.clauses import clauses
@@ -221,6 +221,12 @@ def test_every_own_record_is_whole():
         assert not record.reproducer or (folder / record.reproducer).is_file(), record.identifier
         exact = [clause for clause in record.clause if "*" not in clause]
         assert set(exact) <= set(clauses()), record.identifier
+
+
+def test_every_own_record_names_what_there_is():
+    """They are read without this check, so that no explanation waits for the faults."""
+    for record in known.own():
+        check_names(record)
 
 
 def test_every_own_record_says_what_happens_instead():

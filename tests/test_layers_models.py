@@ -185,7 +185,7 @@ class TestModels:
         assert model(given).tolist() == [[1, 1, 2]]
         assert model(given.astype(np.int64)).tolist() == [[1, 1, 2]]
 
-    @pytest.mark.parametrize("shape", [(2, 4), (3,), (2, 3, 1)])
+    @pytest.mark.parametrize("shape", [(2, 4), (3,), (2, 3, 1), (2, 3, 2)])
     def test_refuse_inputs_of_another_shape(self, shape):
         tensor = Input((3,))
         with pytest.raises(ValueError, match=r"`inputs` has the shape .*; expected \(None, 3\)"):

@@ -364,3 +364,59 @@ def test_lists_of_arrays_and_array_likes_follow_keras():
 
     assert np.array_equal(keras.layers.Flatten()(Sparse()), np.eye(3))
     assert np.array_equal(keras.layers.Flatten()(Like()), np.eye(3))
+
+
+HUGE = 10**8
+"""Far more than could be padded, or walked through, in the time of a test."""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("taps", [1, 2, 3, 4, 5])
+def test_a_wide_dilation_costs_what_the_taps_cost_that_meet_inputs(dtype, taps):
+    """With SAME only the middle tap of an odd number meets inputs: a pointwise convolution."""
+    x = np.random.default_rng(taps).integers(-4, 5, (2, 7, 3)).astype(dtype)
+    layer = keras.layers.Conv1D(4, taps, dilation_rate=HUGE, padding="same", dtype=dtype)
+    layer.build(x.shape)
+    kernel, bias = layer.get_weights()
+    middle = kernel[taps // 2] if taps % 2 else np.zeros_like(kernel[0])
+    point = keras.layers.Conv1D(4, 1, dtype=dtype)
+    point.build(x.shape)
+    point.set_weights([middle[None], bias])
+    assert np.array_equal(layer(x), point(x))
+    upstream = np.ones((2, 7, 4), dtype)
+    found, expected = layer.gradients(x, upstream), point.gradients(x, upstream)
+    assert np.array_equal(found["inputs"], expected["inputs"])
+    assert np.array_equal(found["bias"], expected["bias"])
+    if taps % 2:
+        assert np.array_equal(found["kernel"][taps // 2], expected["kernel"][0])
+    assert np.count_nonzero(found["kernel"].any((1, 2))) == taps % 2
+
+
+@pytest.mark.parametrize("certified", [True, False])
+def test_an_infinity_that_meets_padding_alone_is_a_nan(certified):
+    """Padding is zeros that are multiplied, also by elements of the kernel far outside."""
+    layer = keras.layers.Conv1D(2, 3, dilation_rate=HUGE, padding="same")
+    layer.build((1, 4, 1))
+    kernel = np.ones((3, 1, 2), np.float32)
+    kernel[0, 0, 1] = np.inf
+    layer.set_weights([kernel, np.zeros(2)])
+    x = np.ones((1, 4, 1), np.float32)
+    keras.config.set_certification(certified)
+    try:
+        assert np.array_equal(layer(x)[0], [[1, np.nan]] * 4, equal_nan=True)
+    finally:
+        keras.config.set_certification(True)
+    upstream = np.array([[[1, 1], [1, np.inf], [1, 1], [1, 1]]], np.float32)
+    found = layer.gradients(x, upstream)["kernel"]
+    assert np.array_equal(found[:, 0], [[0, np.nan], [4, np.inf], [0, np.nan]], equal_nan=True)
+
+
+def test_a_large_pool_costs_what_the_taps_cost_that_meet_inputs():
+    """A window over everything is the maximum of everything, and its gradient goes there."""
+    x = np.random.default_rng(0).standard_normal((2, 9, 3)).astype(np.float32)
+    layer = keras.layers.MaxPooling1D(HUGE, strides=1, padding="same")
+    assert np.array_equal(layer(x), np.broadcast_to(x.max(1, keepdims=True), x.shape))
+    found = layer.gradients(x, np.ones_like(x))["inputs"]
+    assert np.array_equal(found, 9 * (x == x.max(1, keepdims=True)))
+    images = keras.layers.MaxPooling2D(HUGE, strides=1, padding="same")
+    assert images(x[..., None]).shape == (2, 9, 3, 1)

@@ -13,6 +13,7 @@ from exact_convolution import exact_convolution
 from numpy.typing import NDArray
 
 from reference_impl.ops.convolution import convolution_sums
+from reference_impl.ops.double_double import Pair
 from reference_impl.ops.evaluation import CertifiedActivation, evaluate
 from reference_impl.ops.formats import FLOAT32, FORMATS, Format
 from reference_impl.ops.rounding import round_fraction
@@ -26,7 +27,14 @@ def outwards(low: Float64Array, high: Float64Array) -> Bounds:
     return np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
 
 
-class Rectifier:
+class NeverExpanded:
+    """An activation that bounds or exact arithmetic decide."""
+
+    def expand(self, _: Pair) -> None:
+        return None
+
+
+class Rectifier(NeverExpanded):
     axis = None
     commutes_with_rounding = True
 
@@ -40,7 +48,7 @@ class Rectifier:
         return [max(value, Fraction(0)) for value in values]
 
 
-class Third:
+class Third(NeverExpanded):
     """A third of the argument."""
 
     axis = None
@@ -56,7 +64,7 @@ class Third:
         return [value / 3 for value in values]
 
 
-class Spread:
+class Spread(NeverExpanded):
     """Twice the difference between each element and the first of its row; halves the row."""
 
     axis = -1

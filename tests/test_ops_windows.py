@@ -10,8 +10,15 @@ import pytest
 from adversarial import PROBLEMS, Problem
 from numpy.typing import NDArray
 
-from reference_impl.ops.geometry import WindowAxis, window_axes
-from reference_impl.ops.windows import gather_windows, pad, reduce_windows, taps, window_view
+from reference_impl.ops.geometry import WindowAxis, cut_to, meeting_window, window_axes
+from reference_impl.ops.windows import (
+    gather_windows,
+    meeting,
+    pad,
+    reduce_windows,
+    taps,
+    window_view,
+)
 
 
 def expected_windows(inputs: NDArray[Any], problem: Problem) -> NDArray[Any]:
@@ -105,3 +112,18 @@ def test_sums_of_windows_leave_padding_out(problem: Problem) -> None:
     window_axes_of_view = tuple(range(len(problem.axes) + 1, 2 * len(problem.axes) + 1))
     expected = expected_windows(inputs, problem).sum(window_axes_of_view)
     assert np.array_equal(reduce_windows(inputs, problem.axes, np.add, 0.0), expected)
+
+
+def test_the_meeting_taps_hold_every_tap_that_meets_an_input() -> None:
+    """All one-axis geometries up to length 7, window 9, stride 4, dilation 12."""
+    ranges = (range(8), range(1, 10), range(1, 5), range(1, 13), ("same", "valid"))
+    for n, k, s, d, padding in itertools.product(*ranges):
+        (axis,) = window_axes((n,), (k,), (s,), (d,), padding)
+        met = [t for t in range(k) if axis.output > 0 and meeting(axis, t) is not None]
+        assert set(met) <= set(axis.meeting_taps), axis
+        if met and d <= s:
+            assert [met[0], met[-1]] == [axis.meeting_taps[0], axis.meeting_taps[-1]], axis
+        cut = meeting_window([axis])
+        if cut is not None and all(cut):
+            (smaller,) = cut_to(cut, [axis])
+            assert smaller.padding_total <= 2 * n, axis

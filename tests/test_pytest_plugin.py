@@ -42,6 +42,45 @@ def test_the_timeout_is_that_of_one_case(tmp_path: Path) -> None:
     assert "No answer came within 0.5 seconds" in done.stdout
 
 
+FLATTENS_IN_ORDER = """
+import math
+
+def Flatten(inputs, weights, config):
+    return inputs.reshape(inputs.shape[0], math.prod(inputs.shape[1:]))
+"""
+KNOWN = """
+[[deviation]]
+id = "mine"
+implementation = "mine.py"
+layer = "Conv2D"
+"""
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_failures_are_explained_at_the_end_without_pytest_s_internals(
+    workers: str, tmp_path: Path
+) -> None:
+    """Also where the cases are judged in other processes; records that met no case are told."""
+    (tmp_path / "mine.py").write_text(FLATTENS_IN_ORDER, encoding="utf-8")
+    (tmp_path / "known.toml").write_text(KNOWN, encoding="utf-8")
+    options = ["--conformance-implementation", "mine.py", "--conformance-known", "known.toml"]
+    options += ["--conformance-clause", "flatten.data-format.*", "-n", workers]
+    done = judged(*options, directory=tmp_path)
+    _, _, end = done.stdout.partition("= conformance =")
+    assert done.returncode == 1
+    assert "1. Flatten ignores channels_first." in end
+    assert "Stale record of known deviations: 'mine' of known.toml" in end
+    for internal in ("Traceback", "traceback", "test_conformance.py:", "pytest.fail"):
+        assert internal not in done.stdout.partition("short test summary")[0]
+
+
+def test_nothing_is_said_at_the_end_where_all_is_well(tmp_path: Path) -> None:
+    options = ["--conformance-implementation", WELL_BEHAVED, "--conformance-layer", "Flatten"]
+    done = judged(*options, "-k", "2x3x4", directory=tmp_path)
+    assert done.returncode == 0
+    assert "= conformance =" not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("option", "words"),
     [

@@ -15,7 +15,8 @@ from reference_impl import regularizers
 from reference_impl.backend import epsilon
 from reference_impl.config import READINGS, floatx, reading_as, set_floatx
 from reference_impl.ops.exact_sums import exact_sum, sum_of_magnitudes, sum_of_squares
-from reference_impl.ops.formats import FORMATS, Format
+from reference_impl.ops.formats import FLOAT64, FORMATS, Format
+from reference_impl.ops.orthogonality import _rounded_sum
 from reference_impl.ops.rounding import round_fraction
 from reference_impl.regularizers import L1, L1L2, L2, OrthogonalRegularizer
 
@@ -404,3 +405,41 @@ def test_other_mistakes_are_refused() -> None:
         L1()(np.array(["a"]))
     with pytest.raises(TypeError, match="cannot make 'L1'"):
         regularizers.get({"class_name": "L1", "config": {"l2": 0.1}})
+
+
+def test_terms_that_cancel_leave_their_exact_difference() -> None:
+    """Two rows pull the first one apart by nearly equal amounts; their difference is 1e-200 / ....
+
+    With rows (1, 0, 0), (1, 1, 0) and (1, -1, e), element (0, 1) is, for factor 1 and 3 pairs,
+    ``(1 / sqrt 2 - 1 / sqrt(2 + e**2)) / 3``, about ``e**2 / (12 sqrt 2)``.
+    """
+    x = np.array([[1, 0, 0], [1, 1, 0], [1, -1, 1e-100]])
+    found = regularizers.OrthogonalRegularizer(1.0).gradient(x)
+    with localcontext(prec=700):
+        two, square = Decimal(2), Decimal(float(x[2, 2])) ** 2
+        expected = (1 / two.sqrt() - 1 / (two + square).sqrt()) / 3
+    assert found[0, 1] == float(expected)
+    assert found[0, 0] == 0
+
+
+def test_roots_that_are_multiples_cancel_exactly() -> None:
+    """``sqrt 8 = 2 sqrt 2``: no enclosure would ever tell the sum from zero."""
+    terms = [(Fraction(1), Fraction(2)), (Fraction(-2), Fraction(8)), (Fraction(1), Fraction(4))]
+    assert _rounded_sum(terms, FLOAT64) == 0.5
+    assert _rounded_sum(terms[:2], FLOAT64) == 0.0
+
+
+def test_gradients_beyond_the_range_of_floats_are_infinite() -> None:
+    """The factor doubled is not a float; the products are, and are right, where they are finite."""
+    x = np.array([1.0, -3.0, 0.25, 0.0, 1e-300, math.inf, math.nan])
+    found = regularizers.L2(1e308).gradient(x)
+    expected = [math.inf, -math.inf, 5e307, 0.0, 2e8, math.inf, math.nan]
+    assert np.array_equal(found, expected, equal_nan=True)
+
+
+@pytest.mark.parametrize("factor", [10**400, 10**5000], ids=["long", "unprintable"])
+def test_factors_beyond_the_range_of_floats_are_refused(factor: int) -> None:
+    """By a short sentence, not by what Python says of large integers."""
+    with pytest.raises(ValueError, match=r"`l2` is an integer of \d+ bits; expected") as caught:
+        regularizers.L2(factor)
+    assert len(str(caught.value)) < 200

@@ -67,13 +67,24 @@ def what_matters(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{k: v for k, v in one.items() if k not in ("seconds", "diagnosis")} for one in results]
 
 
+def heed_every_signal() -> None:
+    """Tests that run in the background, or under nohup, are started with some signals ignored."""
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def cut_off(arguments: Sequence[str], jsonl: Path, number: int) -> tuple[int, str, str]:
     """Run a command, send it a signal once it has some results; status, output and errors."""
     temporary = jsonl.parent / "temporary"
     temporary.mkdir()
     environment = {**os.environ, "TMPDIR": str(temporary)}
     with subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        preexec_fn=heed_every_signal,  # noqa: PLW1509 - no threads are running
     ) as running:
         deadline = time.monotonic() + 60
         while not jsonl.exists() or len(jsonl.read_text(encoding="utf-8").splitlines()) < 8:

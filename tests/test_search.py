@@ -14,10 +14,10 @@ from conformance.cases.case import Case, parse
 from conformance.cases.facts import facts
 from conformance.cases.grids import grid
 from conformance.command_line import main
+from conformance.counterexamples import Report, Search, cases
 from conformance.judge.definition import forbidden
 from conformance.layers.registry import LAYERS
 from conformance.running.session import Session
-from conformance.search import Report, Search, cases
 
 WELL_BEHAVED = Path(__file__).parent / "plugins" / "well_behaved.py"
 
@@ -48,7 +48,7 @@ MANY = settings(
 @pytest.fixture(autouse=True)
 def few_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once something is found, the tests need not wait for more."""
-    monkeypatch.setattr("conformance.search.MORE", 30)
+    monkeypatch.setattr("conformance.counterexamples.MORE", 30)
 
 
 @pytest.fixture
@@ -133,8 +133,8 @@ def test_random_cases_are_valid_or_expect_rejection(layer: str) -> None:
 @pytest.mark.parametrize(
     "is_wanted",
     [
-        lambda known: known.observes_rejection,
-        lambda known: known.observes_gradients,
+        lambda known: known.case.observe == "rejection",
+        lambda known: known.case.observe == "gradients",
         lambda known: known.padding == "same" and known.window[0] > known.spatial[0],
         lambda known: known.channels_first and known.activation is not None,
         lambda known: isinstance(known.arguments.get("strides"), list),

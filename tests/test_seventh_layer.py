@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from equivalence_classes import hits
 
 from conformance.cases.case import Case, parse
-from conformance.cases.classes import hits
 from conformance.cases.facts import Facts, facts
 from conformance.cases.grids import grid
 from conformance.cases.grids.values import ONLY_OF_SUMS

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections import Counter
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 
-import conformance.spec
 from conformance.cases.case import parse
 from conformance.cases.facts import facts
 from conformance.cases.grids import grid
 from conformance.spec.clauses import (
+    ADDED_TO,
     SECTIONS,
     STANDINGS,
     Clause,
     ClauseError,
+    binding_sha256,
     clauses,
     parse_clauses,
     select,
@@ -50,7 +51,9 @@ def test_clause_has_the_notes_of_its_standing(clause: Clause) -> None:
         assert text
         assert not text.endswith(" ")
     assert clause.paraphrase.endswith(".")
-    assert clause.source.startswith(tuple(SECTIONS.values()))
+    added = clause.source.startswith(ADDED_TO)
+    assert added is (clause.standing == "added")
+    assert clause.source.removeprefix(ADDED_TO).startswith(tuple(SECTIONS.values()))
     if clause.selection is not None:
         assert "reference_impl.backend.set_reading" in clause.selection
 
@@ -87,6 +90,8 @@ def test_every_clause_has_a_case_and_every_case_a_clause() -> None:
         ({"standing": "ambiguous", "reading": "It is so."}, "has the notes"),
         ({"standing": "holds", "condition": "On Sundays."}, "has the notes"),
         ({"standing": "superseded", "now": "Else."}, "has the notes"),
+        ({"standing": "added"}, "has the notes"),
+        ({"standing": "added", "since": "Keras 9.", "now": "Else."}, "has the notes"),
         ({"id": "flatten.shape"}, "not of the form layer.argument.property"),
         ({"id": "flatten.Output.shape"}, "not of the form layer.argument.property"),
         ({"id": "flatten.output.a--b"}, "not of the form layer.argument.property"),
@@ -139,11 +144,48 @@ def test_select_suggests_what_is_close() -> None:
         select("conv2d.strides.dilation-exclusiv")
 
 
-def test_spec_sha256_is_that_of_the_file() -> None:
-    """Reports carry it, so that a changed specification shows."""
-    path = Path(conformance.spec.__file__).with_name("clauses.toml")
-    text = path.read_text(encoding="utf-8")
-    assert spec_sha256() == hashlib.sha256(text.encode("utf-8")).hexdigest()
+BINDING = {
+    "id": "conv1d.other.id",
+    "standing": "ambiguous",
+    "condition": "another condition",
+    "reading": "another reading",
+    "since": "Keras 99",
+    "now": "another rule",
+    "selection": "another way to choose",
+}
+FREE = {"source": "7 Elsewhere", "paraphrase": "In other words.", "why": "for other reasons"}
+
+
+def test_the_digest_of_the_specification_is_that_of_its_clauses() -> None:
+    """Reports and fixtures carry it, so that a changed specification shows."""
+    rows = [
+        [c.id, c.standing, c.condition, c.reading, c.since, c.now, c.selection]
+        for _, c in sorted(clauses().items())
+    ]
+    text = json.dumps(rows, separators=(",", ":"))
+    assert spec_sha256() == hashlib.sha256(text.encode("ascii")).hexdigest()
+    assert spec_sha256() == binding_sha256(reversed(clauses().values()))
+
+
+@pytest.mark.parametrize("change", BINDING.items(), ids=lambda change: change[0])
+def test_what_binds_is_part_of_the_digest(change: tuple[str, str]) -> None:
+    (first, *others) = clauses().values()
+    changed = dataclasses.replace(first, **dict([change]))  # type: ignore[arg-type]
+    assert binding_sha256([changed, *others]) != spec_sha256()
+
+
+@pytest.mark.parametrize("change", FREE.items(), ids=lambda change: change[0])
+def test_wording_may_be_mended_without_another_specification(change: tuple[str, str]) -> None:
+    """A correction of a paraphrase touches the clause file alone: no fixture, no report."""
+    (first, *others) = clauses().values()
+    changed = dataclasses.replace(first, **dict([change]))  # type: ignore[arg-type]
+    assert changed != first
+    assert binding_sha256([changed, *others]) == spec_sha256()
+
+
+def test_every_field_of_a_clause_either_binds_or_is_free() -> None:
+    fields = {field.name for field in dataclasses.fields(Clause)}
+    assert fields == {*BINDING, *FREE}
 
 
 def test_every_predefined_activation_has_a_clause() -> None:
@@ -252,6 +294,33 @@ def test_every_predefined_identifier_has_a_clause(kind: str, names: str) -> None
             "conv.strides.positive",
         ),
         ("Conv1D/observe:rejection/inputs:2x8x3/filters:4", "conv1d.signature.required"),
+        (
+            (
+                "Conv1D/operands:kernel_nan/inputs:2x7x4/filters:2/kernel_size:3/padding:causal"
+                "/dilation_rate:2/groups:2"
+            ),
+            """conv1d.padding.causal conv1d.padding.causal-length conv1d.filters.output-channels
+            conv1d.output.single-axis conv1d.output.cross-correlation conv1d.kernel-size.integer
+            conv.dilation-rate.forms conv.dilation-rate.spread conv.padding.zeros
+            conv.padding.nonfinite-kernel conv1d.use-bias.true conv.values.nan conv.groups.parts
+            conv.groups.kernel conv.groups.independence""",
+        ),
+        (
+            "Conv2D/observe:configuration/filters:6/kernel_size:3/groups:2",
+            "conv.groups.configuration",
+        ),
+        (
+            "Conv2D/observe:rejection/inputs:2x7x8x3/filters:4/kernel_size:3/groups:3",
+            "conv.groups.divides-filters",
+        ),
+        (
+            "Conv2D/observe:rejection/inputs:2x7x8x3/filters:4/kernel_size:3/groups:2",
+            "conv.groups.divides-channels",
+        ),
+        (
+            "Conv2D/observe:rejection/inputs:2x7x8x3/filters:4/kernel_size:3/padding:causal",
+            "conv.padding.values",
+        ),
         (
             "Conv1D/observe:rejection/inputs:2x4x3/filters:4/kernel_size:3/dilation_rate:2",
             "conv.padding.valid-too-small",

@@ -188,7 +188,9 @@ ONE = np.ones((1, 1, 1), np.float32)
         (lambda m: m.compile("sgd", "mse", epochs=3), TypeError, "epochs"),
         (lambda m: keras.optimizers.SGD(-1.0), ValueError, "learning_rate"),
         (lambda m: keras.optimizers.SGD(momentum=2), ValueError, "momentum"),
-        (lambda m: keras.optimizers.SGD(clipnorm=1.0), ValueError, "clipnorm"),
+        (lambda m: keras.optimizers.SGD(clipnorm=-1.0), ValueError, "clipnorm"),
+        (lambda m: keras.optimizers.SGD(clipnorm=1.0, clipvalue=1.0), ValueError, "only one"),
+        (lambda m: keras.optimizers.SGD(use_ema=True), ValueError, "use_ema"),
         (lambda m: keras.optimizers.SGD(decay=1.0), TypeError, "decay"),
     ],
 )

@@ -26,6 +26,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from conformance.layers.registry import LAYERS
+from reference_impl.engine.arguments import shown
 
 _BARE_STRING: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.+-]*\Z")
 _SIZES: Final = re.compile(r"(?:\d+|None)(?:x(?:\d+|None))+\Z")
@@ -87,18 +88,18 @@ def parse_value(text: str) -> Any:
     Raises:
         DescriptorError: if `text` is neither a size, a bare string nor a Python literal.
     """
-    if _SIZES.match(text):
-        return tuple(None if size == "None" else int(size) for size in text.split("x"))
     if _is_bare(text):
         return text
     if text in ("nan", "inf", "-inf"):
         return float(text)
     try:
+        if _SIZES.match(text):
+            return tuple(None if size == "None" else int(size) for size in text.split("x"))
         return ast.literal_eval(unquote(text))
-    except (ValueError, SyntaxError) as error:
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError) as error:
         raise DescriptorError(
-            f"cannot read the value {text!r} of a descriptor: expected sizes such as 2x7x8x3, "
-            "a bare word, or a Python literal without spaces"
+            f"cannot read the value {shown(text)} of a descriptor: expected sizes such as "
+            "2x7x8x3, a bare word, or a Python literal without spaces"
         ) from error
 
 
@@ -172,15 +173,17 @@ def parse(descriptor: str) -> Case:
     layer, *parts = descriptor.strip().split("/")
     if layer not in LAYERS:
         raise DescriptorError(
-            f"descriptor {descriptor!r} names the layer {layer!r}: expected one of "
+            f"descriptor {shown(descriptor)} names the layer {shown(layer)}: expected one of "
             + ", ".join(LAYERS)
         )
     fields: dict[str, Any] = {}
     for part in parts:
         name, colon, value = part.partition(":")
         if not colon or not name.isidentifier():
-            raise DescriptorError(f"part {part!r} of {descriptor!r} is not of the form field:value")
+            raise DescriptorError(
+                f"part {shown(part)} of {shown(descriptor)} is not of the form field:value"
+            )
         if name in fields:
-            raise DescriptorError(f"field {name!r} is given twice in {descriptor!r}")
+            raise DescriptorError(f"field {shown(name)} is given twice in {shown(descriptor)}")
         fields[name] = parse_value(value)
     return Case.of(layer, fields.pop("inputs", None), **fields)

@@ -91,7 +91,7 @@ def _nearest(name: str, names: Iterable[str]) -> str:
 
 def _check_names(case: Case) -> None:
     layer = LAYERS[case.layer]
-    known = (*layer.signature, *layer.undocumented)
+    known = (*layer.defaults, *layer.undocumented)
     for name in case.keywords:
         if name not in known:
             raise DescriptorError(

@@ -50,12 +50,12 @@ def _drawn(draw: Draw, layer: Layer) -> Case:
 
 @st.composite
 def _axis(draw: Draw, padding: str, step: str, fits: bool) -> Axis:
-    """A window along an axis, and a length that holds it, except for ``same`` or where not to."""
+    """A window along an axis, and a length that holds it, except where padded or where not to."""
     window = draw(st.integers(1, 7))
     stride = draw(st.integers(1, 5)) if step == "strides" else 1
     dilation = draw(st.integers(1, 4)) if step == "dilation_rate" else 1
     span = Axis(1, window, stride, dilation).span
-    if padding == "same":
+    if padding != "valid":
         length = draw(st.integers(1, 16))
     elif fits:
         length = draw(st.integers(span, span + 9))
@@ -78,6 +78,10 @@ def windowed(draw: Draw, layer: str) -> Case:
     arguments: dict[str, Any] = {}
     if made.convolves:
         arguments["filters"] = draw(st.integers(1, min(max(room // channels, 1), 40)))
+    if "groups" in made.added:
+        groups = draw(st.sampled_from(_GROUPS))
+        channels, arguments["filters"] = channels * groups, arguments["filters"] * groups
+        arguments |= draw(_optional("groups", groups, 1))
     arguments |= draw(_sizes(layer, axes)) | draw(_optional("padding", padding, "valid"))
     if made.rank == 2:
         formats = st.sampled_from((None, "channels_last", "channels_first"))
@@ -90,6 +94,7 @@ def windowed(draw: Draw, layer: str) -> Case:
     return observed
 
 
+_GROUPS: Final = (1, 1, 1, 1, 2, 3)
 _STEPS: Final = ("none", "strides", "dilation_rate")
 
 

@@ -64,16 +64,6 @@ class Facts:
         return self.case.observe == "output"
 
     @property
-    def observes_gradients(self) -> bool:
-        """Whether the case looks at gradients."""
-        return self.case.observe == "gradients"
-
-    @property
-    def observes_rejection(self) -> bool:
-        """Whether the case must be rejected."""
-        return self.case.observe == "rejection"
-
-    @property
     def rank(self) -> int:
         """Number of spatial axes of a layer that slides a window; 0 for the others."""
         return self.descriptor.rank
@@ -179,9 +169,15 @@ class Facts:
         )
 
     @property
+    def groups(self) -> int:
+        """Number of parts into which channels and filters are cut; 1 where it is ill-formed."""
+        count = self.arguments.get("groups", 1)
+        return count if type(count) is int and count > 0 else 1
+
+    @property
     def products(self) -> int:
         """K, the number of products in one output element of a convolution."""
-        count = self.channels or 0
+        count = (self.channels or 0) // self.groups
         for taps in self.window:
             count *= taps
         return count

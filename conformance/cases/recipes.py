@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -58,6 +57,8 @@ Recipe = Callable[[Words, Numbers], Values]
 
 def words(text: str, count: int) -> Words:
     """The first `count` words of the stream that `text` keys."""
+    from hashlib import sha256
+
     return split_mix(int.from_bytes(sha256(text.encode("ascii")).digest()[:8], "big"), count)
 
 

@@ -7,13 +7,17 @@ Exit status: 0 everything conforms, is unsupported, or deviates as recorded; 1 s
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Sequence
+from typing import Final
 
+from conformance.command_line.collecting import collecting_later
 from conformance.command_line.errors import UsageError
 from conformance.command_line.parser import parser
 from conformance.command_line.signals import as_exceptions, signal_of
+from conformance.report.text import say
 from reference_impl.config import as_never_set
 
 EXIT_USAGE = 2
@@ -23,12 +27,13 @@ EXIT_SIGNAL = 128
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     _have_standard_streams()
-    options = parser().parse_args(arguments)
+    with collecting_later():
+        options = parser().parse_args(arguments)
     try:
         with as_never_set(), as_exceptions():
             return int(options.command(options))
     except UsageError as error:
-        print(f"conformance: {error}", file=sys.stderr)
+        say(f"conformance: {error}", sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt as interruption:
         with contextlib.suppress(OSError):
@@ -37,6 +42,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        say(f"conformance: what was to be written could not be: {error}", sys.stderr)
+        return 1
+
+
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""The errors of a device that takes no more."""
 
 
 def _have_standard_streams() -> None:

@@ -42,6 +42,7 @@ def verify_fixtures(options: argparse.Namespace) -> int:
 def regenerate(options: argparse.Namespace) -> int:
     """Regenerate the fixtures and print what changed, case by case."""
     directory = options.directory or fixture_directory()
+    _check_reason(options.reason)
     report = _attempt(
         lambda: regeneration.regenerate(
             directory, options.reason, options.workers, _PhasedProgress()
@@ -57,6 +58,7 @@ def regenerate(options: argparse.Namespace) -> int:
 def observe(options: argparse.Namespace) -> int:
     """Observe implementations anew."""
     directory = options.directory or fixture_directory()
+    _check_reason(options.reason)
     names = options.implementation or list(OBSERVABLE)
     unknown = set(names) - set(OBSERVABLE)
     if unknown:
@@ -68,9 +70,18 @@ def observe(options: argparse.Namespace) -> int:
             directory, names, options.reason, options.workers, _PhasedProgress()
         )
     )
-    print("written" if report.written else "nothing changed")
+    print("\n".join([*report.notes, "written" if report.written else "nothing changed"]))
     print(regeneration.describe(directory))
     return 0
+
+
+def _check_reason(reason: str) -> None:
+    try:
+        reason.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"--reason {reason!a} is no text: it cannot be written as UTF-8"
+        ) from error
 
 
 class _PhasedProgress:
@@ -82,7 +93,7 @@ class _PhasedProgress:
 
     def __call__(self, phase: str, done: int, total: int) -> None:
         if phase != self._phase:
-            self._phase, self._progress = phase, Progress(sys.stderr)
+            self._phase, self._progress = phase, Progress(sys.stderr, doing=phase)
         self._progress(done, total)
 
 

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from conformance.command_line.errors import UsageError
 from conformance.command_line.selection import select_cases, selected_clauses
 from conformance.implementations import registry
-from conformance.spec.clauses import clauses
+from conformance.layers import LAYERS
+from conformance.spec.clauses import MEANINGS, clauses, first_parts
 from conformance.spec.coverage import clauses_of
 
 
@@ -22,23 +24,60 @@ def show(options: argparse.Namespace) -> int:
         "cases": (_cases, _case_text),
         "implementations": (_implementations, _implementation_text),
     }[options.what]
+    if options.markdown:
+        return _document(options)
     listed = entries(options)
     if options.json:
         print(json.dumps(listed, ensure_ascii=False, indent=1))
     else:
         print("\n".join(map(as_text, listed)))
+        if options.what == "clauses":
+            print(f"\n{_legend(listed)}")
+    return 0
+
+
+def _legend(listed: Sequence[dict[str, Any]]) -> str:
+    """What the standings that occur mean, and what stands in the brackets at a clause's end."""
+    met = {entry["standing"] for entry in listed}
+    lines = [f"[{name}]: {words}" for name, words in MEANINGS.items() if name in met]
+    lines.append(
+        "(section, bullet): where the documentation says so; conformance explain CLAUSE-ID cites it"
+    )
+    return "\n".join(lines)
+
+
+def _document(options: argparse.Namespace) -> int:
+    """Print the clauses as a document.
+
+    Raises:
+        UsageError: if something else than clauses is listed.
+    """
+    if options.what != "clauses" or options.json:
+        raise UsageError("--markdown is for `list clauses`, without --json")
+    from conformance.explain.clause import as_markdown
+
+    print(as_markdown(iter(_wanted(options))), end="")
     return 0
 
 
 def _clauses(options: argparse.Namespace) -> list[dict[str, Any]]:
-    wanted = selected_clauses(options.clause) if options.clause else set(clauses())
     counts = _case_counts(options)
     listed = [
-        {**asdict(clause), "cases": counts.get(identifier, 0)}
-        for identifier, clause in clauses().items()
-        if identifier in wanted
+        {**asdict(clauses()[identifier]), "cases": counts.get(identifier, 0)}
+        for identifier in _wanted(options)
     ]
     return [{key: value for key, value in entry.items() if value is not None} for entry in listed]
+
+
+def _wanted(options: argparse.Namespace) -> list[str]:
+    """The ids of the clauses that are asked for: by name, and by the layers that they are about."""
+    named = selected_clauses(options.clause) if options.clause else set(clauses())
+    about = {first for layer in options.layer or () for first in first_parts(LAYERS[layer])}
+    return [
+        identifier
+        for identifier in clauses()
+        if identifier in named and (not about or identifier.partition(".")[0] in about)
+    ]
 
 
 def _case_counts(options: argparse.Namespace) -> dict[str, int]:

@@ -13,6 +13,7 @@ from conformance.command_line.errors import UsageError
 from conformance.implementations import registry
 from conformance.implementations.protocol import ImplementationError
 from conformance.model_files import ModelError, judge_calls, observe_model, operands_for
+from conformance.report.text import say
 
 EXIT_DEVIATES = 1
 EXIT_NOTHING_JUDGED = 3
@@ -54,7 +55,7 @@ def _entry(name: str) -> registry.Entry:
         entry = registry.resolve(name)
     except ImplementationError as error:
         raise UsageError(str(error)) from error
-    if "mode" not in entry.options:
+    if entry.name.partition("[")[0] != "tf.keras":
         raise UsageError(f"--implementation {name!r}: a .keras model is run by tf.keras alone")
     if not registry.installed(entry):
         raise UsageError(f"{name} needs {', '.join(entry.distributions)}, which is not installed")
@@ -83,15 +84,15 @@ def _judge(model: Any, path: Path, inputs: list[Any], entry: registry.Entry, tim
         calls = observe_model(path, inputs, entry, timeout)
         judged = list(judge_calls(model, calls))
     except ModelError as error:
-        print(f"{entry.name}: {error}", file=sys.stderr)
+        say(f"{entry.name}: {error}", sys.stderr)
         return EXIT_DEVIATES
     if not judged:
         print("conformance: nothing was judged", file=sys.stderr)
         return EXIT_NOTHING_JUDGED
     for call in judged:
-        print(f"{entry.name}: {'ok      ' if call.problem is None else 'DEVIATES'} {call.summary}")
+        say(f"{entry.name}: {'ok      ' if call.problem is None else 'DEVIATES'} {call.summary}")
     first = next((call for call in judged if call.problem is not None), None)
     if first is None:
         return 0
-    print(f"{entry.name}: the first layer that departs is {first.layer!r}: {first.problem}")
+    say(f"{entry.name}: the first layer that departs is {first.layer!r}: {first.problem}")
     return EXIT_DEVIATES

@@ -7,8 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from conformance.command_line.collecting import collecting_later
 from conformance.command_line.errors import UsageError
+from conformance.explain.documented import arguments
 from conformance.layers.registry import LAYERS
+from conformance.report.formats import add_formats
+from conformance.version import __version__
 
 IMPLEMENTATION = "NAME|MODULE[:ATTRIBUTE]|FILE.py|exec:COMMAND"
 GRIDS = ("smoke", "standard", "full")
@@ -22,10 +26,14 @@ def parser() -> argparse.ArgumentParser:
         epilog="Exit status: 0 all conform, are unsupported, or deviate as recorded; 1 something "
         "else; 2 wrong usage; 3 nothing was judged.",
     )
+    top.add_argument("--version", action="version", version=f"conformance {__version__}")
     commands = top.add_subparsers(dest="name", metavar="COMMAND", required=True)
     _add_run(commands)
+    _add_report(commands)
+    _add_compare(commands)
     _add_smoke(commands)
     _add_list(commands)
+    _add_explain(commands)
     _add_golden(commands)
     _add_shrink(commands)
     _add_search(commands)
@@ -94,7 +102,21 @@ def _add_run(commands: Any) -> None:
         help="go on with the run of this JSON-lines report, which was cut off: the same command, "
         "with --resume instead of --jsonl",
     )
-    run.add_argument("--junit", type=Path, metavar="FILE", help="write a JUnit report")
+    add_formats(run)
+    run.add_argument(
+        "--max-failures",
+        type=_positive(int),
+        metavar="N",
+        help="stop after so many results that fail the run",
+    )
+    run.add_argument(
+        "--retries",
+        type=_positive(int),
+        default=0,
+        metavar="N",
+        help="judge what fails so many times more; what then conforms is told as flaky, and still "
+        "fails the run",
+    )
     run.add_argument(
         "--timeout",
         type=_positive(float),
@@ -118,6 +140,32 @@ def _add_model(run: Any) -> None:
         metavar="FILE.npy",
         help="an input of --model, once for each; without it: the suite's own operands",
     )
+
+
+def _add_report(commands: Any) -> None:
+    report = commands.add_parser(
+        "report",
+        help="render the reports of runs in another form",
+        description="Read the JSON-lines reports of one run or of several, merge them, print the "
+        "summary, and write what is asked for. Exit status: 0, or 2 for a file that is no report.",
+    )
+    report.set_defaults(command=_report)
+    report.add_argument("files", nargs="+", type=Path, metavar="FILE.jsonl", help="a run's --jsonl")
+    add_formats(report)
+
+
+def _add_compare(commands: Any) -> None:
+    compare = commands.add_parser(
+        "compare",
+        help="tell what changed between two runs",
+        description="Compare two JSON-lines reports: what fails newly, what was mended, what is "
+        "newly unsupported. Exit status: 1 where a case fails that was judged before and did not, "
+        "or was unsupported; 0 otherwise; 2 for a file that is no report.",
+    )
+    compare.set_defaults(command=_compare)
+    compare.add_argument("old", type=Path, metavar="OLD.jsonl", help="the earlier run")
+    compare.add_argument("new", type=Path, metavar="NEW.jsonl", help="the later run")
+    compare.add_argument("--verbose", action="store_true", help="list every case")
 
 
 def _add_smoke(commands: Any) -> None:
@@ -153,6 +201,48 @@ def _add_list(commands: Any) -> None:
     listing.add_argument("what", choices=("clauses", "cases", "implementations"))
     add_selection(listing)
     listing.add_argument("--json", action="store_true", help="print one JSON array")
+    listing.add_argument(
+        "--markdown",
+        action="store_true",
+        help="print the clauses as a document, each with its source, formula and example",
+    )
+
+
+def _add_explain(commands: Any) -> None:
+    explain = commands.add_parser(
+        "explain",
+        help="explain a case, a layer on an input shape, or a clause",
+        description="Explain why an output has its shape, where the padding is, what the windows "
+        "read, which clauses apply and who is known to deviate; a clause with its source, formula "
+        "and a worked example. Exit status: 0, or 2 for what cannot be explained.",
+    )
+    explain.set_defaults(command=_explain)
+    explain.add_argument(
+        "subject",
+        nargs="?",
+        metavar="DESCRIPTOR|LAYER|CLAUSE-ID",
+        help="a case; a layer's name, with --input and its arguments; or a clause's id, or what "
+        "several begin with",
+    )
+    explain.add_argument("--input", metavar="N,N,...", help="the input's shape with its batch")
+    explain.add_argument(
+        "--code",
+        metavar="NOTATION",
+        help="print the equivalent code alone: all, "
+        "or one of numpy, torch.nn, torch.nn.functional (torch for both), tf.keras, jax, onnx",
+    )
+    explain.add_argument(
+        "--from-torch",
+        metavar="MODULE",
+        help="a module such as 'Conv2d(3, 8, 3, stride=2, padding=1)', with --input as torch has "
+        "it: which documented arguments give the same",
+    )
+    explain.add_argument("--svg", type=Path, metavar="FILE", help="write the picture as SVG")
+    explain.add_argument("--ascii", action="store_true", help="draw in plain ASCII")
+    explain.add_argument("--json", action="store_true", help="print one JSON object")
+    of_layer = explain.add_argument_group("arguments of a layer, 3,2 for a tuple")
+    for name in arguments():
+        of_layer.add_argument(f"--{name.replace('_', '-')}", dest=f"layer_{name}", metavar="VALUE")
 
 
 def _add_golden(commands: Any) -> None:
@@ -308,6 +398,18 @@ def _run(options: argparse.Namespace) -> int:
     return run(options)
 
 
+def _report(options: argparse.Namespace) -> int:
+    from conformance.command_line.report import report
+
+    return report(options)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from conformance.command_line.compare import compare_runs
+
+    return compare_runs(options)
+
+
 def _smoke(options: argparse.Namespace) -> int:
     from conformance.command_line.smoke import smoke
 
@@ -336,6 +438,13 @@ def _list(options: argparse.Namespace) -> int:
     from conformance.command_line.listing import show
 
     return show(options)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    with collecting_later():
+        from conformance.command_line.explain import explain
+
+        return explain(options)
 
 
 def _positive(kind: type) -> Any:

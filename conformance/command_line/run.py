@@ -7,33 +7,34 @@ import contextlib
 import fnmatch
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from signal import Signals
 from typing import Any, Final
 
-from conformance import __version__, known
+from conformance import known
 from conformance.cases.case import Case
 from conformance.command_line.errors import UsageError
 from conformance.command_line.progress import Progress
+from conformance.command_line.repeating import Judge, retried, until_failures
 from conformance.command_line.resuming import Earlier, earlier_run
 from conformance.command_line.selection import select_cases
 from conformance.command_line.signals import signal_of
-from conformance.diagnosis.diagnosis import Diagnosis
 from conformance.diagnosis.results import bounded, diagnosed
 from conformance.implementations import registry
 from conformance.implementations.protocol import ImplementationError
 from conformance.judge.verdict import Verdict
+from conformance.report.account import Account
 from conformance.report.files import STANDARD_OUTPUT, check_outputs, is_special
+from conformance.report.formats import outputs, print_summary, write_formats
 from conformance.report.jsonl import JsonLinesReport, json_lines_report, write_json_lines
-from conformance.report.junit import write_junit
-from conformance.report.terminal import summary
-from conformance.results import ACCEPTED, Result
+from conformance.results import ACCEPTED, Result, stale
 from conformance.running.order import order_of
 from conformance.running.runner import Limits, Runner
 from conformance.spec.clauses import spec_sha256
+from conformance.version import __version__
 
 EXIT_DEVIATES: Final = 1
 EXIT_NOTHING_JUDGED: Final = 3
@@ -42,7 +43,6 @@ EXIT_SIGNAL: Final = 128
 DEFAULT: Final[tuple[str, ...]] = ("reference", "tf.keras", "torch.nn")
 """Judged where none is named, as far as installed."""
 
-_OUTPUTS: Final = ("jsonl", "junit")
 _MOST_MEMORY_GIB: Final = 2.0**30
 """An exbibyte: beyond it no system takes the limit."""
 
@@ -63,6 +63,11 @@ class _Judged:
     total: int = 0
     ended_by: BaseException | None = None
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every result is there."""
+        return self.ended_by is None and len(self.results) == self.total
+
 
 def run(options: argparse.Namespace) -> int:
     """Run the selected cases on the selected implementations.
@@ -81,15 +86,14 @@ def run(options: argparse.Namespace) -> int:
     _judge(options, cases, names, earlier, judged)
     if not judged.header and judged.ended_by is not None:
         raise judged.ended_by
-    diagnoses = _report(options, judged)
-    return _say(options, judged, diagnoses)
+    _report(options, judged)
+    return _say(options, judged)
 
 
 def _check(options: argparse.Namespace) -> None:
     """Refuse reports that could not be written, and records that cannot be read."""
-    outputs = {f"--{name}": getattr(options, name) for name in _OUTPUTS if getattr(options, name)}
     try:
-        check_outputs(outputs)
+        check_outputs(outputs(options))
         known.load(options.known)
     except (OSError, ValueError) as error:
         raise UsageError(str(error)) from error
@@ -111,7 +115,7 @@ def _judge(
             names,
             workers=options.workers,
             limits=_limits(options),
-            progress=Progress(sys.stderr),
+            progress=Progress(sys.stderr, quiet=options.quiet),
             known=options.known,
         ) as runner:
             header = _header(options, runner)
@@ -120,12 +124,12 @@ def _judge(
             judged.header = header
             judged.results.extend(kept)
             with _jsonl(options.jsonl, header, kept) as report:
-                for result in bounded(runner):
+                for result in bounded(until_failures(runner, options.max_failures)):
                     judged.results.append(result)
                     if report is not None:
                         report.add(result)
-                if report is not None and (options.jsonl == STANDARD_OUTPUT):
-                    report.finish()
+                if report is not None and judged.is_complete and options.jsonl == STANDARD_OUTPUT:
+                    report.finish(_stale(options, judged.results))
     except ImplementationError as error:
         raise UsageError(str(error)) from error
     except BaseException as error:
@@ -138,26 +142,51 @@ def _jsonl(
     return contextlib.nullcontext() if path is None else json_lines_report(path, header, kept)
 
 
-def _report(options: argparse.Namespace, judged: _Judged) -> dict[str, Diagnosis]:
-    """Write the reports anew with the diagnoses, which only the whole of the results can tell."""
-    path, complete = options.jsonl, judged.ended_by is None
-    order = order_of(judged.results, _limits(options), options.known) if complete else {}
-    judged.results, diagnoses = diagnosed(judged.results, order)
+def _report(options: argparse.Namespace, judged: _Judged) -> None:
+    """Print the summary, and write the reports with the diagnoses, which need all results."""
+    if judged.ended_by is None:
+        judged.results = retried(judged.results, options.retries, _again(options))
+    order = {}
+    if judged.ended_by is None:
+        order = order_of(judged.results, _limits(options), options.known)
+    judged.results, _ = diagnosed(judged.results, order)
+    account = Account(judged.header)
+    for result in judged.results:
+        account.add(result)
+    if judged.is_complete:
+        account.stale = _stale(options, judged.results)
+    if not judged.is_complete:
+        account.notes.append(
+            f"The run was stopped after {len(judged.results)} of {judged.total} results."
+        )
+    if judged.results:
+        with contextlib.suppress(OSError) if judged.ended_by else contextlib.nullcontext():
+            print_summary(options, account)
+    path = options.jsonl
     if path is not None and path != STANDARD_OUTPUT and not is_special(path):
-        write_json_lines(path, judged.header, judged.results, complete=complete)
-    if options.junit:
-        write_junit(options.junit, judged.results)
-    return diagnoses
+        write_json_lines(
+            path,
+            judged.header,
+            judged.results,
+            complete=judged.is_complete,
+            stale=account.stale,
+        )
+    write_formats(options, account)
 
 
-def _say(options: argparse.Namespace, judged: _Judged, diagnoses: dict[str, Diagnosis]) -> int:
-    """Print the summary, and what ended the run; the exit status."""
+def _again(options: argparse.Namespace) -> Judge:
+    """How `retried` judges cases in a run of their own."""
+
+    def judge(cases: list[Case], spec: str) -> Iterator[Result]:
+        with Runner(cases, [spec], limits=_limits(options), known=options.known) as runner:
+            yield from runner
+
+    return judge
+
+
+def _say(options: argparse.Namespace, judged: _Judged) -> int:
+    """Say what ended the run; the exit status."""
     results, error = judged.results, judged.ended_by
-    stream = sys.stderr if options.jsonl == STANDARD_OUTPUT else sys.stdout
-    if results:
-        text = summary(results, judged.header["implementations"], diagnoses)
-        with contextlib.suppress(OSError) if error else contextlib.nullcontext():
-            print(text, file=stream, flush=True)
     _say_what_is_stale(options, results)
     if error is None:
         return exit_status(results)
@@ -169,14 +198,17 @@ def _say(options: argparse.Namespace, judged: _Judged, diagnoses: dict[str, Diag
 
 def _say_what_is_stale(options: argparse.Namespace, results: Sequence[Result]) -> None:
     """Name the user's records that met no case of the run."""
-    met = {identifier for result in results for identifier in result.concerned}
-    for record in known.load(options.known).users:
-        if record.identifier not in met:
-            print(
-                f"conformance: stale: {record.source} records {record.identifier!r}, which met no "
-                "case of this run (implementation, versions, machine and case must all match)",
-                file=sys.stderr,
-            )
+    for identifier, source in _stale(options, results).items():
+        print(
+            f"conformance: stale: {source} records {identifier!r}, which met no case of this run "
+            "(implementation, versions, machine and case must all match)",
+            file=sys.stderr,
+        )
+
+
+def _stale(options: argparse.Namespace, results: Sequence[Result]) -> dict[str, str]:
+    """The user's records that met no case of the run, with their files."""
+    return stale(known.load(options.known), results)
 
 
 def _say_what_is_missing(
@@ -246,4 +278,14 @@ def _header(options: argparse.Namespace, runner: Runner) -> dict[str, Any]:
         "machine": {subject.name: dict(subject.machine) for subject in runner.subjects},
         "grid": None if options.case else options.grid,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        **_records_of_user(options),
     }
+
+
+def _records_of_user(options: argparse.Namespace) -> dict[str, Any]:
+    """The header's ``known``: the ids of the user's records with their files, where there are any.
+
+    The footer's ``stale`` lists those of them that met no case.
+    """
+    users = {record.identifier: record.source for record in known.load(options.known).users}
+    return {"known": users} if users else {}

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, TextIO
 from conformance.command_line.errors import UsageError
 from conformance.implementations.protocol import ImplementationError
 from conformance.judge.verdict import Verdict
+from conformance.report.text import say
 from conformance.running.limits import Limits
 from conformance.running.session import Session
 
 if TYPE_CHECKING:
-    from conformance.search import Finding, Report
+    from conformance.counterexamples import Finding, Report
 
 EXIT_FOUND = 1
 EXIT_NOTHING_JUDGED = 3
@@ -29,7 +30,7 @@ def search(options: argparse.Namespace) -> int:
         UsageError: for an implementation that does not exist, or without Hypothesis.
     """
     try:
-        from conformance.search import Search
+        from conformance.counterexamples import Search
     except ModuleNotFoundError as error:
         if error.name != "hypothesis":
             raise
@@ -49,7 +50,7 @@ def search(options: argparse.Namespace) -> int:
             ).run()
     except ImplementationError as error:
         raise UsageError(str(error)) from error
-    print(_text(report, options.implementation))
+    say(_text(report, options.implementation))
     if report.findings:
         return EXIT_FOUND
     return 0 if set(report.verdicts) - {Verdict.UNSUPPORTED} else EXIT_NOTHING_JUDGED

@@ -12,6 +12,7 @@ from conformance.command_line.errors import UsageError
 from conformance.diagnosis.shrink import Shrinker, Shrunk
 from conformance.diagnosis.snippet import snippet
 from conformance.implementations.protocol import ImplementationError
+from conformance.report.text import say
 from conformance.running.limits import Limits
 from conformance.running.session import Session
 
@@ -30,9 +31,9 @@ def shrink(options: argparse.Namespace) -> int:
     except (DescriptorError, ImplementationError) as error:
         raise UsageError(str(error)) from error
     if shrunk is None:
-        print(f"{options.implementation} does not fail in {case}: there is nothing to shrink")
+        say(f"{options.implementation} does not fail in {case}: there is nothing to shrink")
         return 0
-    print(_report(case, shrunk, options.implementation))
+    say(_report(case, shrunk, options.implementation))
     return 1
 
 

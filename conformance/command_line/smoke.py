@@ -12,6 +12,7 @@ from conformance.cases.case import Case
 from conformance.command_line.run import select_implementations
 from conformance.implementations.protocol import ImplementationError
 from conformance.judge.verdict import Verdict
+from conformance.report.text import say
 from conformance.results import ACCEPTED, Result
 from conformance.running.limits import Limits
 from conformance.running.session import Session
@@ -53,18 +54,18 @@ def _smoke(session: Session, name: str) -> int:
     try:
         results = [session.judge(name, case) for case in SIMPLEST]
     except ImplementationError as error:
-        print(f"{name}: cannot be judged: {error}", file=sys.stderr)
+        say(f"{name}: cannot be judged: {error}", sys.stderr)
         return _BROKEN
     judged = [result for result in results if result.verdict is not Verdict.UNSUPPORTED]
     if not judged:
         reasons = dict.fromkeys(result.message for result in results)
-        print(f"{name}: offers none of {_layers(results)}: {'; '.join(reasons)}")
+        say(f"{name}: offers none of {_layers(results)}: {'; '.join(reasons)}")
         return _OFFERS_NOTHING
     wrong = [result for result in judged if result.verdict not in ACCEPTED]
-    print(f"{name}: ready to be judged: offers {_layers(judged)}; {_score(judged, wrong)}")
+    say(f"{name}: ready to be judged: offers {_layers(judged)}; {_score(judged, wrong)}")
     for result in wrong:
-        print(f"  {result.verdict} {result.case}")
-        print(textwrap.indent(f"{result.message}\n{result.reproduce}", "    "))
+        say(f"  {result.verdict} {result.case}")
+        say(textwrap.indent(f"{result.message}\n{result.reproduce}", "    "))
     return _DEVIATES if wrong else _CONFORMS
 
 

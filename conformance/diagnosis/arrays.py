@@ -76,8 +76,8 @@ def _case_of(layer: Any, inputs: Array) -> Case | None:
         config = layer.get_config()
     except ValueError:  # a function without a name
         return None
-    documented = [n for n in LAYERS[name].signature if not n.endswith(IDENTIFIERS)]
-    arguments = {key: config[key] for key in (*documented, "data_format") if key in config}
+    known = [n for n in LAYERS[name].defaults if not n.endswith(IDENTIFIERS)]
+    arguments = {key: config[key] for key in (*known, "data_format") if key in config}
     if not isinstance(arguments.get("activation", ""), str | None):
         return None
     dtype = inputs.dtype.name

@@ -163,6 +163,8 @@ class _Convolved(_Windowed):
         super().__init__(case, operands, steps)
         self.right_kernel = as_float64(operands.weights["kernel"])
         self.w = as_float64(steps.kernel(operands.weights["kernel"]))
+        if self.w.shape[-2] != self.x.shape[-1]:
+            raise ValueError("gradients of groups are not predicted")
         self.windows = np.where(self.inside, self.windows, steps.pad_value)
         bias = operands.weights.get("bias")
         self.b = None if bias is None else as_float64(bias)

@@ -108,6 +108,7 @@ def _of_windows(known: Facts) -> Iterator[str]:
         yield from _of_size("filters", known.config["filters"])
         yield "filters = 1" if known.config["filters"] == 1 else "filters > 1"
         yield from ["filters as many as channels"] * (known.config["filters"] == known.channels)
+    yield from ["groups > 1"] * (known.groups > 1)
     if known.has_axes:
         yield from _of_axes(known)
 
@@ -120,7 +121,7 @@ def _of_size(name: str, size: int) -> Iterator[str]:
 
 def _of_axes(known: Facts) -> Iterator[str]:
     axes = known.axes
-    if known.padding == "same":
+    if known.padding in ("same", "causal"):
         padded = any(axis.padding_total for axis in axes)
         yield "padded elements" if padded else "no padded element"
         yield from ["an odd number of padded elements"] * any(a.padding_total % 2 for a in axes)

@@ -81,6 +81,11 @@ def contract(windows: Array, kernel: Array) -> Array:
     return np.asarray(np.tensordot(windows, kernel, axes))
 
 
+def in_parts(windows: Array, groups: int) -> list[Array]:
+    """The windows of each group: equal parts of the channels, in order."""
+    return np.split(windows, groups, -1)
+
+
 def largest(windows: Array, inside: Array) -> Array:
     """Greatest element of each window, padding left out; `inside` tells it by broadcasting."""
     taps = windows.ndim // 2 - 1
@@ -140,6 +145,7 @@ class Steps:
         geometry: outputs along one axis and padding before it, from n, k, s, d and the padding.
         together: the same of all axes, from what `geometry` gives for each.
         kernel: what is taken for the kernel.
+        groups: what each group of filters reads, given the windows and the number of groups.
         contract: sums over taps and channels.
         pad_value: what a convolution finds in the padding.
         beyond: the index read in place of one outside the input; None where that is padding.
@@ -160,6 +166,7 @@ class Steps:
     geometry: Callable[[int, int, int, int, str], tuple[int, int]] = geometry
     together: Callable[[list[tuple[int, int]]], list[tuple[int, int]]] = lambda axes: axes
     kernel: Callable[[Array], Array] = lambda w: w
+    groups: Callable[[Array, int], list[Array]] = in_parts
     contract: Callable[[Array, Array], Array] = contract
     pad_value: float = 0.0
     beyond: Callable[[Array, int], Array] | None = None
@@ -301,7 +308,7 @@ class _Convolution:
 
     def predict(self, *, with_error: bool) -> Prediction:
         steps = self.steps
-        sums = steps.contract(self.windows, self.kernel)
+        sums = self._contracted(self.windows, self.kernel)
         if self.bias is not None and not steps.bias_last:
             sums = steps.add_bias(sums, self.bias)
         wide = steps.activations(self.settings.activation, self._laid_out(sums))
@@ -310,6 +317,14 @@ class _Convolution:
         error = steps.outputs(self._error(sums, wide)) if with_error else None
         wide = steps.outputs(wide)
         return Prediction(wide.astype(self.dtype), wide, error)
+
+    def _contracted(self, windows: Array, kernel: Array) -> Array:
+        """Sums over taps and channels, of each group apart."""
+        steps, groups = self.steps, facts(self.case).groups
+        if groups == 1:
+            return steps.contract(windows, kernel)
+        parts = zip(steps.groups(windows, groups), np.split(kernel, groups, -1), strict=True)
+        return np.concatenate([steps.contract(x, w) for x, w in parts], -1)
 
     def _laid_out(self, y: Array) -> Array:
         return self.steps.from_last(y) if self.settings.channels_first else y
@@ -342,7 +357,7 @@ class _Convolution:
         if kind.random_sign:
             units = (4 + 2 * math.sqrt(products)) * accumulator.unit_roundoff
             factor = min(factor, units)
-        magnitude = self.steps.contract(np.abs(self.windows), np.abs(self.kernel))
+        magnitude = self._contracted(np.abs(self.windows), np.abs(self.kernel))
         error = factor * (np.abs(magnitude) + 2 * bias) + narrow
         return np.asarray(error + (2 * products + 1) * accumulator.quantum)
 

@@ -77,7 +77,7 @@ def _same() -> tuple[Fault, ...]:
             v.same(v.half_not_clipped),
         ),
         Fault(
-            "same.valid", "padding 'same' is read as 'valid'", v.read_as(padding=lambda s: "valid")
+            "same.valid", "padding 'same' is read as 'valid'", v.padding_read_as("same", "valid")
         ),
         Fault(
             "same.axes-exchanged",
@@ -104,7 +104,47 @@ def _same() -> tuple[Fault, ...]:
             Steps(geometry=v.valid_rounded_up),
         ),
         Fault(
-            "valid.same", "padding 'valid' is read as 'same'", v.read_as(padding=lambda s: "same")
+            "valid.same", "padding 'valid' is read as 'same'", v.padding_read_as("valid", "same")
+        ),
+    )
+
+
+def _causal() -> tuple[Fault, ...]:
+    return (
+        Fault(
+            "causal.same",
+            "padding 'causal' is read as 'same'",
+            v.padding_read_as("causal", "same"),
+        ),
+        Fault(
+            "causal.valid",
+            "padding 'causal' is read as 'valid'",
+            v.padding_read_as("causal", "valid"),
+        ),
+        Fault(
+            "causal.undilated",
+            "causal padding does not count the dilation",
+            Steps(geometry=v.causal_by_window),
+        ),
+        Fault(
+            "causal.last",
+            "the causal padding stands after the last step",
+            Steps(geometry=v.causal_last),
+        ),
+    )
+
+
+def _groups() -> tuple[Fault, ...]:
+    return (
+        Fault(
+            "groups.interleaved",
+            "the groups take the channels in turn, not one part each",
+            Steps(groups=v.channels_in_turn),
+        ),
+        Fault(
+            "groups.first",
+            "all groups read the channels of the first",
+            Steps(groups=v.first_channels),
         ),
     )
 
@@ -421,8 +461,10 @@ def _flatten() -> tuple[Fault, ...]:
 
 _ALL: Final = (
     *_same(),
+    *_causal(),
     *_steps_of_windows(),
     *_kernel(),
+    *_groups(),
     *_layout(),
     *_bias(),
     *_activation(),

@@ -203,8 +203,9 @@ class _Search:
 
     def _finalists(self, counts: dict[Hypothesis, int]) -> dict[Hypothesis, tuple[Failure, ...]]:
         """What the best candidates explain of all failures."""
-        leading = sorted(counts.values(), reverse=True)[:_FINALISTS]
-        enough = [one for one, count in counts.items() if count >= leading[-1]] if leading else []
+        ordered = sorted(counts, key=lambda one: -counts[one])
+        least = counts[ordered[:_FINALISTS][-1]] if ordered else 0
+        enough = [one for one in ordered if counts[one] >= least]
         return {
             one: tuple(f for f in self._failures if self._hypotheses.explain(one, f))
             for one in enough[: 4 * _FINALISTS]

@@ -18,7 +18,7 @@ from conformance.judge.definition import forbidden
 from conformance.layers import LAYERS, REQUIRED, SIZES
 from conformance.results import Result
 
-_SIZES: Final = ("filters", *SIZES)
+_SIZES: Final = ("filters", "groups", *SIZES)
 _PLAIN: Final[dict[str, tuple[Any, ...]]] = {
     "seed": (0,),
     "dtype": ("float32",),
@@ -142,8 +142,8 @@ def _prohibition(case: Case) -> str | None:
 
 def candidates(case: Case) -> Iterator[Case]:
     """Simpler cases, the boldest steps first: defaults, plainer fields, smaller sizes."""
-    signature = LAYERS[case.layer].signature
-    given = [name for name, _ in case.arguments if signature.get(name, REQUIRED) is not REQUIRED]
+    defaults = LAYERS[case.layer].defaults
+    given = [name for name, _ in case.arguments if defaults.get(name, REQUIRED) is not REQUIRED]
     if len(given) > 1:
         yield _without(case, given)
     yield from (_without(case, [name]) for name in given)

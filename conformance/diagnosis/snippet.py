@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import Any, Final
 
 import numpy as np
@@ -27,6 +28,32 @@ _LAYOUTS: Final = {
     "readonly": "{0}.flags.writeable = False",
 }
 """How the arrays are brought into the memory layout of a kind of operands."""
+
+_PROGRAM: Final = "exec:"
+
+_ASKING: Final = """
+def packed(array):
+    data = array.astype(array.dtype.newbyteorder("<")).tobytes()
+    return {{
+        "dtype": array.dtype.name,
+        "shape": list(array.shape),
+        "data": base64.b64encode(data).decode(),
+    }}
+
+def layer(inputs, weights, config):
+    hello = {{"id": 0, "hello": {{"protocol": 1}}}}
+    request = {{"id": 1, "observe": "output", "layer": "{layer}", "config": config}}
+    request["inputs"] = packed(inputs)
+    request["weights"] = {{name: packed(array) for name, array in weights.items()}}
+    lines = "".join(json.dumps(line) + "\\n" for line in (hello, request))
+    done = subprocess.run({command!r}, input=lines, stdout=subprocess.PIPE, text=True)
+    answer = json.loads(done.stdout.splitlines()[1])
+    if "output" not in answer:
+        raise RuntimeError(answer)
+    output = answer["output"]
+    values = np.frombuffer(base64.b64decode(output["data"]), output["dtype"])
+    return values.reshape(output["shape"])"""
+"""How a program in any language is asked once (`conformance.implementations.program`)."""
 
 
 def snippet(case: Case, spec: str, stage: str = "") -> str | None:
@@ -65,6 +92,8 @@ def _imports(case: Case, spec: str, body: str) -> list[str]:
         lines.append("from ml_dtypes import bfloat16")
     if _surface(spec):
         return [*lines, _surface(spec)]
+    if spec.startswith(_PROGRAM):
+        return ["import base64", "import json", "import subprocess", "", *lines]
     path, _ = split_file(spec)
     if path is not None:
         return ["import runpy", "", *lines]
@@ -136,13 +165,16 @@ def _plugin(case: Case, spec: str, names: list[str]) -> list[str]:
 
 
 def _callable(case: Case, spec: str) -> str:
-    path, attribute = split_file(spec)
+    path, attribute = (None, "") if spec.startswith(_PROGRAM) else split_file(spec)
     if path is not None and attribute:
         first, _, rest = attribute.partition(".")
         rest = f".{rest}" if rest else ""
         return f'layer = runpy.run_path({str(path)!r})["{first}"]{rest}.{case.layer}'
     if path is not None:
         return f'layer = runpy.run_path({str(path)!r})["{case.layer}"]'
+    if spec.startswith(_PROGRAM):
+        command = shlex.split(spec.removeprefix(_PROGRAM))
+        return _ASKING.format(command=command, layer=case.layer)
     if _is_module(spec):
         module, _, attribute = spec.partition(":")
         return f"layer = {'.'.join(filter(None, [module, attribute, case.layer]))}"

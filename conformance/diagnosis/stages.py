@@ -161,7 +161,7 @@ def _are_of_other_channels(case: Case, expected: Prediction, actual: Array, wron
 def _only_in_padding(case: Case, operands: Operands, wrong: Array) -> bool:
     """Whether only outputs are wrong whose window reaches into the padding, and others are not."""
     known = facts(case)
-    if known.padding != "same" or wrong.size == 0 or operands.inputs is None:
+    if known.padding not in ("same", "causal") or wrong.size == 0 or operands.inputs is None:
         return False
     x = to_channels_last(operands.inputs) if known.channels_first else operands.inputs
     _, inside = gather(x, settings_of(case), CORRECT)

@@ -37,12 +37,40 @@ def same(before: Length, outputs: Length | None = None) -> Steps:
     """Another padding before, or number of outputs, under ``same``."""
 
     def faulty(n: int, k: int, s: int, d: int, padding: str) -> tuple[int, int]:
-        right, _ = geometry(n, k, s, d, padding)
-        if padding == "valid":
-            return right, 0
+        right, first = geometry(n, k, s, d, padding)
+        if padding != "same":
+            return right, first
         return outputs(n, k, s, d) if outputs else right, before(n, k, s, d)
 
     return Steps(geometry=faulty)
+
+
+def causal_by_window(n: int, k: int, s: int, d: int, padding: str) -> tuple[int, int]:
+    """Under ``causal`` the padding of the window without dilation, and the outputs that fit."""
+    if padding != "causal":
+        return geometry(n, k, s, d, padding)
+    return (n + k - 1 - span(k, d)) // s + 1, k - 1
+
+
+def causal_last(n: int, k: int, s: int, d: int, padding: str) -> tuple[int, int]:
+    """The ``causal`` padding after the last input."""
+    outputs, before = geometry(n, k, s, d, padding)
+    return outputs, 0 if padding == "causal" else before
+
+
+def padding_read_as(given: str, taken: str) -> Steps:
+    """One padding mode taken for another."""
+    return read_as(padding=lambda s: taken if s.padding == given else s.padding)
+
+
+def channels_in_turn(windows: Array, groups: int) -> list[Array]:
+    """Every group the channels that its number leaves, counted by the groups."""
+    return [windows[..., group::groups] for group in range(groups)]
+
+
+def first_channels(windows: Array, groups: int) -> list[Array]:
+    """Every group the channels of the first one."""
+    return [windows[..., : windows.shape[-1] // groups]] * groups
 
 
 def half_window(n: int, k: int, s: int, d: int) -> int:
@@ -77,7 +105,7 @@ def half_total(n: int, k: int, s: int, d: int) -> int:
 
 def valid_rounded_up(n: int, k: int, s: int, d: int, padding: str) -> tuple[int, int]:
     """One more output under ``valid`` where the length does not divide."""
-    if padding == "same":
+    if padding != "valid":
         return geometry(n, k, s, d, padding)
     return -(-(n - span(k, d)) // s) + 1, 0
 

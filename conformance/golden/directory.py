@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from conformance.golden import lock
 from conformance.golden import manifest as manifests
 from conformance.golden.container import LARGEST_FILE, unpack
 from conformance.golden.errors import FixtureError
@@ -172,7 +173,8 @@ def _present(directory: Path, new: Manifest) -> bool:
 
 def _remove_unnamed(directory: Path, manifest: Manifest) -> None:
     for path in directory.iterdir():
-        if path.name not in manifest.files and path.is_file() and is_leftover(path):
+        kept = path.name in manifest.files or path.name == lock.NAME
+        if not kept and path.is_file() and is_leftover(path):
             path.unlink()
 
 

@@ -9,11 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from conformance.golden import strict_json
 from conformance.golden.container import pack, unpack
 from conformance.golden.encoding import DataWriter, Entry
 from conformance.golden.errors import FixtureError
 from conformance.golden.forms import check_expected, check_observed
-from conformance.golden.manifest import FORMAT, READABLE, file_name
+from conformance.golden.manifest import FORMAT, file_name, is_readable, stem_of
 
 EXPECTED = "expected"
 OBSERVED = "observed"
@@ -31,8 +32,8 @@ class Fixture:
         implementation: name of the implementation observed; empty for expected values.
         versions: its versions by distribution.
         platform: where it was observed.
-        machine: what its process ran on, as its libraries told; None in files of format 1, which
-            do not say.
+        machine: what its process ran on, as its libraries told; None in older files, which do not
+            say.
         expected: the expected values that observations are told from; None for these themselves.
     """
 
@@ -115,11 +116,12 @@ def read_fixture(path: Path, content: bytes, expected: Mapping[str, Fixture]) ->
         expected: the fixtures of expected values, by the names of their files.
 
     Raises:
-        FixtureError: if the container, the index or an entry is not of the known form.
+        FixtureError: if the container, the index or an entry is not of the known form, or the name
+            does not carry the content's digest.
     """
     text, data = unpack(path, content)
     try:
-        fixture = _of_index(path, json.loads(text, parse_constant=_no_constant), data, expected)
+        fixture = _of_index(path, strict_json.loads(text), data, expected)
         if fixture.expected is None:
             check_expected(path, fixture.entries, len(data))
         else:
@@ -130,18 +132,15 @@ def read_fixture(path: Path, content: bytes, expected: Mapping[str, Fixture]) ->
         raise FixtureError(
             path, f"its index is unreadable ({type(error).__name__}: {error})"
         ) from error
+    if path.name != file_name(stem_of(path.name), text, data):
+        raise FixtureError(path, "the digest in its name is not that of its content")
     return fixture
-
-
-def _no_constant(name: str) -> None:
-    """Refuse what Python's JSON reader takes beyond the standard: NaN and infinities."""
-    raise ValueError(f"{name} is not JSON")
 
 
 def _of_index(
     path: Path, index: dict[str, Any], data: bytes, expected: Mapping[str, Fixture]
 ) -> Fixture:
-    if index["format"] not in READABLE:
+    if not is_readable(index["format"]):
         raise FixtureError(path, f"its index is of the unknown format {index['format']!r}")
     if index["kind"] == EXPECTED:
         _check_texts(path, [index["layer"]])
@@ -179,6 +178,8 @@ def _entries_of_numbers(path: Path, index: dict[str, Any], expected: Fixture) ->
     for number in numbers:
         if number is not None and (type(number) is not int or not 0 <= number < len(outcomes)):
             raise FixtureError(path, f"refers to the outcome {number!r} of {len(outcomes)}")
+    if len(set(numbers) - {None}) < len(outcomes):
+        raise FixtureError(path, "holds an outcome that no case refers to")
     pairs = zip(expected.entries, numbers, strict=True)
     return {case: outcomes[number] for case, number in pairs if number is not None}
 

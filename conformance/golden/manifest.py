@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from conformance.golden import strict_json
 from conformance.golden.container import LARGEST_FILE, content_digest, unpack
 from conformance.golden.errors import FixtureError
 
@@ -64,6 +66,11 @@ class Manifest:
         )
 
 
+def is_readable(version: Any) -> bool:
+    """Whether this is a version of the file format that is read."""
+    return type(version) is int and version in READABLE
+
+
 def digest(content: bytes) -> str:
     """The SHA-256 of a file's content, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
@@ -95,14 +102,18 @@ def read_manifest(directory: Path) -> Manifest:
     """
     path = directory / NAME
     try:
-        size = path.stat().st_size
-        if size > _LARGEST_MANIFEST:
-            raise FixtureError(path, f"has {size} bytes; no manifest has over {_LARGEST_MANIFEST}")
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise FixtureError(path, "the manifest is no regular file")
+        if status.st_size > _LARGEST_MANIFEST:
+            raise FixtureError(
+                path, f"has {status.st_size} bytes; no manifest has over {_LARGEST_MANIFEST}"
+            )
         text = path.read_bytes()
     except OSError as error:
         raise FixtureError(path, f"the manifest cannot be read ({error.strerror})") from error
     try:
-        return _parse(path, json.loads(text))
+        return _parse(path, strict_json.loads(text))
     except FixtureError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -110,7 +121,7 @@ def read_manifest(directory: Path) -> Manifest:
 
 
 def _parse(path: Path, fields: dict[str, Any]) -> Manifest:
-    if fields["format"] not in READABLE:
+    if not is_readable(fields["format"]):
         raise FixtureError(
             path,
             f"written in format {fields['format']!r}; this version reads "

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from conformance import __version__
 from conformance.cases.grids import grid
 from conformance.golden import manifest as manifests
 from conformance.golden.changes import changes
@@ -16,10 +15,12 @@ from conformance.golden.directory import read_all, replace_all
 from conformance.golden.errors import FixtureError
 from conformance.golden.expected import expected_fixtures
 from conformance.golden.fixture import EXPECTED, OBSERVED, Fixture
+from conformance.golden.lock import UNLOCKED, locked
 from conformance.golden.observed import observe
 from conformance.golden.stored import OBSERVABLE, carried_over
 from conformance.implementations import registry
 from conformance.spec.clauses import spec_sha256
+from conformance.version import __version__
 
 Progress = Callable[[str, int, int], None]
 
@@ -41,10 +42,20 @@ def regenerate(directory: Path, reason: str, workers: int, progress: Progress) -
 
     Raises:
         DisagreementError: if the two derivations differ; nothing is written.
-        FixtureError: if the fixtures in place are damaged; nothing is written.
+        FixtureError: if the fixtures in place are damaged, or another process regenerates them;
+            nothing is written.
         ImportError: if ml_dtypes is not installed, in which the oracle computes.
     """
     report = Report()
+    with locked(directory) as held:
+        report.notes += [] if held else [UNLOCKED]
+        _regenerate(directory, reason, workers, progress, report)
+    return report
+
+
+def _regenerate(
+    directory: Path, reason: str, workers: int, progress: Progress, report: Report
+) -> None:
     old_expected, old_observed = _present(directory)
     cases = grid("standard")
     expected = expected_fixtures(cases, lambda done: progress("deriving", done, len(cases)))
@@ -56,7 +67,6 @@ def regenerate(directory: Path, reason: str, workers: int, progress: Progress) -
         for f in _completed(name, kept, expected, workers, progress, report)
     ]
     report.written = _write(directory, [*expected, *observed], reason)
-    return report
 
 
 def observe_again(
@@ -65,18 +75,26 @@ def observe_again(
     """Replace the observations of some implementations; the expected values stay as they are.
 
     Raises:
-        FixtureError: if the fixtures are not whole.
+        FixtureError: if the fixtures are not whole, or another process regenerates them.
         ImplementationError: if an implementation is not installed.
     """
     report = Report()
+    with locked(directory) as held:
+        report.notes += [] if held else [UNLOCKED]
+        report.written = _observe_again(directory, implementations, reason, workers, progress)
+    return report
+
+
+def _observe_again(
+    directory: Path, implementations: Iterable[str], reason: str, workers: int, progress: Progress
+) -> bool:
     _, fixtures = read_all(directory)
     expected = [fixture for fixture in fixtures if fixture.kind == EXPECTED]
     names = list(implementations)
     fresh = [f for name in names for f in _run(name, expected, workers, progress)]
     replaced = {(fixture.implementation, fixture.layer) for fixture in fresh}
     kept = [f for f in fixtures if (f.implementation, f.layer) not in replaced]
-    report.written = _write(directory, [*kept, *fresh], reason)
-    return report
+    return _write(directory, [*kept, *fresh], reason)
 
 
 def _present(directory: Path) -> tuple[list[Fixture], list[Fixture]]:

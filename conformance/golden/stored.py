@@ -44,6 +44,7 @@ def _carried_over(fixture: Fixture, new: Fixture) -> Fixture:
         implementation=fixture.implementation,
         versions=fixture.versions,
         platform=fixture.platform,
+        machine=fixture.machine,
         expected=new,
     )
 

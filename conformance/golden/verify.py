@@ -18,11 +18,13 @@ from conformance.cases.case import Case, parse
 from conformance.cases.grids import grid
 from conformance.golden import manifest as manifests
 from conformance.golden.changes import describe_difference
+from conformance.golden.coverage import first_unused
 from conformance.golden.directory import expected_of, read_all
 from conformance.golden.encoding import DataWriter
 from conformance.golden.errors import FixtureError
 from conformance.golden.expected import expected_entry, expected_value, same_values
 from conformance.golden.fixture import EXPECTED, Fixture
+from conformance.golden.manifest import Manifest
 from conformance.golden.stored import OBSERVABLE, stored_outcome
 from conformance.judge.expectation import Expectation, expect_without_packages
 from conformance.judge.judge import judge
@@ -70,6 +72,7 @@ def verify(directory: Path, workers: int | None = None) -> Findings:
         )
     expected = expected_of(fixtures)
     _check_cases(directory / manifests.NAME, expected)
+    _check_data(directory, manifest, fixtures)
     findings = Findings(unobserved=_unobserved(fixtures))
     jobs = [(expected[f.layer], [f] if f.kind != EXPECTED else []) for f in fixtures]
     for found in _in_parallel(_shares(jobs), workers or os.cpu_count() or 1):
@@ -103,6 +106,17 @@ def _check_cases(path: Path, expected: dict[str, Fixture]) -> None:
             f"is not of the present standard grid: {len(difference)} cases differ, such as "
             f"{min(difference)}; regenerate",
         )
+
+
+def _check_data(directory: Path, manifest: Manifest, fixtures: Iterable[Fixture]) -> None:
+    names = {manifests.stem_of(name): name for name in manifest.files}
+    for fixture in fixtures:
+        unused = first_unused(fixture)
+        if unused is not None:
+            raise FixtureError(
+                directory / names[fixture.stem],
+                f"no entry refers to byte {unused} of its {len(fixture.data)} bytes of data",
+            )
 
 
 def _shares(jobs: Iterable[tuple[Fixture, list[Fixture]]], size: int = 250) -> list[Share]:

@@ -29,6 +29,7 @@ def _is_text_or_none(value: Any) -> bool:
 
 _KINDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "filters": (_is_integer, "an integer"),
+    "groups": (_is_integer, "an integer"),
     "padding": (_is_text, "a string"),
     "data_format": (_is_text_or_none, "a string or None"),
     "activation": (_is_text_or_none, "a name or None"),
@@ -42,7 +43,7 @@ def uncanonical(case: Case) -> str | None:
     if missing := set(layer.required) - set(case.keywords):
         return f"{', '.join(sorted(missing))} is not given"
     for name, value in case.arguments:
-        if name not in layer.signature:
+        if name not in layer.defaults:
             return f"there is no argument {name!r}"
         problem = _problem(case, name, value)
         if problem:
@@ -53,7 +54,7 @@ def uncanonical(case: Case) -> str | None:
 def _problem(case: Case, name: str, value: Any) -> str | None:
     layer = LAYERS[case.layer]
     if name in layer.sizes:
-        optional = layer.signature[name] is None
+        optional = layer.defaults[name] is None
         return None if (optional and value is None) else _size_problem(value, layer.rank)
     accepts, kind = _KINDS.get(name, (lambda _: True, ""))
     return None if accepts(value) else kind
@@ -74,6 +75,7 @@ def has_documented_values(case: Case) -> bool:
     return (
         has_plain_geometry(case)
         and config.get("filters", 1) > 0
+        and config.get("groups", 1) > 0
         and (activation is None or activation in ACTIVATIONS)
     )
 

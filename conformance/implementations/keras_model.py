@@ -20,7 +20,6 @@ def main(arguments: list[str]) -> None:
     import tensorflow as tf
 
     path, mode, inputs, outputs = arguments
-    tf.config.threading.set_intra_op_parallelism_threads(1)
     model = tf.keras.models.load_model(path, compile=False)
     with np.load(inputs, allow_pickle=False) as given:
         arrays = [tf.constant(given[str(index)]) for index in range(len(given.files))]

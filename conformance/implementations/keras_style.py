@@ -25,7 +25,7 @@ def call_directly(layer: Layer) -> Layer:
 
 
 def own_gradients(layer: Any) -> Gradients:
-    """The layer's method, a function of inputs and upstream gradient (contract C8)."""
+    """The layer's method, a function of inputs and upstream gradient."""
     gradients: Gradients = layer.gradients
     return gradients
 

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from conformance.implementations.options import INSTRUCTION_SETS
 
@@ -116,8 +116,3 @@ def _model_name() -> str:
     except OSError:
         return ""
     return {key.strip(): value.strip() for key, value in lines.items()}.get("model name", "")
-
-
-def facts_in_words(facts: Mapping[str, Any]) -> str:
-    """Facts of one process in one line, for the summary."""
-    return ", ".join(f"{name} {value}" for name, value in facts.items() if value)

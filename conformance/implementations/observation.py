@@ -179,23 +179,39 @@ def as_array(result: Any) -> Any:
     """A private array of what a call returned, or a text that describes what is none.
 
     NumPy arrays, nested lists and framework tensors are taken; tensors are detached from their
-    gradient and brought to the host first.  None stays None.
+    gradient, conjugated and negated where they only say so, and brought to the host first.  Masked
+    arrays are none: they leave out elements.  None stays None.
     """
     if result is None:
         return None
+    if isinstance(result, np.ma.MaskedArray):
+        return f"a masked array, of which {int(result.mask.sum())} elements are masked"
     try:
         array = np.array(_host_tensor(result))
     except Exception as error:
-        return f"{describe(result)}, not convertible to an array ({type(error).__name__}: {error})"
-    return array if is_numeric(array) else describe(result)
+        return f"{_kind(result)}, not convertible to an array ({type(error).__name__}: {error})"
+    return array if is_numeric(array) else _kind(result)
+
+
+def _kind(result: Any) -> str:
+    """`describe`, of what has a shape and a dtype without its elements."""
+    try:
+        shape, dtype = tuple(result.shape), result.dtype
+        return f"{type(result).__name__} of shape {shape} and dtype {dtype!s:.100}"
+    except Exception:  # a foreign object's attributes may do anything
+        return describe(result)
 
 
 def _host_tensor(result: Any) -> Any:
-    """A torch tensor as an array, bfloat16 included; anything else as it is."""
+    """Torch tensors, in lists too, as arrays, bfloat16 included; anything else as it is."""
     torch = sys.modules.get("torch")
-    if torch is None or not isinstance(result, torch.Tensor):
+    if torch is None:
         return result
-    tensor = result.detach().cpu()
+    if isinstance(result, (list, tuple)):
+        return [_host_tensor(item) for item in result]
+    if not isinstance(result, torch.Tensor):
+        return result
+    tensor = result.detach().resolve_conj().resolve_neg().cpu()
     if tensor.dtype is not torch.bfloat16:
         return tensor.numpy()
     import ml_dtypes

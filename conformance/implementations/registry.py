@@ -20,7 +20,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from conformance import __version__
 from conformance.implementations import memory
 from conformance.implementations.options import (
     DEVICE,
@@ -35,10 +34,12 @@ from conformance.implementations.options import (
     split,
 )
 from conformance.implementations.protocol import Implementation, ImplementationError
+from conformance.version import __version__
 
 _PLUGIN_LOADER: Final = "conformance.implementations.plugin:load"
 _PROGRAM_LOADER: Final = "conformance.implementations.program:load"
-_GOLDEN_LOADER: Final = "conformance.implementations.golden:load"
+_STORED: Final = "conformance.golden.implementation"
+_GOLDEN_LOADER: Final = f"{_STORED}:load"
 _PROGRAM: Final = "exec:"
 _PLUGIN_FORMS: Final = "MODULE, MODULE:ATTRIBUTE, FILE.py, FILE.py:ATTRIBUTE or exec:COMMAND"
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z")
@@ -211,8 +212,6 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
                     "onednn=off",
                     "graph,onednn=on",
                     "graph,onednn=off",
-                    "jit,onednn=on",
-                    "jit,onednn=off",
                 ),
             ),
             Family(
@@ -373,9 +372,7 @@ def versions(entry: Entry) -> dict[str, str]:
     if is_plugin(entry):
         return {}
     if entry.is_stored:
-        from conformance.implementations.golden import stored_versions
-
-        return dict(stored_versions(entry.options["observed"]))
+        return _stored("stored_versions", entry)
     if not entry.distributions:
         return {"layerproof": __version__}
     found = {name: _version(name) for name in entry.distributions}
@@ -384,11 +381,15 @@ def versions(entry: Entry) -> dict[str, str]:
 
 def stored_machine(entry: Entry) -> dict[str, str]:
     """What the process ran on whose observations `entry` answers with; nothing for others."""
-    if not entry.is_stored:
-        return {}
-    from conformance.implementations.golden import stored_machine as of_observed
+    return _stored("stored_machine", entry) if entry.is_stored else {}
 
-    return dict(of_observed(entry.options["observed"]))
+
+def _stored(function: str, entry: Entry) -> dict[str, str]:
+    """What a function of the fixtures' module tells of an observed implementation."""
+    found: Mapping[str, str] = getattr(importlib.import_module(_STORED), function)(
+        entry.options["observed"]
+    )
+    return dict(found)
 
 
 _TENSORFLOW_DISTRIBUTIONS: Final = (

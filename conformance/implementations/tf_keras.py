@@ -67,9 +67,8 @@ class TfKeras(KerasStyle):
     """`keras_style` on tf.keras, which is cleared now and then."""
 
     def __init__(self, name: str, mode: str, threads: int | None = None, device: str = "") -> None:
-        self._mode = mode
         self._evaluated = 0
-        self._refused: dict[str, bool] = {}
+        self._refused: dict[tuple[str, int], bool] = {}
         self.machine = _facts(mode, threads)
         self._lacks_device = device == "cuda" and self.machine["device"] != "gpu"
         super().__init__(
@@ -94,7 +93,10 @@ class TfKeras(KerasStyle):
             return "TensorFlow finds no CUDA device on this machine"
         if "stft" in case.keywords.values() and importlib.util.find_spec("scipy") is None:
             return "Keras' stft initializer needs scipy, which is not installed"
-        if self._convolves_channels_first(case) and self._refuses_channels_first(case.dtype):
+        grouped = facts(case).groups > 1
+        if self._convolves_channels_first(case) and self._refuses_channels_first(
+            case.dtype, grouped=grouped
+        ):
             return (
                 f"TensorFlow has no kernel here that convolves channels_first data in {case.dtype} "
                 "(`The Conv2D op currently only supports the NHWC tensor format on the CPU`)"
@@ -110,20 +112,25 @@ class TfKeras(KerasStyle):
         trains = case.observe in ("training", "trained_example") and not is_after_channels_last
         return trains and known.channels_first
 
-    def _refuses_channels_first(self, dtype: str) -> bool:
+    def _refuses_channels_first(self, dtype: str, *, grouped: bool) -> bool:
         """Whether TensorFlow says of the smallest convolution that it has no such kernel.
 
-        It depends on oneDNN, on the mode, and on what the processor has for the dtype.
+        It depends on oneDNN, on the mode, on what the processor has for the dtype, and on whether
+        there are groups, which Keras has compiled.
         """
-        if dtype not in self._refused:
-            layer = tf.keras.layers.Conv2D(1, 1, data_format="channels_first", dtype=dtype)
-            layer.build((1, 1, 1, 1))
+        key = dtype, 1 + grouped
+        if key not in self._refused:
+            count = key[1]
+            layer = tf.keras.layers.Conv2D(
+                count, 1, data_format="channels_first", groups=count, dtype=dtype
+            )
+            layer.build((1, count, 1, 1))
             try:
-                self._prepare(layer)(tf.ones((1, 1, 1, 1), dtype))
-                self._refused[dtype] = False
+                self._prepare(layer)(tf.ones((1, count, 1, 1), dtype))
+                self._refused[key] = False
             except (tf.errors.UnimplementedError, tf.errors.InvalidArgumentError) as error:
-                self._refused[dtype] = _ONLY_CHANNELS_LAST in str(error)
-        return self._refused[dtype]
+                self._refused[key] = _ONLY_CHANNELS_LAST in str(error)
+        return self._refused[key]
 
 
 def _taped(layer: Any) -> Gradients:

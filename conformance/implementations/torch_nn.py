@@ -2,7 +2,7 @@
 
 A documented option that a module has is passed to it; one that it refuses is expressed around it:
 layouts by permutation, SAME padding that torch cannot pad by itself (with strides, or by an odd
-total) by an explicit pad of zeros, or of the lowest value before pooling.
+total) and causal padding by an explicit pad of zeros, or of the lowest value before pooling.
 """
 
 from __future__ import annotations
@@ -23,9 +23,7 @@ from conformance.implementations.machine import onednn_facts
 from conformance.implementations.observation import as_array, describe_result, observe_calls
 from conformance.implementations.protocol import Implementation
 from conformance.implementations.torch_activations import ACTIVATIONS
-from conformance.layers.convolution import Convolution
-from conformance.layers.flatten import Flatten
-from conformance.layers.pooling import MaxPooling
+from conformance.layers.layer import Layer
 from conformance.layers.registry import LAYERS
 from conformance.outcomes import Outcome, Unsupported, Value
 
@@ -35,7 +33,6 @@ Module = Callable[[Tensor], Tensor]
 _NUMBER_TYPES: Final = frozenset(
     {"float16", "bfloat16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8"}
 )
-_EXPRESSED: Final = (Convolution, MaxPooling, Flatten)
 _CONVOLUTIONS: Final[Mapping[int, Any]] = {1: nn.Conv1d, 2: nn.Conv2d}
 _POOLINGS: Final[Mapping[int, Any]] = {1: nn.MaxPool1d, 2: nn.MaxPool2d}
 _TORCH_NAMES: Final = {
@@ -46,6 +43,7 @@ _TORCH_NAMES: Final = {
     "padding": "padding",
     "dilation_rate": "dilation",
     "use_bias": "bias",
+    "groups": "groups",
 }
 
 
@@ -113,7 +111,7 @@ class TorchNN:
             return Unsupported("torch finds no CUDA device on this machine")
         if case.observe not in observe or not LAYERS[case.layer].takes_inputs:
             return Unsupported("torch.nn has no Keras-style model API")
-        if not isinstance(LAYERS[case.layer], _EXPRESSED):
+        if not _is_expressed(LAYERS[case.layer]):
             return Unsupported(f"torch.nn is not asked for {case.layer}")
         if LAYERS[case.layer].rank and case.dtype not in _NUMBER_TYPES:
             return Unsupported(f"torch.nn has no {case.layer} in {case.dtype}")
@@ -219,6 +217,11 @@ def _differentiated(layer: Any, inputs: Tensor, upstream: Tensor) -> dict[str, T
     return gradients
 
 
+def _is_expressed(layer: Layer) -> bool:
+    """Whether the layer is one of those that this module builds of torch's."""
+    return layer.convolves or (layer.pools and layer.selects) or (layer.moves and not layer.rank)
+
+
 @dataclass(frozen=True)
 class _Flatten:
     """Keras' Flatten: channels last, then all axes but the batch in C order."""
@@ -258,6 +261,7 @@ def _convolution(
         stride=strides,
         padding=0 if own is None else own,
         dilation=dilation,
+        groups=config["groups"],
         bias=bool(config["use_bias"]),
         dtype=inputs.dtype,
         device=inputs.device,
@@ -302,6 +306,8 @@ def _pads(
     """Pads before and after each spatial axis: SAME's extra one stands after."""
     if config["padding"].lower() == "valid":
         return [(0, 0)] * len(window)
+    if config["padding"].lower() == "causal":
+        return [((k - 1) * d, 0) for k, d in zip(window, dilation, strict=True)]
     pads = []
     for n, k, s, d in zip(lengths, window, strides, dilation, strict=True):
         total = max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0)
@@ -354,7 +360,7 @@ def _unaskable(case: Case) -> str | None:
     if case.inputs is not None and None in case.inputs:
         return "torch.nn has no symbolic inputs with a free length"
     for name, value in case.arguments:
-        documented = name in LAYERS[case.layer].signature and name not in _TORCH_NAMES
+        documented = name in LAYERS[case.layer].defaults and name not in _TORCH_NAMES
         if documented and not _is_ordinary(name, value):
             return f"torch.nn's modules have no argument that corresponds to {name}"
     return None

@@ -58,9 +58,12 @@ def _patches(inputs: Floats, axes: tuple[WindowAxis, ...]) -> Iterator[tuple[sli
 def contract(inputs: Floats, kernel: Floats, axes: Sequence[WindowAxis]) -> Floats:
     """``y[n, o, f] = sum(x[n, o s + t d - before, c] w[t, c, f] over t, c)``.
 
+    Where the kernel has fewer channels than the inputs, each of its filters reads those of its own
+    group: the first filters the first channels, and so on.
+
     Args:
         inputs: shape ``(batch, *spatial, channels)``.
-        kernel: shape ``(*window, channels, filters)``.
+        kernel: shape ``(*window, channels / groups, filters)``.
         axes: the geometry, one entry per spatial axis; padding is zeros, which are multiplied.
 
     Returns:
@@ -83,13 +86,29 @@ def _contractions(
     """The convolutions with each kernel; with the inputs' magnitudes where a flag says so."""
     geometry = tuple(axes)
     shape = (inputs.shape[0], *(axis.output for axis in geometry))
-    flat = [(kernel.reshape(-1, kernel.shape[-1]), magnitudes) for kernel, magnitudes in kernels]
-    results: list[Floats] = [np.zeros((prod(shape), kernel.shape[-1])) for kernel, _ in flat]
+    own, filters = kernels[0][0].shape[-2:]
+    groups = max(inputs.shape[-1] // max(own, 1), 1)
+    flat = [(kernel.reshape(-1, filters), magnitudes) for kernel, magnitudes in kernels]
+    results: list[Floats] = [np.zeros((prod(shape), filters)) for _ in flat]
     with np.errstate(all="ignore"):
         for block, patches in _patches(inputs, geometry):
             for result, (kernel, magnitudes) in zip(results, flat, strict=True):
-                result[block] = (np.abs(patches) if magnitudes else patches) @ kernel
-    return [result.reshape(*shape, result.shape[-1]) for result in results]
+                given = np.abs(patches) if magnitudes else patches
+                result[block] = _product(given, kernel, groups, own)
+    return [result.reshape(*shape, filters) for result in results]
+
+
+def _product(patches: Floats, kernel: Floats, groups: int, own: int) -> Floats:
+    """The matrix product, of every group apart; a group has `own` channels."""
+    if groups == 1:
+        return np.asarray(patches @ kernel)
+    rows, filters = len(patches), kernel.shape[-1] // groups
+    parts = patches.reshape(rows, -1, groups, own)
+    products = [
+        parts[:, :, g].reshape(rows, -1) @ kernel[:, g * filters : (g + 1) * filters]
+        for g in range(groups)
+    ]
+    return np.concatenate(products, axis=-1)
 
 
 def as_float64(array: NDArray[Any]) -> Floats:

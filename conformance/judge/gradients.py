@@ -6,6 +6,10 @@ inputs is the convolution of g, spread by the strides, with the kernel turned ar
 bias is the product of g with ones.  So each has K products, and the bounds and statistics of
 `sums`: K is batch times outputs for the kernel and the bias, window times filters for the inputs.
 
+In groups, filters and channels of different groups do not meet: the kernel turned around has the
+filters of a group where the inputs are g, and x the samples of a group one after the other where
+the kernel is g.
+
 Through an activation, g itself is off by what `slopes` derives, and the sums by those errors times
 the magnitudes of the other operand.  Errors of g do not have random signs; then only the bound
 applies.
@@ -144,11 +148,11 @@ def _to_inputs(
     forward: Convolution, gradient: Floats, errors: Floats | None, common: dict[str, Any]
 ) -> _Sums:
     turned = np.flip(forward.kernel, tuple(range(len(forward.axes))))
-    channels = forward.kernel.shape[-2]
+    parts = np.split(turned, forward.groups, -1)
     return _Sums(
         inputs=_spread(gradient, forward.axes),
-        kernel=np.swapaxes(turned, -1, -2),
-        bias=np.zeros(channels),
+        kernel=np.concatenate([np.swapaxes(part, -1, -2) for part in parts], -1),
+        bias=np.zeros(forward.inputs.shape[-1]),
         axes=tuple(map(_transposed, forward.axes)),
         channels_first=forward.channels_first,
         name="inputs",
@@ -161,7 +165,9 @@ def _to_kernel(
     forward: Convolution, gradient: Floats, errors: Floats | None, common: dict[str, Any]
 ) -> _Sums:
     return _Sums(
-        inputs=np.swapaxes(forward.inputs, 0, -1),
+        inputs=np.concatenate(
+            [np.swapaxes(part, 0, -1) for part in np.split(forward.inputs, forward.groups, -1)], -1
+        ),
         kernel=np.moveaxis(gradient, 0, -2),
         bias=np.zeros(gradient.shape[-1]),
         axes=tuple(map(_exchanged, forward.axes)),

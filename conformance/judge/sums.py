@@ -95,7 +95,7 @@ class Convolution:
 
     Attributes:
         inputs: shape ``(batch, *spatial, channels)``.
-        kernel: shape ``(*window, channels, filters)``.
+        kernel: shape ``(*window, channels / groups, filters)``.
         bias: shape ``(filters,)``; zeros where there is none.
         axes: the geometry, one entry per spatial axis.
         format: the layer's dtype.
@@ -135,6 +135,11 @@ class Convolution:
             placed=bool(kind.place),
             random_sign=kind.random_sign,
         )
+
+    @property
+    def groups(self) -> int:
+        """Number of parts into which channels and filters are cut."""
+        return int(self.inputs.shape[-1] // self.kernel.shape[-2])
 
     @property
     def products(self) -> int:

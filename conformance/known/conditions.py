@@ -19,8 +19,6 @@ from typing import Any, Final
 
 from conformance.cases.case import Case
 from conformance.cases.facts import Facts
-from conformance.cases.scenarios.training import convolution_of
-from conformance.implementations.machine import LEVELS
 
 Condition = str | bool | int | float | Sequence[Any]
 
@@ -71,16 +69,22 @@ def holds(condition: Condition, value: Any) -> bool:
 
 
 def _within(operator: str, limit: str, value: Any) -> bool:
-    compare = _COMPARE[operator]
+    if operator != "!=":
+        try:
+            return _COMPARE[operator](float(value), float(limit))
+        except (TypeError, ValueError):
+            pass
+    return _is_level_within(operator, limit, value)
+
+
+def _is_level_within(operator: str, limit: str, value: Any) -> bool:
+    """`_within` for instruction sets, and for any other text that must differ."""
+    from conformance.implementations.machine import LEVELS
+
     if value in LEVELS or limit in LEVELS:
         known = value in LEVELS and limit in LEVELS
-        return known and compare(LEVELS.index(value), LEVELS.index(limit))
-    if operator == "!=":
-        return str(value) != limit
-    try:
-        return compare(float(value), float(limit))
-    except (TypeError, ValueError):
-        return False
+        return known and _COMPARE[operator](LEVELS.index(value), LEVELS.index(limit))
+    return operator == "!=" and str(value) != limit
 
 
 def check(condition: Any) -> None:
@@ -114,6 +118,8 @@ def _filters_are_last_output(known: Facts) -> bool:
     In a training scenario it is the convolution of the scenario's model.
     """
     if known.case.observe in ("training", "constrained_training"):
+        from conformance.cases.scenarios.training import convolution_of
+
         known = Facts(convolution_of(known.case))
     convolves = known.is_convolution and known.channels_first and known.has_axes
     return (
@@ -133,6 +139,7 @@ FIELDS: Final[Mapping[str, Callable[[Facts], Any]]] = MappingProxyType(
         "batch": lambda known: known.batch,
         "channels": lambda known: known.channels,
         "filters": lambda known: known.config.get("filters"),
+        "groups": lambda known: known.groups,
         "padding": lambda known: known.padding,
         "activation": lambda known: known.activation,
         "data_format": lambda known: known.config.get("data_format"),

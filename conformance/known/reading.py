@@ -17,17 +17,14 @@ Every key but ``id`` and ``implementation`` may be left out; those that are give
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
-from conformance.diagnosis.faults import FAULTS
 from conformance.judge.verdict import Verdict
 from conformance.known import conditions
 from conformance.known.conditions import FIELDS, ConditionError
-from conformance.known.effects import EFFECTS
 from conformance.known.record import Record
 from conformance.known.versions import RangeError, check_range
 from conformance.layers.registry import LAYERS
@@ -43,13 +40,6 @@ _TEXTS: Final = ("instead", "reason", "reproducer")
 _FLAGS: Final = ("always", "alone")
 _KEYS: Final = ("id", "versions", "since", "until", "machine", *_FLAGS)
 _DEFAULT_INSTEAD: Final = "recorded as a known deviation"
-_CHOICES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "verdict": tuple(map(str, _COVERABLE)),
-        "fault": tuple(FAULTS),
-        "effect": tuple(EFFECTS),
-    }
-)
 
 
 class RecordError(ValueError):
@@ -75,14 +65,11 @@ def read_records(path: Path) -> tuple[Record, ...]:
 
 
 def own_records() -> tuple[Record, ...]:
-    """The records of this package."""
+    """The records of this package; a test sees to it that their names exist, see `check_names`."""
     folder = files("conformance.known").joinpath("records")
     texts = sorted((item.name, item.read_text("utf-8")) for item in folder.iterdir())
     return _distinct(
-        record
-        for name, text in texts
-        if name.endswith(".toml")
-        for record in records_of(text, name)
+        record for name, text in texts if name.endswith(".toml") for record in _parsed(text, name)
     )
 
 
@@ -96,6 +83,32 @@ def records_of(text: str, source: str) -> tuple[Record, ...]:
     Raises:
         RecordError: if it is not of the form.
     """
+    records = _parsed(text, source)
+    for record in records:
+        check_names(record)
+    return records
+
+
+def check_names(record: Record) -> None:
+    """See to it that there are verdicts, faults and effects of the names that a record gives.
+
+    Raises:
+        RecordError: naming the first of which there is none.
+    """
+    from conformance.diagnosis.faults import FAULTS
+    from conformance.known.effects import EFFECTS
+
+    known: dict[str, Collection[str]] = {"verdict": _COVERABLE, "fault": FAULTS, "effect": EFFECTS}
+    for key, names in known.items():
+        for text in getattr(record, key):
+            if text not in names:
+                raise RecordError(
+                    f"{record.source}: deviation {record.identifier!r}: {key!r} is {text!r}; "
+                    f"known are {', '.join(names)}"
+                )
+
+
+def _parsed(text: str, source: str) -> tuple[Record, ...]:
     try:
         content = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -190,9 +203,6 @@ def _texts(entry: Mapping[str, Any], key: str) -> tuple[str, ...]:
         raise ConditionError(f"{key!r} must be a text or a list of texts, not {entry[key]!r}")
     for text in given:
         conditions.check(text)
-        choices = _CHOICES.get(key)
-        if choices is not None and text not in choices:
-            raise ConditionError(f"{key!r} is {text!r}; known are {', '.join(choices)}")
     _check_layers(key, given)
     return tuple(given)
 

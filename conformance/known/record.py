@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
-from conformance.judge.expectation import Expectation
 from conformance.judge.verdict import Judgement
 from conformance.known.conditions import (
     Condition,
@@ -24,12 +23,14 @@ from conformance.known.conditions import (
     occurs,
     pattern,
 )
-from conformance.known.effects import EFFECTS, explained_by
 from conformance.known.versions import RangeError, in_range
 from conformance.outcomes import Outcome, Rejection
 from conformance.spec.coverage import clauses_of
 
-Derive = Callable[[], tuple[Any, Expectation]]
+if TYPE_CHECKING:
+    from conformance.judge.expectation import Expectation
+
+Derive = Callable[[], "tuple[Any, Expectation]"]
 """Operands and expectation of the case judged, derived where a record asks for them."""
 
 
@@ -132,8 +133,15 @@ class Record:
             and (not self.stage or holds(self.stage, judgement.stage))
             and (not self.message or any(occurs(m, judgement.message) for m in self.message))
             and (not self.exception or _raises(found.outcome, self.exception))
-            and (not self.effect or any(EFFECTS[name](found) for name in self.effect))
-            and (not self.fault or any(explained_by(name, found) for name in self.fault))
+            and (not (self.effect or self.fault) or self._is_computed(found))
+        )
+
+    def _is_computed(self, found: Found) -> bool:
+        """Whether the effects and faults that it names, of each an alternative, give the result."""
+        from conformance.known.effects import EFFECTS, explained_by
+
+        return (not self.effect or any(EFFECTS[name](found) for name in self.effect)) and (
+            not self.fault or any(explained_by(name, found) for name in self.fault)
         )
 
 

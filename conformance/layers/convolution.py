@@ -9,24 +9,10 @@ import numpy as np
 
 from conformance.cases.case import Case
 from conformance.cases.facts import Facts, facts
+from conformance.cases.grids import additions
 from conformance.cases.operands import KINDS
-from conformance.diagnosis.evaluation import Prediction, Steps, predict_convolution
-from conformance.judge.bounds import output_bound
-from conformance.judge.definition import Operands
 from conformance.judge.definition.arguments import excludes_dilation
-from conformance.judge.definition.backward import convolved
-from conformance.judge.definition.layers import (
-    activate,
-    convolution,
-    format_of,
-    with_channels_first,
-)
 from conformance.judge.definition.rounding import FORMATS as NUMBERS
-from conformance.judge.elements import judge_equality, judge_sums
-from conformance.judge.gradients import convolution_gauges
-from conformance.judge.sums import Convolution as Sums
-from conformance.judge.sums import Gauge
-from conformance.judge.verdict import Judgement
 from conformance.layers.layer import REQUIRED
 from conformance.layers.windowed import (
     COMMON,
@@ -44,7 +30,11 @@ from conformance.spec.covers import gradients as covers_gradients
 from conformance.spec.covers import outputs, rejections
 
 if TYPE_CHECKING:
+    from conformance.diagnosis.evaluation import Prediction, Steps
+    from conformance.judge.definition import Operands
     from conformance.judge.expectation import Expectation
+    from conformance.judge.sums import Gauge
+    from conformance.judge.verdict import Judgement
 
 _WEIGHTED: Final[dict[str, Any]] = {
     "activation": None,
@@ -94,6 +84,7 @@ _BAD_VALUES: Final[dict[str, tuple[Any, ...]]] = {
     "kernel_constraint": ("foo", 3),
     "bias_constraint": ("foo",),
     "foo": (1,),
+    "groups": (0, -1, 2.5, None, "2", (2,)),
 }
 
 
@@ -105,8 +96,18 @@ class Convolution(Windowed):
     noun = "a convolution"
     window = "kernel_size"
     convolves = True
-    undocumented = (*Windowed.undocumented, "groups")
+    added = {"groups": 1}
     left_out_kinds = frozenset({"lowest"})
+    grids = {
+        "smoke": (*Windowed.grids["smoke"], additions.smoke, additions.gradients_smoke),
+        "standard": (
+            *Windowed.grids["standard"],
+            additions.standard,
+            additions.gradients,
+            additions.rejections,
+        ),
+        "full": (*Windowed.grids["full"], additions.full),
+    }
     covers = {
         "output": outputs.CONVOLUTION_OUTPUT,
         "gradients": covers_gradients.CONVOLUTION,
@@ -120,6 +121,9 @@ class Convolution(Windowed):
         """Strides and dilation exclude each other."""
         if excludes_dilation(case.keywords):
             yield "strides: any stride other than 1 excludes any dilation_rate other than 1"
+        groups, filters = case.keywords.get("groups", 1), case.keywords["filters"]
+        if filters % groups:
+            yield f"groups={groups}: a divisor of the {filters} filters is expected"
 
     def objections_to_channels(self, known: Facts) -> Iterator[str]:
         """As `Windowed.objections_to_channels`."""
@@ -128,6 +132,8 @@ class Convolution(Windowed):
                 f"inputs of shape {known.case.inputs}: a known number of channels, at least one, "
                 "is expected"
             )
+        elif known.channels % known.groups:
+            yield f"groups={known.groups}: a divisor of the {known.channels} channels is expected"
         if str(known.arguments.get("kernel_initializer")).lower() == "identity":
             yield "kernel_initializer='identity': a kernel of two axes is expected"
         if known.case.dtype not in NUMBERS:
@@ -152,6 +158,13 @@ class Convolution(Windowed):
 
     def output(self, case: Case, operands: Operands) -> Sequence[float]:
         """The activation of ``sum x w + b``."""
+        from conformance.judge.definition.layers import (
+            activate,
+            convolution,
+            format_of,
+            with_channels_first,
+        )
+
         known = facts(case)
         bias = operands.weights["bias"] if known.config["use_bias"] else None
         inputs = channels_last(operands.inputs, known)
@@ -163,6 +176,9 @@ class Convolution(Windowed):
         self, known: Facts, inputs: Array, upstream: Array, weights: dict[str, Array]
     ) -> dict[str, Array]:
         """Every product ``x w`` adds ``g w`` to the gradient of x, and ``g x`` to that of w."""
+        from conformance.judge.definition.backward import convolved
+        from conformance.judge.definition.layers import format_of
+
         return convolved(
             inputs,
             weights,
@@ -179,7 +195,8 @@ class Convolution(Windowed):
         if len(case.inputs or ()) != self.rank + 2:
             return {}
         try:
-            sizes = (*known.window, known.channels, known.config["filters"])
+            channels = (known.channels or 0) // known.groups
+            sizes = (*known.window, channels, known.config["filters"])
         except (TypeError, ValueError):
             return {}
         counts = [size for size in sizes if type(size) is int and size >= 0]
@@ -190,12 +207,17 @@ class Convolution(Windowed):
 
     def gauge(self, case: Case, operands: Operands) -> Gauge:
         """The sums of the convolution."""
+        from conformance.judge.sums import Convolution as Sums
+        from conformance.judge.sums import Gauge
+
         return Gauge(Sums.of(case, operands))
 
     def judge_output(
         self, case: Case, operands: Operands, expectation: Expectation, actual: Array
     ) -> Judgement:
         """By the errors of sums of products."""
+        from conformance.judge.elements import judge_sums
+
         gauge = expectation.gauge(case, operands)
         assert gauge is not None
         return judge_sums(gauge, actual, expectation.value)
@@ -204,6 +226,9 @@ class Convolution(Windowed):
         self, case: Case, operands: Operands
     ) -> Callable[[str, Array, Array], Judgement]:
         """Each gradient is a convolution too, if there is anything to sum."""
+        from conformance.judge.elements import judge_equality, judge_sums
+        from conformance.judge.gradients import convolution_gauges
+
         if not (operands.upstream.size and operands.inputs.size):
             return super().gradient_judge(case, operands)
         gauges = convolution_gauges(case, operands)
@@ -217,6 +242,8 @@ class Convolution(Windowed):
 
     def largest_error(self, case: Case, operands: Operands, expectation: Expectation) -> float:
         """As `Layer.largest_error`."""
+        from conformance.judge.bounds import output_bound
+
         gauge = expectation.gauge(case, operands)
         plain = facts(case).activation in (None, "linear", "relu")
         exact = KINDS[case.operands].exact and plain and case.dtype in ("float32", "float64")
@@ -229,6 +256,8 @@ class Convolution(Windowed):
         self, case: Case, operands: Operands, steps: Steps, *, with_error: bool
     ) -> Prediction:
         """As `Layer.predict`."""
+        from conformance.diagnosis.evaluation import predict_convolution
+
         return predict_convolution(case, operands, steps, with_error=with_error)
 
 
@@ -236,6 +265,7 @@ class Conv1D(Convolution):
     """The first section of the documentation."""
 
     rank = 1
+    paddings = ("valid", "same", "causal")
     signature = {
         "filters": REQUIRED,
         "kernel_size": REQUIRED,

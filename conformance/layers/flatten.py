@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice, product
 from math import prod
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
 from conformance.cases.grids import arguments, gradients, rejections, scenarios, values
 from conformance.cases.operands import FLOATING_DTYPES, INTEGER_DTYPES
-from conformance.diagnosis.evaluation import Prediction, Steps, predict_flatten
-from conformance.judge.definition import Operands
-from conformance.judge.definition.backward import flattened
-from conformance.judge.definition.layers import exact_values, flatten_order
-from conformance.layers.layer import Layer
+from conformance.layers.plain import Plain
 from conformance.layers.windowed import COMMON, DATA_FORMAT, FORMATS, Array
 from conformance.spec.covers import gradients as covers_gradients
 from conformance.spec.covers import outputs
 from conformance.spec.covers import rejections as covers_rejections
+
+if TYPE_CHECKING:
+    from conformance.diagnosis.evaluation import Prediction, Steps
+    from conformance.judge.definition import Operands
 
 _SHAPES: Final = (
     (2, 3, 4),
@@ -104,7 +104,7 @@ def _gradients() -> Iterator[Case]:
     yield from gradients.differentiated(islice(_standard(), 0, None, 5))
 
 
-class Flatten(Layer):
+class Flatten(Plain):
     """The fifth section of the documentation: all axes but the batch in one."""
 
     family = "flatten"
@@ -158,11 +158,15 @@ class Flatten(Layer):
 
     def output(self, case: Case, operands: Operands) -> Sequence[Any]:
         """Each sample's elements, the channels varying fastest."""
+        from conformance.judge.definition.layers import exact_values, flatten_order
+
         order = flatten_order(operands.inputs.shape[1:], facts(case).channels_first)
         return [sample[place].item() for sample in exact_values(operands.inputs) for place in order]
 
     def gradients(self, case: Case, operands: Operands) -> dict[str, Array]:
         """The upstream elements in the places of the inputs."""
+        from conformance.judge.definition.backward import flattened
+
         first = facts(case).channels_first
         return {"inputs": flattened(operands.inputs, operands.upstream, first)}
 
@@ -170,12 +174,14 @@ class Flatten(Layer):
         self, case: Case, operands: Operands, steps: Steps, *, with_error: bool
     ) -> Prediction:
         """As `Layer.predict`."""
+        from conformance.diagnosis.evaluation import predict_flatten
+
         del with_error
         return predict_flatten(case, operands, steps)
 
     def draw(self, draw: Callable[[Any], Any]) -> Case:
         """As `Layer.draw`."""
-        from conformance.cases import drawing
+        from conformance.cases import drawing  # needs Hypothesis
 
         case: Case = draw(drawing.flattened(self.name))
         return case

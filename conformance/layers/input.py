@@ -8,7 +8,7 @@ from typing import Any
 from conformance.cases.case import Case
 from conformance.cases.grids import rejections, scenarios
 from conformance.judge.definition.arguments import DTYPES, is_shape, objections_to_values
-from conformance.layers.layer import Layer
+from conformance.layers.plain import Plain
 from conformance.spec.covers import outputs
 from conformance.spec.covers import rejections as covers_rejections
 
@@ -32,7 +32,7 @@ def _shapes() -> Iterator[Case]:
     yield Case.of("Input", shape=(3,), batch_shape=None, observe="shape")
 
 
-class Input(Layer):
+class Input(Plain):
     """The sixth section of the documentation: it declares a shape, and takes no inputs."""
 
     family = "input"
@@ -110,7 +110,7 @@ class Input(Layer):
 
     def draw(self, draw: Callable[[Any], Any]) -> Case:
         """As `Layer.draw`."""
-        from conformance.cases import drawing
+        from conformance.cases import drawing  # needs Hypothesis
 
         case: Case = draw(drawing.declared(self.name))
         return case

@@ -1,4 +1,8 @@
-"""What the suite knows of a layer, and what it asks of it."""
+"""What the suite knows of a layer, and what it asks of it.
+
+This module needs nothing of the suite, since cases, judge and diagnosis ask layers; what a plain
+layer answers is in `conformance.layers.plain`.
+"""
 
 from __future__ import annotations
 
@@ -46,16 +50,17 @@ def sizes_of(value: Any, rank: int) -> tuple[int, ...]:
 
 
 class Layer:
-    """One documented layer; what stands here is that of a layer that computes nothing.
+    """One documented layer: its attributes, and the questions that it must answer.
 
     Attributes:
         signature: the documented constructor arguments, in order, with their defaults.
+        added: arguments that the layer has gained since, with their defaults; by keyword alone.
         family: first part of the ids of clauses that the layer shares with others.
         module: where below ``keras`` the documentation finds it.
         noun: what failing cases of it and its like have in common, in words; empty for nothing.
         rank: number of spatial axes over which it slides a window; 0 for none.
         window: name of the argument that gives the window's sizes; empty for none.
-        paddings: the documented padding modes.
+        paddings: the padding modes: those documented, and those gained since.
         convolves: whether it contracts its inputs with a kernel and adds a bias.
         pools: whether it reduces each window, channel by channel.
         selects: whether every output is one of the inputs.
@@ -85,6 +90,7 @@ class Layer:
     """
 
     signature: Arguments = NOTHING
+    added: Arguments = NOTHING
     family: str = ""
     module: str = "layers"
     noun: str = ""
@@ -133,6 +139,11 @@ class Layer:
         return tuple(name for name, default in self.signature.items() if default is REQUIRED)
 
     @property
+    def defaults(self) -> dict[str, Any]:
+        """The documented arguments and those gained since, with their defaults."""
+        return {**self.signature, **self.added}
+
+    @property
     def sizes(self) -> tuple[str, ...]:
         """The arguments that give one size for each spatial axis."""
         return tuple(name for name in SIZES if name in self.signature)
@@ -149,7 +160,7 @@ class Layer:
 
     def canonical(self, arguments: Arguments) -> dict[str, Any]:
         """The arguments in canonical form (see `conformance.cases.facts.canonical_config`)."""
-        config = {n: None if d is REQUIRED else d for n, d in self.signature.items()}
+        config = {n: None if d is REQUIRED else d for n, d in self.defaults.items()}
         config |= arguments
         if self.takes_inputs:
             config["data_format"] = config.get("data_format") or "channels_last"
@@ -165,15 +176,7 @@ class Layer:
 
     def objections(self, case: Case) -> Iterator[str]:
         """Why the case must be rejected, as ``argument=value: what is allowed``."""
-        from conformance.judge.definition.arguments import objections_to_values
-
-        yield from objections_to_values(self, case.keywords)
-        for name in self.required:
-            if name not in case.keywords:
-                yield f"{name}: the argument has no default"
-        yield from self.objections_together(case)
-        if case.inputs is not None:
-            yield from self.objections_to_input(case)
+        raise NotImplementedError
 
     def objections_together(self, case: Case) -> Iterator[str]:
         """Why arguments do not go together, each of them being valid."""
@@ -213,17 +216,11 @@ class Layer:
         self, case: Case, operands: Operands, expectation: Expectation, actual: Array
     ) -> Judgement:
         """Judge an output of the right shape and dtype that is not equal to the expected one."""
-        from conformance.judge.elements import judge_equality
-
-        del case, operands
-        return judge_equality(actual, expectation.value)
+        raise NotImplementedError
 
     def gradient_judge(self, case: Case, operands: Operands) -> GradientJudge:
         """What judges a gradient that is not equal to the expected one: name, actual, expected."""
-        from conformance.judge.elements import judge_equality
-
-        del case, operands
-        return lambda _, actual, expected: judge_equality(actual, expected)
+        raise NotImplementedError
 
     def largest_error(self, case: Case, operands: Operands, expectation: Expectation) -> float:
         """The largest finite error of correct arithmetic; zero where equality is due."""

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from conformance.cases.case import Case
 from conformance.cases.facts import Facts
 from conformance.cases.grids.values import ONLY_OF_SUMS, POOLED_DTYPES
-from conformance.diagnosis.evaluation import Prediction, Steps, predict_pooling
-from conformance.judge.definition import Operands
-from conformance.judge.definition.backward import pooled
-from conformance.judge.definition.layers import format_of, max_pooling
-from conformance.judge.gradients import judge_pooling
-from conformance.judge.verdict import Judgement
 from conformance.layers.windowed import (
     COMMON,
     DATA_FORMAT,
@@ -25,6 +19,11 @@ from conformance.layers.windowed import (
     levels,
 )
 from conformance.spec.covers import gradients, outputs, rejections
+
+if TYPE_CHECKING:
+    from conformance.diagnosis.evaluation import Prediction, Steps
+    from conformance.judge.definition import Operands
+    from conformance.judge.verdict import Judgement
 
 
 class Pooling(Windowed):
@@ -116,6 +115,8 @@ class MaxPooling(Pooling):
 
     def output(self, case: Case, operands: Operands) -> Sequence[Any]:
         """The largest input of each window and channel."""
+        from conformance.judge.definition.layers import max_pooling
+
         values: Sequence[Any] = self.reduced(case, operands, max_pooling)
         return values
 
@@ -123,6 +124,9 @@ class MaxPooling(Pooling):
         self, known: Facts, inputs: Array, upstream: Array, weights: dict[str, Array]
     ) -> dict[str, Array]:
         """Each upstream element goes to the first largest input of its window."""
+        from conformance.judge.definition.backward import pooled
+        from conformance.judge.definition.layers import format_of
+
         del weights
         return {"inputs": pooled(inputs, upstream, known.windows, format_of(known.case.dtype))}
 
@@ -130,6 +134,8 @@ class MaxPooling(Pooling):
         self, case: Case, operands: Operands
     ) -> Callable[[str, Array, Array], Judgement]:
         """Sums of upstream elements of overlapping windows, in any order."""
+        from conformance.judge.gradients import judge_pooling
+
         if not operands.inputs.size:
             return super().gradient_judge(case, operands)
         return lambda _, actual, expected: judge_pooling(case, operands, actual, expected)
@@ -138,6 +144,8 @@ class MaxPooling(Pooling):
         self, case: Case, operands: Operands, steps: Steps, *, with_error: bool
     ) -> Prediction:
         """As `Layer.predict`."""
+        from conformance.diagnosis.evaluation import predict_pooling
+
         del with_error
         return predict_pooling(case, operands, steps, steps.pool)
 

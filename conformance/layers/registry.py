@@ -1,17 +1,21 @@
 """The layers by name.
 
 A case needs its layer's signature as soon as it is made, while a layer's descriptor refers to the
-grids, the judge and the diagnosis, which are made of cases.  So the descriptors are imported when
-the first layer is asked for.
+grids, the judge and the diagnosis, which are made of cases.  So the descriptors are plugged in by
+the name of their module, when the first layer is asked for: nothing that asks a layer depends on
+what a layer refers to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, Final
 
 from conformance.layers.layer import Layer
+
+_DOCUMENTED: Final = "conformance.layers.documented"
 
 
 class UnknownLayerError(LookupError):
@@ -27,9 +31,8 @@ class Registry(Mapping[str, Layer]):
     @property
     def _all(self) -> dict[str, Layer]:
         if self._known is None:
-            from conformance.layers.documented import DOCUMENTED
-
-            self._known = {layer.name: layer for layer in DOCUMENTED}
+            documented = import_module(_DOCUMENTED).DOCUMENTED
+            self._known = {layer.name: layer for layer in documented}
         return self._known
 
     def __getitem__(self, name: str) -> Layer:

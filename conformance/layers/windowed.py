@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -18,9 +18,11 @@ from conformance.cases.grids import (
     values,
     windows,
 )
-from conformance.judge.definition import Operands
-from conformance.judge.definition.layers import exact_values, order_with_channels_first
-from conformance.layers.layer import EVERY_LAYER, Layer
+from conformance.layers.layer import EVERY_LAYER
+from conformance.layers.plain import Plain
+
+if TYPE_CHECKING:
+    from conformance.judge.definition import Operands
 
 Array = np.ndarray[Any, Any]
 
@@ -55,7 +57,7 @@ def channels_last(array: Array, known: Facts) -> Array:
     return np.moveaxis(array, 1, -1) if known.channels_first else array
 
 
-class Windowed(Layer):
+class Windowed(Plain):
     """A layer that slides a window over its spatial axes."""
 
     undocumented: tuple[str, ...] = (*EVERY_LAYER, "data_format")
@@ -132,6 +134,8 @@ class Windowed(Layer):
 
     def reduced(self, case: Case, operands: Operands, reduce: Callable[..., list[Any]]) -> Any:
         """Elements that `reduce` makes of the input, channels last, and of the windows."""
+        from conformance.judge.definition.layers import exact_values, order_with_channels_first
+
         known = facts(case)
         results = reduce(channels_last(exact_values(operands.inputs), known), known.windows)
         if not known.channels_first:
@@ -159,7 +163,7 @@ class Windowed(Layer):
 
     def draw(self, draw: Callable[[Any], Any]) -> Case:
         """As `Layer.draw`."""
-        from conformance.cases import drawing
+        from conformance.cases import drawing  # needs Hypothesis
 
         case: Case = draw(drawing.windowed(self.name))
         return case

@@ -1,1 +1,1 @@
-"""Terminal, JSON lines, JUnit and HTML reports."""
+"""Reports: one account of a run, whatever it comes from, and every form in which it is shown."""

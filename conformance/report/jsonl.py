@@ -10,7 +10,7 @@ import json
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,14 +47,19 @@ class JsonLinesReport:
         """Take notice of a result that the stream has already."""
         self._verdicts[str(result.verdict)] += 1
 
-    def finish(self) -> None:
-        """Write the footer."""
-        counts = dict(sorted(self._verdicts.items()))
-        self._write({"kind": "footer", "results": sum(counts.values()), "verdicts": counts})
+    def finish(self, stale: Collection[str] = ()) -> None:
+        """Write the footer, with the ids of the user's records that met no case."""
+        self._write(_footer(self._verdicts, stale))
 
     def _write(self, record: dict[str, Any]) -> None:
         self._stream.write(_line(record))
         self._stream.flush()
+
+
+def _footer(verdicts: Counter[str], stale: Collection[str]) -> dict[str, Any]:
+    counts = dict(sorted(verdicts.items()))
+    footer = {"kind": "footer", "results": sum(counts.values()), "verdicts": counts}
+    return footer | ({"stale": list(stale)} if stale else {})
 
 
 def _line(record: dict[str, Any]) -> str:
@@ -109,7 +114,12 @@ def _begun(stream: TextIO, header: dict[str, Any], kept: Sequence[Result]) -> Js
 
 
 def write_json_lines(
-    path: Path, header: dict[str, Any], results: Sequence[Result], *, complete: bool
+    path: Path,
+    header: dict[str, Any],
+    results: Sequence[Result],
+    *,
+    complete: bool,
+    stale: Collection[str] = (),
 ) -> None:
     """Write a report at once, in the place of the file at `path`, with or without a footer.
 
@@ -118,8 +128,7 @@ def write_json_lines(
     """
     lines = [_line({"kind": "header", **header}), *(_line(one.record()) for one in results)]
     if complete:
-        counts = dict(sorted(Counter(str(one.verdict) for one in results).items()))
-        lines.append(_line({"kind": "footer", "results": len(results), "verdicts": counts}))
+        lines.append(_line(_footer(Counter(str(one.verdict) for one in results), stale)))
     write_atomically(path, "".join(lines).encode("utf-8", "backslashreplace"))
 
 
@@ -131,11 +140,13 @@ class Report:
         header: its header, as it stands in the file.
         records: the lines of its results.
         problem: why it is incomplete; empty where it is not.
+        stale: ids of the user's records of known deviations that met no case of the run.
     """
 
     header: dict[str, Any]
     records: list[dict[str, Any]]
     problem: str = ""
+    stale: frozenset[str] = frozenset()
 
 
 def read_report(path: Path) -> Report:
@@ -159,7 +170,10 @@ def read_report(path: Path) -> Report:
             f"{len(results)}"
         )
         return Report(header, results, problem)
-    return Report(header, results)
+    stale = footer.get("stale")
+    return Report(
+        header, results, stale=frozenset(map(str, stale if isinstance(stale, list) else ()))
+    )
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

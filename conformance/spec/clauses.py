@@ -12,15 +12,17 @@ item then replaces ``{each}`` in the id and the paraphrase.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from conformance.layers.layer import Layer
 
 STANDINGS: Final[MappingProxyType[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -28,9 +30,21 @@ STANDINGS: Final[MappingProxyType[str, tuple[str, ...]]] = MappingProxyType(
         "holds-if": ("condition",),
         "ambiguous": ("reading", "why"),
         "superseded": ("since", "now"),
+        "added": ("since",),
     }
 )
 """The standings, each with the notes that a clause of that standing must have."""
+
+MEANINGS: Final[MappingProxyType[str, str]] = MappingProxyType(
+    {
+        "holds": "as documented",
+        "holds-if": "true under the condition that is given, and only then",
+        "ambiguous": "the documentation allows several readings; judged by the one that is given",
+        "superseded": "no longer true: newer versions of Keras do something else",
+        "added": "not in the documentation: an argument that the layers have gained since",
+    }
+)
+"""What each standing says of a clause, in words."""
 
 SECTIONS: Final[MappingProxyType[str, str]] = MappingProxyType(
     {
@@ -47,7 +61,10 @@ SECTIONS: Final[MappingProxyType[str, str]] = MappingProxyType(
 """The documentation's sections, by the first part of a clause's id."""
 
 _NOTES: Final = ("condition", "reading", "why", "since", "now", "selection")
+_BINDING: Final = ("id", "standing", "condition", "reading", "since", "now", "selection")
 _REQUIRED: Final = ("id", "bullet", "paraphrase", "standing")
+ADDED_TO: Final = "Added to "
+"""How the source of a clause begins that the documentation does not have."""
 _IDENTIFIER: Final = re.compile(r"[a-z0-9]+(\.[a-z0-9]+(-[a-z0-9]+)*){2}\Z")
 
 
@@ -61,14 +78,16 @@ class Clause:
 
     Attributes:
         id: ``layer.argument.property``.
-        source: the section and, after a comma, the bullet or remark that makes the statement.
+        source: the section and, after a comma, the bullet or remark that makes the statement; for
+            what was added, that it was, the section, and the argument.
         paraphrase: the statement in our words.
         standing: ``holds``; ``holds-if`` a condition; ``ambiguous``, judged by the reading
-            chosen; or ``superseded`` since a framework's version.
+            chosen; ``superseded`` since a framework's version; or ``added``: no statement of the
+            documentation, but what the layer has gained since.
         condition: under which it holds.
         reading: the one chosen where the documentation allows several, or is silent.
         why: the grounds for that reading.
-        since: the framework's version from which it no longer holds.
+        since: the framework's version from which it no longer holds, or from which it does.
         now: what holds instead since then.
         selection: how the oracle is told to follow the other reading, where it can.
     """
@@ -83,6 +102,11 @@ class Clause:
     since: str | None = None
     now: str | None = None
     selection: str | None = None
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The names of the layers whose sections make the statement."""
+        return tuple(re.findall(r"\d+ (\w+)", self.source.partition(",")[0]))
 
 
 def parse_clauses(text: str) -> dict[str, Clause]:
@@ -117,7 +141,8 @@ def _expanded(entry: Mapping[str, Any]) -> Iterator[Clause]:
                 f"clause {identifier!r} is not of the form layer.argument.property, in kebab case, "
                 f"with one of the layers {', '.join(SECTIONS)}"
             )
-        source = f"{section}, {entry['bullet']}"
+        place = ADDED_TO if entry["standing"] == "added" else ""
+        source = f"{place}{section}, {entry['bullet']}"
         yield Clause(id=identifier, source=source, paraphrase=paraphrase, **notes)
 
 
@@ -147,20 +172,38 @@ def _check_entry(entry: Mapping[str, Any]) -> None:
 
 
 @cache
-def _text() -> str:
-    return files("conformance.spec").joinpath("clauses.toml").read_text(encoding="utf-8")
-
-
-@cache
 def clauses() -> Mapping[str, Clause]:
     """Every clause by its id, in the order of the documentation."""
-    return MappingProxyType(parse_clauses(_text()))
+    text = files("conformance.spec").joinpath("clauses.toml").read_text(encoding="utf-8")
+    return MappingProxyType(parse_clauses(text))
 
 
 @cache
 def spec_sha256() -> str:
-    """SHA-256 of the clause file, in hexadecimal: the identity of the specification judged by."""
-    return hashlib.sha256(_text().encode("utf-8")).hexdigest()
+    """SHA-256, in hexadecimal, of what binds in the specification judged by (`binding_sha256`)."""
+    return binding_sha256(clauses().values())
+
+
+def binding_sha256(specification: Iterable[Clause]) -> str:
+    """SHA-256, in hexadecimal, of what binds in some clauses, in whatever order they come.
+
+    That is of each its id and standing, and the condition, reading, versions and selection that go
+    with it.  How a clause is paraphrased, where it is found and why it is read so may be mended
+    without another specification coming about.
+
+    Its input is a JSON array, by id, of arrays ``[id, standing, condition, reading, since, now,
+    selection]``, null where there is none, in ASCII and without blanks.
+    """
+    import json
+    from hashlib import sha256
+
+    rows = sorted([getattr(clause, name) for name in _BINDING] for clause in specification)
+    return sha256(json.dumps(rows, separators=(",", ":")).encode()).hexdigest()
+
+
+def first_parts(layer: Layer) -> tuple[str, str]:
+    """How the ids of the clauses about a layer begin: its own, and those of its family."""
+    return layer.name.lower(), layer.family
 
 
 def select(name: str) -> tuple[Clause, ...]:

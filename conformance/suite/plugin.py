@@ -2,16 +2,24 @@
 
 It is registered for every pytest run of an environment that has this project installed, so it
 imports nothing but pytest until a case is judged, and the names of all its options begin with
-``--conformance-``.  For tests of one's own it offers the fixture `assert_conforms`.
+``--conformance-``.  For tests of one's own it offers the fixture `assert_conforms`.  Where cases
+were judged, it says at the end what explains those that failed.
 """
 
 from __future__ import annotations
 
 import argparse
+import pickle
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import pytest
+
+RESULTS: Final = pytest.StashKey[list[Any]]()
+"""The results of the cases judged so far, in the configuration's stash."""
+
+_HANDED: Final = "conformance"
+"""Under which name a worker of pytest-xdist hands its results over."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -66,6 +74,40 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not positive")
     return seconds
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In a worker of pytest-xdist, hand the results to the process that prints."""
+    output = getattr(session.config, "workeroutput", None)
+    results = session.config.stash.get(RESULTS, [])
+    if output is not None and results:
+        output[_HANDED] = pickle.dumps(results)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take the results of a worker of pytest-xdist that has ended."""
+    handed = getattr(node, "workeroutput", {}).get(_HANDED)
+    if handed is not None:
+        node.config.stash.setdefault(RESULTS, []).extend(pickle.loads(handed))
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say what explains the cases that failed, and which records of the user's met no case."""
+    results = config.stash.get(RESULTS, [])
+    if not results:
+        return
+    from conformance.known import load
+    from conformance.report.terminal import Style
+    from conformance.suite.summary import lines
+
+    style = Style(min(terminalreporter._tw.fullwidth, 100), terminalreporter.hasmarkup)
+    said = lines(results, load(config.option.conformance_known), style)
+    if said:
+        terminalreporter.section("conformance")
+        terminalreporter.write("\n".join(said) + "\n")
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from conformance.layers.registry import LAYERS
 from conformance.results import ACCEPTED, Result
 from conformance.running.limits import Limits
 from conformance.running.session import Session
+from conformance.suite.plugin import RESULTS
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -70,10 +71,12 @@ def session(request: pytest.FixtureRequest) -> Iterator[Session]:
         yield opened
 
 
-def test_conforms(implementation: str, case: Case, session: Session) -> None:
+def test_conforms(
+    implementation: str, case: Case, session: Session, request: pytest.FixtureRequest
+) -> None:
     """The implementation does what the case's clauses say."""
-    __tracebackhide__ = True
     result = session.judge(implementation, case)
+    request.config.stash.setdefault(RESULTS, []).append(result)
     if result.verdict is Verdict.UNSUPPORTED:
         pytest.skip(result.message)
     if result.verdict is Verdict.KNOWN_DEVIATION:

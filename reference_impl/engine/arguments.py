@@ -6,6 +6,7 @@ the value is of a wrong type, ValueError where it is of the right one but out of
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Mapping
 from operator import index
 from typing import Any, Final
@@ -20,6 +21,12 @@ Shape = tuple[int | None, ...]
 PADDINGS: Final = ("valid", "same")
 """The documented padding modes."""
 
+CAUSAL: Final = "causal"
+"""The padding mode that Conv1D has besides."""
+
+
+LARGEST: Final = 2**63 - 1
+"""The largest length, number of channels, stride or dilation."""
 
 OLD_DATA_FORMATS: Final = ("dim_ordering", "image_dim_ordering")
 """Keras 1's names of ``data_format``."""
@@ -35,10 +42,45 @@ VALID: Final = DefaultText("valid")
 """The default of ``padding``."""
 
 
+_LONGEST: Final = 200
+
+
+class _Short(reprlib.Repr):
+    """Representations that cost little, whatever the value: long ones are cut while made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxfrozenset = 40
+        self.maxarray = self.maxdeque = 40
+        self.maxstring = self.maxother = self.maxlong = _LONGEST
+
+    def repr_int(self, x: int, level: int) -> str:
+        """Large integers by their length: Python writes none of more than 4,300 digits."""
+        return repr(x) if x.bit_length() < 400 else f"an integer of {x.bit_length()} bits"
+
+    def repr_instance(self, x: Any, level: int) -> str:
+        """What the object says of itself, or its type where it fails to."""
+        try:
+            text = repr(x)
+            return str(text) if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+        except Exception:
+            return f"<{type(x).__name__} object whose repr fails>"
+
+
+_SHORT: Final = _Short()
+
+
 def shown(value: Any) -> str:
-    """The value as an error message shows it: at most 200 characters."""
-    text = repr(value)
-    return text if len(text) <= 200 else text[:197] + "..."
+    """The value as an error message shows it: at most 200 characters, all of them printable."""
+    text = _SHORT.repr(value)
+    text = text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+    return text if text.isprintable() else "".join(map(_printable, text))
+
+
+def _printable(character: str) -> str:
+    if character.isprintable() or character == "\n":
+        return character
+    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
 
 
 def wrong_value(owner: str, argument: str, value: Any, allowed: str) -> ValueError:
@@ -74,8 +116,8 @@ def positive_integer(owner: str, argument: str, value: Any) -> int:
     number = as_integer(value)
     if number is None:
         raise wrong_type(owner, argument, value, "a positive integer")
-    if number < 1:
-        raise wrong_value(owner, argument, value, "a positive integer")
+    if not 1 <= number <= LARGEST:
+        raise wrong_value(owner, argument, value, "a positive integer below 2**63")
     return number
 
 
@@ -90,7 +132,7 @@ def sizes(owner: str, argument: str, value: Any, rank: int) -> tuple[int, ...]:
     allowed = f"a positive integer, or a list or tuple of {rank} positive integer{plural}"
     single = as_integer(value)
     given = (single,) * rank if single is not None else _items(owner, argument, value, allowed)
-    if len(given) != rank or min(given) < 1:
+    if len(given) != rank or min(given) < 1 or max(given) > LARGEST:
         raise wrong_value(owner, argument, value, allowed)
     return given
 
@@ -172,27 +214,29 @@ def shape(owner: str, argument: str, value: Any) -> Shape:
         length = None if item is None else as_integer(item)
         if length is None and item is not None:
             raise wrong_type(owner, argument, value, allowed)
-        if length is not None and length < 0:
+        if length is not None and not 0 <= length <= LARGEST:
             raise wrong_value(owner, argument, value, allowed)
         lengths.append(length)
     return tuple(lengths)
 
 
-def take_padding(owner: str, padding: Any, keywords: dict[str, Any]) -> str:
+def take_padding(
+    owner: str, padding: Any, keywords: dict[str, Any], allowed: Iterable[str] = PADDINGS
+) -> str:
     """The padding mode, in lower case, from ``padding`` or Keras 1's ``border_mode``.
 
     Removes ``border_mode`` from `keywords`.
 
     Raises:
         TypeError: if it is no string, or both are given.
-        ValueError: if it is no documented mode.
+        ValueError: if it is none of the allowed modes.
     """
     if "border_mode" not in keywords:
-        return choice(owner, "padding", padding, PADDINGS)
+        return choice(owner, "padding", padding, allowed)
     old = keywords.pop("border_mode")
     if padding is not VALID:
         raise _given_twice(owner, "padding", padding, "border_mode", old)
-    return choice(owner, "border_mode", old, PADDINGS)
+    return choice(owner, "border_mode", old, allowed)
 
 
 def take_data_format(
@@ -237,6 +281,7 @@ def refuse_unknown(owner: str, keywords: Mapping[str, Any], allowed: Iterable[st
         ValueError: naming them, with their values.
     """
     if keywords:
-        given = ", ".join(f"`{name}`={shown(value)}" for name, value in keywords.items())
+        given = ", ".join(f"`{shown(n)[1:-1]}`={shown(v)}" for n, v in keywords.items())
+        given = given if len(given) <= 3 * _LONGEST else given[: 3 * _LONGEST - 3] + "..."
         expected = ", ".join(sorted(allowed))
         raise ValueError(f"{owner}: unrecognised keyword arguments {given}; expected {expected}")

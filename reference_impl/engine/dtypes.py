@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reference_impl.config import FLOATX, floatx
-from reference_impl.engine.arguments import wrong_type, wrong_value
+from reference_impl.engine.arguments import shown, wrong_type, wrong_value
 from reference_impl.ops.formats import format_of
 from reference_impl.ops.rounding import round_float64
 
@@ -23,6 +23,44 @@ INTEGERS: Final = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8,
 
 OTHERS: Final = ("bool", "complex64", "complex128")
 """Types that layers without arithmetic take as well."""
+
+
+ALL_DTYPES: Final = (*FLOATS, *INTEGERS, *OTHERS)
+"""Every type, by name."""
+
+MIXED: Final = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}
+"""Policies with weights of float32, and the dtype of what is computed with them."""
+
+
+class DTypePolicy(NamedTuple):
+    """The dtypes of a layer.
+
+    Attributes:
+        name: ``float32``, ``mixed_float16``, ...
+        compute_dtype: of the results; weights are rounded to it once, at each use.
+        variable_dtype: of the weights.
+    """
+
+    name: str
+    compute_dtype: str
+    variable_dtype: str
+
+
+def dtype_policy(owner: str, value: Any, allowed: tuple[str, ...] = FLOATS) -> DTypePolicy:
+    """The policy of a dtype as `dtype_name` takes it, or of one of `MIXED`.
+
+    Raises:
+        TypeError: if it names no dtype.
+        ValueError: if it names one that is not allowed.
+    """
+    if isinstance(value, DTypePolicy):
+        return value
+    name = getattr(value, "name", None) if hasattr(value, "compute_dtype") else value
+    given = _policy_name(name)
+    if isinstance(given, str) and given in MIXED and "float32" in allowed:
+        return DTypePolicy(given, MIXED[given], "float32")
+    name = dtype_name(owner, name, allowed)
+    return DTypePolicy(name, name, name)
 
 
 def dtype_name(owner: str, value: Any, allowed: tuple[str, ...] = FLOATS) -> str:
@@ -91,24 +129,95 @@ def convert(array: Array, name: str) -> Array:
     dtype = numpy_dtype(name)
     if array.dtype == dtype:
         return array if array.dtype.isnative else array.astype(dtype)
-    if name in FLOATS and array.dtype.kind != "c":
-        return np.asarray(round_float64(as_float64(array), format_of(name)))
-    return array.astype(dtype)
+    with np.errstate(all="ignore"):
+        if name in FLOATS and array.dtype.kind != "c":
+            return np.asarray(round_float64(as_float64(array), format_of(name)))
+        return array.astype(dtype)
 
 
-def as_array(owner: str, inputs: Any) -> Array:
-    """The inputs of a layer as an array, never copied where they are one.
+def is_array(value: Any) -> bool:
+    """Whether `as_array` takes the value as an array (a number, a list or a class it does not)."""
+    if type(value) is np.ndarray:
+        return True
+    if isinstance(value, (type, str, bytes)):
+        return False
+    return any(hasattr(value, name) for name in ("__array__", "toarray", "detach"))
 
-    Anything with ``__array__`` is taken, and sparse matrices with ``toarray``; lists and scalars
-    are refused, as Keras refuses them.
+
+def as_array(owner: str, inputs: Any, argument: str = "inputs") -> Array:
+    """The values of an argument as an array, never copied where they are one.
+
+    Taken are arrays and their subclasses (views, memory maps, either byte order), lists and tuples
+    of numbers or of arrays (floats in `floatx`), sparse matrices with ``toarray``, and tensors of
+    frameworks, by their protocols: ``detach``, ``resolve_neg``, ``resolve_conj`` and ``cpu`` of
+    PyTorch's, whatever their device and gradients, ``__array__``, ``__dlpack__``.
 
     Raises:
-        ValueError: if `inputs` is no array.
+        TypeError: if something is masked, or no numbers.
+        ValueError: if it is no array.
     """
     if type(inputs) is np.ndarray:
-        return inputs
-    if hasattr(inputs, "toarray"):
-        return np.asarray(inputs.toarray())
-    if hasattr(inputs, "__array__") and not isinstance(inputs, type):
-        return np.asarray(inputs)
-    raise wrong_value(owner, "inputs", inputs, "an array or a symbolic tensor (see Input)")
+        return _numbers(owner, inputs, argument)
+    if isinstance(inputs, np.ma.MaskedArray):
+        raise wrong_type(
+            owner, argument, "a masked array", "an array without a mask (`filled` makes one)"
+        )
+    if isinstance(inputs, (list, tuple)):
+        return _of_list(owner, inputs, argument)
+    if isinstance(inputs, type) or not is_array(inputs):
+        raise wrong_value(owner, argument, inputs, "an array or a symbolic tensor (see Input)")
+    try:
+        array = np.asarray(_plain(inputs))
+    except Exception as error:
+        raise ValueError(
+            f"{owner}: argument `{argument}` is of type {type(inputs).__name__} and cannot be made "
+            f"an array: {shown(str(error))}; expected an array"
+        ) from error
+    return _numbers(owner, array.view(np.ndarray), argument)
+
+
+def _numbers(owner: str, array: Array, argument: str) -> Array:
+    """The array itself, if NumPy knows what its elements are."""
+    if array.dtype.kind in "OSUMm" or array.dtype.names is not None:
+        raise wrong_type(owner, argument, array, f"an array of numbers, not of dtype {array.dtype}")
+    return array
+
+
+def _of_list(owner: str, inputs: Any, argument: str) -> Array:
+    """A list of numbers, of lists, or of arrays, as one array; Python's floats in `floatx`."""
+    try:
+        array = np.asarray(_plain_list(inputs))
+    except Exception as error:
+        raise ValueError(
+            f"{owner}: argument `{argument}` is the {type(inputs).__name__} {shown(inputs)}; "
+            f"expected numbers, in lists of equal lengths"
+        ) from error
+    if array.dtype.kind in "OSUMm":
+        raise wrong_value(owner, argument, inputs, "numbers, in lists of equal lengths")
+    is_python = array.dtype == np.float64 and not _holds_arrays(inputs)
+    return convert(array, floatx()) if is_python else array
+
+
+def _plain_list(value: Any) -> Any:
+    """The list with arrays for the tensors in it."""
+    if isinstance(value, (list, tuple)):
+        return [_plain_list(item) for item in value]
+    return _plain(value) if is_array(value) else value
+
+
+def _holds_arrays(value: Any) -> bool:
+    while isinstance(value, (list, tuple)) and value:
+        value = value[0]
+    return isinstance(value, np.generic) or is_array(value)
+
+
+def _plain(value: Any) -> Any:
+    """An object with ``__array__``: of a sparse matrix the dense one, of a tensor its values."""
+    if hasattr(value, "toarray"):
+        return value.toarray()
+    for step in ("detach", "resolve_conj", "resolve_neg", "cpu"):
+        method = getattr(value, step, None)
+        value = method() if callable(method) and hasattr(value, "detach") else value
+    if str(getattr(value, "dtype", "")) == "torch.bfloat16":
+        return convert(np.asarray(value.float()), "bfloat16")
+    return value

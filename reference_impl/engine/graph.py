@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 from reference_impl.engine.base_layer import Layer
 from reference_impl.engine.dtypes import Array
 from reference_impl.engine.input_layer import InputLayer
 from reference_impl.engine.keras_tensor import KerasTensor, Node
+from reference_impl.engine.operations import Operation
+from reference_impl.engine.structure import flatten
 
 
 class Graph:
@@ -34,14 +37,20 @@ class Graph:
     @property
     def layers(self) -> list[Layer]:
         """Every layer once, those of the inputs first."""
-        starts = [tensor.history.operation for tensor in self.inputs if _is_input(tensor)]
+        return [layer for layer in self.operations if not isinstance(layer, Operation)]
+
+    @cached_property
+    def operations(self) -> list[Layer]:
+        """The layers, and the operators between them."""
+        starts = [_start(tensor) for tensor in self.inputs]
         return list(dict.fromkeys([*starts, *(node.layer for node in self.nodes)]))
 
     def run(self, values: Sequence[Array]) -> list[Array]:
         """The outputs' arrays, given those of the inputs."""
         known = {id(tensor): value for tensor, value in zip(self.inputs, values, strict=True)}
         for node in self.nodes:
-            results = node.layer.call_flat([_value(known, tensor) for tensor in node.inputs])
+            given = [_value(known, tensor) for tensor in node.inputs]
+            results = flatten(node.layer.apply(*node.filled(given)))
             known |= {
                 id(tensor): value for tensor, value in zip(node.outputs, results, strict=True)
             }
@@ -52,7 +61,8 @@ class Graph:
         known = {id(start): tensor for start, tensor in zip(self.inputs, tensors, strict=True)}
         for node in self.nodes:
             given = [known.get(id(tensor), tensor) for tensor in node.inputs]
-            results = node.layer.infer_flat(given)
+            arguments, keywords = node.filled(given)
+            results = flatten(node.layer.compute_output_spec(*arguments, **keywords))
             known |= {
                 id(tensor): value for tensor, value in zip(node.outputs, results, strict=True)
             }
@@ -64,8 +74,12 @@ def _value(known: dict[int, Array], tensor: KerasTensor) -> Any:
     return known.get(id(tensor), tensor.value)
 
 
-def _is_input(tensor: KerasTensor) -> bool:
-    return isinstance(tensor.history.operation, InputLayer)
+def _start(tensor: KerasTensor) -> Layer:
+    """The input layer of a tensor where a graph starts; in the middle of another, one like it."""
+    history = tensor._keras_history
+    if history is not None and isinstance(history.operation, InputLayer):
+        return history.operation
+    return InputLayer(batch_shape=tensor.shape, dtype=tensor.dtype)
 
 
 def graph_between(inputs: Sequence[KerasTensor], outputs: Sequence[KerasTensor]) -> Graph:

@@ -28,11 +28,14 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from reference_impl.config import READINGS, reading
-from reference_impl.engine.arguments import wrong_value
+from reference_impl.engine.arguments import shown, wrong_type, wrong_value
 from reference_impl.engine.dtypes import numpy_dtype
 from reference_impl.engine.naming import snake_case
 
 _T = TypeVar("_T")
+
+_LONGEST_NAME: Final = 100
+"""Characters of a name that are compared with the known ones, to say which are like it."""
 
 _KERAS_PACKAGES: Final = frozenset(
     {"keras", "tf_keras", "tensorflow", "builtins", "reference_impl"}
@@ -82,12 +85,21 @@ def register_keras_serializable(
 
 
 @contextmanager
-def custom_object_scope(*objects: Mapping[str, Any]) -> Iterator[None]:
-    """Within the ``with`` block, the names in `objects` mean the classes and functions given."""
+def custom_object_scope(*objects: Mapping[str, Any] | None) -> Iterator[None]:
+    """Within the ``with`` block, the names in `objects` mean the classes and functions given.
+
+    Raises:
+        TypeError: if one of them is neither a dictionary nor None, which adds nothing.
+    """
+    for mapping in objects:
+        if mapping is not None and not isinstance(mapping, Mapping):
+            raise wrong_type(
+                "custom_object_scope", "objects", mapping, "a dictionary from names to objects"
+            )
     merged = {
         name: target
-        for mapping in (_scope.get() or {}, *objects)
-        for name, target in mapping.items()
+        for mapping in (_scope.get(), *objects)
+        for name, target in (mapping or {}).items()
     }
     token = _scope.set(merged)
     try:
@@ -132,7 +144,7 @@ def deserialize_value(value: Any) -> Any:
     for target, (_, public_name) in _published.items():
         if isinstance(target, type) and public_name == name:
             return _instance(target, config, name)
-    raise ValueError(f"unknown class_name {name!r} in the configuration {dict(value)!r}")
+    raise ValueError(f"unknown class_name {shown(name)} in the configuration {shown(dict(value))}")
 
 
 def serialize_object(target: Any) -> dict[str, Any]:
@@ -148,10 +160,11 @@ def serialize_object(target: Any) -> dict[str, Any]:
     name = getattr(target, "__name__", None)
     if not callable(target) or name is None:
         raise ValueError(
-            f"cannot serialise {target!r}: expected an object with get_config, or a named function"
+            f"cannot serialise {shown(target)}: expected an object with get_config, or a named "
+            "function"
         )
     if name == "<lambda>":
-        raise ValueError(f"cannot serialise the lambda {target!r}: give a named function")
+        raise ValueError(f"cannot serialise the lambda {shown(target)}: give a named function")
     return {
         "module": "builtins",
         "class_name": "function",
@@ -186,11 +199,13 @@ def _instance(target: Any, config: Any, name: str) -> Any:
         return target(**config)
     if not isinstance(target, type):
         if config:
-            raise ValueError(f"the function {name!r} takes no configuration, but got {config!r}")
+            raise ValueError(
+                f"the function {shown(name)} takes no configuration, but got {shown(config)}"
+            )
         return target
     if not isinstance(config, Mapping):
         raise TypeError(
-            f"the configuration of {name!r} has config={config!r}: expected a "
+            f"the configuration of {shown(name)} has config={shown(config)}: expected a "
             "dictionary of its arguments"
         )
     build: Callable[[dict[str, Any]], Any]
@@ -199,8 +214,14 @@ def _instance(target: Any, config: Any, name: str) -> Any:
         return build(dict(config))
     except TypeError as error:
         raise TypeError(
-            f"cannot make {name!r} from the configuration {dict(config)!r}: {error}"
+            f"cannot make {shown(name)} from the configuration {shown(dict(config))}: "
+            f"{_cause(error)}"
         ) from error
+
+
+def _cause(error: Exception) -> str:
+    """What an error says, shortened: it may hold whatever it was about."""
+    return shown(str(error)).strip("'\"")
 
 
 class Registry:
@@ -307,7 +328,8 @@ class Registry:
     def _named(self, name: object, version: str) -> Any:
         """The user's object of that name, or else the built-in one, or None."""
         custom = _custom(name)
-        return self._targets[version].get(str(name)) if custom is None else custom
+        known = self._targets[version].get(name) if isinstance(name, str) else None
+        return known if custom is None else custom
 
     def _configured(
         self, config: Mapping[str, Any], name: object, owner: str | None, argument: str
@@ -342,7 +364,8 @@ class Registry:
 
         name = given.get("class_name") if isinstance(given, dict) else given
         folded = {candidate.lower(): candidate for candidate in sorted(targets)}
-        close = [folded[match] for match in get_close_matches(str(name).lower(), folded)]
+        typed = name.lower()[:_LONGEST_NAME] if isinstance(name, str) else ""
+        close = [folded[match] for match in get_close_matches(typed, folded)]
         others = (candidate for candidate in sorted(targets) if candidate not in close)
         names = close + [one for one in others if one.islower() or snake_case(one) not in targets]
         allowed = (
@@ -355,9 +378,19 @@ class Registry:
 
 def _is_foreign(config: Mapping[str, Any], name: object) -> bool:
     """Whether a configuration describes a class of the user's own."""
-    package = str(config.get("module") or "keras").partition(".")[0]
-    registered_name = config.get("registered_name")
-    return package not in _KERAS_PACKAGES or registered_name not in (None, "", name, "function")
+    module, registered_name = config.get("module"), config.get("registered_name")
+    is_own = module in (None, "") or (
+        isinstance(module, str) and module.partition(".")[0] in _KERAS_PACKAGES
+    )
+    is_named = registered_name is None or (
+        isinstance(registered_name, str) and registered_name in ("", name, "function")
+    )
+    return not (is_own and is_named)
+
+
+def known_to_user(name: object) -> bool:
+    """Whether the user registered a class or function of that name, or gave it in a scope."""
+    return _custom(name) is not None
 
 
 def _custom(name: object) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -11,11 +12,11 @@ from reference_impl.config import reading
 from reference_impl.engine import arguments
 from reference_impl.engine.arguments import Shape, shown
 from reference_impl.engine.base_layer import Layer
-from reference_impl.engine.dtypes import FLOATS, INTEGERS, OTHERS, dtype_name
+from reference_impl.engine.dtypes import ALL_DTYPES, dtype_name
 from reference_impl.engine.keras_tensor import KerasTensor, record_call
 from reference_impl.engine.naming import automatic_name, get_uid
 
-_DTYPES = (*FLOATS, *INTEGERS, *OTHERS)
+_DTYPES = ALL_DTYPES
 
 
 class InputLayer(Layer):
@@ -29,6 +30,10 @@ class InputLayer(Layer):
         sparse: whether the input is a sparse matrix.
         tensor: a tensor that becomes the input instead of a new one; see `Input`.
         batch_size: length of the batch axis, beside `shape`.
+        optional: whether a model may be given None for it.
+        ragged: False, the only value.
+        **other_names: ``input_tensor``, Keras 3's name of `tensor` in this class, and
+            ``input_shape``, an old one of `shape`, with a warning.
 
     Raises:
         TypeError: if an argument is of a wrong type.
@@ -47,7 +52,13 @@ class InputLayer(Layer):
         tensor: Any = None,
         *,
         batch_size: int | None = None,
+        optional: bool = False,
+        ragged: bool = False,
+        **other_names: Any,
     ) -> None:
+        shape, tensor = _old_names(shape, tensor, other_names)
+        if arguments.boolean("Input", "ragged", ragged):
+            raise arguments.wrong_value("Input", "ragged", ragged, "False: no ragged tensors here")
         full_shape = _full_shape(shape, batch_shape, batch_size)
         is_sparse = arguments.boolean("Input", "sparse", sparse)
         if tensor is None and full_shape is None:
@@ -67,12 +78,17 @@ class InputLayer(Layer):
             wrapped = KerasTensor(full_shape, self.dtype, is_sparse, tensor_name)
         self.batch_shape = wrapped.shape
         self.sparse = wrapped.sparse
+        self.ragged = False
+        self.optional = arguments.boolean("Input", "optional", optional)
         self.built = True
         record_call(self, (), (wrapped,))
 
     def _automatic_name(self) -> str:
         """Keras 2 counts from 1: ``input_1``."""
         return f"input_{get_uid('input')}" if reading() == "keras2" else super()._automatic_name()
+
+    def call(self, *given: Any, **keywords: Any) -> None:
+        """Nothing: an input computes nothing."""
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments in Keras 3's form; `from_config` is the inverse.
@@ -85,7 +101,7 @@ class InputLayer(Layer):
             "sparse": self.sparse,
             "ragged": False,
             "name": self.name,
-            "optional": False,
+            "optional": self.optional,
         }
 
     @classmethod
@@ -93,12 +109,11 @@ class InputLayer(Layer):
         """A layer from its configuration, in Keras 3's or Keras 2's form.
 
         Raises:
-            ValueError: if the configuration asks for a ragged or optional input.
+            ValueError: if the configuration asks for a ragged input.
         """
         arguments_given = dict(config)
-        for unsupported in ("ragged", "optional"):
-            if arguments_given.pop(unsupported, False):
-                raise arguments.wrong_value("InputLayer", unsupported, True, "False, or nothing")
+        if arguments_given.pop("ragged", False):
+            raise arguments.wrong_value("InputLayer", "ragged", True, "False, or nothing")
         if "batch_input_shape" in arguments_given:
             arguments_given["batch_shape"] = arguments_given.pop("batch_input_shape")
         return cls(**arguments_given)
@@ -113,6 +128,9 @@ def Input(  # noqa: N802 - Keras' name of the function
     tensor: Any = None,
     *,
     batch_size: int | None = None,
+    optional: bool = False,
+    ragged: bool = False,
+    **other_names: Any,
 ) -> KerasTensor:
     """The symbolic tensor of a model's input.
 
@@ -128,14 +146,57 @@ def Input(  # noqa: N802 - Keras' name of the function
             shape and dtype that need not be fed: a model takes the array where nothing else is
             given.  Keras 3 refuses arrays.
         batch_size: length of the batch axis, beside `shape`.
+        optional: whether a model may be given None for it.
+        ragged: False, the only value.
+        **other_names: see `InputLayer`.
 
     Raises:
         TypeError: if an argument is of a wrong type.
         ValueError: if an argument is out of range, or arguments contradict one another.
     """
-    layer = InputLayer(shape, batch_shape, name, dtype, sparse, tensor, batch_size=batch_size)
+    layer = InputLayer(
+        shape,
+        batch_shape,
+        name,
+        dtype,
+        sparse,
+        tensor,
+        batch_size=batch_size,
+        optional=optional,
+        ragged=ragged,
+        **other_names,
+    )
     output: KerasTensor = layer.output
     return output
+
+
+def _old_names(shape: Any, tensor: Any, given: dict[str, Any]) -> tuple[Any, Any]:
+    """`shape` and `tensor`, also by their other names.
+
+    Raises:
+        TypeError: if a name is unknown, or an argument given twice.
+        ValueError: if ``input_tensor`` is not symbolic.
+    """
+    unknown = [name for name in given if name not in ("input_shape", "input_tensor")]
+    if unknown:
+        raise TypeError(
+            f"Input: unrecognised keyword arguments {', '.join(map(repr, unknown))}; expected "
+            "shape, batch_shape, name, dtype, sparse, tensor, batch_size, optional, ragged"
+        )
+    pairs = (("input_shape", "shape", shape), ("input_tensor", "tensor", tensor))
+    for other, name, value in pairs:
+        if other in given and value is not None:
+            raise TypeError(f"Input: `{other}` and `{name}` are given; expected one of the two")
+    wrapped = given.get("input_tensor")
+    if wrapped is not None and not isinstance(wrapped, KerasTensor):
+        raise arguments.wrong_value("Input", "input_tensor", wrapped, "a symbolic tensor")
+    if "input_shape" in given:
+        warnings.warn(
+            "Input: the argument `input_shape` is an old name; use `shape` instead",
+            UserWarning,
+            stacklevel=3,
+        )
+    return given.get("input_shape", shape), tensor if wrapped is None else wrapped
 
 
 def _full_shape(shape: Any, batch_shape: Any, batch_size: Any) -> Shape | None:

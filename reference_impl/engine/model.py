@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from reference_impl.config import reading
-from reference_impl.engine import arguments
-from reference_impl.engine.base_layer import Certificate, Layer
-from reference_impl.engine.dtypes import FLOATS, Array, as_array, convert, is_float, numpy_dtype
+from reference_impl.engine import arguments, calling
+from reference_impl.engine.arguments import shown
+from reference_impl.engine.base_layer import INFERRED, Certificate, Layer
+from reference_impl.engine.dtypes import (
+    FLOATS,
+    Array,
+    as_array,
+    convert,
+    is_array,
+    is_float,
+    numpy_dtype,
+)
 from reference_impl.engine.graph import Graph, graph_between
-from reference_impl.engine.keras_tensor import KerasTensor, record_call
-from reference_impl.engine.naming import automatic_name
+from reference_impl.engine.identifiers import custom_object_scope
+from reference_impl.engine.keras_tensor import KerasTensor, record_call, symbolic
+from reference_impl.engine.naming import automatic_name, snake_case
 from reference_impl.engine.saving import connect, graph_config, serialize
-from reference_impl.engine.structure import flatten, pack
-from reference_impl.engine.variable import Variable
+from reference_impl.engine.structure import flatten, map_shapes, map_structure, pack
 
 if TYPE_CHECKING:
     from reference_impl.engine.training import Training
@@ -25,11 +35,15 @@ if TYPE_CHECKING:
 class Model(Layer):
     """The layers between some inputs and some outputs; a layer itself.
 
+    A subclass may define ``call`` instead, made of the layers among its attributes; it has a graph
+    only while that is traced, for shapes and training (`reference_impl.engine.tracing`).
+
     Args:
-        inputs: symbolic tensor, or a list, tuple or dictionary of them.
+        inputs: symbolic tensor, or lists, tuples or dictionaries of them.
         outputs: likewise; each must depend on the inputs alone.
         name: the model's name; automatic by default.
         trainable: whether training changes the layers' weights.
+        **keywords: those of `Layer`, for a subclass that defines ``call``.
 
     Raises:
         TypeError: if an argument is of a wrong type.
@@ -38,17 +52,34 @@ class Model(Layer):
     """
 
     _training: Training | None = None
+    _has_warned: bool = False
 
     def __init__(
-        self, inputs: Any, outputs: Any, name: str | None = None, trainable: bool = True
+        self,
+        inputs: Any = None,
+        outputs: Any = None,
+        name: str | None = None,
+        trainable: bool = True,
+        **keywords: Any,
     ) -> None:
         self._graph: Graph | None = None
-        super().__init__(name=name)
-        self._connect(inputs, outputs)
+        super().__init__(name=name, **keywords)
+        if inputs is not None or outputs is not None or type(self) is Model:
+            self._connect(inputs, outputs)
         if trainable is not True:
             self.trainable = trainable
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "layers":
+            raise AttributeError(
+                f"{type(self).__name__}: `layers` is the list of the model's layers and cannot be "
+                "set; expected another name of the attribute (a Sequential has `add` and `pop`)"
+            )
+        super().__setattr__(name, value)
+
     def _automatic_name(self) -> str:
+        if type(self) is not Model:
+            return automatic_name(snake_case(type(self).__name__))
         return automatic_name("model" if reading() == "keras2" else "functional")
 
     def _connect(self, inputs: Any, outputs: Any) -> None:
@@ -62,6 +93,16 @@ class Model(Layer):
         self._output_structure = outputs
         self._graph = graph_between(flatten(inputs), flatten(outputs))
         self.built = True
+
+    @property
+    def is_graph(self) -> bool:
+        """Whether a call runs the model's graph, which there is."""
+        return self._is_functional and self._graph is not None
+
+    @property
+    def _is_functional(self) -> bool:
+        """Whether the model is a graph, and not a ``call`` of its own."""
+        return type(self).call is Model.call
 
     @property
     def graph(self) -> Graph:
@@ -82,7 +123,12 @@ class Model(Layer):
     @property
     def layers(self) -> list[Layer]:
         """The layers, inputs first, each after those that it depends on."""
-        return self.graph.layers
+        return self._members()
+
+    @property
+    def operations(self) -> list[Layer]:
+        """The layers, and the operators between them."""
+        return self.graph.operations
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of a name, or at a position in `layers`.
@@ -96,11 +142,13 @@ class Model(Layer):
                 "expected exactly one of them"
             )
         layers = self.layers
-        for position, layer in enumerate(layers):
-            if layer.name == name or position == index:
-                return layer
-        given = f"`name` is {name!r}" if index is None else f"`index` is {index!r}"
         names = [layer.name for layer in layers]
+        if name in names:
+            return layers[names.index(name)]
+        position = None if index is None else arguments.as_integer(index)
+        if position is not None and -len(layers) <= position < len(layers):
+            return layers[position]
+        given = f"`name` is {shown(name)}" if index is None else f"`index` is {shown(index)}"
         raise ValueError(f"{self.name}: argument {given}; expected one of the layers {names}")
 
     @property
@@ -124,50 +172,117 @@ class Model(Layer):
         return pack(self._output_structure, self.graph.outputs)
 
     @property
+    def output_names(self) -> list[str]:
+        """Names of the outputs: the keys of a dictionary, else those of the layers, numbered."""
+        if isinstance(self._output_structure, Mapping):
+            return sorted(self._output_structure)
+        return [tensor.history.operation.name for tensor in self.graph.outputs]
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs: the keys of a dictionary, else those of the input layers."""
+        if isinstance(self._input_structure, Mapping):
+            return sorted(self._input_structure)
+        return _names(self.graph)
+
+    @property
     def input_shape(self) -> Any:
-        """Shape of the input, batch included; a list of several."""
-        return _alone([tensor.shape for tensor in self.graph.inputs])
+        """Shape of the input, batch included; of several in their structure."""
+        if self._graph is None and not self._is_functional:
+            return super().input_shape
+        return map_structure(lambda tensor: tensor.shape, self._packed_inputs())
 
     @property
     def output_shape(self) -> Any:
-        """Shape of the output, batch included; a list of several."""
-        return _alone([tensor.shape for tensor in self.graph.outputs])
+        """Shape of the output, batch included; of several in their structure."""
+        if self._graph is None and not self._is_functional:
+            return super().output_shape
+        outputs = self.graph.outputs
+        return pack(self._output_structure, [tensor.shape for tensor in outputs])
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """Shape of the output, or list of several, for other shapes of the inputs.
+    def _packed_inputs(self) -> Any:
+        tensors = self.graph.inputs
+        return pack(self._input_structure, tensors)
+
+    def compute_output_shape(self, *input_shapes: Any) -> Any:
+        """Shape of the output, or structure of several, for other shapes of the inputs.
 
         Raises:
             ValueError: if a layer cannot take them.
         """
-        several = len(self.graph.inputs) > 1
-        shapes = input_shape if several else [input_shape]
+        if not self._is_functional:
+            return super().compute_output_shape(*input_shapes)
+        (given,) = input_shapes
+        shapes: list[Any] = []
+        map_shapes(shapes.append, given)
         tensors = [
             KerasTensor(arguments.shape(self.name, "input_shape", shape), start.dtype)
             for shape, start in zip(shapes, self.graph.inputs, strict=True)
         ]
-        return _alone([tensor.shape for tensor in self.graph.infer(tensors)])
+        found = [tensor.shape for tensor in self.graph.infer(tensors)]
+        return pack(self._output_structure, found)
 
     def build(self, input_shape: Any = None) -> None:
-        """Nothing is left to build: the inputs have given the shapes."""
+        """Of a graph nothing is left to build; a ``call`` builds its layers for a shape."""
+        if self._is_functional or self.built:
+            return
+        shape = map_shapes(
+            lambda item: arguments.shape(type(self).__name__, "input_shape", item), input_shape
+        )
+        self._build_shape = shape
+        if type(self).call is not Model.call:
+            self.compute_output_shape(shape)
+        self.built = True
 
     # Calling
 
-    def __call__(self, inputs: Any = None, training: bool | None = None) -> Any:
+    def __call__(self, *given: Any, **keywords: Any) -> Any:
         """The outputs for arrays or symbolic tensors in the structure of `inputs`.
 
-        `inputs` may be left out where every input wraps an array (see `Input`).
+        Of a list or tuple of one output, that output alone, for arrays.  The inputs may be left
+        out where every input wraps an array (see `Input`).  A dictionary by the inputs' names,
+        lists for tuples, and arrays without a last axis of length 1 are taken, as Keras takes them.
 
         Raises:
             TypeError: if an array's dtype does not fit the input's.
             ValueError: if the structure or a shape does not fit.
         """
-        arrays = self._flat_inputs(inputs)
-        self.forget_activity()
-        outputs = self.call_flat(arrays)
-        return pack(self._output_structure, outputs)
+        if not self._is_functional:
+            return super().__call__(*given, **keywords)
+        self._prepare(*(given or keywords.values()))
+        if calling.current() is None and not symbolic((given, keywords)):
+            self.forget_activity()
+        return self.apply(given, keywords)
 
-    def _flat_inputs(self, inputs: Any) -> list[Any]:
-        """One array or symbolic tensor per input.
+    def _prepare(self, *given: Any) -> None:
+        """What must happen before the inputs are looked at; a Sequential builds here."""
+
+    def apply(self, given: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """A call as another layer or a graph makes it."""
+        if not self._is_functional:
+            return super().apply(given, keywords)
+        keywords = dict(keywords)
+        training = calling.resolved_training(keywords.pop("training", None))
+        keywords.pop("mask", None)
+        inputs = given[0] if given else keywords.pop("inputs", keywords.pop("x", None))
+        if len(given) > 1 or keywords:
+            raise TypeError(
+                f"{self.name} was called with {len(given)} positional arguments and the keywords "
+                f"{sorted(keywords)}; expected its inputs as one structure, and `training`"
+            )
+        self._prepare(inputs)
+        flat = self.flat_inputs(inputs)
+        if symbolic(flat):
+            return self._symbolic_flat(flat)
+        outer = calling.current() or calling.Context()
+        with calling.within(calling.Context(training, outer.trace)):
+            outputs = self.graph.run(self.fitted(flat))
+        packed = pack(self._output_structure, outputs)
+        is_alone = isinstance(packed, (list, tuple)) and len(packed) == 1
+        return packed[0] if is_alone else packed
+
+    def flat_inputs(self, inputs: Any) -> list[Any]:
+        """One array or symbolic tensor per input; None for one that is optional.
 
         Raises:
             ValueError: if the structure does not fit.
@@ -175,27 +290,24 @@ class Model(Layer):
         starts = self.graph.inputs
         if inputs is None and all(tensor.value is not None for tensor in starts):
             return [tensor.value for tensor in starts]
-        template = self._input_structure
-        is_alone = not isinstance(template, (dict, list, tuple))
-        if is_alone and not isinstance(inputs, (list, tuple)):
-            return [inputs]
-        given = flatten(inputs)
-        keys = set(inputs) if isinstance(inputs, dict) else None
-        expected_keys = set(template) if isinstance(template, dict) else None
-        if len(given) != len(starts) or keys != expected_keys:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            given = inputs_by_structure(self._input_structure, _names(self.graph), inputs)
+        if caught and not self._has_warned:
+            self._has_warned = True
+            warnings.warn(str(caught[-1].message), UserWarning, stacklevel=2)
+        if given is None or len(given) != len(starts):
+            wanted = map_structure(lambda tensor: tensor.name, self._packed_inputs())
             raise arguments.wrong_value(
-                self.name, "inputs", inputs, f"{len(starts)} arrays, in the structure {self.input}"
+                self.name,
+                "inputs",
+                inputs,
+                f"{len(starts)} array{'s' * (len(starts) > 1)}, in the structure {wanted}",
             )
         return given
 
-    def call_flat(self, inputs: Sequence[Any]) -> list[Any]:
-        """The outputs, given one array or symbolic tensor per input."""
-        if any(isinstance(item, KerasTensor) for item in inputs):
-            return self._symbolic_flat(inputs)
-        return self.graph.run(self.fitted(inputs))
-
-    def fitted(self, inputs: Sequence[Any]) -> list[Array]:
-        """One array per input, its shape checked, in the input's dtype.
+    def fitted(self, inputs: Sequence[Any]) -> list[Any]:
+        """One array per input, its shape checked, in the input's dtype; None for optional ones.
 
         Raises:
             TypeError: if a dtype does not fit.
@@ -204,32 +316,58 @@ class Model(Layer):
         pairs = zip(inputs, self.graph.inputs, strict=True)
         return [_fitted(self.name, item, start) for item, start in pairs]
 
-    def _symbolic_flat(self, inputs: Sequence[Any]) -> list[KerasTensor]:
+    def _symbolic_flat(self, inputs: Sequence[Any]) -> Any:
         for item in inputs:
             if not isinstance(item, KerasTensor):
                 raise arguments.wrong_value(
                     self.name, "inputs", item, "symbolic tensors only, beside others"
                 )
-        outputs = self.infer_flat(inputs)
+        ranked = [_ranked(self.name, x, y) for x, y in zip(inputs, self.graph.inputs, strict=True)]
+        outputs = self.graph.infer(ranked)
         fresh = [KerasTensor(item.shape, item.dtype, item.sparse) for item in outputs]
-        record_call(self, tuple(inputs), tuple(fresh))
-        return fresh
+        structure = pack(self._input_structure, inputs)
+        record_call(self, tuple(inputs), tuple(fresh), ((structure,), {}))
+        return pack(self._output_structure, fresh)
 
-    def infer_flat(self, inputs: Sequence[KerasTensor]) -> list[KerasTensor]:
-        """The outputs' shapes and dtypes, given one symbolic tensor per input."""
-        return self.graph.infer(inputs)
+    def compute_output_spec(self, *given: Any, **keywords: Any) -> Any:
+        """Shapes and dtypes of the outputs for symbolic inputs, without recording the call."""
+        if not self._is_functional:
+            return super().compute_output_spec(*given, **keywords)
+        self._prepare(given[0])
+        outputs = self.graph.infer(self.flat_inputs(given[0]))
+        return pack(self._output_structure, outputs)
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, *given: Any, **keywords: Any) -> Any:
         """The outputs for arrays; the same as a call."""
-        return self(inputs)
+        return self(*given, **keywords)
 
-    def predict(self, x: Any = None, batch_size: int | None = None, verbose: Any = 0) -> Any:
-        """The outputs for arrays; they do not depend on `batch_size`.
+    def predict(
+        self,
+        x: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = 0,
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """The outputs for arrays, `batch_size` (32) of the examples at a time.
+
+        Args:
+            x: arrays in the structure of the inputs.
+            batch_size: examples per call of the model; the outputs do not depend on it.
+            verbose: nothing is shown, whatever it says.
+            steps: number of batches after which to stop; None for all.
+            callbacks: none are offered.
 
         Raises:
             TypeError: if an array's dtype does not fit the input's.
             ValueError: if the structure or a shape does not fit.
         """
+        from reference_impl.engine.fitting import predicted
+
+        return predicted(self, x, batch_size, steps, callbacks)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The outputs for one batch."""
         return self(x)
 
     def certify(self, inputs: Any) -> Certificate:
@@ -245,61 +383,103 @@ class Model(Layer):
 
     # Weights and losses
 
-    def _set_trainable(self, value: bool) -> None:
-        """Set it for every layer, as Keras does."""
-        super()._set_trainable(value)
-        for layer in self._members():
-            layer.trainable = value
-
     def _members(self) -> list[Layer]:
-        """The layers; none before the model is connected."""
-        return [] if self._graph is None else self._graph.layers
+        """The layers: of the graph, and among the attributes."""
+        if self._graph is None:
+            return self._layers
+        inner = self._graph.layers
+        known = {id(layer) for layer in inner}
+        return [*inner, *(layer for layer in self._layers if id(layer) not in known)]
 
-    @property
-    def weights(self) -> list[Variable]:
-        """The weights of all layers, in the order of `layers`, a shared one once."""
-        return _distinct(weight for layer in self._members() for weight in layer.weights)
+    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+        """Write the weights to a ``.weights.h5`` file; see `reference_impl.engine.model_file`.
 
-    @property
-    def trainable_weights(self) -> list[Variable]:
-        """The weights that training changes."""
-        layers = self._members() if self.trainable else []
-        return _distinct(weight for layer in layers for weight in layer.trainable_weights)
+        Raises:
+            ImportError: if h5py is not installed.
+            ValueError: if the path ends in something else, or the model has no weights yet.
+        """
+        from reference_impl.engine.model_file import save_weights
 
-    def activity_losses(self) -> list[Any]:
-        """Activity regularization of every layer's last call."""
-        return [loss for layer in self._members() for loss in layer.activity_losses()]
+        save_weights(self, filepath, overwrite)
 
-    def forget_activity(self) -> None:
-        """Drop every layer's activity losses."""
-        for layer in self._members():
-            layer.forget_activity()
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
+        """Take the weights of a ``.weights.h5``, ``.h5`` or ``.keras`` file.
+
+        Raises:
+            ImportError: if h5py is not installed.
+            OSError: if the file cannot be read.
+            ValueError: if it is no such file, or the weights do not fit; nothing is set then.
+        """
+        from reference_impl.engine.model_file import load_weights
+
+        load_weights(self, filepath, skip_mismatch)
+
+    def save(self, filepath: Any, overwrite: bool = True) -> None:
+        """Write configuration and weights to a ``.keras`` or ``.h5`` file, as Keras does.
+
+        Raises:
+            ImportError: if h5py is not installed.
+            ValueError: if the path ends in something else, or the model has no configuration.
+        """
+        from reference_impl.engine.model_file import save_model
+
+        save_model(self, filepath, overwrite)
 
     # Training
 
-    def compile(self, optimizer: Any, loss: Any, metrics: None = None, **execution: Any) -> None:
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        **execution: Any,
+    ) -> None:
         """Choose how the model is trained.
 
         Args:
-            optimizer: ``"sgd"`` or a `reference_impl.optimizers.SGD`.
+            optimizer: ``"sgd"`` or a `reference_impl.optimizers.SGD`.  Keras' default ``rmsprop``
+                is not offered: left so, the model is evaluated but not trained.
             loss: ``"mse"`` or a `reference_impl.losses.MeanSquaredError`; with several outputs,
-                one for all or a list of one each.
-            metrics: none are offered.
-            **execution: Keras' ``run_eagerly``, ``jit_compile`` and ``auto_scale_loss``, which
-                have no effect.
+                one for all, or a structure of one each, or a dictionary by the outputs' names;
+                None for the model's own losses alone.
+            loss_weights: a factor of each loss, likewise.
+            metrics: ``"mse"`` or a `reference_impl.metrics.MeanSquaredError`, several in a list,
+                for several outputs a list or dictionary of such.
+            weighted_metrics: metrics that take the sample weights into account.
+            **execution: Keras' ``run_eagerly``, ``jit_compile``, ``steps_per_execution`` and
+                ``auto_scale_loss``, which have no effect.
 
         Raises:
             TypeError: if an argument is unknown.
-            ValueError: if an argument is out of range.
+            ValueError: if an argument is out of range, or something else than these.
         """
         from reference_impl.engine.training import Training
 
-        self._training = Training(self.name, optimizer, loss, metrics, execution)
+        metrics_given = {"metrics": metrics, "weighted_metrics": weighted_metrics}
+        self._training = Training(
+            self.name, optimizer, loss, loss_weights, metrics_given, execution
+        )
 
     @property
     def compiled(self) -> bool:
         """Whether `compile` was called."""
         return self._training is not None
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """How the model was compiled; None before that."""
+        return None if self._training is None else self._training.get_config()
+
+    def compile_from_config(self, config: Mapping[str, Any]) -> None:
+        """Compile as `get_compile_config` says.
+
+        Raises:
+            TypeError: if an argument is of a wrong type.
+            ValueError: if something is outside this oracle.
+        """
+        given = {name: value for name, value in config.items() if value is not None}
+        self.compile(**given)
 
     @property
     def optimizer(self) -> Any:
@@ -311,24 +491,91 @@ class Model(Layer):
         """The loss as it was given to `compile`; None before it."""
         return None if self._training is None else self._training.given_loss
 
-    def train_on_batch(self, x: Any, y: Any = None) -> float:
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
         """Make one training step; the loss before it (see `reference_impl.engine.training`).
+
+        With metrics a list of the loss and theirs, or a dictionary by name.  Each is that of this
+        batch (Keras 3 returns the mean over all calls since the last `fit` or `evaluate`).
+
+        Args:
+            x: arrays in the structure of the inputs.
+            y: targets in that of the outputs.
+            sample_weight: a factor of each example's loss; see `losses.MeanSquaredError`.
+            class_weight: a dictionary from integer targets to factors, instead.
+            return_dict: whether the results are a dictionary.
 
         Raises:
             TypeError: if a dtype does not fit.
             ValueError: if the model is not compiled, or a structure or shape does not fit.
             NotImplementedError: if a layer or regularizer defines no gradient.
         """
-        return self._compiled().step(self, self._flat_inputs(x), y)
+        from reference_impl.engine.fitting import Batch, results
 
-    def test_on_batch(self, x: Any, y: Any = None) -> float:
-        """The loss on a batch, without a training step.
+        batch = Batch.of(self, x, y, sample_weight, class_weight)
+        return results(self._compiled().step(self, batch), return_dict)
+
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """The loss on a batch, without a training step; otherwise as `train_on_batch`.
 
         Raises:
             TypeError: if a dtype does not fit.
             ValueError: if the model is not compiled, or a structure or shape does not fit.
         """
-        return self._compiled().evaluate(self, self._flat_inputs(x), y)
+        from reference_impl.engine.fitting import Batch, results
+
+        batch = Batch.of(self, x, y, sample_weight, None)
+        return results(self._compiled().evaluate(self, batch), return_dict)
+
+    def fit(self, x: Any = None, y: Any = None, **options: Any) -> Any:
+        """Train for some epochs over arrays; the history of the losses.
+
+        Args:
+            x: arrays in the structure of the inputs.
+            y: targets in that of the outputs.
+            **options: ``batch_size`` (32), ``epochs`` (1), ``initial_epoch`` (0),
+                ``steps_per_epoch``, ``shuffle`` (True: in an order drawn anew for each epoch;
+                False: as given; or an order, a permutation of the examples, for every epoch),
+                ``sample_weight``, ``class_weight``, ``validation_data``, ``validation_split``,
+                ``validation_batch_size``, ``validation_steps``, ``validation_freq``, and
+                ``verbose``, which has no effect.
+
+        Returns:
+            An object with ``history``, a dictionary from names to one number per epoch: the mean
+            of the batches' losses, weighted by their sizes, and the metrics of all their examples.
+
+        Raises:
+            TypeError: if an option is unknown, or a dtype does not fit.
+            ValueError: if something is out of range, or no array (data sets are not offered).
+        """
+        from reference_impl.engine.fitting import fit
+
+        return fit(self, x, y, **options)
+
+    def evaluate(self, x: Any = None, y: Any = None, **options: Any) -> Any:
+        """The loss over arrays, and the metrics if there are some.
+
+        Args:
+            x: arrays in the structure of the inputs.
+            y: targets in that of the outputs.
+            **options: ``batch_size`` (32), ``steps``, ``sample_weight``, ``return_dict`` (False),
+                and ``verbose``, which has no effect.
+
+        Raises:
+            TypeError: if an option is unknown, or a dtype does not fit.
+            ValueError: if something is out of range, or no array.
+        """
+        from reference_impl.engine.fitting import evaluate
+
+        return evaluate(self, x, y, **options)
 
     def _compiled(self) -> Training:
         if self._training is None:
@@ -340,68 +587,220 @@ class Model(Layer):
     def get_config(self) -> dict[str, Any]:
         """The layers and their calls in Keras 3's form; `from_config` is the inverse.
 
+        Of a model with a ``call`` of its own: name, ``trainable`` and dtype.
+
         Raises:
             ValueError: if the model starts in the middle of another one.
         """
+        if self._graph is None:
+            return super().get_config()
         return {"name": self.name, "trainable": self.trainable} | graph_config(
             self.graph, self._input_structure, self._output_structure
         )
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
+    def from_config(cls, config: Any, custom_objects: Mapping[str, Any] | None = None) -> Self:
         """A model from its configuration, in Keras 3's or Keras 2's form.
 
         Raises:
             TypeError: if an argument of a layer is of a wrong type.
             ValueError: if a class is unknown, an argument out of range, or a tensor missing.
         """
-        inputs, outputs = connect(config)
-        return cls(inputs, outputs, config.get("name"), config.get("trainable", True))
+        with custom_object_scope(custom_objects):
+            if "layers" not in config and cls is not Model:
+                return cls(**config)
+            inputs, outputs = connect(config)
+            own = ("layers", "input_layers", "output_layers", "name", "trainable")
+            further = {name: value for name, value in config.items() if name not in own}
+            named = {"name": config.get("name"), "trainable": config.get("trainable", True)}
+            return cls(inputs=inputs, outputs=outputs, **named, **further)
 
     def get_build_config(self) -> dict[str, Any] | None:
-        """Nothing: the configuration of a model holds its shapes."""
-        return None
+        """Nothing for a graph, whose configuration holds its shapes."""
+        return None if self._is_functional else super().get_build_config()
 
-    def to_json(self) -> str:
-        """The configuration, class included, as JSON text."""
+    def to_json(self, **options: Any) -> str:
+        """The configuration, class included, as JSON text, with options of ``json.dumps``."""
         from json import dumps
 
-        return dumps(serialize(self))
+        return dumps(serialize(self), **options)
 
-    def summary(self, print_fn: Callable[[str], Any] = print) -> None:
-        """Print one line per layer: name, class, output shape, number of weights' elements."""
-        print_fn(f'Model: "{self.name}"')
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Any = None,
+        print_fn: Callable[[str], Any] | None = None,
+        **further: Any,
+    ) -> None:
+        """Print one line per layer: name, class, output shape, number of weights' elements.
+
+        A layer that is not built yet has the shape ``?`` and ``0 (unbuilt)`` elements.
+
+        Args:
+            line_length: without effect, as is what follows but for `print_fn`.
+            positions: without effect.
+            print_fn: what prints a line; by default ``print``.
+            **further: Keras' ``expand_nested``, ``show_trainable``, ``layer_range``.
+        """
+        show = print if print_fn is None else print_fn
+        allowed = ("expand_nested", "show_trainable", "layer_range")
+        unknown = {name: value for name, value in further.items() if name not in allowed}
+        arguments.refuse_unknown(f"{self.name}.summary", unknown, allowed)
+        show(f'Model: "{self.name}"')
         for layer in self.layers:
-            shapes = [tensor.shape for node in layer.inbound_nodes for tensor in node.outputs]
-            shown = ", ".join(map(str, dict.fromkeys(shapes)))
-            print_fn(f"{layer.name} ({type(layer).__name__})  {shown}  {layer.count_params()}")
-        print_fn(f"Total params: {self.count_params()}")
+            show(_summary_line(layer))
+        count = sum(_counted(layer) for layer in self.layers)
+        show(f"Total params: {self.count_params() if self.built else count}")
 
 
-def _alone(items: list[Any]) -> Any:
-    return items[0] if len(items) == 1 else items
+INFERRED.add(Model.compute_output_shape)
 
 
-def _distinct(weights: Iterable[Variable]) -> list[Variable]:
-    return [*{id(weight): weight for weight in weights}.values()]
+def _summary_line(layer: Layer) -> str:
+    shapes = [tensor.shape for node in layer.inbound_nodes for tensor in node.outputs]
+    if not shapes and layer.built:
+        try:
+            shapes = [layer.output_shape]
+        except (AttributeError, NotImplementedError, ValueError):
+            shapes = []
+    shown_shapes = ", ".join(map(str, dict.fromkeys(map(str, shapes)))) or "?"
+    count = str(layer.count_params()) if layer.built else "0 (unbuilt)"
+    return f"{layer.name} ({type(layer).__name__})  {shown_shapes}  {count}"
 
 
-def _fitted(owner: str, inputs: Any, start: KerasTensor) -> Array:
+def _counted(layer: Layer) -> int:
+    return layer.count_params() if layer.built else 0
+
+
+def _names(graph: Graph) -> list[str]:
+    """The names of the inputs: those of their layers."""
+    return [
+        tensor._keras_history.operation.name if tensor._keras_history else tensor.name
+        for tensor in graph.inputs
+    ]
+
+
+def inputs_by_structure(template: Any, names: Sequence[str], given: Any) -> list[Any] | None:
+    """The inputs flat, in the order of the template's; None where they do not fit it.
+
+    Args:
+        template: the structure that the model was made with.
+        names: names of the inputs, flat.
+        given: the inputs of a call: in that structure, lists for tuples; a dictionary may hold
+            more than is asked for (which is warned of), or stand for a list of inputs by their
+            names; and an array for a list of one.
+    """
+    if isinstance(given, Mapping) and not isinstance(template, Mapping):
+        given_names = [name for name in names if name in given]
+        return [given[name] for name in names] if len(given_names) == len(names) else None
+    if isinstance(template, Mapping):
+        if not isinstance(given, Mapping):
+            return _in_sorted_order(template, given)
+        return _from_mapping(template, names, given)
+    if isinstance(template, (list, tuple)):
+        return _from_sequence(template, names, given)
+    if isinstance(given, (list, tuple)):
+        return _from_list(given)
+    return [given]
+
+
+def _from_mapping(
+    template: Mapping[str, Any], names: Sequence[str], given: Mapping[str, Any]
+) -> list[Any] | None:
+    if any(key not in given for key in template):
+        return None
+    if len(given) > len(template):
+        _warn_of_structure(template, given)
+    parts = [inputs_by_structure(template[key], names, given[key]) for key in sorted(template)]
+    return None if None in parts else [item for part in parts if part for item in part]
+
+
+def _from_list(given: Sequence[Any]) -> list[Any] | None:
+    """A single input given in a list of its own, or as a list of numbers."""
+    if len(given) == 1 and (given[0] is None or is_array(given[0]) or is_symbolic(given[0])):
+        return [given[0]]
+    holds_tensors = any(is_array(item) or is_symbolic(item) for item in flatten(given))
+    return None if holds_tensors else [given]
+
+
+def is_symbolic(item: Any) -> bool:
+    """Whether something is a symbolic tensor."""
+    return isinstance(item, KerasTensor)
+
+
+def _from_sequence(template: Any, names: Sequence[str], given: Any) -> list[Any] | None:
+    if len(template) == 1 and (is_array(given) or is_symbolic(given)):
+        return [given]
+    if not isinstance(given, (list, tuple)) or len(given) != len(template):
+        return None
+    parts = [inputs_by_structure(t, names, g) for t, g in zip(template, given, strict=True)]
+    return None if None in parts else [item for part in parts if part for item in part]
+
+
+def _in_sorted_order(template: Mapping[str, Any], given: Any) -> list[Any] | None:
+    """A list for a dictionary whose keys are sorted, as Keras takes it with a warning."""
+    flat = flatten(given) if isinstance(given, (list, tuple)) else [given]
+    if [*template] != sorted(template) or len(flat) != len(flatten(template)):
+        return None
+    if len(template) > 1:
+        _warn_of_structure(template, given)
+    return flat
+
+
+def _warn_of_structure(template: Any, given: Any) -> None:
+    warnings.warn(
+        "The structure of `inputs` doesn't match the expected structure: "
+        f"{shown(map_structure(lambda _: '*', given))} was given; expected "
+        f"{shown(map_structure(lambda tensor: tensor.name, template))}",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
+def _ranked(owner: str, inputs: Any, start: KerasTensor) -> Any:
+    """An array or symbolic tensor with as many axes as an input has.
+
+    A missing axis of length 1 at the end is added, as Keras does.  Keras leaves out one too many
+    as well, which the documentation's `shape` of the input does not allow.
+
+    Raises:
+        ValueError: if its shape does not fit all the same.
+    """
+    shape = tuple(inputs.shape)
+    if len(shape) == start.ndim - 1 and start.shape[-1] == 1:
+        shape = (*shape, 1)
+    fits = len(shape) == start.ndim and all(
+        length is None or given is None or length == given
+        for length, given in zip(start.shape, shape, strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"{owner}: argument `inputs` has the shape {tuple(inputs.shape)}; expected "
+            f"{start.shape} for the input {start.name!r}"
+        )
+    if shape == tuple(inputs.shape):
+        return inputs
+    if isinstance(inputs, KerasTensor):
+        return KerasTensor(shape, inputs.dtype, inputs.sparse)
+    return inputs.reshape(shape)
+
+
+def _fitted(owner: str, inputs: Any, start: KerasTensor) -> Array | None:
     """An array as an input of a model takes it: shape checked, in the input's dtype.
 
     Raises:
         TypeError: if its dtype does not fit: of floating point or complex for an integer input.
         ValueError: if it is no array, or its shape does not fit.
     """
-    array = as_array(owner, inputs)
-    fits = array.ndim == start.ndim and all(
-        length in (None, given) for length, given in zip(start.shape, array.shape, strict=True)
-    )
-    if not fits:
+    if inputs is None:
+        layer = start._keras_history.operation if start._keras_history else None
+        if getattr(layer, "optional", False):
+            return None
         raise ValueError(
-            f"{owner}: argument `inputs` has the shape {array.shape}; expected {start.shape} for "
-            f"the input {start.name!r}"
+            f"{owner}: argument `inputs` is None for the input {start.name!r}, which is not "
+            "optional; expected an array"
         )
+    array = _ranked(owner, as_array(owner, inputs), start)
     wanted = numpy_dtype(start.dtype)
     to_float = start.dtype in FLOATS and (is_float(array.dtype) or array.dtype.kind in "iub")
     if not to_float and not np.can_cast(array.dtype, wanted, "safe"):

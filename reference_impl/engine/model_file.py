@@ -1,120 +1,564 @@
-"""Reading ``.keras`` files: a zip archive of ``config.json`` and ``model.weights.h5``.
+"""Model files: ``.keras``, ``.h5`` and ``.weights.h5``, as Keras 3 and Keras 2 write them.
 
+A ``.keras`` file is a zip archive of ``config.json``, ``metadata.json`` and ``model.weights.h5``.
 The weights are HDF5 datasets ``layers/<layer>/vars/<number>``, where ``<layer>`` is the layer's
 class name in snake case, numbered from the second of a class on, and the attribute ``name`` of
-``vars`` is the layer's own name (in files of older versions it is missing).
+``vars`` is the layer's own name (in files of older versions it is missing).  An ``.h5`` file has
+the configuration as the attribute ``model_config``, and the weights as ``model_weights/<name>``
+with the attribute ``weight_names``.
+
+Files come from anywhere.  Nothing but plain data sets inside the file itself is read: no external
+storage, links or virtual data sets, no more members or elements than the file's own size accounts
+for; and what is no model ends in a ValueError that names the file.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from io import BytesIO
 from typing import Any, Final
 
 import numpy as np
 
+from reference_impl import losses
+from reference_impl.engine import calling
+from reference_impl.engine.arguments import shown, wrong_value
 from reference_impl.engine.base_layer import Layer
 from reference_impl.engine.dtypes import Array
 from reference_impl.engine.model import Model
 from reference_impl.engine.naming import snake_case
-from reference_impl.engine.saving import LAYERS
+from reference_impl.engine.saving import LAYERS, serialize
+from reference_impl.engine.structure import map_structure
 
 _CONFIG: Final = "config.json"
+_METADATA: Final = "metadata.json"
 _WEIGHTS: Final = "model.weights.h5"
 
+_LARGEST_CONFIG: Final = 64 << 20
+"""Bytes that a configuration may have."""
 
-def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
+_RATIO: Final = 1032
+"""The most that a deflated member can grow by."""
+
+_DEEPEST: Final = 40
+"""Models within models, and groups within groups, that are followed."""
+
+_DAMAGED: Final = (
+    *(OSError, RuntimeError, LookupError, TypeError, AttributeError, OverflowError, MemoryError),
+    *(AssertionError, UnicodeError),
+)
+"""What h5py raises of damaged files."""
+
+Path = str | os.PathLike[str]
+
+
+# Reading
+
+
+def read_config(path: Path, custom: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The model's configuration.
+
+    Args:
+        path: a ``.keras`` or ``.h5`` file.
+        custom: the user's own classes by name.
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if it is no ``.keras`` file, or holds a layer that is not documented.
+        ValueError: if it is no such file, or holds a layer that is not documented.
     """
-    from json import loads
-
-    content = loads(_member(path, _CONFIG))
-    if not isinstance(content, dict):
-        raise ValueError(f"{os.fspath(path)}: {_CONFIG} holds {content!r}; expected an object")
-    for entry in _layer_configs(content):
-        name, given = entry.get("class_name"), (entry.get("config") or {}).get("name")
-        if name not in LAYERS.names("keras3"):
+    content = _h5_config(path) if _is_h5(path) else _json(path, _archived_config(path))
+    known = {*LAYERS.names("keras3"), *(custom or {})}
+    for entry in _layer_configs(path, content, 0):
+        given = entry.get("config")
+        name = given.get("name") if isinstance(given, Mapping) else None
+        class_name = entry.get("class_name")
+        is_known = isinstance(class_name, str) and class_name in known
+        if not is_known and not _is_registered(entry):
             documented = ", ".join(sorted(n for n in LAYERS.names("keras3") if n[0].isupper()))
             raise ValueError(
-                f"{os.fspath(path)} holds the layer {given!r} of class {name}; expected the "
-                f"documented layers only: {documented}"
+                f"{_name(path)} holds the layer {shown(name)} of class "
+                f"{_plain(class_name)}; expected the documented layers only: {documented}"
             )
     return content
 
 
-def _member(path: str | os.PathLike[str], name: str) -> bytes:
+def _plain(name: Any) -> str:
+    return name if isinstance(name, str) and name.isidentifier() else shown(name)
+
+
+def _is_registered(entry: Mapping[str, Any]) -> bool:
+    """Whether a configuration names a class that the user registered, or an operator."""
+    from reference_impl.engine.identifiers import known_to_user
+    from reference_impl.engine.operations import OPERATIONS
+
+    module = entry.get("module")
+    if isinstance(module, str) and module.startswith(OPERATIONS.module):
+        return entry.get("class_name") in OPERATIONS.names("keras3")
+    return any(known_to_user(entry.get(key)) for key in ("registered_name", "class_name"))
+
+
+def _name(path: Path) -> str:
+    return shown(os.fspath(path)).strip("'\"")
+
+
+def _is_h5(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(8) == b"\x89HDF\r\n\x1a\n"
+
+
+def _member(path: Path, name: str, most: int | None = None) -> bytes:
+    """A member of the archive.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if it is no archive, or has no such member, or a damaged or an oversized one.
+    """
+    import zlib
     from zipfile import BadZipFile, ZipFile
 
     try:
         with ZipFile(path) as archive:
+            info = archive.getinfo(name)
+            limit = _RATIO * info.compress_size + 1024 if most is None else most
+            if info.file_size > limit:
+                raise ValueError(
+                    f"{_name(path)}: the member {name} claims {info.file_size} bytes; expected at "
+                    f"most {limit}"
+                )
             return archive.read(name)
-    except BadZipFile:
-        raise ValueError(
-            f"{os.fspath(path)} is no zip archive; expected a .keras file, as Keras 3 saves it"
-        ) from None
     except KeyError:
         raise ValueError(
-            f"{os.fspath(path)} has no member {name}; expected a .keras file, as Keras 3 saves it"
+            f"{_name(path)} has no member {name}; expected a .keras file, as Keras 3 saves it"
+        ) from None
+    except (BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ValueError(
+            f"{_name(path)} is no zip archive, or a damaged one ({shown(str(error))}); expected a "
+            ".keras file, as Keras 3 saves it"
         ) from None
 
 
-def _layer_configs(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _layer_configs(
+    path: Path, config: Mapping[str, Any], depth: int
+) -> Iterator[Mapping[str, Any]]:
     """The configurations of all layers, those of models inside models included."""
+    if depth > _DEEPEST:
+        raise ValueError(f"{_name(path)}: models within models, deeper than {_DEEPEST}")
     content = config.get("config")
     layers = content.get("layers", ()) if isinstance(content, Mapping) else ()
+    if not isinstance(layers, (list, tuple)) or not all(isinstance(e, Mapping) for e in layers):
+        raise ValueError(
+            f"{_name(path)}: the configuration's `layers` is {shown(layers)}; expected a list of "
+            "the layers' configurations"
+        )
     for entry in layers:
         yield entry
-        yield from _layer_configs(entry)
+        yield from _layer_configs(path, entry, depth + 1)
 
 
-def load_weights(model: Model, path: str | os.PathLike[str]) -> None:
-    """Give a model the weights of a file.
-
-    Raises:
-        ImportError: if h5py is not installed.
-        ValueError: if a layer's weights are missing, or do not fit.
-    """
+def _h5py(path: Path) -> Any:
     try:
         import h5py
     except ImportError as error:
         raise ImportError(
-            f"the weights of {os.fspath(path)} are HDF5 and need h5py, which is not installed: "
+            f"the weights of {_name(path)} are HDF5 and need h5py, which is not installed: "
             "install layerproof[models]"
         ) from error
-    from io import BytesIO
-
-    with h5py.File(BytesIO(_member(path, _WEIGHTS)), "r") as file:
-        _fill(model, file, os.fspath(path))
+    return h5py
 
 
-def _fill(model: Model, group: Any, path: str) -> None:
-    stored = group.get("layers", {})
-    by_name = {
-        str(entry["vars"].attrs["name"]): entry
-        for entry in stored.values()
-        if "vars" in entry and "name" in entry["vars"].attrs
-    }
-    counts: Counter[str] = Counter()
-    for layer in model.layers:
-        kind = snake_case(type(layer).__name__)
-        numbered = f"{kind}_{counts[kind]}" if counts[kind] else kind
-        counts[kind] += 1
-        entry = by_name.get(layer.name, None if by_name else stored.get(numbered))
-        if isinstance(layer, Model) and entry is not None:
-            _fill(layer, entry, path)
-        elif layer.weights or entry is not None:
-            _set(layer, entry, path)
+@contextmanager
+def _opened(path: Path, source: Any) -> Iterator[Any]:
+    """The HDF5 file of a path, or of the bytes of a member of it.
 
-
-def _set(layer: Layer, entry: Any, path: str) -> None:
-    variables = entry["vars"] if entry is not None and "vars" in entry else {}
-    arrays: list[Array] = [np.asarray(variables[key]) for key in sorted(variables, key=int)]
+    Raises:
+        ValueError: if it is damaged; whatever h5py raises, inside the block as well.
+    """
+    h5py = _h5py(path)
     try:
-        layer.set_weights(arrays)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}, weights of the layer {layer.name!r}: {error}") from error
+        with h5py.File(source, "r") as file:
+            yield file
+    except _DAMAGED as error:
+        raise ValueError(
+            f"{_name(path)}: the HDF5 data is damaged, or not as Keras writes it "
+            f"({type(error).__name__}: {shown(str(error))})"
+        ) from error
+
+
+def _archived_config(path: Path) -> bytes:
+    return _member(path, _CONFIG, _LARGEST_CONFIG)
+
+
+def _json(path: Path, text: Any) -> dict[str, Any]:
+    """An object of JSON text.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    try:
+        content = json.loads(text)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(
+            f"{_name(path)}: the configuration is no JSON ({shown(str(error))})"
+        ) from None
+    if not isinstance(content, dict):
+        raise ValueError(
+            f"{_name(path)}: the configuration holds {shown(content)}; expected an object"
+        )
+    return content
+
+
+def _h5_config(path: Path) -> dict[str, Any]:
+    """The configuration of an ``.h5`` file, with ``compile_config`` from ``training_config``."""
+    with _opened(path, path) as file:
+        text, training = file.attrs.get("model_config"), file.attrs.get("training_config")
+    if text is None:
+        raise ValueError(f"{_name(path)} has no attribute `model_config`: it holds weights alone")
+    content = _json(path, text)
+    if training is not None:
+        compiled = _json(path, training)
+        compiled["optimizer"] = compiled.pop("optimizer_config", None)
+        names = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
+        content["compile_config"] = {name: compiled.get(name) for name in names}
+    return content
+
+
+@contextmanager
+def limited(path: Path) -> Iterator[None]:
+    """Within the block, layers make no weights of more elements than a file can hold.
+
+    Raises:
+        OSError: if the file cannot be read.
+    """
+    with calling.limited_to(_RATIO * os.path.getsize(path)):
+        yield
+
+
+def load_weights(model: Model, path: Path, skip_mismatch: bool = False) -> None:
+    """Give a model the weights of a file; all of them, or none.
+
+    Args:
+        model: the model, built.
+        path: a ``.keras``, ``.weights.h5`` or ``.h5`` file.
+        skip_mismatch: whether weights that do not fit are left as they are.
+
+    Raises:
+        ImportError: if h5py is not installed.
+        OSError: if the file cannot be read.
+        ValueError: if a layer's weights are missing, or do not fit.
+    """
+    if skip_mismatch is not False:
+        raise wrong_value("load_weights", "skip_mismatch", skip_mismatch, "False, the only value")
+    source: Any = path if _is_h5(path) else BytesIO(_member(path, _WEIGHTS))
+    size = os.path.getsize(path) if source is path else len(source.getvalue())
+    with _opened(path, source) as file:
+        reader = _Reader(path, size)
+        if "layer_names" in file.attrs or "model_weights" in file:
+            _fill_old(model, file, reader)
+        else:
+            _fill(model, file, reader, 0)
+    reader.assign()
+
+
+class _Reader:
+    """Collects arrays for layers, and assigns them once all are known to fit.
+
+    Args:
+        path: the file, for messages.
+        size: its length in bytes.
+    """
+
+    def __init__(self, path: Path, size: int) -> None:
+        self.path = path
+        self._left = _RATIO * size + 4096
+        self._found: list[tuple[Any, Array]] = []
+
+    def member(self, group: Any, key: str) -> Any:
+        """What a group holds itself under a name: no link elsewhere, nothing stored elsewhere.
+
+        Raises:
+            ValueError: if it is missing, or a link.
+        """
+        h5py = _h5py(self.path)
+        link = group.get(key, getlink=True)
+        if not isinstance(link, h5py.HardLink):
+            raise ValueError(
+                f"{_name(self.path)}: `{_plain(key)}` is {type(link).__name__}; expected data in "
+                "the file itself, no link"
+            )
+        return group[key]
+
+    def array(self, group: Any, key: str) -> Array:
+        """A data set as an array.
+
+        Raises:
+            ValueError: if it is none, is stored elsewhere, or claims more than the file can hold.
+        """
+        h5py = _h5py(self.path)
+        found = self.member(group, key)
+        if not isinstance(found, h5py.Dataset) or found.external or found.is_virtual:
+            raise ValueError(
+                f"{_name(self.path)}: {_plain(key)} of {_plain(group.name)} is no data set stored "
+                "in the file itself; expected the elements of a weight"
+            )
+        if found.dtype.kind not in "fiub" and found.dtype.name != "bfloat16":
+            raise ValueError(
+                f"{_name(self.path)}: a weight is of dtype {shown(str(found.dtype))}; expected "
+                "real numbers"
+            )
+        self._left -= found.size * found.dtype.itemsize
+        if self._left < 0:
+            raise ValueError(
+                f"{_name(self.path)}: data sets claim more elements than the file can hold"
+            )
+        return np.asarray(found)
+
+    def keep(self, layer: Layer, arrays: Mapping[str, Array]) -> None:
+        """Take in the arrays of a layer's own weights, by number.
+
+        Raises:
+            ValueError: if they do not fit; the file and the layer are named.
+        """
+        weights = layer._own_weights
+        try:
+            keys = sorted(arrays, key=int)
+            if len(keys) != len(weights):
+                raise ValueError(
+                    f"{len(keys)} arrays are stored; expected {len(weights)}"
+                    + layer._unbuilt_hint()
+                )
+            for weight, key in zip(weights, keys, strict=True):
+                self._found.append((weight, weight.fitting(arrays[key])))
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{_name(self.path)}, weights of the layer {layer.name!r}: {error}"
+            ) from error
+
+    def assign(self) -> None:
+        """Give the weights their values."""
+        for weight, array in self._found:
+            weight.assign(array)
+
+
+def _fill(layer: Layer, group: Any, reader: _Reader, depth: int) -> None:
+    """The weights of a layer, then of those that it is made of, from a group of a Keras 3 file."""
+    if depth > _DEEPEST:
+        raise ValueError(f"{_name(reader.path)}: groups within groups, deeper than {_DEEPEST}")
+    entry = reader.member(group, "vars") if group is not None and "vars" in group else None
+    arrays = {key: reader.array(entry, key) for key in entry} if entry is not None else {}
+    if not isinstance(layer, Model) or layer._own_weights or arrays:
+        reader.keep(layer, arrays)
+    for inner, place in _inner_groups(layer, group, reader):
+        if place is not None or inner.weights:
+            _fill(inner, place, reader, depth + 1)
+
+
+def _inner_groups(layer: Layer, group: Any, reader: _Reader) -> Iterator[tuple[Layer, Any]]:
+    """The inner layers with their groups; None where there is none."""
+    members = layer.layers if isinstance(layer, Model) and layer.built else layer._members()
+    if not members:
+        return
+    if isinstance(layer, Model):
+        stored = reader.member(group, "layers") if group is not None and "layers" in group else {}
+        named = _by_name(stored, reader)
+        counts: Counter[str] = Counter()
+        for inner in members:
+            key = _numbered(inner, counts)
+            place = named.get(inner.name)
+            if place is None and key in stored and not named:
+                place = reader.member(stored, key)
+            yield inner, place
+        return
+    for key, inner in _attributes(layer):
+        yield inner, reader.member(group, key) if group is not None and key in group else None
+
+
+def _numbered(layer: Layer, counts: Counter[str]) -> str:
+    kind = snake_case(type(layer).__name__)
+    counts[kind] += 1
+    return f"{kind}_{counts[kind] - 1}" if counts[kind] > 1 else kind
+
+
+def _attributes(layer: Layer) -> list[tuple[str, Layer]]:
+    """The layers that are attributes of a layer, by the attributes' names."""
+    return [
+        (name, value)
+        for name, value in sorted(vars(layer).items())
+        if isinstance(value, Layer) and any(value is item for item in layer._layers)
+    ]
+
+
+def _by_name(stored: Any, reader: _Reader) -> dict[str, Any]:
+    found = {}
+    for key in stored:
+        entry = reader.member(stored, key)
+        variables = reader.member(entry, "vars") if "vars" in entry else None
+        if variables is not None and "name" in variables.attrs:
+            found[str(variables.attrs["name"])] = entry
+    return found
+
+
+def _fill_old(model: Model, file: Any, reader: _Reader) -> None:
+    """The weights of an ``.h5`` file of Keras 2, or of Keras 3 in that form."""
+    group = reader.member(file, "model_weights") if "model_weights" in file else file
+    for layer in model.layers:
+        weights = layer.weights
+        if not weights:
+            continue
+        if layer.name not in group:
+            raise ValueError(
+                f"{_name(reader.path)} has no weights of the layer {layer.name!r}; expected them "
+                f"beside those of {shown(sorted(group))}"
+            )
+        entry = reader.member(group, layer.name)
+        names = [_decoded(name) for name in entry.attrs.get("weight_names", ())]
+        arrays = [_old_array(entry, name, reader) for name in names]
+        _keep_all(reader, layer, weights, arrays)
+
+
+def _decoded(name: Any) -> str:
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+
+
+def _old_array(group: Any, name: str, reader: _Reader) -> Array:
+    *groups, last = name.split("/")
+    for part in groups:
+        group = reader.member(group, part)
+    return reader.array(group, last)
+
+
+def _keep_all(reader: _Reader, layer: Layer, weights: Any, arrays: list[Array]) -> None:
+    if len(arrays) != len(weights):
+        raise ValueError(
+            f"{_name(reader.path)}, weights of the layer {layer.name!r}: {len(arrays)} arrays are "
+            f"stored; expected {len(weights)}"
+        )
+    for weight, array in zip(weights, arrays, strict=True):
+        try:
+            reader._found.append((weight, weight.fitting(array)))
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{_name(reader.path)}, weights of the layer {layer.name!r}: {error}"
+            ) from error
+
+
+# Writing
+
+
+def save_model(model: Model, path: Path, overwrite: bool = True) -> None:
+    """Write a model to a ``.keras`` or ``.h5`` file.
+
+    Raises:
+        ImportError: if h5py is not installed.
+        ValueError: if the path ends in something else.
+        FileExistsError: if the file exists and is not to be overwritten.
+    """
+    name = os.fspath(path)
+    if name.endswith((".h5", ".hdf5")):
+        _write(path, overwrite, lambda target: _save_old(model, target, path))
+    elif name.endswith(".keras"):
+        _write(path, overwrite, lambda target: _save_archive(model, target, path))
+    else:
+        raise wrong_value("save", "filepath", name, "a path that ends in .keras or .h5")
+
+
+def save_weights(model: Model, path: Path, overwrite: bool = True) -> None:
+    """Write a model's weights to a ``.weights.h5`` file.
+
+    Raises:
+        ImportError: if h5py is not installed.
+        ValueError: if the path ends in something else, or the model is not built.
+        FileExistsError: if the file exists and is not to be overwritten.
+    """
+    if not os.fspath(path).endswith(".weights.h5"):
+        allowed = "a path that ends in .weights.h5"
+        raise wrong_value("save_weights", "filepath", os.fspath(path), allowed)
+    if not model.built:
+        raise ValueError(
+            f"{model.name}: the model is not built and has no weights to save; expected a call or "
+            "`build` before"
+        )
+    _write(path, overwrite, lambda target: target.write(_weights(model, path)))
+
+
+def _write(path: Path, overwrite: bool, write: Callable[[Any], Any]) -> None:
+    """Write a file as a whole: what fails leaves the one before as it was."""
+    if not overwrite and os.path.exists(path):
+        raise FileExistsError(f"{_name(path)} exists; expected `overwrite=True`, or another path")
+    buffer = BytesIO()
+    write(buffer)
+    with open(path, "wb") as file:
+        file.write(buffer.getvalue())
+
+
+def _save_archive(model: Model, target: Any, path: Path) -> None:
+    from zipfile import ZipFile
+
+    from reference_impl.version import __version__
+
+    config = serialize(model) | {"compile_config": model.get_compile_config()}
+    metadata = {"keras_version": "3.15.1", "written_by": f"layerproof {__version__}"}
+    with ZipFile(target, "w") as archive:
+        archive.writestr(_METADATA, json.dumps(metadata))
+        archive.writestr(_CONFIG, json.dumps(config))
+        archive.writestr(_WEIGHTS, _weights(model, path))
+
+
+def _weights(model: Model, path: Path) -> bytes:
+    """The weights as the bytes of an HDF5 file."""
+    buffer = BytesIO()
+    with _h5py(path).File(buffer, "w") as file:
+        _put(model, file)
+    return buffer.getvalue()
+
+
+def _put(layer: Layer, group: Any) -> None:
+    entry = group.create_group("vars")
+    entry.attrs["name"] = layer.name
+    for number, weight in enumerate(layer._own_weights):
+        _put_array(entry, str(number), weight.numpy())
+    if isinstance(layer, Model):
+        inner = group.create_group("layers")
+        counts: Counter[str] = Counter()
+        for member in layer.layers if layer.built else ():
+            _put(member, inner.create_group(_numbered(member, counts)))
+        return
+    for name, member in _attributes(layer):
+        _put(member, group.create_group(name))
+
+
+def _put_array(group: Any, name: str, array: Array) -> None:
+    """A data set; bfloat16, which HDF5 does not know, as its 16 bits, as Keras has it."""
+    if array.dtype.name == "bfloat16":
+        group.create_dataset(name, data=array.astype(np.float32))
+    else:
+        group.create_dataset(name, data=array)
+
+
+def _full_name(loss: Any) -> Any:
+    """Of a loss its full name: ``mse`` in an ``.h5`` file is none that Keras reads back."""
+    given = losses.get(loss) if isinstance(loss, str) else None
+    return loss if given is None else given.__name__
+
+
+def _save_old(model: Model, target: Any, path: Path) -> None:
+    with _h5py(path).File(target, "w") as file:
+        file.attrs["model_config"] = json.dumps(serialize(model))
+        compiled = model.get_compile_config()
+        if compiled is not None:
+            training = {**compiled, "optimizer_config": compiled["optimizer"]}
+            training["loss"] = map_structure(_full_name, compiled["loss"])
+            del training["optimizer"]
+            file.attrs["training_config"] = json.dumps(training)
+        file.attrs["keras_version"] = "3.15.1"
+        file.attrs["backend"] = "numpy"
+        group = file.create_group("model_weights")
+        group.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
+        for layer in model.layers:
+            entry = group.create_group(layer.name)
+            entry.attrs["weight_names"] = [weight.path.encode() for weight in layer.weights]
+            for weight in layer.weights:
+                _put_array(entry, weight.path, weight.numpy())

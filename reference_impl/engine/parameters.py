@@ -16,6 +16,9 @@ from reference_impl.engine.dtypes import convert, is_float
 Array = NDArray[Any]
 Axes = tuple[int, ...]
 
+LARGEST: Final = float(np.finfo(np.float64).max)
+"""The largest finite float."""
+
 _AXES: Final = "an axis, a list or tuple of axes, or None"
 
 
@@ -42,10 +45,19 @@ def real_number(
         value = value.item()
     if isinstance(value, bool) or not isinstance(value, Real):
         raise wrong_type(owner, argument, value, allowed)
-    number = value if isinstance(value, int) else float(value)
-    if math.isnan(number) or number < least or (finite and math.isinf(number)):
+    number = value if isinstance(value, int) else _as_float(value)
+    is_finite = abs(number) <= LARGEST
+    if number != number or number < least or (finite and not is_finite):
         raise wrong_value(owner, argument, value, allowed)
-    return number
+    return number if is_finite else math.copysign(math.inf, number)
+
+
+def _as_float(value: Any) -> float:
+    """A real number as a float; infinite beyond the range of floats."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def integers_of(owner: str, argument: str, value: Any) -> list[int] | None:

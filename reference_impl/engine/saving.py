@@ -7,17 +7,34 @@ A layer's configuration is ``{"module", "class_name", "config", "registered_name
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
+from reference_impl.engine.arguments import as_integer, shown
 from reference_impl.engine.base_layer import Layer
 from reference_impl.engine.graph import Graph
-from reference_impl.engine.identifiers import Registry
+from reference_impl.engine.identifiers import Registry, deserialize_value, serialize_value
 from reference_impl.engine.keras_tensor import KerasTensor, Node
-from reference_impl.engine.structure import flatten, pack
+from reference_impl.engine.operations import OPERATIONS, Operation
+from reference_impl.engine.structure import flatten, map_structure, pack
 
-Place = tuple[str, int, int]
-"""Where a tensor comes from: a layer's name, which of its calls, which of its outputs."""
+
+class Place:
+    """Where a tensor comes from: a layer's name, which of its calls, which of its outputs."""
+
+    def __init__(self, layer: str, call: int, output: int) -> None:
+        self.layer, self.call, self.output = layer, call, output
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.layer, self.call, self.output))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Place) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
 
 LAYERS: Final = Registry("layer", "keras.layers")
 """The layers and models that a configuration may name."""
@@ -25,7 +42,8 @@ LAYERS: Final = Registry("layer", "keras.layers")
 
 def serialize(layer: Layer) -> dict[str, Any]:
     """The configuration of a layer or model, class included."""
-    config: dict[str, Any] = LAYERS.serialize(layer)
+    registry = OPERATIONS if isinstance(layer, Operation) else LAYERS
+    config: dict[str, Any] = registry.serialize(layer)
     build_config = layer.get_build_config()
     return config if build_config is None else config | {"build_config": build_config}
 
@@ -39,9 +57,12 @@ def deserialize(
         TypeError: if an argument in it is of a wrong type.
         ValueError: if the class is unknown, or an argument out of range.
     """
-    layer = LAYERS.deserialize(config, custom_objects)
+    module = config.get("module") if isinstance(config, Mapping) else None
+    is_operation = isinstance(module, str) and module.startswith(OPERATIONS.module)
+    registry = OPERATIONS if is_operation else LAYERS
+    layer = registry.deserialize(config, custom_objects)
     if not isinstance(layer, Layer):
-        raise ValueError(f"`config` describes {layer!r}; expected a layer")
+        raise ValueError(f"`config` describes {shown(layer)}; expected a layer")
     if isinstance(config, Mapping) and not layer.built:
         layer.build_from_config(config.get("build_config"))
     return layer
@@ -72,15 +93,15 @@ def _calls_by_layer(graph: Graph) -> dict[Layer, list[Node]]:
         ValueError: if the graph starts in the middle of another one.
     """
     for tensor in graph.inputs:
-        if tensor.node.inputs:
+        if tensor._keras_history is None or tensor.node.inputs:
             raise ValueError(
-                f"the model's argument `inputs` holds {tensor!r}, the output of the layer "
-                f"{tensor.node.layer.name!r}; expected results of Input for a configuration"
+                f"the model's argument `inputs` holds {tensor!r}, which is the output of a layer "
+                "or of none; expected results of Input for a configuration"
             )
     starts = {tensor.node.layer: [tensor.node] for tensor in graph.inputs}
     calls: dict[Layer, list[Node]] = starts | {
         layer: [node for node in graph.nodes if node.layer is layer]
-        for layer in graph.layers
+        for layer in graph.operations
         if layer not in starts
     }
     return calls
@@ -97,18 +118,18 @@ def _places(calls: dict[Layer, list[Node]]) -> dict[int, list[Any]]:
 
 
 def _node_config(node: Node, places: dict[int, list[Any]]) -> dict[str, Any]:
-    tensors = [
-        {
-            "class_name": "__keras_tensor__",
-            "config": {
-                "shape": tensor.shape,
-                "dtype": tensor.dtype,
-                "keras_history": places[id(tensor)],
-            },
+    def written(item: Any) -> Any:
+        if not isinstance(item, KerasTensor):
+            return serialize_value(item)
+        config = {
+            "shape": item.shape,
+            "dtype": item.dtype,
+            "keras_history": places[id(item)],
         }
-        for tensor in node.inputs
-    ]
-    return {"args": (tensors[0] if len(tensors) == 1 else tensors,), "kwargs": {}}
+        return {"class_name": "__keras_tensor__", "config": config}
+
+    arguments, keywords = node.arguments
+    return {"args": map_structure(written, arguments), "kwargs": map_structure(written, keywords)}
 
 
 def connect(config: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -119,64 +140,146 @@ def connect(config: Mapping[str, Any]) -> tuple[Any, Any]:
         ValueError: if a class is unknown, an argument out of range, or a tensor missing.
     """
     layers: dict[str, Layer] = {}
-    calls: list[tuple[str, list[Place]]] = []
+    calls: list[_Call] = []
     is_keras2 = False
-    for entry in config["layers"]:
+    for entry in _entries(config):
         layer = deserialize(entry)
         layers[layer.name] = layer
-        nodes = entry.get("inbound_nodes", ())
+        nodes = entry.get("inbound_nodes") or ()
+        if not isinstance(nodes, (list, tuple)):
+            raise _malformed("inbound_nodes", nodes, "a list of calls")
         is_keras2 |= any(isinstance(node, (list, tuple)) for node in nodes)
-        calls.extend((layer.name, [*_sources(node)]) for node in nodes)
+        calls.extend(_Call(layer.name, node) for node in nodes)
     _make_calls(calls, layers)
     return (
-        _ends(config["input_layers"], layers, is_keras2),
-        _ends(config["output_layers"], layers, is_keras2),
+        _ends(config.get("input_layers"), layers, is_keras2),
+        _ends(config.get("output_layers"), layers, is_keras2),
     )
 
 
-def _sources(node: Any) -> Iterator[Place]:
-    """The tensors that a call takes.
+def _malformed(what: str, given: Any, expected: str) -> ValueError:
+    return ValueError(f"`config`: `{what}` is {shown(given)}; expected {expected}")
 
-    Keras 2 writes ``[[name, call, output, keywords], ...]``, Keras 3 a nest of tensors.
+
+def _entries(config: Any) -> list[Mapping[str, Any]]:
+    """The configurations of a model's layers.
+
+    Raises:
+        ValueError: if there are none.
     """
-    if isinstance(node, Mapping):
-        if node.get("class_name") == "__keras_tensor__":
-            name, call, output = node["config"]["keras_history"]
-            yield name, call, output
-            return
-        node = node["args"]
-    elif node and isinstance(node[0], str):
-        yield node[0], node[1], node[2]
-        return
-    for item in node:
-        yield from _sources(item)
+    layers = config.get("layers") if isinstance(config, Mapping) else None
+    if not isinstance(layers, (list, tuple)):
+        raise _malformed("layers", layers, "a list of layers' configurations")
+    for entry in layers:
+        if not isinstance(entry, Mapping):
+            raise _malformed("layers", layers, "a list of layers' configurations")
+    return [*layers]
 
 
-def _make_calls(calls: list[tuple[str, list[Place]]], layers: dict[str, Layer]) -> None:
+class _Call:
+    """A call of a layer as a configuration has it.
+
+    Keras 2 writes ``[[name, call, output, keywords], ...]``, Keras 3 arguments that hold tensors.
+    """
+
+    def __init__(self, layer: str, node: Any) -> None:
+        self.layer = layer
+        keywords: Any = {}
+        if isinstance(node, Mapping):
+            arguments, keywords = node.get("args", ()), node.get("kwargs") or {}
+        else:
+            places = [_place(item) for item in _keras2_places(node)]
+            arguments = (places[0] if len(places) == 1 else places,)
+        if not isinstance(arguments, (list, tuple)) or not isinstance(keywords, Mapping):
+            raise _malformed("inbound_nodes", node, "arguments and keyword arguments")
+        self.arguments = _read(tuple(arguments)), _read(dict(keywords))
+
+    @property
+    def sources(self) -> list[Place]:
+        """The places of the tensors that the call takes."""
+        return [item for item in flatten(self.arguments) if isinstance(item, Place)]
+
+
+def _keras2_places(node: Any) -> Any:
+    if not isinstance(node, (list, tuple)) or not node:
+        raise _malformed("inbound_nodes", node, "[[name, call, output], ...]")
+    return [node] if isinstance(node[0], str) else node
+
+
+def _place(given: Any) -> Place:
+    """A place from its written form ``[name, call, output, ...]``.
+
+    Raises:
+        ValueError: if it is another.
+    """
+    if isinstance(given, (list, tuple)) and len(given) >= 3:
+        name, call, output = given[:3]
+        numbers = as_integer(call), as_integer(output)
+        if isinstance(name, str) and None not in numbers and min(call, output) >= 0:
+            return Place(name, int(call), int(output))
+    raise _malformed("keras_history", given, "[name of a layer, number of its call, of the output]")
+
+
+def _read(value: Any) -> Any:
+    """Written arguments with places for tensors, and arrays and numbers as they were."""
+    if isinstance(value, Mapping) and value.get("class_name") == "__keras_tensor__":
+        config = value.get("config")
+        return _place(config.get("keras_history") if isinstance(config, Mapping) else None)
+    if isinstance(value, Mapping) and "class_name" in value:
+        return deserialize_value(value)
+    if isinstance(value, Mapping):
+        return {key: _read(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)) and not isinstance(value, Place):
+        return type(value)([_read(item) for item in value])
+    return value
+
+
+def _make_calls(calls: list[_Call], layers: dict[str, Layer]) -> None:
     """Call the layers, each as soon as its inputs are there, and its own calls in order.
 
     Raises:
-        ValueError: if some never are.
+        ValueError: if some never are: no layer makes them, or the calls wait for one another.
     """
     while calls:
-        waiting: list[tuple[str, list[Place]]] = []
-        for name, sources in calls:
-            tensors = [_tensor(source, layers) for source in sources]
-            given = [tensor for tensor in tensors if tensor is not None]
-            if len(given) < len(tensors) or name in dict(waiting):
-                waiting.append((name, sources))
+        waiting: list[_Call] = []
+        late: set[str] = set()
+        for call in calls:
+            found = {source: _tensor(source, layers) for source in call.sources}
+            if None in found.values() or call.layer in late:
+                waiting.append(call)
+                late.add(call.layer)
                 continue
-            layers[name](given[0] if len(given) == 1 else given)
+            fill = partial(_filled, found)
+            arguments, keywords = map_structure_of_places(fill, call.arguments)
+            layers[call.layer](*arguments, **keywords)
         if len(waiting) == len(calls):
-            raise ValueError(f"`config` holds calls on tensors that no layer makes: {waiting}")
+            places = [tuple(source) for call in waiting for source in call.sources]
+            raise ValueError(
+                "`config` holds calls on tensors that no layer makes, or in a loop: "
+                + shown(places)
+            )
         calls = waiting
+
+
+def _filled(found: Mapping[Place, KerasTensor | None], item: Any) -> Any:
+    return found[item] if isinstance(item, Place) else item
+
+
+def map_structure_of_places(function: Callable[[Any], Any], value: Any) -> Any:
+    """`map_structure`, places being items."""
+    if isinstance(value, Mapping):
+        return {key: map_structure_of_places(function, item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)([map_structure_of_places(function, item) for item in value])
+    return function(value)
 
 
 def _tensor(place: Place, layers: dict[str, Layer]) -> KerasTensor | None:
     """The tensor at a place; None where it is not made yet."""
-    name, call, output = place
-    nodes = layers[name].inbound_nodes if name in layers else []
-    return nodes[call].outputs[output] if call < len(nodes) else None
+    nodes = layers[place.layer].inbound_nodes if place.layer in layers else []
+    if place.call >= len(nodes) or place.output >= len(nodes[place.call].outputs):
+        return None
+    return nodes[place.call].outputs[place.output]
 
 
 def _ends(places: Any, layers: dict[str, Layer], is_keras2: bool) -> Any:
@@ -187,11 +290,24 @@ def _ends(places: Any, layers: dict[str, Layer], is_keras2: bool) -> Any:
     Raises:
         ValueError: if no layer makes one of them.
     """
-    is_alone = isinstance(places, (list, tuple)) and isinstance(places[0], str)
-    given = [places] if is_alone else flatten(places)
-    tensors = [_tensor((place[0], place[1], place[2]), layers) for place in given]
-    if any(tensor is None for tensor in tensors):
-        raise ValueError(f"`config` starts or ends at {places}, which no layer makes")
-    if is_alone or (is_keras2 and len(tensors) == 1):
-        return tensors[0]
-    return pack(places, tensors)
+    if _is_written_place(places):
+        return _end(_place(places), layers)
+    if isinstance(places, Mapping):
+        return {key: _ends(item, layers, False) for key, item in places.items()}
+    if not isinstance(places, (list, tuple)) or not places:
+        raise _malformed("input_layers` or `output_layers", places, "places of tensors")
+    found = [_ends(item, layers, False) for item in places]
+    if is_keras2 and len(found) == 1:
+        return found[0]
+    return tuple(found) if isinstance(places, tuple) else found
+
+
+def _is_written_place(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) >= 3 and isinstance(value[0], str)
+
+
+def _end(place: Place, layers: dict[str, Layer]) -> KerasTensor:
+    tensor = _tensor(place, layers)
+    if tensor is None:
+        raise ValueError(f"`config` starts or ends at {tuple(place)}, which no layer makes")
+    return tensor

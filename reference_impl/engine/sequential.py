@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from reference_impl.config import floatx, reading
-from reference_impl.engine import arguments
+from reference_impl.engine import arguments, calling
 from reference_impl.engine.arguments import Shape, shown
 from reference_impl.engine.base_layer import Layer
-from reference_impl.engine.dtypes import FLOATS, as_array, is_float
+from reference_impl.engine.dtypes import FLOATS, as_array, is_array, is_float
+from reference_impl.engine.identifiers import custom_object_scope
 from reference_impl.engine.input_layer import InputLayer
 from reference_impl.engine.keras_tensor import KerasTensor
 from reference_impl.engine.model import Model
-from reference_impl.engine.naming import automatic_name, snake_case
 from reference_impl.engine.saving import deserialize, serialize
 
 
@@ -40,18 +40,15 @@ class Sequential(Model):
         trainable: bool = True,
     ) -> None:
         self._graph = None
+        self._is_growing = False
         self._sequence: list[Layer] = []
         self._tensors: list[KerasTensor] = []
         Layer.__init__(self, name=name)
         if layers is not None and not isinstance(layers, (list, tuple)):
             raise arguments.wrong_type("Sequential", "layers", layers, "a list of layers, or None")
-        for layer in layers or ():
-            self.add(layer)
+        self._add_all(layers or ())
         if trainable is not True:
             self.trainable = trainable
-
-    def _automatic_name(self) -> str:
-        return automatic_name(snake_case(type(self).__name__))
 
     # Structure
 
@@ -73,11 +70,21 @@ class Sequential(Model):
             self._tensors = tensors
             raise
 
+    def _add_all(self, layers: Iterable[Layer | KerasTensor]) -> None:
+        """Append layers, and connect them once: one by one takes time by the number's square."""
+        self._is_growing = True
+        try:
+            for layer in layers:
+                self.add(layer)
+        finally:
+            self._is_growing = False
+        self._reconnect()
+
     def _append(self, layer: Layer) -> None:
         if not self._tensors and not self._sequence:
             self._start_for(layer)
         if self._tensors:
-            self._tensors.append(self._called(layer))
+            self._tensors.append(self._extended(layer))
         self._sequence.append(layer)
         self._reconnect()
 
@@ -121,7 +128,7 @@ class Sequential(Model):
             dtype = layer.dtype if own else floatx()
         return InputLayer(batch_shape=shape, dtype=dtype)
 
-    def _called(self, layer: Layer) -> KerasTensor:
+    def _extended(self, layer: Layer) -> KerasTensor:
         output = layer(self._tensors[-1])
         if not isinstance(output, KerasTensor):
             raise ValueError(
@@ -144,6 +151,8 @@ class Sequential(Model):
 
     def _reconnect(self) -> None:
         """Let the graph span the layers so far."""
+        if self._is_growing:
+            return
         if self._tensors and self._sequence:
             self._connect(self._tensors[0], self._tensors[-1])
         else:
@@ -163,11 +172,25 @@ class Sequential(Model):
         """Build every layer for inputs of a shape, batch included.
 
         Raises:
-            ValueError: if there is no layer, or a layer cannot take its inputs.
+            ValueError: if there is no layer, a layer cannot take its inputs, or the model is built
+                for another shape already.
         """
-        if self._tensors:
+        if not self._sequence and not self._tensors:
+            raise ValueError(f"Sequential: {self.name!r} has no layers; expected `add` first")
+        if input_shape is None and self._tensors:
             return
-        self._begin(arguments.shape("Sequential", "input_shape", input_shape))
+        shape = arguments.shape("Sequential", "input_shape", input_shape)
+        if self._tensors:
+            known = self._tensors[0].shape
+            if len(known) != len(shape) or any(
+                None not in pair and pair[0] != pair[1] for pair in zip(known, shape, strict=True)
+            ):
+                raise ValueError(
+                    f"Sequential: argument `input_shape` is {shape}, but {self.name!r} is already "
+                    f"built for inputs of the shape {known}; expected that shape, or another model"
+                )
+            return
+        self._begin(shape)
 
     def _begin(self, shape: Shape, dtype: str | None = None) -> None:
         if not self._sequence:
@@ -175,43 +198,61 @@ class Sequential(Model):
         layers, self._sequence = self._sequence, []
         try:
             self._start(self._input_for(layers[0], shape, dtype))
-            for layer in layers:
-                self.add(layer)
+            self._add_all(layers)
         except Exception:
             self._sequence, self._tensors = layers, []
             raise
 
-    def call_flat(self, inputs: Sequence[Any]) -> list[Any]:
-        """The outputs, given one array or symbolic tensor."""
-        self._build_for(inputs[0])
-        return super().call_flat(inputs)
+    @property
+    def _functional(self) -> Model | None:
+        """The model of the layers' graph, once there is one."""
+        if self._graph is None:
+            return None
+        return Model(self._input_structure, self._output_structure, name=self.name)
 
-    def _flat_inputs(self, inputs: Any) -> list[Any]:
-        if not isinstance(inputs, (list, tuple)):
-            self._build_for(inputs)
-        return super()._flat_inputs(inputs)
-
-    def _build_for(self, inputs: Any) -> None:
-        """At a first call, the input's shape and dtype are those of the array given."""
-        if self._tensors:
+    def _prepare(self, *given: Any) -> None:
+        """At a first call, the input's shape and dtype are those of what is given."""
+        if self._tensors or not given:
             return
+        (inputs,) = given[:1]
         if isinstance(inputs, KerasTensor):
             self._begin(inputs.shape, inputs.dtype)
-            return
-        array = as_array(self.name, inputs)
-        dtype = None if is_float(array.dtype) else array.dtype.name
-        self._begin((None, *array.shape[1:]), dtype)
+        elif not self._is_chain(inputs):
+            array = as_array(self.name, inputs)
+            dtype = None if is_float(array.dtype) else array.dtype.name
+            self._begin((None, *array.shape[1:]), dtype)
 
-    def infer_flat(self, inputs: Sequence[KerasTensor]) -> list[KerasTensor]:
-        """The output's shape and dtype, given one symbolic tensor."""
-        self._build_for(inputs[0])
-        return super().infer_flat(inputs)
+    def _is_chain(self, inputs: Any) -> bool:
+        """Whether the layers are called one after the other, without a graph.
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+        So are those that take structures, and those whose shapes are not known beforehand.
+        """
+        if self._tensors or not self._sequence:
+            return False
+        is_structure = isinstance(inputs, Mapping) or (
+            isinstance(inputs, (list, tuple)) and any(map(is_array, inputs))
+        )
+        return is_structure or any(_has_no_shapes(layer) for layer in self._sequence)
+
+    def apply(self, given: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """A call as another layer or a graph makes it."""
+        if len(given) == 1 and self._is_chain(given[0]):
+            return self._chained(given[0], keywords.get("training"))
+        return super().apply(given, keywords)
+
+    def _chained(self, inputs: Any, training: bool | None) -> Any:
+        outputs = inputs
+        with calling.within(calling.Context(calling.resolved_training(training))):
+            for layer in self._sequence:
+                outputs = layer.apply((outputs,), {})
+        self.built = True
+        return outputs
+
+    def compute_output_shape(self, *input_shapes: Any) -> Any:
         """Shape of the output for another shape of the input."""
         if self._tensors:
-            return super().compute_output_shape(input_shape)
-        shape = input_shape
+            return super().compute_output_shape(*input_shapes)
+        (shape,) = input_shapes
         for layer in self._sequence:
             shape = layer.compute_output_shape(shape)
         return shape
@@ -228,7 +269,9 @@ class Sequential(Model):
         return config
 
     @classmethod
-    def from_config(cls, config: dict[str, Any] | list[Any]) -> Self:
+    def from_config(
+        cls, config: dict[str, Any] | list[Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> Self:
         """A model from its configuration, in Keras 3's or Keras 2's form, or a list of layers.
 
         Raises:
@@ -236,8 +279,29 @@ class Sequential(Model):
             ValueError: if a class is unknown or an argument out of range.
         """
         given: dict[str, Any] = {"layers": config} if isinstance(config, list) else config
-        layers = [deserialize(entry) for entry in given["layers"]]
-        model = cls(layers, given.get("name"), given.get("trainable", True))
+        layers = given.get("layers")
+        if not isinstance(layers, (list, tuple)):
+            raise ValueError(f"`config` holds the layers {shown(layers)}; expected a list of them")
+        with custom_object_scope(custom_objects):
+            made = [deserialize(entry) for entry in layers]
+        model = cls(name=given.get("name"), trainable=given.get("trainable", True))
+        model._add_all(made)
         if given.get("build_input_shape") is not None:
             model.build(given["build_input_shape"])
         return model
+
+
+def _has_no_shapes(layer: Layer) -> bool:
+    """Whether a layer says that its outputs have no shapes beforehand."""
+    if type(layer).compute_output_spec in _KNOWN:
+        return False
+    try:
+        layer.compute_output_spec(KerasTensor((None, 1), layer.compute_dtype))
+    except NotImplementedError:
+        return True
+    except Exception:
+        return False
+    return False
+
+
+_KNOWN = (Layer.compute_output_spec, Model.compute_output_spec)

@@ -21,6 +21,7 @@ trainable one, inputs) is not differentiated.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -28,13 +29,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reference_impl import losses, optimizers
+from reference_impl import metrics as metrics_module
+from reference_impl.engine import calling
 from reference_impl.engine.arguments import shown, wrong_value
 from reference_impl.engine.base_layer import Layer
-from reference_impl.engine.dtypes import Array, convert
+from reference_impl.engine.batches import Batch, Metrics, by_output, output_names
+from reference_impl.engine.dtypes import Array, as_array, convert, is_float
 from reference_impl.engine.graph import Graph
-from reference_impl.engine.keras_tensor import Node
+from reference_impl.engine.keras_tensor import KerasTensor, Node
 from reference_impl.engine.model import Model
-from reference_impl.engine.structure import flatten
+from reference_impl.engine.operations import Operation
+from reference_impl.engine.structure import flatten, map_structure, pack
+from reference_impl.engine.tracing import traced
 from reference_impl.engine.variable import Variable
 from reference_impl.ops.combination import combination
 from reference_impl.ops.formats import format_of
@@ -81,23 +87,127 @@ def total(terms: Sequence[Array]) -> Array:
     return combination([(1, term) for term in terms], format_of(terms[0].dtype))
 
 
-def linearize(layer: Layer, inputs: Sequence[Any]) -> Linearized:
-    """A call of a layer or model on one array per input, as a graph makes it."""
-    if isinstance(layer, Model):
-        return _linearize_graph(layer.graph, layer.fitted(inputs), inputs=True)
-    outputs = layer.call_flat(inputs)
-    (array,), (output,) = inputs, outputs
+def linearize(layer: Layer, arguments: Any, places: Sequence[bool]) -> Linearized:
+    """A call of a layer or model, as a graph makes it.
+
+    Args:
+        layer: the layer.
+        arguments: positional and keyword arguments, with arrays.
+        places: for each item of the arguments, flat, whether a gradient is asked for.
+
+    Raises:
+        NotImplementedError: if the call cannot be differentiated.
+    """
+    given, keywords = arguments
+    if isinstance(layer, Model) and layer.is_graph:
+        return _linearize_graph(layer.graph, layer.fitted(layer.flat_inputs(given[0])), True)
+    if isinstance(layer, Operation):
+        return _linearize_operation(layer, given, places)
+    if layer.is_documented or type(layer)._gradients is not Layer._gradients:
+        return _linearize_layer(layer, given)
+    return _linearize_composed(layer, given, keywords, places)
+
+
+def _linearize_operation(
+    operation: Operation, given: Sequence[Any], places: Sequence[bool]
+) -> Linearized:
+    def pull(upstream: Sequence[Array | None], weights: Gradients) -> list[Array | None]:
+        (gradient,) = upstream
+        if gradient is None:
+            return [None] * sum(places)
+        found = operation.pull(gradient, *given)
+        return [item for item, asked in zip(found, places, strict=True) if asked]
+
+    return Linearized([operation.call(*given)], pull)
+
+
+def _linearize_layer(layer: Layer, given: Sequence[Any]) -> Linearized:
+    (array,) = given
+    output = layer.apply((array,), {})
 
     def pull(upstream: Sequence[Array | None], weights: Gradients) -> list[Array | None]:
         if upstream[0] is None and layer.activity_regularizer is None:
             return [None]
-        gradient = _with_activity(layer, output, upstream[0])
-        found = layer.gradients(array, gradient)
+        found = layer.gradients(array, _with_activity(layer, output, upstream[0]))
         for variable in layer.trainable_weights:
             weights.add(variable, found[variable.name])
         return [found["inputs"]]
 
+    return Linearized([output], pull)
+
+
+def _linearize_composed(
+    layer: Layer, given: Any, keywords: Mapping[str, Any], places: Sequence[bool]
+) -> Linearized:
+    """A layer whose ``call`` is made of layers and operators."""
+    graph, values = _graph_of(layer, given, keywords)
+    inner = _linearize_graph(graph, values, True)
+    outputs = inner.outputs
+    if layer.activity_regularizer is not None:
+        for output in outputs:
+            layer._record_activity(output)
+
+    def pull(upstream: Sequence[Array | None], weights: Gradients) -> list[Array | None]:
+        pairs = zip(outputs, upstream, strict=True)
+        found = iter(inner.pull([_with_activity(layer, *pair) for pair in pairs], weights))
+        items = zip(flatten((given, dict(keywords))), places, strict=True)
+        pulled = [(next(found) if isinstance(item, np.ndarray) else None, p) for item, p in items]
+        return [gradient for gradient, is_asked in pulled if is_asked]
+
     return Linearized(outputs, pull)
+
+
+def _graph_of(layer: Layer, given: Any, keywords: Mapping[str, Any]) -> tuple[Graph, list[Any]]:
+    """The graph of a layer's ``call`` for arrays, and the arrays in the order of its inputs.
+
+    Raises:
+        NotImplementedError: if ``call`` is made of more than layers and operators.
+    """
+    items = flatten((given, dict(keywords)))
+    arrays = [item for item in items if isinstance(item, np.ndarray)]
+    tensors = [
+        KerasTensor(item.shape, item.dtype.name) if isinstance(item, np.ndarray) else item
+        for item in items
+    ]
+    arguments, named = pack((given, dict(keywords)), tensors)
+    try:
+        graph, _ = traced(layer, arguments, named)
+    except Exception as error:
+        raise NotImplementedError(
+            f"{type(layer).__name__} {layer.name!r} cannot be differentiated: its `call` is made "
+            f"of more than layers and the operators of symbolic tensors ({type(error).__name__}: "
+            f"{shown(str(error))}); expected only these, or a method `_gradients(inputs, upstream)`"
+        ) from error
+    return graph, arrays
+
+
+def gradients_by_trace(layer: Layer, inputs: Any, upstream: Any) -> dict[str, Any]:
+    """`Layer.gradients` of a layer that is made of others; weights that share a name by path.
+
+    Raises:
+        NotImplementedError: if the call cannot be differentiated.
+        ValueError: if `upstream` has not the outputs' shapes.
+    """
+    converted = map_structure(layer._converted, inputs)
+    layer.apply((converted,), {})
+    graph, values = _graph_of(layer, (converted,), {})
+    call = _linearize_graph(graph, values, True)
+    given = [as_array(layer.name, item, "upstream") for item in flatten(upstream)]
+    for array, output in zip(given, call.outputs, strict=True):
+        if array.shape != output.shape:
+            raise ValueError(
+                f"{layer.name}: argument `upstream` has the shape {array.shape}; expected that of "
+                f"the output, {output.shape}"
+            )
+    weights = Gradients()
+    pairs = zip(given, call.outputs, strict=True)
+    found = call.pull([convert(array, output.dtype.name) for array, output in pairs], weights)
+    arrays = [v if f is None else f for f, v in zip(found, map(np.zeros_like, values), strict=True)]
+    names = Counter(variable.name for variable in layer.trainable_weights)
+    return {"inputs": pack(converted, arrays)} | {
+        (v.name if names[v.name] == 1 else v.path): weights.total(v)
+        for v in layer.trainable_weights
+    }
 
 
 def _with_activity(layer: Layer, output: Array, upstream: Array | None) -> Array:
@@ -133,7 +243,8 @@ def _linearize_graph(graph: Graph, values: Sequence[Array], inputs: bool) -> Lin
     differentiated = {id(node) for node in _differentiated(graph, inputs)}
     for node in graph.nodes:
         arrays = [known.get(id(tensor), tensor.value) for tensor in node.inputs]
-        outputs, pull = linearize(node.layer, arrays)
+        places = [isinstance(item, KerasTensor) for item in flatten(node.arguments)]
+        outputs, pull = linearize(node.layer, node.filled(arrays), places)
         known |= {id(tensor): value for tensor, value in zip(node.outputs, outputs, strict=True)}
         if id(node) in differentiated:
             calls.append((node, pull))
@@ -181,14 +292,35 @@ def _differentiated(graph: Graph, inputs: bool) -> list[Node]:
     return found
 
 
+class Output(NamedTuple):
+    """One output of a step: its name, target, prediction, weights of its examples, and loss."""
+
+    name: str
+    target: Array
+    prediction: Array
+    weights: Array | None
+    loss: losses.Loss
+    factor: Fraction
+
+
+class Step(NamedTuple):
+    """What a step found: the loss, and for several outputs theirs by name; metrics are updated."""
+
+    loss: float
+    losses: dict[str, float]
+    metrics: dict[str, Any]
+    examples: int
+
+
 class Training:
     """What `Model.compile` chose.
 
     Args:
         owner: the model's name.
         optimizer: its identifier.
-        loss: one loss, or a list of one per output.
-        metrics: None.
+        loss: one loss, or a structure or dictionary of one per output; None.
+        loss_weights: their factors, likewise.
+        metrics: identifiers, by ``metrics`` and ``weighted_metrics``.
         execution: further arguments of Keras' ``compile`` without effect.
 
     Raises:
@@ -197,24 +329,55 @@ class Training:
     """
 
     def __init__(
-        self, owner: str, optimizer: Any, loss: Any, metrics: Any, execution: Mapping[str, Any]
+        self,
+        owner: str,
+        optimizer: Any,
+        loss: Any,
+        loss_weights: Any,
+        metrics: Mapping[str, Any],
+        execution: Mapping[str, Any],
     ) -> None:
         for name, value in execution.items():
             if name not in _EXECUTION:
                 raise TypeError(f"{owner}: unrecognised argument `{name}`={shown(value)}")
-        if metrics:
-            raise wrong_value(owner, "metrics", metrics, "None: no metrics are offered")
-        self.optimizer = optimizers.get(optimizer, owner, "optimizer")
+        self.given_optimizer = optimizer
+        self.optimizer: Any = optimizer
+        if optimizer is not None and optimizer != "rmsprop":
+            self.optimizer = optimizers.get(optimizer, owner, "optimizer")
         self.given_loss = loss
-        given = loss if isinstance(loss, (list, tuple)) else [loss]
-        self._losses = [_loss(owner, item) for item in given]
+        self.given_metrics = dict(metrics)
+        self.loss_weights = loss_weights
+        self._losses = map_structure(lambda item: _loss(owner, item), loss)
+        self.compiled_metrics = Metrics(owner, metrics)
 
-    def step(self, model: Model, inputs: Sequence[Any], targets: Any) -> float:
-        """One training step; the loss before it."""
-        call = self._call(model, inputs)
-        pairs = self._pairs(model, call.outputs, targets)
-        value = _value(model, pairs)
-        upstream = [loss.gradient(target, output) for loss, target, output in pairs]
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, as Keras' files hold them."""
+        return {
+            "optimizer": optimizers.serialize(self.optimizer),
+            "loss": map_structure(losses.serialize, self.given_loss),
+            "loss_weights": self.loss_weights,
+            **{name: map_structure(_metric_config, v) for name, v in self.given_metrics.items()},
+        }
+
+    def step(self, model: Model, batch: Batch) -> Step:
+        """One training step; what it found before it.
+
+        Raises:
+            ValueError: if no optimizer is chosen.
+        """
+        if not hasattr(self.optimizer, "apply_gradients"):
+            raise ValueError(
+                f"{model.name}: argument `optimizer` of `compile` is {shown(self.optimizer)}, "
+                "which is outside this oracle; expected 'sgd' or a keras.optimizers.SGD"
+            )
+        call = _call(model, batch, training=True)
+        outputs = self._outputs(model, call.outputs, batch)
+        found = self._found(model, call.outputs, outputs, batch)
+        upstream: list[Array | None] = [None] * len(call.outputs)
+        for place, item in outputs:
+            upstream[place] = item.loss.gradient(
+                item.target, item.prediction, item.weights, item.factor
+            )
         weights = Gradients()
         call.pull(upstream, weights)
         variables = model.trainable_weights
@@ -223,60 +386,114 @@ class Training:
                 what = f"the regularizer of `{variable.path}`"
                 weights.add(variable, gradient_of(variable.regularizer, variable.value, what, 1))
         self.optimizer.apply_gradients([(weights.total(item), item) for item in variables])
-        return value
+        return found
 
-    def evaluate(self, model: Model, inputs: Sequence[Any], targets: Any) -> float:
-        """The loss alone."""
-        return _value(model, self._pairs(model, self._call(model, inputs).outputs, targets))
-
-    def _call(self, model: Model, inputs: Sequence[Any]) -> Linearized:
+    def evaluate(self, model: Model, batch: Batch) -> Step:
+        """What a step finds, without the step."""
         model.forget_activity()
-        return _linearize_graph(model.graph, model.fitted(inputs), inputs=False)
+        with calling.within(calling.Context(False)):
+            outputs = flatten(model.apply(batch.arguments, {}))
+        return self._found(model, outputs, self._outputs(model, outputs, batch), batch)
 
-    def _pairs(
-        self, model: Model, outputs: Sequence[Array], targets: Any
-    ) -> list[tuple[losses.Loss, Array, Array]]:
-        """The loss, the target and the prediction of each output.
+    def _found(
+        self,
+        model: Model,
+        predictions: Sequence[Array],
+        outputs: Sequence[tuple[int, Output]],
+        batch: Batch,
+    ) -> Step:
+        items = [item for _, item in outputs]
+        terms = [_exact(item) for item in items]
+        dtype = items[0].prediction.dtype if items else np.dtype(np.float32)
+        value = _rounded_sum([*terms, *map(float, model.losses)], dtype)
+        several = len(predictions) > 1
+        own = {
+            f"{item.name}_loss": _rounded_sum([_unscaled(item)], item.prediction.dtype)
+            for item in items
+            if several
+        }
+        self.compiled_metrics.update(output_names(model, predictions), predictions, batch)
+        return Step(value, own, self.compiled_metrics.results(), batch.examples)
+
+    def _outputs(
+        self, model: Model, predictions: Sequence[Array], batch: Batch
+    ) -> list[tuple[int, Output]]:
+        """The outputs that have a loss, with their places.
 
         Raises:
-            ValueError: if there are not as many of each.
+            ValueError: if losses, targets or weights do not fit the outputs.
         """
-        given = flatten(targets) if len(outputs) > 1 else [targets]
-        if len(given) == 1 and isinstance(given[0], (list, tuple)) and len(given[0]) == 1:
-            given = [*given[0]]
-        functions = self._losses * (len(outputs) if len(self._losses) == 1 else 1)
-        for argument, items in (("y", given), ("loss", functions)):
-            if len(items) != len(outputs):
-                raise ValueError(
-                    f"{model.name}: argument `{argument}` has {len(items)} items; expected one "
-                    f"for each of the model's {len(outputs)} outputs"
+        names = output_names(model, predictions)
+        chosen = by_output(model.name, "loss", self._losses, names, repeated=True)
+        factors = by_output(model.name, "loss_weights", self.loss_weights, names, repeated=True)
+        targets = batch.targets(model.name, names, [loss is not None for loss in chosen])
+        weights = batch.weights(model.name, names)
+        found: list[tuple[int, Output]] = []
+        for place, loss in enumerate(chosen):
+            if loss is None:
+                continue
+            if not is_float(predictions[place].dtype):
+                raise TypeError(
+                    f"{model.name}: the output {names[place]!r} is of dtype "
+                    f"{predictions[place].dtype.name}; expected floating point for a loss"
                 )
-        return [
-            (loss, *losses.operands(model.name, target, output))
-            for loss, target, output in zip(functions, given, outputs, strict=True)
-        ]
+            target, prediction = losses.operands(model.name, targets[place], predictions[place])
+            shape = prediction.shape[:-1]
+            own = losses.weights_of(model.name, weights[place], shape, prediction.dtype)
+            factor = Fraction(1 if factors[place] is None else float(factors[place]))
+            found.append((place, Output(names[place], target, prediction, own, loss, factor)))
+        return found
 
 
-def _loss(owner: str, identifier: Any) -> losses.Loss:
-    """A loss with a gradient.
+def _metric_config(item: Any) -> Any:
+    return item if item is None or isinstance(item, str) else metrics_module.serialize(item)
+
+
+def _call(model: Model, batch: Batch, training: bool) -> Linearized:
+    model.forget_activity()
+    with calling.within(calling.Context(training)):
+        if model.is_graph:
+            values = model.fitted(model.flat_inputs(batch.inputs))
+            return _linearize_graph(model.graph, values, inputs=False)
+        if not model.built:
+            model.apply(batch.arguments, {})
+            model.forget_activity()
+        arguments = map_structure(model._converted, batch.arguments)
+        graph, values = _graph_of(model, arguments, {})
+        return _linearize_graph(graph, values, inputs=False)
+
+
+def _exact(item: Output) -> Fraction | float:
+    value = _unscaled(item)
+    return value * (item.factor if isinstance(value, Fraction) else float(item.factor))
+
+
+def _unscaled(item: Output) -> Fraction | float:
+    return item.loss.weighted(item.target, item.prediction, item.weights)
+
+
+def _loss(owner: str, identifier: Any) -> losses.Loss | None:
+    """A loss with a gradient; None for None.
 
     Raises:
         ValueError: if `identifier` means none.
     """
+    if identifier is None:
+        return None
     found = losses.get(identifier, owner, "loss")
     if found is losses.mean_squared_error:
         return losses.MeanSquaredError()
     if not isinstance(found, losses.Loss):
-        allowed = "'mse' or a reference_impl.losses.MeanSquaredError"
+        allowed = (
+            "'mse' or a reference_impl.losses.MeanSquaredError; others are outside this oracle"
+        )
         raise wrong_value(owner, "loss", identifier, allowed)
     return found
 
 
-def _value(model: Model, pairs: Sequence[tuple[losses.Loss, Array, Array]]) -> float:
-    """The sum of the outputs' losses and the model's, rounded once to the first output's dtype."""
-    terms = [loss.exact(target, output) for loss, target, output in pairs]
-    terms += [float(loss) for loss in model.losses]
+def _rounded_sum(terms: Sequence[Fraction | float], dtype: Any) -> float:
+    """The sum of losses, rounded once to a dtype."""
     if all(isinstance(term, Fraction) or math.isfinite(term) for term in terms):
         exact = sum((Fraction(term) for term in terms), Fraction(0))
-        return round_fraction(exact, format_of(pairs[0][2].dtype))
+        return round_fraction(exact, format_of(dtype))
     return float(sum(map(float, terms)))

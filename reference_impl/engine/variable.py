@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from reference_impl.engine.dtypes import Array, convert
+from reference_impl.engine.dtypes import Array, as_array, convert, is_array, is_float
 
 
 class Variable(NDArrayOperatorsMixin):
@@ -64,16 +64,34 @@ class Variable(NDArrayOperatorsMixin):
         """Replace the value by an array of the same shape, each element rounded to the dtype.
 
         Raises:
+            TypeError: if it holds no real numbers.
             ValueError: if the shape differs.
         """
-        array = np.asarray(value)
+        self._value = self.fitting(value)
+        return self
+
+    def fitting(self, value: Any) -> Array:
+        """The array that `assign` would make of a value.
+
+        Raises:
+            TypeError: if it holds no real numbers.
+            ValueError: if its shape is another.
+        """
+        array = as_array(self.path, value, "value") if is_array(value) else np.asarray(value)
         if array.shape != self.shape:
             raise ValueError(
                 f"`{self.path}` cannot be assigned a value of shape {array.shape}; "
                 f"expected the shape {self.shape}"
             )
-        self._value = _owned(array, self.dtype)
-        return self
+        return _owned(array, self.dtype)
+
+    def assign_add(self, value: Any) -> Variable:
+        """Add a value of the same shape, rounded once."""
+        return self.assign(self._value + value)
+
+    def assign_sub(self, value: Any) -> Variable:
+        """Subtract a value of the same shape, rounded once."""
+        return self.assign(self._value - value)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         array = self._value if dtype is None else self._value.astype(dtype)
@@ -99,7 +117,8 @@ class Variable(NDArrayOperatorsMixin):
 def _owned(value: Any, dtype: str) -> Array:
     """A contiguous read-only array of the dtype that shares no memory with `value`."""
     given = np.asarray(value)
-    if given.dtype.kind not in "fiubV":
+    is_number = given.dtype.kind in "fiub" or is_float(given.dtype)
+    if not is_number:
         raise TypeError(f"a weight of dtype {given.dtype} was given; expected real numbers")
     converted = convert(given, dtype)
     array = np.array(converted, order="C") if converted is given else converted

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from reference_impl.engine.absent import refuser
 from reference_impl.engine.identifiers import publish
 from reference_impl.engine.naming import snake_case
 from reference_impl.initializers.base import REGISTRY, Initializer
@@ -165,3 +166,6 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         TypeError: if its arguments do not fit its class.
     """
     return REGISTRY.deserialize(config, custom_objects)
+
+
+__getattr__ = refuser("keras.initializers", __all__)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from reference_impl.config import reading
-from reference_impl.engine.arguments import wrong_type
+from reference_impl.engine.arguments import shown, wrong_type
 from reference_impl.engine.dtypes import convert, is_float, numpy_dtype
 from reference_impl.engine.identifiers import deserialize_value, serialize_value
 from reference_impl.engine.parameters import Array, real_number
@@ -90,8 +90,8 @@ class GivenArray(Constant):
         lengths = full_shape("initializer", shape)
         if lengths != np.shape(self.value):
             raise ValueError(
-                f"initializer: argument `shape` is {shape!r}; expected {np.shape(self.value)}, "
-                "the shape of the array given as initializer"
+                f"initializer: argument `shape` is {shown(shape)}; expected "
+                f"{np.shape(self.value)}, the shape of the array given as initializer"
             )
         return super().__call__(lengths, dtype)
 
@@ -120,7 +120,7 @@ class Identity(Initializer):
         name, lengths = number_dtype("Identity", dtype), full_shape("Identity", shape)
         if len(lengths) != 2:
             raise ValueError(
-                f"Identity: argument `shape` is {shape!r} of rank {len(lengths)}; expected a "
+                f"Identity: argument `shape` is {shown(shape)} of rank {len(lengths)}; expected a "
                 "matrix, rank 2"
             )
         matrix = np.zeros(lengths, numpy_dtype(name))

@@ -54,7 +54,7 @@ class Orthogonal(RandomInitializer):
         name, lengths = float_dtype("Orthogonal", dtype), full_shape("Orthogonal", shape)
         if len(lengths) < 2:
             raise ValueError(
-                f"Orthogonal: argument `shape` is {shape!r} of rank {len(lengths)}; expected a "
+                f"Orthogonal: argument `shape` is {shape} of rank {len(lengths)}; expected a "
                 "rank of at least 2"
             )
         rows, columns = math.prod(lengths[:-1]), lengths[-1]

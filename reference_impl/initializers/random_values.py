@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference_impl.config import reading
-from reference_impl.engine.arguments import wrong_value
+from reference_impl.engine.arguments import shown, wrong_value
 from reference_impl.engine.identifiers import deserialize_value, serialize_value
 from reference_impl.engine.parameters import Array, axes_of, integers_of, real_number
 from reference_impl.initializers.base import Initializer, float_dtype, full_shape
@@ -64,17 +64,21 @@ class RandomInitializer(Initializer):
         return draw(number, math.prod(shape), stream).reshape(shape)
 
     def _uniform(self, low: float, high: float, shape: tuple[int, ...], dtype: str) -> Array:
-        """Numbers of [low, high)."""
-        values = low + (high - low) * self._drawn(generator.uniform, shape)
+        """Numbers of [low, high); in halves where the length of that is beyond float64."""
+        drawn = self._drawn(generator.uniform, shape)
+        scale = 1.0 if math.isfinite(high - low) else 2.0
+        values = (low / scale + (high / scale - low / scale) * drawn) * scale
         return confined(values, low, math.nextafter(high, -math.inf), format_of(dtype))
 
     def _normal(self, mean: float, stddev: float, shape: tuple[int, ...], dtype: str) -> Array:
-        values = mean + stddev * self._drawn(generator.normal, shape)
+        with np.errstate(over="ignore"):
+            values = mean + stddev * self._drawn(generator.normal, shape)
         return np.asarray(round_float64(values, format_of(dtype)))
 
     def _truncated(self, mean: float, stddev: float, shape: tuple[int, ...], dtype: str) -> Array:
         """Numbers of ``[mean - 2 stddev, mean + 2 stddev]``."""
-        values = mean + stddev * self._drawn(generator.truncated_normal, shape)
+        with np.errstate(over="ignore"):
+            values = mean + stddev * self._drawn(generator.truncated_normal, shape)
         return confined(values, mean - 2 * stddev, mean + 2 * stddev, format_of(dtype))
 
     def get_config(self) -> dict[str, Any]:
@@ -122,7 +126,7 @@ class RandomUniform(RandomInitializer):
         self.minval = real_number("RandomUniform", "minval", minval)
         self.maxval = real_number("RandomUniform", "maxval", maxval)
         if self.maxval < self.minval:
-            allowed = f"a number of at least minval, {self.minval!r}"
+            allowed = f"a number of at least minval, {shown(self.minval)}"
             raise wrong_value("RandomUniform", "maxval", maxval, allowed)
         super().__init__(seed)
 
@@ -284,7 +288,11 @@ class VarianceScaling(RandomInitializer):
         fans = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}
         variance = self.scale / max(1.0, fans[self.mode])
         if self.distribution == "uniform":
-            return math.sqrt(3.0 * variance)
+            return (
+                2.0 * math.sqrt(3.0 * (variance / 4))
+                if variance > 1e300
+                else math.sqrt(3.0 * variance)
+            )
         stddev = math.sqrt(variance)
         return stddev / TRUNCATED_STDDEV if self.distribution == "truncated_normal" else stddev
 

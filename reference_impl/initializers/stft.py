@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from reference_impl.engine.arguments import boolean, wrong_type, wrong_value
+from reference_impl.engine.arguments import boolean, shown, wrong_type, wrong_value
 from reference_impl.engine.dtypes import is_float
 from reference_impl.engine.identifiers import deserialize_value
 from reference_impl.engine.parameters import Array
@@ -117,7 +117,9 @@ class STFT(Initializer):
         squares = math.isqrt(sum(value * value for value in values))
         scaling = squares if self.scaling == "density" else sum(map(abs, values))
         if values and not scaling:
-            raise ValueError(f"STFT: the window {self.window!r} of length {length} is all zero")
+            raise ValueError(
+                f"STFT: the window {shown(self.window)} of length {length} is all zero"
+            )
         return values, scaling
 
     def get_config(self) -> dict[str, Any]:

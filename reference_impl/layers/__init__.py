@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reference_impl.engine.absent import refuser
 from reference_impl.engine.base_layer import Layer
 from reference_impl.engine.saving import LAYERS, deserialize, serialize
 from reference_impl.layers import convolutional, core, pooling
@@ -38,3 +39,6 @@ for _layer, *_aliases in (
     (InputLayer,),
 ):
     LAYERS.add(_layer, *_aliases)
+
+
+__getattr__ = refuser("keras.layers", __all__)

@@ -12,15 +12,20 @@ from reference_impl.config import certification
 from reference_impl.engine import arguments
 from reference_impl.engine.arguments import VALID, Shape, shown
 from reference_impl.engine.base_layer import Certificate
-from reference_impl.engine.dtypes import Array, as_float64, convert
+from reference_impl.engine.dtypes import FLOATS, Array, as_float64, convert
 from reference_impl.engine.variable import Variable
 from reference_impl.layers.windowed import Windowed
-from reference_impl.ops.convolution import convolution_sums, plain_convolution
 from reference_impl.ops.derivatives import pull_back
 from reference_impl.ops.evaluation import Certified, evaluate
 from reference_impl.ops.formats import format_of
 from reference_impl.ops.geometry import WindowAxis
-from reference_impl.ops.gradients import bias_gradient, input_gradient, kernel_gradient
+from reference_impl.ops.gradients import bias_gradient
+from reference_impl.ops.grouped import (
+    grouped_convolution,
+    grouped_input_gradient,
+    grouped_kernel_gradient,
+    grouped_sums,
+)
 
 
 class Conv(Windowed):
@@ -32,15 +37,21 @@ class Conv(Windowed):
                                   x[b, o stride + t dilation - pad, c] kernel[t, c, f])
 
     with x zero outside the input (a cross-correlation: the kernel is not flipped).  The kernel is
-    ``(*kernel_size, channels, filters)``, the bias ``(filters,)``.  Each output is the exact value
-    of the definition, rounded once to the layer's dtype; an activation that is not one of
-    `reference_impl.activations` is applied to the rounded sum.
+    ``(*kernel_size, channels, filters)``, the bias ``(filters,)``.
+
+    With `groups` of g, channels and filters are cut into g equal parts, in order, and the filters
+    of a part sum over the channels of the same part alone: ``filters / g`` filters read the
+    ``channels / g`` channels that begin at ``(f // (filters / g)) (channels / g)``.  The kernel is
+    then ``(*kernel_size, channels / g, filters)``.
+
+    Each output is the exact value of the definition, rounded once to the layer's dtype; an
+    activation that is not one of `reference_impl.activations` is applied to the rounded sum.
 
     Args:
         filters: number of output channels.
         kernel_size: the window's lengths, vertical first.
         strides: distance between neighbouring windows; not 1 only where `dilation_rate` is 1.
-        padding: ``valid`` or ``same``, in any case.
+        padding: ``valid`` or ``same``, in Conv1D also ``causal``, in any case.
         data_format: ``channels_last`` or ``channels_first``; None for the global setting.
         dilation_rate: distance between neighbouring elements of a window.
         activation: a name, a configuration, an element-wise callable, or None for the identity.
@@ -53,7 +64,9 @@ class Conv(Windowed):
         activity_regularizer: adds its value of the output over the batch size to `losses`.
         kernel_constraint: what training applies to the kernel after each update.
         bias_constraint: what training applies to the bias after each update.
-        groups: 1, the only value; Keras' configurations hold it.
+        groups: number of parts into which channels and filters are cut; divides both.  The
+            documentation does not know it, so that it has no position: those of the documented
+            arguments stay what they are.
         **keywords: those of `Layer`; ``border_mode``, ``dim_ordering`` and
             ``image_dim_ordering`` are Keras 1's names of ``padding`` and ``data_format``.
 
@@ -63,6 +76,7 @@ class Conv(Windowed):
     """
 
     _own_keywords: ClassVar[tuple[str, ...]] = (*Windowed._own_keywords, "groups")
+    _input_dtypes: ClassVar[tuple[str, ...]] = FLOATS
 
     def __init__(
         self,
@@ -111,8 +125,11 @@ class Conv(Windowed):
 
     def _refuse_combinations(self) -> None:
         owner = type(self).__name__
-        if self.groups != 1:
-            raise arguments.wrong_value(owner, "groups", self.groups, "1: groups are undocumented")
+        if self.filters % self.groups:
+            raise ValueError(
+                f"{owner}: argument `filters` is {self.filters} and argument `groups` is "
+                f"{self.groups}; expected a number of groups that divides the filters"
+            )
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ValueError(
                 f"{owner}: argument `strides` is {self.strides} and argument `dilation_rate` is "
@@ -133,6 +150,16 @@ class Conv(Windowed):
             None if self._is_linear else activations.certified(self._activation)
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but what the activation says of itself, which is made of closures."""
+        state = dict(self.__dict__)
+        del state["_certified_activation"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.activation = self._activation
+
     # Building
 
     def check_input(self, shape: Shape) -> None:
@@ -143,32 +170,38 @@ class Conv(Windowed):
         """
         super().check_input(shape)
         channels = shape[self.channel_axis]
-        expected = self.kernel.shape[-2] if self.built else channels
+        expected = self.kernel.shape[-2] * self.groups if self.built else channels
         if not channels or channels != expected:
             raise ValueError(
                 f"{type(self).__name__} {self.name!r}: argument `inputs` has the shape {shape} "
                 f"with {channels} channels on axis {self.channel_axis}; expected "
                 + (f"{expected} channels" if expected else "a known number of at least 1")
             )
+        if channels % self.groups:
+            raise ValueError(
+                f"{type(self).__name__} {self.name!r}: argument `inputs` has the shape {shape} "
+                f"with {channels} channels on axis {self.channel_axis} and argument `groups` is "
+                f"{self.groups}; expected a number of groups that divides the channels"
+            )
 
     def create_weights(self, input_shape: Shape) -> None:
-        """Make the kernel ``(*kernel_size, channels, filters)`` and the bias ``(filters,)``."""
+        """Make the kernel ``(*kernel_size, channels / groups, filters)`` and the bias."""
         channels = input_shape[self.channel_axis]
         assert channels is not None
         self._kernel = self.add_weight(
-            "kernel",
-            (*self.kernel_size, channels, self.filters),
+            (*self.kernel_size, channels // self.groups, self.filters),
             self.kernel_initializer,
-            self.kernel_regularizer,
-            self.kernel_constraint,
+            name="kernel",
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
         )
         if self.use_bias:
             self._bias = self.add_weight(
-                "bias",
                 (self.filters,),
                 self.bias_initializer,
-                self.bias_regularizer,
-                self.bias_constraint,
+                name="bias",
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
             )
 
     @property
@@ -217,6 +250,15 @@ class Conv(Windowed):
     # Calling
 
     @property
+    def _kernel_used(self) -> Array:
+        """The kernel in the dtype of the results: rounded once under a mixed policy."""
+        return convert(self.kernel.value, self.compute_dtype)
+
+    @property
+    def _bias_used(self) -> Array | None:
+        return None if self._bias is None else convert(self._bias.value, self.compute_dtype)
+
+    @property
     def _is_elementwise(self) -> bool:
         return self._certified_activation is None or self._certified_activation.axis is None
 
@@ -232,10 +274,10 @@ class Conv(Windowed):
     def _exact(self, inputs: Array) -> tuple[Certified, bool]:
         """The output, and whether it is correctly rounded (not with a foreign activation)."""
         activation = self._certified_activation
-        bias = None if self._bias is None else self._bias.value
+        bias = self._bias_used
         images = self._channels_last(inputs)
-        sums = convolution_sums(images, self.kernel.value, bias, self._axes(inputs.shape))
-        format = format_of(self.dtype)
+        sums = grouped_sums(images, self._kernel_used, bias, self._axes(inputs.shape))
+        format = format_of(self.compute_dtype)
         if self._is_elementwise:
             certified = evaluate(sums, activation, format)
             value = self._arranged(certified.value)
@@ -254,12 +296,14 @@ class Conv(Windowed):
         The sums of that with the operands are rounded once to the layer's dtype.  Without an
         activation, or with one of slopes 0 and 1, nothing is rounded before.
         """
-        axes, format = self._axes(inputs.shape), format_of(self.dtype)
-        images, kernel = self._channels_last(inputs), self.kernel.value
+        axes, format = self._axes(inputs.shape), format_of(self.compute_dtype)
+        images, kernel, groups = self._channels_last(inputs), self._kernel_used, self.groups
         gradient = self._channels_last(self._pulled_back(images, upstream, axes))
         found = {
-            "inputs": self._arranged(input_gradient(kernel, gradient, axes, format)),
-            "kernel": kernel_gradient(images, gradient, axes, format),
+            "inputs": self._arranged(
+                grouped_input_gradient(kernel, gradient, axes, format, groups)
+            ),
+            "kernel": grouped_kernel_gradient(images, gradient, axes, format, groups),
         }
         return found | ({"bias": bias_gradient(gradient, format)} if self.use_bias else {})
 
@@ -274,21 +318,21 @@ class Conv(Windowed):
                 f"{shown(self.activation)}, whose derivative is not known; expected one of "
                 "reference_impl.activations"
             )
-        bias = None if self._bias is None else self._bias.value
-        sums = convolution_sums(images, self.kernel.value, bias, axes)
+        bias = self._bias_used
+        sums = grouped_sums(images, self._kernel_used, bias, axes)
         if self._channels_first:
             sums = sums.moveaxis(-1, 1)
         wide = pull_back(sums, as_float64(upstream), activation)
-        narrow = convert(wide, self.dtype)
+        narrow = convert(wide, self.compute_dtype)
         return narrow if np.array_equal(as_float64(narrow), wide, equal_nan=True) else wide
 
     def _plain(self, inputs: Array) -> Array:
         """The output in ordinary floating-point arithmetic of the layer's dtype."""
         images = self._channels_last(inputs)
         with np.errstate(all="ignore"):
-            value = plain_convolution(images, self.kernel.value, self._axes(inputs.shape))
-            if self._bias is not None:
-                value += self._bias.value
+            value = grouped_convolution(images, self._kernel_used, self._axes(inputs.shape))
+            if self._bias_used is not None:
+                value += self._bias_used
         return self._approximated(self._arranged(value))
 
     def _approximated(self, value: Array) -> Array:
@@ -299,7 +343,7 @@ class Conv(Windowed):
             return self._applied(value)
         wide = as_float64(value)
         low, high = self._certified_activation.enclose(wide, wide)
-        return convert(low / 2 + high / 2, self.dtype)
+        return convert(low / 2 + high / 2, self.compute_dtype)
 
     def _applied(self, value: Array) -> Array:
         """A foreign activation at the rounded sums, its result in the layer's dtype.
@@ -314,7 +358,7 @@ class Conv(Windowed):
                 f"{shown(self.activation)} and made the shape {result.shape} of {value.shape}; "
                 "expected an element-wise function"
             )
-        return convert(result, self.dtype)
+        return convert(result, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments in Keras 3's form; `from_config` is the inverse."""
@@ -341,10 +385,13 @@ class Conv(Windowed):
 class Conv1D(Conv):
     """Convolution of sequences: ``(batch, steps, channels)`` to ``(batch, steps, filters)``.
 
-    ``data_format``, not documented for this layer, is taken as a keyword.  See `Conv`.
+    ``data_format``, not documented for this layer, is taken as a keyword, and so is the padding
+    ``causal``: ``(kernel_size - 1) dilation_rate`` zeros before the first step and none after the
+    last, so that an output depends on no later step.  See `Conv`.
     """
 
     rank = 1
+    _paddings = (*arguments.PADDINGS, arguments.CAUSAL)
 
     def __init__(
         self,

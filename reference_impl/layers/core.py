@@ -36,6 +36,7 @@ class Flatten(Layer):
     """
 
     _is_exact = True
+    _is_documented = True
     _layer_dtypes: ClassVar[tuple[str, ...]] = (*FLOATS, *INTEGERS, *OTHERS)
     _input_dtypes: ClassVar[tuple[str, ...]] = (*FLOATS, *INTEGERS, *OTHERS)
     _own_keywords: ClassVar[tuple[str, ...]] = ("data_format", *arguments.OLD_DATA_FORMATS)
@@ -85,9 +86,9 @@ class Flatten(Layer):
 
     def compute_output_spec(self, inputs: KerasTensor) -> KerasTensor:
         """The output's shape and dtype for a symbolic input; a sparse one stays sparse."""
-        output = super().compute_output_spec(inputs)
-        output.sparse = inputs.sparse
-        return output
+        self._check_dtype(inputs.dtype)
+        dtype = self.compute_dtype if inputs.dtype in FLOATS else inputs.dtype
+        return KerasTensor(self.compute_output_shape(inputs.shape), dtype, inputs.sparse)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments in Keras 3's form; `from_config` is the inverse."""

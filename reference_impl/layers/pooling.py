@@ -53,6 +53,7 @@ class MaxPooling(Windowed):
     ) -> None:
         steps = pool_size if strides is None else strides
         super().__init__(("pool_size", pool_size), steps, padding, data_format, **keywords)
+        self._build_at_init()
 
     @property
     def pool_size(self) -> tuple[int, ...]:
@@ -68,7 +69,7 @@ class MaxPooling(Windowed):
     def _gradients(self, inputs: Array, upstream: Array) -> dict[str, Array]:
         images, gradient = self._channels_last(inputs), self._channels_last(upstream)
         axes = self._axes(inputs.shape)
-        pulled = max_pool_gradient(images, gradient, axes, format_of(self.dtype))
+        pulled = max_pool_gradient(images, gradient, axes, format_of(self.compute_dtype))
         return {"inputs": self._arranged(pulled)}
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Shape:

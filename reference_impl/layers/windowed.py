@@ -23,13 +23,16 @@ class Windowed(Layer):
     Attributes:
         rank: number of spatial axes.
         strides: distance between neighbouring windows, per axis.
-        padding: ``valid`` (windows lie within the input) or ``same`` (as many outputs as strides
-            fit into the input, ``ceil(n / stride)``).
+        padding: ``valid`` (windows lie within the input), ``same`` (as many outputs as strides
+            fit into the input, ``ceil(n / stride)``), or in Conv1D ``causal`` (as many, with all
+            padding before the first input).
         data_format: ``channels_last`` or ``channels_first``.
         dilation_rate: distance between neighbouring elements of a window, per axis.
     """
 
     rank: ClassVar[int]
+    _is_documented = True
+    _paddings: ClassVar[tuple[str, ...]] = arguments.PADDINGS
     _own_keywords: ClassVar[tuple[str, ...]] = (
         "data_format",
         "border_mode",
@@ -50,7 +53,7 @@ class Windowed(Layer):
         self._window = arguments.sizes(owner, *window, self.rank)
         self.strides = arguments.sizes(owner, "strides", strides, self.rank)
         self.dilation_rate = arguments.sizes(owner, "dilation_rate", dilation_rate, self.rank)
-        self.padding = arguments.take_padding(owner, padding, keywords)
+        self.padding = arguments.take_padding(owner, padding, keywords, self._paddings)
         self.data_format = arguments.take_data_format(owner, data_format, keywords, self.rank)
         self._channels_first = self.data_format == "channels_first"
         super().__init__(**keywords)

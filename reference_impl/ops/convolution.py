@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reference_impl.ops.contraction import contract
 from reference_impl.ops.formats import FLOAT64, format_of
-from reference_impl.ops.geometry import WindowAxis
+from reference_impl.ops.geometry import WindowAxis, cut_to, meeting_window
 from reference_impl.ops.narrow_sums import narrow_sums
 from reference_impl.ops.sums import Enclosure, Sums
 from reference_impl.ops.windows import output_shape
@@ -36,6 +37,11 @@ def plain_convolution(inputs: Array, kernel: Array, axes: Sequence[WindowAxis]) 
         ``(batch, *output, F)`` in the dtype of `inputs`.
     """
     dtype = inputs.dtype
+    smaller = _smaller(kernel, axes)
+    if smaller is not None:
+        sums = plain_convolution(inputs, *smaller.window)
+        sums[..., smaller.invalid] = np.nan
+        return sums
     with np.errstate(all="ignore"):
         if dtype.itemsize < 4:
             inputs, kernel = inputs.astype(np.float32), kernel.astype(np.float32)
@@ -59,6 +65,11 @@ def convolution_sums(
     Raises:
         TypeError: if an operand has none of the four floating-point types.
     """
+    smaller = _smaller(kernel, axes)
+    if smaller is not None:
+        cut, fewer = smaller.window
+        sums = convolution_sums(inputs, cut, bias, fewer)
+        return _with_invalid(sums, smaller.invalid) if smaller.invalid.any() else sums
     given = [operand for operand in (inputs, kernel, bias) if operand is not None]
     wide = FLOAT64 in [format_of(operand.dtype) for operand in given]
     special = None
@@ -72,6 +83,43 @@ def convolution_sums(
             ]
         enclosure = (_wide_sums if wide else narrow_sums)(*operands, axes=axes)
     return Sums.of(enclosure, (len(inputs), *output_shape(axes), kernel.shape[-1]), special)
+
+
+class _Smaller(NamedTuple):
+    """A convolution without the taps that meet padding alone.
+
+    Attributes:
+        window: the kernel and the geometry that are left.
+        invalid: per filter, whether such a tap is NaN or infinite: times zero that is NaN.
+    """
+
+    window: tuple[Array, tuple[WindowAxis, ...]]
+    invalid: Array
+
+
+def _smaller(kernel: Array, axes: Sequence[WindowAxis]) -> _Smaller | None:
+    """The smaller window that meets the same inputs; None where the window is that already."""
+    if 0 in output_shape(axes):
+        return None
+    taps = meeting_window(axes)
+    if taps is None:
+        return None
+    place = tuple(slice(met.start, met.stop) for met in taps)
+    invalid = ~np.isfinite(kernel)
+    invalid[place] = False
+    missed = np.logical_or.reduce(invalid.reshape(-1, kernel.shape[-1]), axis=0)
+    if all(taps):
+        return _Smaller((kernel[place], cut_to(taps, axes)), missed)
+    nothing = np.zeros((*(1 for _ in axes), *kernel.shape[-2:]), kernel.dtype)
+    points = tuple(replace(a, window=1, dilation=1, pad_before=0, pad_after=0) for a in axes)
+    return _Smaller((nothing, points), missed)
+
+
+def _with_invalid(sums: Sums, invalid: Array) -> Sums:
+    """The sums, NaN in some filters."""
+    special = np.zeros(sums.stored) if sums.special is None else sums.special.copy()
+    special[..., invalid] = np.nan
+    return replace(sums, special=special)
 
 
 def _is_finite(array: Array) -> bool:

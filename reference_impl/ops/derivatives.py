@@ -13,7 +13,9 @@ At a kink, where the one-sided derivatives differ, one of them is chosen, as Ten
 * elu, selu, celu at 0: the slope from above;
 * sparsemax: the derivative for the elements that have a part greater than zero.
 
-Where s is infinite the derivative is its limit, and NaN where s is NaN.
+Where s is infinite the derivative is its limit, and NaN where s is NaN.  The product with u is that
+of IEEE 754: NaN where the derivative is NaN, whatever u, and where one of the two is zero and the
+other infinite.  Rows that hold a NaN or an infinity among s or u give NaN throughout.
 """
 
 from __future__ import annotations
@@ -25,8 +27,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reference_impl.ops.double_double import Expansion, Pair
 from reference_impl.ops.elementwise import Elementwise
-from reference_impl.ops.evaluation import CertifiedActivation
+from reference_impl.ops.evaluation import FEW, CertifiedActivation, blocks
+from reference_impl.ops.formats import FLOAT64
+from reference_impl.ops.rounding import round_pairs
 from reference_impl.ops.rows import GLU, LOG_SOFTMAX, SOFTMAX, SPARSEMAX
 from reference_impl.ops.sums import Sums
 
@@ -150,18 +155,19 @@ def _stretch_of_floats(values: Float64Array, pieces: tuple[Piece, ...]) -> NDArr
 
 
 def _pull_back_smooth(sums: Sums, upstream: Float64Array, activation: Elementwise) -> Float64Array:
-    """``u f'(s)`` by exact arguments and arithmetic of growing precision."""
+    """``u f'(s)`` by expansions, or by exact arguments and arithmetic of growing precision."""
     from fractions import Fraction
 
     from reference_impl.ops.slopes import rounded_product, slope, slope_at_infinity
 
     function = slope(activation.name, *activation.parameters)
     result = np.array(upstream, np.float64).reshape(-1)
-    indices = np.flatnonzero(result)
+    indices = np.flatnonzero((result != 0) | ~np.isfinite(sums.low + sums.high).reshape(-1))
+    indices = _pull_back_expanded(result, indices, sums, activation)
     for i, value in zip(indices, sums.exact(indices), strict=True):
         factor = float(result[i])
         if isinstance(value, float):
-            result[i] = factor * slope_at_infinity(activation.name, value)
+            result[i] = factor * slope_at_infinity(activation.name, value, *activation.parameters)
         elif math.isfinite(factor):
             result[i] = rounded_product(Fraction(factor), function, value)
         else:
@@ -169,29 +175,67 @@ def _pull_back_smooth(sums: Sums, upstream: Float64Array, activation: Elementwis
     return result.reshape(upstream.shape)
 
 
+def _pull_back_expanded(
+    result: Float64Array, indices: NDArray[np.intp], sums: Sums, activation: Elementwise
+) -> NDArray[np.intp]:
+    """Multiply those elements by the slope that an expansion decides; return the others."""
+    if indices.size < FEW:
+        return indices
+    from reference_impl.ops.pair_activations import slope, times
+
+    function = slope(activation.name, *activation.parameters)
+    if function is None:
+        return indices
+    others = []
+    for block in blocks(indices):
+        product = times(function(sums.pairs(block)), result[block])
+        rounded, undecided = round_pairs(*product, FLOAT64)
+        result[block[~undecided]] = rounded[~undecided]
+        others.append(block[undecided])
+    return np.concatenate(others)
+
+
 def _pull_back_rows(
     sums: Sums, upstream: Float64Array, activation: CertifiedActivation
 ) -> Float64Array:
     """``J(s)^T u`` row by row along the last axis."""
-    from reference_impl.ops import slopes
+    from reference_impl.ops import pair_rows, slopes
 
-    known: tuple[tuple[CertifiedActivation, Callable[..., list[float]]], ...] = (
-        (SOFTMAX, slopes.softmax_row),
-        (LOG_SOFTMAX, slopes.log_softmax_row),
-        (SPARSEMAX, slopes.sparsemax_row),
-        (GLU, slopes.glu_row),
+    known: tuple[tuple[CertifiedActivation, Callable[..., list[float]], _Pull | None], ...] = (
+        (SOFTMAX, slopes.softmax_row, pair_rows.pull_softmax),
+        (LOG_SOFTMAX, slopes.log_softmax_row, pair_rows.pull_log_softmax),
+        (SPARSEMAX, slopes.sparsemax_row, None),
+        (GLU, slopes.glu_row, pair_rows.pull_glu),
     )
-    pull = next((function for owner, function in known if owner is activation), None)
-    if pull is None:
+    found = next((entry for entry in known if entry[0] is activation), None)
+    if found is None:
         raise ValueError(f"the derivative of the activation {activation!r} is not known")
-    shape = sums.shape
-    width, outputs = shape[-1], upstream.shape[-1]
-    values = sums.exact(np.arange(math.prod(shape)))
-    rows = upstream.reshape(-1, outputs).tolist()
-    pulled = [
-        _pull_back_row(values[n * width : (n + 1) * width], row, pull) for n, row in enumerate(rows)
-    ]
-    return np.array(pulled, np.float64).reshape(shape)
+    _, pull, expand = found
+    width = sums.shape[-1]
+    pulled = np.empty((math.prod(sums.shape[:-1]), width))
+    outputs = upstream.reshape(len(pulled), -1)
+    for n in _pull_back_expanded_rows(pulled, outputs, sums, expand).tolist():
+        values = sums.exact(np.arange(n * width, (n + 1) * width))
+        pulled[n] = _pull_back_row(values, outputs[n].tolist(), pull)
+    return pulled.reshape(sums.shape)
+
+
+_Pull = Callable[[Pair, Float64Array], Expansion]
+
+
+def _pull_back_expanded_rows(
+    pulled: Float64Array, upstream: Float64Array, sums: Sums, expand: _Pull | None
+) -> NDArray[np.intp]:
+    """Set the rows that an expansion decides as a whole; return the others."""
+    rows = np.arange(len(pulled))
+    if expand is None or pulled.size < FEW:
+        return rows
+    undecided = []
+    for block in blocks(rows, pulled.shape[1]):
+        expansion = expand(sums.pairs_of_rows(block), upstream[block])
+        pulled[block], unknown = round_pairs(*expansion, FLOAT64)
+        undecided.append(block[unknown.any(-1)])
+    return np.concatenate(undecided)
 
 
 def _pull_back_row(

@@ -17,6 +17,15 @@ def dyadic(value: float) -> Dyadic:
     return numerator, 1 - denominator.bit_length()
 
 
+def split(value: Dyadic) -> tuple[float, float]:
+    """The nearest float64 to a dyadic number in its range, and the nearest one to the rest."""
+    n, e = value
+    numerator, denominator = n << max(e, 0), 1 << max(-e, 0)
+    high = numerator / denominator
+    p, q = high.as_integer_ratio()
+    return high, (numerator * q - p * denominator) / (denominator * q)
+
+
 def add_dyadics(terms: Iterable[Dyadic]) -> Dyadic:
     """The exact sum of dyadic numbers; the exponent is the least among those that are not zero."""
     terms = [term for term in terms if term[0]]

@@ -1,8 +1,10 @@
 """The element-wise activations as certified functions of one real number.
 
-Each is defined twice: in float64 with a bound of the error (`reference_impl.ops.enclosures`), which
-decides nearly every rounding, and as a real function (`reference_impl.ops.formulas`), which decides
-the rest.  What a parameter or a constant means exactly is said there.
+Each is defined in float64 with a bound of the error (`reference_impl.ops.enclosures`), which
+decides nearly every rounding to a narrower format; in double-double arithmetic
+(`reference_impl.ops.pair_activations`), which decides nearly every rounding to float64; and as a
+real function (`reference_impl.ops.formulas`), which decides the rest.  What a parameter or a
+constant means exactly is said in the last.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from reference_impl.ops import enclosures
+from reference_impl.ops.double_double import Expansion, Pair
 from reference_impl.ops.enclosures import (
     BLOCK,
     MAX,
@@ -110,6 +113,13 @@ class Elementwise:
             return lower[0], upper[0]
         lower, upper = np.minimum(lower[0], lower[1]), np.maximum(upper[0], upper[1])
         return self._include_turns(low, high, lower, upper)
+
+    def expand(self, x: Pair) -> Expansion | None:
+        """``f`` in double-double arithmetic; None if it has no such form."""
+        from reference_impl.ops import pair_activations
+
+        function = pair_activations.value(self.name, *self.parameters)
+        return None if function is None else function(x)
 
     def resolve(self, values: Sequence[Fraction | float], format: Format) -> list[float]:
         """``f`` at exact arguments, rounded once to `format`; floats are NaN and infinities."""

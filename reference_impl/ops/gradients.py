@@ -16,9 +16,9 @@ the elements of u in dx are none of its terms, and do not meet the kernel.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from reference_impl.ops.convolution import convolution_sums
 from reference_impl.ops.evaluation import evaluate
 from reference_impl.ops.formats import Format
-from reference_impl.ops.geometry import WindowAxis
+from reference_impl.ops.geometry import WindowAxis, cut_to, meeting_window
 from reference_impl.ops.windows import meeting, output_shape, window_shape
 
 Array = NDArray[Any]
@@ -48,6 +48,9 @@ def kernel_gradient(
     channels, filters = inputs.shape[-1], upstream.shape[-1]
     if not upstream.size:
         return np.zeros((*window_shape(axes), channels, filters), format.dtype)
+    taps = meeting_window(axes) if inputs.size else None
+    if taps is not None:
+        return _with_missed_taps(inputs, upstream, axes, format, taps)
     exchanged = [
         replace(a, window=a.output, stride=a.dilation, dilation=a.stride, output=a.window)
         for a in axes
@@ -55,6 +58,23 @@ def kernel_gradient(
     kernel = np.moveaxis(upstream, 0, -2)
     sums = convolution_sums(np.swapaxes(inputs, 0, -1), kernel, None, exchanged)
     return evaluate(sums.moveaxis(0, len(axes)), None, format).value
+
+
+def _with_missed_taps(
+    inputs: Array,
+    upstream: Array,
+    axes: Sequence[WindowAxis],
+    format: Format,
+    taps: tuple[range, ...],
+) -> Array:
+    """`kernel_gradient` where some taps meet padding alone: zeros times the upstream gradient."""
+    gradient = np.zeros((*window_shape(axes), inputs.shape[-1], upstream.shape[-1]), format.dtype)
+    invalid = ~np.isfinite(upstream).all(tuple(range(upstream.ndim - 1)))
+    gradient[..., invalid] = np.nan
+    if all(taps):
+        met = kernel_gradient(inputs, upstream, cut_to(taps, axes), format)
+        gradient[tuple(slice(t.start, t.stop) for t in taps)] = met
+    return gradient
 
 
 def input_gradient(
@@ -71,13 +91,19 @@ def input_gradient(
     shape = (len(upstream), *(axis.length for axis in axes), kernel.shape[-2])
     if not upstream.size or 0 in shape:
         return np.zeros(shape, format.dtype)
+    taps = meeting_window(axes)
+    if taps is not None:
+        if not all(taps):
+            return np.zeros(shape, format.dtype)
+        kernel = kernel[tuple(slice(met.start, met.stop) for met in taps)]
+        axes = cut_to(taps, axes)
     special = None
     if not (np.isfinite(kernel).all() and np.isfinite(upstream).all()):
         special = _nonfinite(kernel, upstream, axes)
         kernel, upstream = _finite_part(kernel), _finite_part(upstream)
     turned = np.swapaxes(np.flip(kernel, tuple(range(len(axes)))), -1, -2)
-    transposed = [_transposed(axis) for axis in axes]
-    sums = convolution_sums(_spread(upstream, axes), turned, None, transposed)
+    spread, transposed = _without_unread(_spread(upstream, axes), list(map(_transposed, axes)))
+    sums = convolution_sums(spread, turned, None, transposed)
     return evaluate(replace(sums, special=special), None, format).value
 
 
@@ -104,6 +130,24 @@ def _transposed(axis: WindowAxis) -> WindowAxis:
     return WindowAxis(spread, axis.window, 1, axis.dilation, before, after, axis.length)
 
 
+def _without_unread(
+    spread: Array, axes: Sequence[WindowAxis]
+) -> tuple[Array, Sequence[WindowAxis]]:
+    """The spread u from the first element on that some input reads.
+
+    Where a window cut down to the taps that meet inputs ends before the first input, the first
+    outputs see padding alone, and the padding before u would be negative.
+    """
+    unread = [max(-axis.pad_before, 0) for axis in axes]
+    if not any(unread):
+        return spread, axes
+    rest = spread[(slice(None), *(slice(count, None) for count in unread))]
+    return rest, [
+        replace(axis, length=axis.length - count, pad_before=axis.pad_before + count)
+        for axis, count in zip(axes, unread, strict=True)
+    ]
+
+
 def _spread(upstream: Array, axes: Sequence[WindowAxis]) -> Array:
     """U with ``stride - 1`` zeros between neighbours along each spatial axis."""
     if all(axis.stride == 1 for axis in axes):
@@ -123,7 +167,7 @@ def tap_slices(axes: Sequence[WindowAxis]) -> Iterator[tuple[tuple[int, ...], Sl
 
     The slices are of arrays ``(batch, *spatial, channels)``.
     """
-    for taps in np.ndindex(*window_shape(axes)):
+    for taps in product(*(axis.meeting_taps for axis in axes)):
         pairs = [meeting(axis, tap) for axis, tap in zip(axes, taps, strict=True)]
         met = [pair for pair in pairs if pair is not None]
         if len(met) == len(pairs):
@@ -167,23 +211,44 @@ def max_pool_gradient(
         ``(batch, *spatial, C)``.
     """
     winners = _winners(inputs, axes)
-    terms = np.zeros((math.prod(window_shape(axes)), *inputs.shape), upstream.dtype)
-    zero = upstream.dtype.type(0)  # NumPy 1.26 promotes no integer to bfloat16
-    for tap, (_, outputs, places) in enumerate(tap_slices(axes)):
-        terms[tap][places] = np.where(winners[outputs] == tap, upstream[outputs], zero)
-    return totals(terms.reshape(len(terms), -1).T, format).reshape(inputs.shape)
+    given = winners >= 0
+    places, terms = winners[given], upstream[given]
+    gradient = np.zeros(inputs.size, format.dtype)
+    for chosen, matrix in _by_place(places, terms):
+        gradient[chosen] = totals(matrix, format)
+    return gradient.reshape(inputs.shape)
+
+
+def _by_place(places: NDArray[np.intp], terms: Array) -> Iterator[tuple[NDArray[np.intp], Array]]:
+    """Distinct places, and their terms as rows, filled up with at least one zero.
+
+    Places with about as many terms are taken together, so that there are at most four times as
+    many elements as terms.
+    """
+    order = np.argsort(places, kind="stable")
+    distinct, first, count = np.unique(places[order], return_index=True, return_counts=True)
+    sorted_terms = terms[order]
+    sizes = np.frexp(count.astype(np.float64))[1]
+    for size in np.unique(sizes):
+        chosen = np.flatnonzero(sizes == size)
+        rows = np.zeros((len(chosen), 1 << int(size)), terms.dtype)
+        index = np.arange(rows.shape[1])
+        present = index < count[chosen, None]
+        rows[present] = sorted_terms[(first[chosen, None] + index)[present]]
+        yield distinct[chosen], rows
 
 
 def _winners(inputs: Array, axes: Sequence[WindowAxis]) -> NDArray[np.intp]:
-    """For each window the number of the tap that holds its maximum, as `tap_slices` counts."""
+    """For each window the flat position in `inputs` of its maximum, or -1 if it meets none."""
     shape = (len(inputs), *output_shape(axes), inputs.shape[-1])
     winners = np.full(shape, -1, np.intp)
     largest = np.zeros(shape, inputs.dtype)
+    positions = np.arange(inputs.size).reshape(inputs.shape)
     with np.errstate(invalid="ignore"):
-        for tap, (_, outputs, places) in enumerate(tap_slices(axes)):
+        for _, outputs, places in tap_slices(axes):
             value, best = inputs[places], largest[outputs]
             wins = (value > best) | (np.isnan(value) & ~np.isnan(best))
             wins |= winners[outputs] < 0
-            winners[outputs] = np.where(wins, tap, winners[outputs])
+            winners[outputs] = np.where(wins, positions[places], winners[outputs])
             largest[outputs] = np.where(wins, value, best)
     return winners

@@ -35,6 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference_impl.ops.contraction import blocks_of_sums, roundings_of_sums
+from reference_impl.ops.double_double import Pair
 from reference_impl.ops.dyadics import Dyadic, is_exact_in_float64
 from reference_impl.ops.formats import Format
 from reference_impl.ops.geometry import WindowAxis
@@ -106,6 +107,10 @@ class NarrowSums:
     def dyadics(self, positions: NDArray[np.intp]) -> list[Dyadic]:
         """The exact sums at flat positions."""
         return self.products.dyadics(positions)
+
+    def pairs(self, positions: NDArray[np.intp]) -> Pair:
+        """The exact sums at flat positions within ``2**-105`` of themselves."""
+        return self.products.pairs(positions)
 
     def exactly_rounded(self, positions: NDArray[np.intp], format: Format) -> Float64Array:
         """The exact sums at flat positions, rounded once."""

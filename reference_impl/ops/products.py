@@ -15,8 +15,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from reference_impl.ops.dyadics import Dyadic, dot, row_totals
-from reference_impl.ops.error_free import add, exact_slices, halves
+from reference_impl.ops.double_double import Pair, two_product
+from reference_impl.ops.dyadics import Dyadic, dot, row_totals, split
+from reference_impl.ops.error_free import add, exact_slices, two_sum
 from reference_impl.ops.formats import Format
 from reference_impl.ops.geometry import WindowAxis
 from reference_impl.ops.rounding import round_dyadic, round_pairs
@@ -31,7 +32,7 @@ _CHUNK: Final = 1 << 16
 _LARGEST: Final = 980
 """Highest exponent of an operand, or of a product, whose parts and slices stay below overflow."""
 _SMALLEST: Final = -1074 + 2 * 53
-"""Lowest exponent of a product whose parts, of 26 bits each, do not underflow."""
+"""Lowest exponent of a product of which no bit underflows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +75,21 @@ class Products:
             values[rows] = chunk
         return values
 
+    def pairs(self, positions: Indices) -> Pair:
+        """The exact sums at flat positions within ``2**-105`` of themselves.
+
+        A low part of 0 says that the high part is the sum; any other has the sign of the rest.
+        """
+        high, low = np.empty((2, len(positions)))
+        for rows, x, w in self._operands(positions):
+            safe = self._is_safe(x, w)
+            parts = np.empty((2, len(x)))
+            parts[:, safe] = _split_rows(self._slices(x[safe], w[safe]))
+            for i in np.flatnonzero(~safe).tolist():
+                parts[:, i] = split(dot(x[i], w[i]))
+            high[rows], low[rows] = parts
+        return Pair(high, low)
+
     def _operands(self, positions: Indices) -> Iterator[tuple[slice, Float64Array, Float64Array]]:
         """Both factors of all products, ``(chunk, K)``; the bias is multiplied by one."""
         padded = pad(self.inputs, self.axes)
@@ -89,7 +105,7 @@ class Products:
             yield rows, x.astype(np.float64, copy=False), w.astype(np.float64, copy=False)
 
     def _is_safe(self, x: Float64Array, w: Float64Array) -> NDArray[np.bool_]:
-        """Rows of which float64 holds the parts of all products, and can add them up."""
+        """Rows of which float64 holds all products as pairs, and can add them up."""
         if self.short:
             return np.ones(len(x), np.bool_)
         (x_low, x_high), (w_low, w_high) = _exponents(x), _exponents(w)
@@ -101,8 +117,7 @@ class Products:
         """A few numbers per row with exactly the sum of the row's products."""
         if self.short:
             return exact_slices(x * w)
-        x_halves, w_halves = halves(x), halves(w)
-        return exact_slices(np.concatenate([a * b for a in x_halves for b in w_halves], 1))
+        return exact_slices(np.concatenate(two_product(x, w), 1))
 
 
 def _exponents(values: Float64Array) -> tuple[Indices, Indices]:
@@ -125,3 +140,28 @@ def _round_rows(slices: Float64Array, format: Format) -> Float64Array:
     for i, (n, e) in zip(rows, row_totals(slices[rows]), strict=True):
         values[i] = round_dyadic(n, e, format)
     return values
+
+
+def _split_rows(slices: Float64Array) -> Float64Array:
+    """The exact sum of each row as a high and a low part: ``(2, rows)``.
+
+    One pass of `two_sum` over the slices leaves the same sum in one part and small rests, whose sum
+    by `add` is the low part, but for what its own rounding loses.
+    """
+    if not slices.size:
+        return np.zeros((2, len(slices)))
+    high, *others = slices.T
+    rests = [np.zeros_like(high)]
+    for term in others:
+        high, rest = two_sum(high, term)
+        rests.append(rest)
+    rest, small, radius = add(rests)
+    high, low = two_sum(high, rest)
+    low, lost = two_sum(low, small)
+    radius = radius + np.abs(lost)
+    high, low = two_sum(high, low)
+    told = (radius == 0) | ((radius <= np.abs(high) * 2.0**-105) & (radius < np.abs(low)))
+    rows = np.flatnonzero(~told)
+    for i, total in zip(rows.tolist(), row_totals(slices[rows]), strict=True):
+        high[i], low[i] = split(total)
+    return np.stack((high, low))

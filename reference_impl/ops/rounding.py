@@ -30,7 +30,8 @@ def round_float64(values: Float64Array, format: Format) -> NDArray[Any]:
     if format.name == "float64":
         return values
     if format.name == "bfloat16":
-        return _to_bfloat16(values, format)
+        array = np.asarray(values)
+        return _to_bfloat16(array.reshape(-1), format).reshape(array.shape)
     with np.errstate(over="ignore", under="ignore"):
         return values.astype(format.dtype)
 

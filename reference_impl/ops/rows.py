@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reference_impl.ops.double_double import Expansion, Pair
 from reference_impl.ops.elementwise import SIGMOID
 from reference_impl.ops.enclosures import MAX, TINY, UNIT, Bounded, Float64Array, blockwise
 from reference_impl.ops.formats import Format
@@ -68,6 +69,10 @@ class Normalized:
             for row in np.flatnonzero(~regular):
                 lower[row], upper[row] = self._enclose_special(low[row], high[row])
         return lower, upper
+
+    def expand(self, x: Pair) -> Expansion | None:
+        """The values of rows of finite numbers in double-double arithmetic, if it has that form."""
+        return None
 
     def resolve(self, values: Sequence[Fraction | float], format: Format) -> list[float]:
         """The values of one row, rounded once to `format`; floats are NaN and infinities."""
@@ -172,6 +177,11 @@ class _Softmax(Normalized):
         lower = lower / (1.0 + rest[1]) * (1.0 - 4 * UNIT)
         return lower, upper / (1.0 + rest[0]) * (1.0 + 4 * UNIT)
 
+    def expand(self, x: Pair) -> Expansion:
+        from reference_impl.ops.pair_rows import softmax
+
+        return softmax(x)
+
     def _resolve(self, values: list[Fraction], format: Format) -> list[float]:
         from fractions import Fraction
 
@@ -206,6 +216,11 @@ class _LogSoftmax(Normalized):
         lower -= (np.abs(distances.low) + more) * (24 * UNIT) + TINY
         upper += (np.abs(distances.high) + less) * (24 * UNIT) + TINY
         return lower, np.minimum(upper, -0.0)
+
+    def expand(self, x: Pair) -> Expansion:
+        from reference_impl.ops.pair_rows import log_softmax
+
+        return log_softmax(x)
 
     def _resolve(self, values: list[Fraction], format: Format) -> list[float]:
         from reference_impl.ops.ziv import correctly_rounded_row
@@ -303,6 +318,12 @@ class _GatedLinear:
             if np.isfinite(low).all() and np.isfinite(high).all():
                 return bounds
             return _gated_special(a, b, bounds)
+
+    def expand(self, x: Pair) -> Expansion:
+        """The gated halves of rows of finite numbers in double-double arithmetic."""
+        from reference_impl.ops.pair_rows import glu
+
+        return glu(x)
 
     def resolve(self, values: Sequence[Fraction | float], format: Format) -> list[float]:
         """The values of one row, rounded once to `format`; floats are NaN and infinities."""

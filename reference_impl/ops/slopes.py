@@ -15,15 +15,21 @@ exponentials of rational numbers, linearly independent where these are distinct 
 Weierstrass).  If the x are not all equal, the left side has the terms ``exp(2 max)`` and
 ``exp(2 min)``, and the right side not both, so that a rational g_i is 0: then the u_i - u_j of
 every group of equal x_j add up to zero.
+
+A number that lies next to a midpoint m of the format by less than digits show, as where an
+exponential is smaller than any of them, is decided by the sign of ``(g_i - m) (sum e)**2``: a sum
+of exponentials again, whose largest one gives the sign (`sign_of_exponentials`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
+from itertools import chain, islice
 from typing import Final
 
 from reference_impl.ops.elementary import Decimals, Interval, negated
@@ -31,7 +37,7 @@ from reference_impl.ops.enclosures import SELU_ALPHA, SELU_SCALE
 from reference_impl.ops.formats import FLOAT64
 from reference_impl.ops.formulas import RealFunction
 from reference_impl.ops.rounding import round_fraction
-from reference_impl.ops.ziv import correctly_rounded
+from reference_impl.ops.ziv import correctly_rounded, precisions, round_between
 
 Formula = Callable[[Decimals, Fraction], Interval]
 
@@ -67,19 +73,19 @@ _FALLING: Final = frozenset({"log_sigmoid"})
 _BOUNDED: Final = frozenset({"sigmoid", "tanh", "softsign"})
 
 
-def slope_at_infinity(name: str, x: float) -> float:
+def slope_at_infinity(name: str, x: float, *parameters: float) -> float:
     """The limit of a derivative at an infinity; NaN for NaN."""
     if math.isnan(x):
         return x
+    if name == "celu" and parameters[0] < 0 and x < 0:
+        return math.inf
     if name == "exponential":
         return math.inf if x > 0 else 0.0
     if name in _BOUNDED:
         return 0.0
-    if name == "tanh_shrink":
-        return 1.0
     if name == "selu":
         return SELU_SCALE if x > 0 else 0.0
-    return 1.0 if (x > 0) != (name in _FALLING) else 0.0
+    return 1.0 if name == "tanh_shrink" or (x > 0) != (name in _FALLING) else 0.0
 
 
 def _smooth(formula: Formula, at_zero: Fraction | int) -> RealFunction:
@@ -278,6 +284,82 @@ def _exponentials(d: Decimals, x: Row) -> list[Interval]:
     return [d.exp(d.of(value - largest)) if value != largest else _ONE for value in x]
 
 
+Exponentials = Mapping[Fraction, Fraction]
+"""A sum ``sum_k c_k exp(y_k)``: its factors c by the distinct arguments y."""
+
+
+def _collected(terms: Iterable[tuple[Fraction, Fraction]]) -> Exponentials:
+    """The sum of ``c exp(y)`` over the pairs (y, c), without the terms that cancel."""
+    factors: dict[Fraction, Fraction] = {}
+    for argument, factor in terms:
+        factors[argument] = factors.get(argument, Fraction(0)) + factor
+    return {argument: factor for argument, factor in factors.items() if factor}
+
+
+def sign_of_exponentials(terms: Exponentials) -> int:
+    """The sign of ``sum_k c_k exp(y_k)`` for distinct rational y and factors other than 0.
+
+    Of no terms it is 0; of others it never is (Lindemann and Weierstrass).  They are divided by
+    the largest exponential, so that the others are below 1 and enclosures that shrink decide.
+
+    Raises:
+        ArithmeticError: if 12,288 digits do not.
+    """
+    if not terms:
+        return 0
+    largest = max(terms)
+    for d in precisions():
+        powers = ((d.exp(d.of(y - largest)) if y != largest else _ONE, c) for y, c in terms.items())
+        low, high = d.total(_product(d, c, power) for power, c in powers)
+        if low > 0 or high < 0:
+            return 1 if low > 0 else -1
+    raise AssertionError("unreachable")
+
+
+def _decided(enclose: Callable[[Decimals], Interval], beyond: Callable[[Fraction], int]) -> float:
+    """The real number that `enclose` encloses, rounded once to float64.
+
+    `beyond` gives the sign of the number minus a fraction; it is asked where some digits do not
+    decide.
+    """
+    for d in islice(precisions(), _DIGITS_ENOUGH):
+        value = round_between(enclose(d), FLOAT64)
+        if value is not None:
+            return value
+    low, high = enclose(next(islice(precisions(), _DIGITS_ENOUGH, None)))
+    return _between_neighbours(float(low), float(high), beyond)
+
+
+def _between_neighbours(low: float, high: float, beyond: Callable[[Fraction], int]) -> float:
+    """The number between two floats, rounded to float64, by bisection of those between."""
+    sign = beyond(Fraction(0))
+    if sign <= 0:
+        return -_between_neighbours(-high, -low, lambda m: -beyond(-m)) if sign else 0.0
+    low = max(low, 0.0)
+    while high != low and math.nextafter(low, math.inf) < high:
+        middle = _middle(low, high)
+        low, high = (middle, high) if beyond(Fraction(middle)) >= 0 else (low, middle)
+    top = 2 * Fraction(math.nextafter(math.inf, 0)) - Fraction(_BELOW_LARGEST)
+    midpoint = (Fraction(low) + (Fraction(high) if math.isfinite(high) else top)) / 2
+    side = beyond(midpoint)
+    if side == 0:
+        return round_fraction(midpoint, FLOAT64)
+    return high if side > 0 else low
+
+
+_DIGITS_ENOUGH: Final = 4
+"""Precisions, up to 192 digits, that are tried before the sign is asked for."""
+
+_BELOW_LARGEST: Final = math.nextafter(math.nextafter(math.inf, 0), 0)
+
+
+def _middle(low: float, high: float) -> float:
+    """The float in the middle of the floats between two that are not negative."""
+    ends = (struct.unpack("<q", struct.pack("<d", value))[0] for value in (low, high))
+    middle: float = struct.unpack("<d", struct.pack("<q", sum(ends) // 2))[0]
+    return middle
+
+
 def softmax_row(x: Row, u: Row) -> list[float]:
     """``J^T u`` of softmax, rounded to float64."""
     return [_softmax_element(x, u, i) for i in range(len(x))]
@@ -287,10 +369,8 @@ def _softmax_element(x: Row, u: Row, i: int) -> float:
     differences = [u[i] - other for other in u]
     if len(set(x)) == 1:
         return round_fraction(sum(differences, Fraction(0)) / len(x) ** 2, FLOAT64)
-    groups: dict[Fraction, Fraction] = {}
-    for value, difference in zip(x, differences, strict=True):
-        groups[value] = groups.get(value, Fraction(0)) + difference
-    if not any(groups.values()):
+    weighted = _collected(zip(x, differences, strict=True))
+    if not weighted:
         return 0.0
 
     def enclose(d: Decimals) -> Interval:
@@ -300,7 +380,12 @@ def _softmax_element(x: Row, u: Row, i: int) -> float:
         pairs = zip(differences, powers, strict=True)
         return d.multiply(d.total(_product(d, c, e) for c, e in pairs), weight)
 
-    return correctly_rounded(enclose, FLOAT64)
+    def beyond(m: Fraction) -> int:
+        numerator = ((x[i] + y, c) for y, c in weighted.items())
+        square = ((y + z, -m) for y in x for z in x) if m else ()
+        return sign_of_exponentials(_collected(chain(numerator, square)))
+
+    return _decided(enclose, beyond)
 
 
 def log_softmax_row(x: Row, u: Row) -> list[float]:
@@ -315,7 +400,11 @@ def log_softmax_row(x: Row, u: Row) -> list[float]:
             share = d.divide(powers[i], d.total(powers))
             return d.add(d.of(u[i]), _product(d, -total, share))
 
-        return correctly_rounded(enclose, FLOAT64)
+        def beyond(m: Fraction) -> int:
+            shares = ((y, u[i] - m) for y in x)
+            return sign_of_exponentials(_collected(chain(shares, [(x[i], -total)])))
+
+        return _decided(enclose, beyond)
 
     return [element(i) for i in range(len(x))]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from reference_impl.ops.double_double import Pair, pair
 from reference_impl.ops.dyadics import Dyadic, dyadic
 from reference_impl.ops.formats import Format
 from reference_impl.ops.rounding import round_float64, round_into
@@ -50,6 +51,12 @@ class Enclosure(Protocol):
 
     def dyadics(self, positions: Indices) -> list[Dyadic]:
         """The exact values at flat positions."""
+
+    def pairs(self, positions: Indices) -> Pair:
+        """The exact values at flat positions within ``2**-105`` of themselves.
+
+        A low part of 0 says that the high part is the value; any other has the sign of the rest.
+        """
 
     def exactly_rounded(self, positions: Indices, format: Format) -> Float64Array:
         """The exact values at flat positions rounded once to `format`, as float64."""
@@ -157,6 +164,28 @@ class Sums:
                 values[where] = float(special[where])
         return values
 
+    def pairs(self, indices: Indices) -> Pair:
+        """The exact values at flat indices (C order), within ``2**-105`` of themselves.
+
+        A low part of 0 says that the high part is the value; any other has the sign of the rest.
+        Near underflow the low part is less precise, or 0; where the values are not finite, or may
+        be beyond the range of float64, the high part is NaN.
+        """
+        low, high = (bound.reshape(-1)[indices] for bound in (self.low, self.high))
+        known = low == high
+        value = Pair(np.where(known & np.isfinite(low), low, np.nan), np.zeros_like(low))
+        unknown = np.flatnonzero(~known & np.isfinite(low) & np.isfinite(high))
+        if unknown.size:
+            pairs = self.enclosure.pairs(self._positions(indices[unknown]))
+            value.high[unknown], value.low[unknown] = pairs
+        return value
+
+    def pairs_of_rows(self, rows: Indices) -> Pair:
+        """`pairs` of whole rows of the last axis: ``(rows, width)``."""
+        width = self.shape[-1]
+        x = self.pairs((rows[:, np.newaxis] * width + np.arange(width)).reshape(-1))
+        return Pair(*(part.reshape(len(rows), width) for part in x))
+
     def moveaxis(self, source: int, destination: int) -> Sums:
         """The same numbers with one axis moved, as `numpy.moveaxis` does."""
         order = list(self.order)
@@ -221,6 +250,10 @@ class ExactValues:
     def dyadics(self, positions: Indices) -> list[Dyadic]:
         """The values at flat positions."""
         return [dyadic(value) for value in self.values.reshape(-1)[positions].tolist()]
+
+    def pairs(self, positions: Indices) -> Pair:
+        """The values at flat positions."""
+        return pair(self.values.reshape(-1)[positions])
 
     def exactly_rounded(self, positions: Indices, format: Format) -> Float64Array:
         """The values at flat positions, rounded."""

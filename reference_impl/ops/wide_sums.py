@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 
 from reference_impl.ops.columns import blocks_of_columns
 from reference_impl.ops.contraction import add_product, most_rows
+from reference_impl.ops.double_double import Pair
 from reference_impl.ops.dyadics import Dyadic
 from reference_impl.ops.error_free import two_sum, two_sum_of_multiple
 from reference_impl.ops.formats import FLOAT64, Format
@@ -181,6 +182,10 @@ class WideSums:
     def dyadics(self, positions: NDArray[np.intp]) -> list[Dyadic]:
         """The exact sums at flat positions."""
         return self.products.dyadics(positions)
+
+    def pairs(self, positions: NDArray[np.intp]) -> Pair:
+        """The exact sums at flat positions within ``2**-105`` of themselves."""
+        return self.products.pairs(positions)
 
     def exactly_rounded(self, positions: NDArray[np.intp], format: Format) -> Float64Array:
         """The exact sums at flat positions, rounded once."""

@@ -101,7 +101,7 @@ def meeting(axis: WindowAxis, tap: int) -> tuple[slice, slice] | None:
 
 def taps(axis: WindowAxis) -> Iterator[tuple[slice, slice]]:
     """`meeting` for each tap that meets an input."""
-    pairs = (meeting(axis, tap) for tap in range(axis.window))
+    pairs = (meeting(axis, tap) for tap in axis.meeting_taps)
     return (pair for pair in pairs if pair is not None)
 
 

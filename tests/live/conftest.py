@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from types import ModuleType
 
 import pytest
 
 
-def imported(name, tmp_path_factory):
+def imported(name: str, tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         patch.setenv("KERAS_HOME", str(tmp_path_factory.mktemp("keras")))
@@ -21,11 +22,11 @@ def imported(name, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def keras3(tmp_path_factory):
+def keras3(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
     return imported("keras", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
-def keras2(tmp_path_factory):
+def keras2(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
     pytest.importorskip("tf_keras")
     return imported("tf_keras", tmp_path_factory)

@@ -1,6 +1,6 @@
 """The bounds of the activations hold for what frameworks compute, over the whole range.
 
-A sample of the long run (`tests/long_run_activations.py`), whose every line is in its output.
+A sample of the long run (`tests/long_run_bounds.py`), whose every line is in its output.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-LONG_RUN = Path(__file__).parents[1] / "long_run_activations.py"
+LONG_RUN = Path(__file__).parents[1] / "long_run_bounds.py"
 STEP = (1 << 18) + 3
 
 

@@ -111,3 +111,80 @@ def test_keras_pooling_in_bfloat16() -> None:
     outputs = keras.layers.MaxPooling1D(3, strides=2, dtype="bfloat16")(inputs)
     layer = reference_impl.layers.MaxPooling1D(3, strides=2, dtype="bfloat16")
     assert_conforms(outputs, layer, inputs)
+
+
+def torch_forms(torch: Any, array: Any) -> dict[str, Any]:
+    """One array as tensors that say by a bit, a stride or a graph what their elements are."""
+    plain = torch.from_numpy(array.copy())
+    with torch.inference_mode():
+        inferred = plain + 0
+    return {
+        "a leaf with gradient": plain.clone().requires_grad_(),
+        "a result with gradient": plain.clone().requires_grad_() * 1,
+        "a parameter": torch.nn.Parameter(plain.clone()),
+        "the negative bit": torch._neg_view(-plain),
+        "the imaginary part of a conjugate": torch.complex(plain, -plain).conj().imag,
+        "not contiguous": plain.permute(2, 1, 0).contiguous().permute(2, 1, 0),
+        "inference mode": inferred,
+        "a list of tensors with gradient": [*plain.clone().requires_grad_()],
+    }
+
+
+def test_whatever_a_torch_tensor_is_its_values_count() -> None:
+    """Gradients, negative and conjugate bits, strides: as inputs, as output, and for the layer."""
+    import torch
+
+    inputs = real(2, 7, 3)
+    layer = oracle(reference_impl.layers.Conv1D(4, 3), inputs)
+    forms, outputs = torch_forms(torch, inputs), torch_forms(torch, layer(inputs))
+    for name, form in forms.items():
+        assert layer(form).tobytes() == layer(inputs).tobytes(), name
+        assert_conforms(outputs[name], layer, form)
+        with pytest.raises(AssertionError, match="elements are wrong"):
+            assert_conforms(outputs[name], layer, inputs * np.float32(1.01))
+
+
+def test_tensors_without_values_are_refused() -> None:
+    """Meta and fake tensors, symbolic, sparse and quantised ones."""
+    import keras
+    import torch
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    inputs = real(2, 7, 3)
+    layer = oracle(reference_impl.layers.Conv1D(4, 3), inputs)
+    plain = torch.from_numpy(inputs)
+    with FakeTensorMode():
+        fake = torch.empty(2, 7, 3)
+    for tensor in (
+        torch.empty((2, 7, 3), device="meta"),
+        fake,
+        plain.to_sparse(),
+        keras.KerasTensor((2, 7, 3)),
+    ):
+        with pytest.raises((TypeError, ValueError), match="argument `inputs` is"):
+            layer(tensor)
+        with pytest.raises(TypeError, match=r"of shape \(2, 7, 3\) and dtype .*not convertible"):
+            assert_conforms(layer(inputs), layer, tensor)
+        with pytest.raises(AssertionError, match="an array is expected, but the output is"):
+            assert_conforms(tensor, layer, inputs)
+
+
+def test_tensorflow_and_jax_arrays() -> None:
+    """Constants and variables of TensorFlow and Keras, and arrays of JAX, as inputs and output."""
+    import keras
+    import tensorflow as tf
+
+    inputs = real(2, 7, 3)
+    layer = oracle(reference_impl.layers.Conv1D(4, 3), inputs)
+    makers = [tf.constant, tf.Variable, keras.Variable]
+    try:
+        import jax.numpy
+    except ImportError:
+        pass  # JAX is not among the frameworks that the suite needs
+    else:
+        makers.append(jax.numpy.asarray)
+    for make in makers:
+        assert layer(make(inputs)).tobytes() == layer(inputs).tobytes()
+        assert_conforms(make(layer(inputs)), layer, make(inputs))
+        with pytest.raises(AssertionError, match="elements are wrong"):
+            assert_conforms(make(layer(inputs) * np.float32(1.01)), layer, inputs)

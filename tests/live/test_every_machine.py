@@ -40,7 +40,7 @@ def depends_on_machine(known: Facts) -> bool:
         return False
     special = known.case.operands in SPECIAL
     is_pointwise = bool(known.rank) and set(known.window) == {1} and max(known.strides) > 1
-    return special or (known.observes_gradients and is_pointwise)
+    return special or (known.case.observe == "gradients" and is_pointwise)
 
 
 @cache

@@ -164,3 +164,18 @@ def test_what_cannot_be_read_is_refused_in_words(keras3, tmp_path, capsys):
         reference_impl.models.load_model(text)
     assert main(["run", "--model", str(text), "--implementation", "torch.nn"]) == 2
     capsys.readouterr()
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+@pytest.mark.parametrize("loss", ["mse", "mean_squared_error"])
+def test_compiled_models_are_read_by_keras(keras3, ending, loss, tmp_path):
+    """Keras reads no ``.h5`` file whose loss is called ``mse``, not even its own."""
+    ours = sequential(reference_impl)
+    ours.compile(reference_impl.optimizers.SGD(0.25), loss, metrics=["mse"])
+    path = tmp_path / f"model.{ending}"
+    ours.save(path)
+    theirs = keras3.models.load_model(path)
+    assert all(map(np.array_equal, ours.get_weights(), theirs.get_weights()))
+    assert float(theirs.optimizer.learning_rate) == 0.25
+    images, targets = np.ones((2, 9, 8, 3), np.float32), np.ones((2, 45), np.float32)
+    assert np.allclose(theirs.evaluate(images, targets, verbose=0), ours.evaluate(images, targets))

@@ -30,7 +30,6 @@ BY_PROCESSOR = {
     "torch_nn_bfloat16_infinity.py",
     "torch_nn_gradient_float16.py",
     "torch_nn_gradient_pointwise.py",
-    "torch_nn_nnpack_pointwise.py",
     "torch_nn_winograd.py",
 }
 """Programs that show what some processors do; on another the defect may be absent."""
@@ -94,6 +93,8 @@ def test_every_record_is_met(name: str) -> None:
 def elsewhere(identifier: str) -> bool:
     """Whether a record is of what some machines do only."""
     record = next(record for record in known.own() if record.identifier == identifier)
-    return bool(record.machine) or any(
-        holds(pattern, identifier) for pattern in ("*bfloat16-not-local", "*padding-not-multiplied")
-    )
+    return bool(record.machine) or any(holds(pattern, identifier) for pattern in _ELSEWHERE)
+
+
+_ELSEWHERE = ("*bfloat16-not-local", "*padding-not-multiplied", "*bias-*on-last-axis*")
+"""Records of what needs instructions of bfloat16, oneDNN, or channels_first convolutions."""

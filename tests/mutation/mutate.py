@@ -16,7 +16,8 @@ second derivation of the definition.  It is done so that a mutant costs seconds:
 A mutant is killed by a case that does not conform, by failing to import, and by using up its
 processor time (a multiple of what the unchanged oracle needs).  What survives is put to the unit
 tests that `--tests` names, by pytest on the changed copy.  The working tree is not written.
-Exit status 0 whatever survives; the survivors are printed, and `README.md` has them examined.
+Exit status 0 whatever survives.  The survivors are printed, with the reason where one was read and
+recorded in `survivors.toml`, by function and text of its line.
 """
 
 from __future__ import annotations
@@ -38,8 +39,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -61,6 +64,7 @@ from conformance.outcomes import Outcome  # noqa: E402
 from conformance.results import ACCEPTED  # noqa: E402
 
 PACKAGE: Final = "reference_impl"
+SURVIVORS: Final = Path(__file__).with_name("survivors.toml")
 LIMIT_FACTOR: Final = 4
 LIMIT_SECONDS: Final = 10
 MEMORY: Final = 3 << 30
@@ -134,10 +138,10 @@ def prepare(cases: Sequence[Case], copy: Path) -> tuple[list[Prepared], float]:
     given_to = [operands(case) for case in cases]
 
     def work(send: Callable[[Any], None]) -> None:
-        functools.lru_cache = _uncached
+        functools.lru_cache = _uncached  # type: ignore[assignment]
         unchanged = oracle(copy)
         for case, given in zip(cases, given_to, strict=True):
-            outcome, functions = called(lambda c=case, g=given: evaluate(unchanged, c, g), copy)
+            outcome, functions = called(partial(evaluate, unchanged, case, given), copy)
             send((digest(outcome), functions))
 
     before = os.times().children_user
@@ -246,7 +250,7 @@ def _killer(
             return f"ends by {message}"
         if message != "done":
             index, outcome = message
-            case = prepared[index].case
+            case: Case = prepared[index].case
             expected = expect_by_definition(case, prepared[index].operands)
             judgement = judge(case, prepared[index].operands, expected, outcome)
             if judgement.verdict not in ACCEPTED:
@@ -312,9 +316,23 @@ def main() -> None:
 def _told(one: Fate) -> Fate:
     """Print what became of a mutant as soon as it is known."""
     where = f"{one.module}:{one.mutant.line} ({one.mutant.function or 'module'})"
-    verdict = f"killed by {one.killer}" if one.killer else "SURVIVED"
+    verdict = f"killed by {one.killer}" if one.killer else f"SURVIVED, {_reading(one)}"
     print(f"{where}: {one.mutant.operator}: {one.mutant.change}: {verdict}", flush=True)
     return one
+
+
+def _reading(one: Fate) -> str:
+    """What was recorded of a survivor when it was read."""
+    module = one.module.removeprefix(f"{PACKAGE}/")
+    why = recorded().get((module, one.mutant.function, one.mutant.text))
+    return f"as recorded: {why}" if why else "and nobody has recorded why"
+
+
+@functools.cache
+def recorded() -> dict[tuple[str, str, str], str]:
+    """Why mutants survive, by module, function and text of the line that they change."""
+    entries = tomllib.loads(SURVIVORS.read_text(encoding="utf-8"))["survivor"]
+    return {(one["module"], one["function"], one["line"]): one["why"] for one in entries}
 
 
 def _print_figures(fates: list[Fate]) -> None:

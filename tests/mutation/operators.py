@@ -54,7 +54,8 @@ class Mutant:
 
     Attributes:
         operator: the kind of change.
-        line: where, in the original.
+        line: where, in the original, for people to find it.
+        text: that line, which tells the mutant's place wherever the line goes.
         function: the innermost function that holds the change; empty outside functions.
         change: the changed expression or statement, before and after.
         source: the whole module.
@@ -62,6 +63,7 @@ class Mutant:
 
     operator: str
     line: int
+    text: str
     function: str
     change: str
     source: str
@@ -70,6 +72,7 @@ class Mutant:
 def mutants(source: str) -> Iterator[Mutant]:
     """Every mutant of a module, in the order of its lines; none equals the original."""
     original = ast.unparse(ast.parse(source))
+    lines = ["", *(line.strip() for line in source.splitlines())]
     for place, (node, function) in enumerate(_places(ast.parse(source))):
         before = ast.unparse(node)
         for turn in range(len(list(_edits(node)))):
@@ -81,7 +84,7 @@ def mutants(source: str) -> Iterator[Mutant]:
             if text != original:
                 change = f"{_short(before)} -> {_short(ast.unparse(changed))}"
                 line = getattr(node, "lineno", 0)
-                yield Mutant(operator, line, function, change, text)
+                yield Mutant(operator, line, lines[line], function, change, text)
 
 
 def _short(text: str, length: int = 76) -> str:
@@ -184,7 +187,9 @@ def _conditions(node: Any) -> Iterator[Edit]:
 def _statements(node: Any) -> Iterator[Edit]:
     for field in ("body", "orelse"):
         block = getattr(node, field, None)
-        for position, statement in enumerate(block if isinstance(block, list) else ()):
+        if not isinstance(block, list):
+            continue
+        for position, statement in enumerate(block):
             if _is_removable(statement, node):
                 rest = [*block[:position], ast.Pass(), *block[position + 1 :]]
                 yield "removal", _set(node, field, rest)

@@ -47,10 +47,15 @@ def convolve(inputs: Array, weights: dict[str, Array], config: dict[str, Any]) -
             slice(t * d, t * d + (n - 1) * s + 1, s)
             for t, d, n, s in zip(tap, dilation, lengths, strides, strict=True)
         )
-        y += padded[(slice(None), *reach)] @ kernel[tap]
+        y += _in_groups(padded[(slice(None), *reach)], kernel[tap], config["groups"])
     if config["use_bias"]:
         y += weights["bias"].astype(np.float64)
     return _in_format(y.astype(config["dtype"]), config)
+
+
+def _in_groups(x: Array, kernel: Array, groups: int) -> Array:
+    parts = zip(np.split(x, groups, -1), np.split(kernel, groups, -1), strict=True)
+    return np.concatenate([part @ own for part, own in parts], -1)
 
 
 def _padded(
@@ -60,11 +65,11 @@ def _padded(
     pads, lengths = [], []
     for n, k, s, d in zip(x.shape[1:-1], window, strides, dilation, strict=True):
         reach = (k - 1) * d + 1
-        length = -(-n // s) if padding == "same" else (n - reach) // s + 1
+        length = (n - reach) // s + 1 if padding == "valid" else -(-n // s)
         if length <= 0 and padding == "valid":
             raise ValueError(f"a window of {reach} does not fit into {n}")
         total = max((length - 1) * s + reach - n, 0) if padding == "same" and length else 0
-        pads.append((total // 2, total - total // 2))
+        pads.append((reach - 1, 0) if padding == "causal" else (total // 2, total - total // 2))
         lengths.append(length)
     return np.pad(x, [(0, 0), *pads, (0, 0)], constant_values=value), lengths
 

@@ -91,10 +91,35 @@ VALID_DILATED: Final = (
     Axis(6, 2, 1, 5),  # the receptive field is the whole input
     Axis(6, 1, 1, 2),  # dilation of a single tap does nothing
 )
+CAUSAL_PLAIN: Final = (
+    Axis(6, 3),
+    Axis(7, 2),
+    Axis(5, 1),  # nothing to pad
+    Axis(4, 5),  # window longer than the input
+    Axis(1, 3),  # one element: all taps but the last are padding
+)
+CAUSAL_STRIDED: Final = (
+    Axis(8, 3, 2),  # the stride divides the length
+    Axis(7, 3, 2),  # it does not: the last window ends at the last input
+    Axis(8, 2, 3),  # inputs between windows are skipped
+    Axis(6, 2, 2),  # the stride is the window
+    Axis(9, 1, 2),  # window of one
+    Axis(3, 2, 5),  # stride longer than the input
+    Axis(2, 7, 3),  # window and stride longer than the input
+)
+CAUSAL_DILATED: Final = (
+    Axis(7, 3, 1, 2),
+    Axis(6, 2, 1, 3),
+    Axis(1, 2, 1, 2),  # one element
+    Axis(4, 3, 1, 3),  # receptive field longer than the input
+    Axis(5, 2, 1, 5),  # one tap is always padding
+    Axis(6, 1, 1, 3),  # dilation of a single tap does nothing
+)
 
 FAMILIES: Final = {
     "same": (SAME_PLAIN, SAME_STRIDED, SAME_DILATED),
     "valid": (VALID_PLAIN, VALID_STRIDED, VALID_DILATED),
+    "causal": (CAUSAL_PLAIN, CAUSAL_STRIDED, CAUSAL_DILATED),
 }
 """By padding: windows that move by one, that move by more, and that are dilated."""
 

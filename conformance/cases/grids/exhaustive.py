@@ -20,7 +20,8 @@ _SMALL: Final = {1: (9, 5, 4, 3), 2: (6, 4, 3, 2)}
 """Greatest length, window, stride and dilation rate, by the number of axes."""
 
 
-def _small_axes(rank: int, dilates: bool) -> list[Axis]:
+def small_axes(rank: int, dilates: bool) -> list[Axis]:
+    """The small windows along one of so many axes."""
     length, window, stride, dilation = _SMALL[rank]
     ranges = [range(1, greatest + 1) for greatest in (length, window, stride, dilation)]
     single = (Axis(*sizes) for sizes in product(*ranges))
@@ -31,7 +32,7 @@ def small_windows() -> Iterator[Case]:
     """All small windows of all layers, on plain operands."""
     for layer in windowed_layers():
         rank = LAYERS[layer].rank
-        single = _small_axes(rank, dilates=LAYERS[layer].dilates)
+        single = small_axes(rank, dilates=LAYERS[layer].dilates)
         for padding, windows in product(("valid", "same"), product(single, repeat=rank)):
             fits = padding == "same" or all(a.span <= a.length for a in windows)
             if fits and compatible(*windows):

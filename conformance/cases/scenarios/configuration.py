@@ -149,7 +149,15 @@ def _round_trip_cases() -> tuple[Case, ...]:
         )
         for layer in convolution_layers()
     ]
-    return (*single, *together)
+    added = [
+        _of("configuration", layer, groups=2, filters=6)
+        for layer in LAYERS.names(lambda one: "groups" in one.added)
+    ]
+    causal = [
+        _of("configuration", layer, padding="causal")
+        for layer in LAYERS.names(lambda one: "causal" in one.paddings)
+    ]
+    return (*single, *together, *added, *causal)
 
 
 SCENARIOS: Final = (

@@ -15,7 +15,6 @@ from conformance.cases.scenarios.scenario import (
     construct,
     input_shape,
     known_shape,
-    static_shape,
     tabulated,
 )
 from conformance.layers.registry import LAYERS, called_layers
@@ -189,11 +188,6 @@ def _observe_setting(keras: Any, case: Case) -> Any:
 _SETTING: Final = tuple(
     Case.of(layer, observe="setting", **LAYERS[layer].minimal) for layer in called_layers()
 )
-
-
-def _observe_other_rank(keras: Any, case: Case) -> Any:
-    """The symbolic output's shape for an input of a given rank."""
-    return list(static_shape(construct(keras, case)(keras.Input(batch_shape=case.inputs))))
 
 
 def _observe_border_mode(keras: Any, case: Case) -> Any:

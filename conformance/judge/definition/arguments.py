@@ -52,7 +52,7 @@ Check = tuple[Callable[[Any], bool], str]
 def objections_to_values(layer: Layer, given: Mapping[str, Any]) -> Iterator[str]:
     """The arguments that the layer does not have, and those whose values are not allowed."""
     for name, value in given.items():
-        if name not in layer.signature and name not in layer.undocumented:
+        if name not in layer.defaults and name not in layer.undocumented:
             yield f"{name}={value!r}: {layer.name} has no such argument"
     for name, value in given.items():
         allowed = _allowed(layer, name)

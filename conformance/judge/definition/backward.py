@@ -3,7 +3,8 @@
 The output is a sum of products, so that every product ``x w`` under a window adds ``g w`` to the
 gradient of its input and ``g x`` to that of its weight, g being the upstream gradient of that
 output; padding has no gradient, and adds nothing to those of the weights.  Through an activation
-g is what `slopes` makes of the upstream gradient.
+g is the upstream gradient times the slope at the exact sum, rounded once to float64; each sum of
+products of these is exact, and rounded once to the layer's format.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from conformance.judge.definition.layers import (
     ExactArray,
     convolution,
     flatten_order,
+    groups_of_filters,
 )
 from conformance.judge.definition.rounding import Format, round_dyadic
 from conformance.judge.definition.windows import PADDED, Window, taps_of_windows
@@ -74,7 +76,8 @@ def convolved(
 
     Args:
         inputs: shape ``(batch, *spatial, channels)``.
-        weights: ``kernel``, of shape ``(*window, channels, filters)``, and ``bias``, if any.
+        weights: ``kernel``, of shape ``(*window, channels / groups, filters)``, and ``bias``, if
+            any.
         upstream: the gradient with respect to the output, channels last.
         windows: one per spatial axis.
         activation: its name.
@@ -113,16 +116,18 @@ def _products(
     shape: Sequence[int],
 ) -> tuple[list[int], list[int]]:
     """What all products add to the gradients of the inputs and of the kernel, as integers."""
-    channels, filters = w.shape[-2:]
-    positions = prod(shape[1:-1])
+    own, filters = w.shape[-2:]
+    positions, channels = prod(shape[1:-1]), shape[-1]
+    groups = groups_of_filters(channels, own, filters)
     to_inputs, to_kernel = [0] * len(x.integers), [0] * len(w.integers)
     for outer, (sample, taps) in enumerate(product(range(shape[0]), around)):
         row = g.integers[outer * filters : (outer + 1) * filters]
-        for (t, tap), c in product(enumerate(taps), range(channels)):
+        for (t, tap), c in product(enumerate(taps), range(own)):
             if tap == PADDED:
                 continue
-            place, start = (sample * positions + tap) * channels + c, (t * channels + c) * filters
+            first, start = (sample * positions + tap) * channels + c, (t * own + c) * filters
             for f, gradient in enumerate(row):
+                place = first + groups[f] * own
                 to_inputs[place] += gradient * w.integers[start + f]
                 to_kernel[start + f] += gradient * x.integers[place]
     return to_inputs, to_kernel

@@ -65,9 +65,12 @@ def convolution(
 ) -> ExactArray:
     """``y[n, o, f] = sum(x[n, o s + t d - before, c] w[t, c, f] over t, c) + b[f]``, exactly.
 
+    Where the kernel has fewer channels than the input, each filter reads those of its group alone:
+    the first filters the first channels, and so on.
+
     Args:
         inputs: shape ``(batch, *spatial, channels)``.
-        kernel: shape ``(*window, channels, filters)``.
+        kernel: shape ``(*window, channels / groups, filters)``.
         bias: shape ``(filters,)``, or None.
         windows: one per spatial axis.
     """
@@ -75,15 +78,15 @@ def convolution(
     b = ExactArray.of(np.zeros(kernel.shape[-1]) if bias is None else bias)
     exponent = min(x.exponent + w.exponent, b.exponent)
     products, sums = x.exponent + w.exponent - exponent, b.exponent - exponent
-    channels, filters = kernel.shape[-2:]
+    filters = kernel.shape[-1]
     columns = [w.integers[f::filters] for f in range(filters)]
     offsets = [integer << sums for integer in b.integers]
-    nothing = [0] * channels
+    groups = groups_of_filters(inputs.shape[-1], *kernel.shape[-2:])
     integers: list[int] = []
-    for patch in _patches(x, inputs.shape, windows, nothing):
+    for patches in _patches(x, inputs.shape, windows, kernel.shape[-2]):
         integers += [
-            (sum(map(mul, patch, column)) << products) + offset
-            for column, offset in zip(columns, offsets, strict=True)
+            (sum(map(mul, patches[group], column)) << products) + offset
+            for group, column, offset in zip(groups, columns, offsets, strict=True)
         ]
     spatial = [
         max(window.output_length(n), 0)
@@ -96,21 +99,37 @@ def convolution(
     return ExactArray(shape, integers, exponent, specials)
 
 
+def groups_of_filters(channels: int, own: int, filters: int) -> list[int]:
+    """For each filter the number of its group, of which each has `own` of the channels."""
+    count = channels // own
+    return [f * count // filters for f in range(filters)]
+
+
 def _patches(
-    x: ExactArray, shape: Sequence[int], windows: Sequence[Window], nothing: list[int]
-) -> Iterator[list[int]]:
-    """The inputs under each window, tap by tap and channel by channel."""
+    x: ExactArray, shape: Sequence[int], windows: Sequence[Window], own: int
+) -> Iterator[list[list[int]]]:
+    """The inputs under each window, group by group, tap by tap and channel by channel.
+
+    A group has `own` of the channels.
+    """
     positions = math.prod(shape[1:-1])
     neighbourhoods = list(taps_of_windows(shape[1:-1], windows))
-    channels = shape[-1]
-    rows = [x.integers[i : i + channels] for i in range(0, len(x.integers), channels or 1)]
+    channels, nothing = shape[-1], [0] * own
+    places = range(0, len(x.integers), channels or 1)
+    by_group = [
+        [x.integers[place + first : place + first + own] for place in places]
+        for first in range(0, channels, own)
+    ]
     for sample in range(shape[0]):
         origin = sample * positions
         for taps in neighbourhoods:
-            patch: list[int] = []
-            for tap in taps:
-                patch += nothing if tap == PADDED else rows[origin + tap]
-            yield patch
+            patches: list[list[int]] = []
+            for rows in by_group:
+                patch: list[int] = []
+                for tap in taps:
+                    patch += nothing if tap == PADDED else rows[origin + tap]
+                patches.append(patch)
+            yield patches
 
 
 def _special_sums(
@@ -124,12 +143,16 @@ def _special_sums(
     offsets = [0.0] * filters if bias is None else bias.astype(np.float64).tolist()
     neighbourhoods = list(taps_of_windows(inputs.shape[1:-1], windows))
     specials = {}
+    own = kernel.shape[-2]
+    groups = groups_of_filters(channels, own, filters)
     for outer, (sample, taps) in enumerate(product(range(batch), neighbourhoods)):
-        patch: list[float] = []
-        for tap in taps:
-            patch += [0.0] * channels if tap == PADDED else rows[sample * positions + tap]
+        patch = [
+            [0.0] * channels if tap == PADDED else rows[sample * positions + tap] for tap in taps
+        ]
         for f, column in enumerate(columns):
-            value = _special_sum(patch, column, offsets[f])
+            first = groups[f] * own
+            left = [value for row in patch for value in row[first : first + own]]
+            value = _special_sum(left, column, offsets[f])
             if value is not None:
                 specials[outer * filters + f] = value
     return specials

@@ -29,28 +29,29 @@ class Window:
     def output_length(self, length: int) -> int:
         """Number of windows on `length` inputs; zero or less where none fits.
 
-        ``same``: one for every stride begun; ``valid``: one for every position that needs no
-        padding.
+        ``same`` and ``causal``: one for every stride begun; ``valid``: one for every position that
+        needs no padding.
         """
-        if self.padding == "same":
+        if self.padding in ("same", "causal"):
             return math.ceil(Fraction(length, self.stride))
         return math.floor(Fraction(length - self.span, self.stride)) + 1
 
     def total(self, length: int) -> int:
         """What the last window needs beyond `length` inputs with ``same``; with ``valid`` 0."""
-        if self.padding == "valid":
+        if self.padding != "same":
             return 0
         return max((self.output_length(length) - 1) * self.stride + self.span - length, 0)
 
     def before(self, length: int) -> int:
-        """Number of padded elements before the first input: half of all, rounded down."""
-        return self.total(length) // 2
+        """Number of padded elements before the first input.
+
+        ``same``: half of all, rounded down; ``causal``: so many that the first window's last tap
+        meets the first input.
+        """
+        return self.span - 1 if self.padding == "causal" else self.total(length) // 2
 
     def reads(self, length: int) -> list[list[int]]:
-        """For each window the indices of the inputs under its taps, `PADDED` outside them.
-
-        Before the first input stands half of the padding, rounded down.
-        """
+        """For each window the indices of the inputs under its taps, `PADDED` outside them."""
         count, before = max(self.output_length(length), 0), self.before(length)
         return [
             [_inside(start + tap * self.dilation, length) for tap in range(self.length)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -137,9 +138,18 @@ def relu_drops_nan(found: Found) -> bool:
 
 
 def gelu_with_float32_root(found: Found) -> bool:
-    """The factor of gelu in float64, the root of one half, was rounded to float32."""
-    factor = float(np.float32(math.sqrt(0.5)))
-    return as_steps(found, in_place_of("gelu", lambda y: 0.5 * y * (1 + _erf(y * factor))))
+    """The factor of gelu in float64, the root of one half, was rounded to float32.
+
+    Until TensorFlow 2.18, it is the root of two, by which is divided.
+    """
+    factors = (float(np.float32(math.sqrt(0.5))), 1 / float(np.float32(math.sqrt(2.0))))
+    return any(
+        as_steps(found, in_place_of("gelu", partial(_gelu_by_factor, factor))) for factor in factors
+    )
+
+
+def _gelu_by_factor(factor: float, y: Array) -> Array:
+    return np.asarray(0.5 * y * (1 + _erf(y * factor)))
 
 
 def _erf(x: Array) -> Array:
@@ -147,13 +157,13 @@ def _erf(x: Array) -> Array:
 
 
 _TILE: Final = 8
-_TILE_UNITS: Final = 2.0**7
+_TILE_UNITS: Final = 2.0**6
 
 
 def larger_tiles(found: Found) -> bool:
     """A transform of tiles (Winograd): inexact by units of the largest input in the tile.
 
-    The errors stay within ``2**7 u max|x| (sum |w|)`` per filter, with the maximum over the places
+    The errors stay within ``2**6 u max|x| (sum |w|)`` per filter, with the maximum over the places
     that a tile of 8 can hold, as the transforms of windows of 3 (Winograd's F(6, 3)) multiply and
     add numbers of up to that size; an infinity or NaN in a tile turns it into NaN.
     """
@@ -189,13 +199,17 @@ def _greatest_nearby(sizes: Floats, c: Convolution) -> Floats:
 
 
 def shape_of_input(found: Found) -> bool:
-    """The convolution of an empty input has the shape of its input."""
+    """The convolution of an empty input has the shape of its input, with its causal padding."""
     actual = output_of(found)
     operands, _ = found.derive()
     if actual is None or operands.inputs is None or actual.size:
         return False
-    axis = 1 if facts(found.case).channels_first else -1
-    given, made = list(operands.inputs.shape), list(actual.shape)
+    known = facts(found.case)
+    given = list(operands.inputs.shape)
+    if known.padding == "causal":
+        given[2 if known.channels_first else 1] += known.windows[0].before(1)
+    made = list(actual.shape)
+    axis = 1 if known.channels_first else -1
     del given[axis], made[axis]
     return given == made
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from conformance.cases.facts import Facts
-from conformance.spec.covers.outputs import Table, always, is_padded
+from conformance.spec.covers.outputs import Table, always, has_groups, is_padded
 
 
 def _is_empty(f: Facts) -> bool:
@@ -36,6 +36,8 @@ CONVOLUTION: Final[Table] = {
     "conv.gradients.exact": _is_exact,
     "conv.gradients.accuracy": _is_real,
     "conv.gradients.channels-first": lambda f: f.channels_first,
+    "conv.groups.gradients": has_groups,
+    "conv1d.padding.causal-gradients": lambda f: f.padding == "causal",
 }
 
 POOLING: Final[Table] = {

@@ -44,7 +44,17 @@ def _data_format(value: str) -> Predicate:
 
 def is_padded(f: Facts) -> bool:
     """Some window reaches beyond the input."""
-    return f.padding == "same" and f.has_axes and any(axis.padding_total for axis in f.axes)
+    padded = f.padding in ("same", "causal") and f.has_axes
+    return padded and any(axis.padding_total for axis in f.axes)
+
+
+def _is_padded_by_same(f: Facts) -> bool:
+    return f.padding == "same" and is_padded(f)
+
+
+def has_groups(f: Facts) -> bool:
+    """Channels and filters are cut into more than one part."""
+    return f.groups > 1
 
 
 def _exceeds_input(f: Facts) -> bool:
@@ -75,6 +85,7 @@ _WINDOW_SHAPE: Final[Table] = {
 
 CONVOLUTION_SHAPE: Final[Table] = {
     **_WINDOW_SHAPE,
+    "conv1d.padding.causal-length": _padding("causal"),
     "{layer}.filters.output-channels": always,
     "conv1d.input-shape.free-length": lambda f: None in f.spatial,
     "conv.input.any-length": lambda f: None in f.spatial,
@@ -84,6 +95,13 @@ CONVOLUTION_SHAPE: Final[Table] = {
 
 CONVOLUTION_OUTPUT: Final[Table] = {
     **CONVOLUTION_SHAPE,
+    "conv1d.padding.causal": _padding("causal"),
+    "conv.groups.parts": has_groups,
+    "conv.groups.kernel": has_groups,
+    "conv.groups.one": lambda f: f.given("groups") and not has_groups(f),
+    "conv.groups.independence": lambda f: (
+        has_groups(f) and f.case.operands in ("one_nan", "one_infinity", "kernel_nan", "spike")
+    ),
     "{layer}.output.cross-correlation": lambda f: max(f.window) > 1,
     "conv1d.output.single-axis": always,
     "conv2d.output.two-axes": always,
@@ -98,7 +116,7 @@ CONVOLUTION_OUTPUT: Final[Table] = {
     "conv.dilation-rate.forms": _form("dilation_rate", int, tuple, list),
     "conv.dilation-rate.spread": lambda f: max(f.dilation) > 1 and max(f.window) > 1,
     "conv.padding.zeros": is_padded,
-    "conv.padding.same-split": is_padded,
+    "conv.padding.same-split": _is_padded_by_same,
     "conv.padding.same-small-input": _exceeds_input,
     "conv.padding.nonfinite-kernel": lambda f: (
         f.case.operands in ("kernel_nan", "kernel_infinity") and is_padded(f)

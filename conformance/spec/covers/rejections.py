@@ -89,7 +89,7 @@ def _lacks_required(f: Facts) -> bool:
 
 
 def _is_unknown_argument(f: Facts) -> bool:
-    return bool(set(f.arguments) - set(f.descriptor.signature) - _ELSEWHERE_DOCUMENTED)
+    return bool(set(f.arguments) - set(f.descriptor.defaults) - _ELSEWHERE_DOCUMENTED)
 
 
 def _has_wrong_rank(f: Facts) -> bool:
@@ -122,11 +122,25 @@ def _for_family(family: str) -> dict[str, Predicate]:
     return {identifier.replace("{family}", family): rule for identifier, rule in _WINDOWS.items()}
 
 
+def _leaves_filters(f: Facts) -> bool:
+    """The groups do not divide the filters, both being valid by themselves."""
+    filters = f.arguments.get("filters")
+    return isinstance(filters, int) and _is_positive(filters) and filters % f.groups > 0
+
+
+def _leaves_channels(f: Facts) -> bool:
+    """The groups do not divide the channels."""
+    return f.is_well_formed and bool((f.channels or 0) % f.groups)
+
+
 CONVOLUTION: Final[Table] = {
     **_for_family("conv"),
     "{layer}.signature.required": _lacks_required,
     "{layer}.strides.dilation-exclusive": _is_exclusive_pair,
     "conv.filters.positive": lambda f: not _is_positive(f.arguments.get("filters", 1)),
+    "conv.groups.positive": lambda f: not _is_positive(f.arguments.get("groups", 1)),
+    "conv.groups.divides-filters": _leaves_filters,
+    "conv.groups.divides-channels": _leaves_channels,
     "conv.kernel-size.positive": _not_positive("kernel_size"),
     "conv.kernel-size.length": _wrong_length("kernel_size"),
     "conv.dilation-rate.positive": _not_positive("dilation_rate"),

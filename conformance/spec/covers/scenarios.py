@@ -58,6 +58,12 @@ _PROJECTIONS: Final[Table] = {
     "conv.bias-constraint.projection": _given("bias_constraint"),
 }
 
+
+def _is_added(f: Facts) -> bool:
+    """An argument or a padding mode is given that the documentation does not name."""
+    return f.padding == "causal" or any(map(f.given, f.descriptor.added))
+
+
 _ARGUMENTS: Final[Mapping[str, Table]] = {
     "default_value": {
         "{layer}.signature.defaults": always,
@@ -68,7 +74,11 @@ _ARGUMENTS: Final[Mapping[str, Table]] = {
         "flatten.data-format.default": _given("data_format"),
     },
     "positional_arguments": {"{layer}.signature.order": always},
-    "configuration": {"{layer}.signature.keywords": always},
+    "configuration": {
+        "{layer}.signature.keywords": lambda f: not _is_added(f),
+        "conv.groups.configuration": _given("groups"),
+        "conv1d.padding.causal": lambda f: f.padding == "causal",
+    },
     "import_path": {"{layer}.signature.import-path": always},
     "border_mode": {"maxpooling2d.border-mode.name": always},
     "dim_ordering": {"conv2d.data-format.keras1-names": always},

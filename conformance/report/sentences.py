@@ -1,0 +1,51 @@
+"""The sentences that several forms of report share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from conformance.judge.verdict import Verdict
+from conformance.report.account import Account, Group
+from conformance.report.text import counted, one_line
+from conformance.report.words import LABELS
+
+_CLAUSES: Final = 3
+
+
+def verdict(account: Account, causes: Sequence[Group] | None = None) -> str:
+    """What came of it: ``4 of 886 results are wrong, for 3 causes.``."""
+    causes = account.causes() if causes is None else causes
+    judged = sum(entry.verdict is not Verdict.UNSUPPORTED for entry in account)
+    where = counted(judged, "result")
+    if len(account.implementations) > 1:
+        where += f" of {len(account.implementations)} implementations"
+    if not judged:
+        return "Nothing was judged."
+    if not causes:
+        return f"Nothing is wrong in {where}."
+    total = sum(map(len, causes))
+    are = "is" if total == 1 else "are"
+    return f"{total:,} of {where} {are} wrong, for {counted(len(causes), 'cause')}."
+
+
+def in_words(counts: Mapping[Verdict, int]) -> str:
+    """``550 ok, 4 known``: verdicts counted, those that do not occur left out."""
+    shown = (f"{counts[v]:,} {label}" for v, label in LABELS.items() if counts.get(v))
+    return ", ".join(shown)
+
+
+def clauses_in_words(ids: Sequence[str]) -> str:
+    """``2 clauses: a, b`` or ``12 clauses, among them a, b, c``."""
+    if not ids:
+        return "no clause"
+    shown = ", ".join(one_line(clause) for clause in ids[:_CLAUSES])
+    if len(ids) <= _CLAUSES:
+        return f"{counted(len(ids), 'clause')}: {shown}"
+    return f"{counted(len(ids), 'clause')}, among them {shown}"
+
+
+def more_causes(causes: Sequence[Group]) -> str:
+    """``and 2 more causes with 7 cases``."""
+    cases = counted(sum(map(len, causes)), "case")
+    return f"and {counted(len(causes), 'more cause')} with {cases}"

@@ -1,0 +1,24 @@
+"""What pytest says at the end of the cases that failed: by cause, as ``conformance run`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from conformance.diagnosis.results import bounded, diagnosed
+from conformance.known import Records
+from conformance.report.account import Account
+from conformance.report.terminal import Style, wrong
+from conformance.report.text import printable, wrapped
+from conformance.results import ACCEPTED, Result, stale
+
+
+def lines(results: Sequence[Result], records: Records, style: Style) -> list[str]:
+    """The causes of what failed, and the user's records that met no case; empty for nothing."""
+    account = Account()
+    account.stale = stale(records, results)
+    if any(result.verdict not in ACCEPTED for result in results):
+        results, _ = diagnosed(list(bounded(results)))
+    for result in results:
+        account.add(result)
+    remarks = (line for note in account.remarks for line in wrapped(printable(note), style.width))
+    return [*wrong(account, style), *remarks]

@@ -1,0 +1,205 @@
+"""What is done in `reference_impl.ops` for speed alone, and what a benchmark loses without it.
+
+    PYTHONPATH=. python tests/benchmarks tricks [NAME ...]
+
+Each trick is switched off by one or more constants or functions, and the same call is timed with it
+and without: medians of processor time, in turns.  A trick that loses nothing has no place in the
+sources.  Blocks that bound the memory of temporaries are no tricks, whatever time they take.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from types import ModuleType
+from typing import Any, Final
+from unittest.mock import patch
+
+import numpy as np
+from convolutions import SHAPES
+
+from reference_impl import activations
+from reference_impl.ops import (
+    columns,
+    contraction,
+    derivatives,
+    enclosures,
+    evaluation,
+    exact_sums,
+    narrow_sums,
+    scratch,
+    wide_sums,
+    windows,
+)
+from reference_impl.ops.convolution import convolution_sums, plain_convolution
+from reference_impl.ops.evaluation import evaluate
+from reference_impl.ops.formats import format_of
+from reference_impl.ops.geometry import window_axes
+
+Call = Callable[[], object]
+Array = np.ndarray[Any, Any]
+
+NEVER: Final = 1 << 60
+"""A size that nothing reaches."""
+
+
+@dataclass(frozen=True)
+class Trick:
+    """One trick, and the benchmark that it serves.
+
+    Attributes:
+        name: what is done.
+        without: what to put in its place: module, name and value.
+        serves: the benchmark, in words.
+        call: makes it.
+    """
+
+    name: str
+    without: tuple[tuple[ModuleType, str, Any], ...]
+    serves: str
+    call: Callable[[], Call]
+
+    @contextmanager
+    def switched_off(self) -> Iterator[None]:
+        """Do without the trick."""
+        with ExitStack() as stack:
+            for module, name, value in self.without:
+                stack.enter_context(patch.object(module, name, value))
+            yield
+
+
+def convolution(shape: str, dtype: type[np.generic], *, certified: bool) -> Call:
+    """One of the convolutions of `convolutions.SHAPES`, plain or certified."""
+    sizes, window, filters, stride, dilation, padding = SHAPES[shape]
+    rank = len(window)
+    axes = window_axes(sizes[1:-1], window, (stride,) * rank, (dilation,) * rank, padding)
+    random = np.random.default_rng(0)
+    inputs, kernel, bias = (
+        random.standard_normal(size).astype(dtype)
+        for size in (sizes, (*window, sizes[-1], filters), (filters,))
+    )
+    if not certified:
+        return partial(plain_convolution, inputs, kernel, axes)
+    form = format_of(inputs.dtype)
+    return lambda: evaluate(convolution_sums(inputs, kernel, bias, axes), None, form)
+
+
+def plain(shape: str) -> Callable[[], Call]:
+    """A plain float64 convolution."""
+    return partial(convolution, shape, np.float64, certified=False)
+
+
+def certified(shape: str, dtype: type[np.generic] = np.float32) -> Callable[[], Call]:
+    """A certified convolution."""
+    return partial(convolution, shape, dtype, certified=True)
+
+
+def activation(name: str, elements: int) -> Callable[[], Call]:
+    """An activation of so many normal numbers of standard deviation 3."""
+    x = np.random.default_rng(5).standard_normal(elements) * 3
+    return lambda: partial(getattr(activations, name), x)
+
+
+TRICKS: Final = (
+    Trick(
+        "columns: windows copied some at a time, not all at once",
+        ((columns, "SMALL", NEVER),),
+        "plain vgg-1",
+        plain("vgg-1"),
+    ),
+    Trick(
+        "columns: transposed columns for few channels",
+        ((columns, "_has_short_runs", lambda *_: False),),
+        "plain vgg-1",
+        plain("vgg-1"),
+    ),
+    Trick(
+        "contraction: sums rounded block by block, in cache",
+        ((contraction, "OUTPUTS", NEVER),),
+        "certified float32 cifar",
+        certified("cifar"),
+    ),
+    Trick(
+        "scratch: memory kept for the next block",
+        ((scratch, "MOST_KEPT", 0), (scratch, "_kept", [])),
+        "plain resnet-56x64",
+        plain("resnet-56x64"),
+    ),
+    Trick(
+        "windows: views by the constructor of ndarray",
+        ((windows, "_view", np.lib.stride_tricks.as_strided),),
+        "plain tiny",
+        plain("tiny"),
+    ),
+    Trick(
+        "narrow_sums: norms of large float32 kernels in float32",
+        ((narrow_sums, "_LARGE", NEVER),),
+        "certified float32 resnet-7x512",
+        certified("resnet-7x512"),
+    ),
+    Trick(
+        "wide_sums: two slices for few products, not three",
+        ((wide_sums, "_FEW", 0),),
+        "certified float64 lenet-1",
+        certified("lenet-1", np.float64),
+    ),
+    Trick(
+        "exact_sums: a common denominator for short lists",
+        ((exact_sums, "_FEW", 0),),
+        "exact sum of 16 numbers",
+        lambda: partial(exact_sums.sum_of_squares, np.random.default_rng(1).standard_normal(16)),
+    ),
+    Trick(
+        "evaluation: expansions before decimal arithmetic",
+        ((evaluation, "FEW", NEVER), (derivatives, "FEW", NEVER)),
+        "tanh of 1024 elements",
+        activation("tanh", 1024),
+    ),
+    Trick(
+        "evaluation: few elements without an expansion",
+        ((evaluation, "FEW", 0), (derivatives, "FEW", 0)),
+        "tanh of 1 element",
+        activation("tanh", 1),
+    ),
+    Trick(
+        "enclosures: blocks of elements that stay in cache",
+        ((enclosures, "BLOCK", NEVER),),
+        "gelu of 262144 elements",
+        activation("gelu", 1 << 18),
+    ),
+)
+
+
+def loss(trick: Trick, seconds: float = 2.0) -> tuple[float, float]:
+    """Median milliseconds with the trick, and how many times as long it takes without it."""
+    call = trick.call()
+    times: tuple[list[float], list[float]] = ([], [])
+    began = time.process_time()
+    while len(times[0]) < 4 or (time.process_time() - began < seconds and len(times[0]) < 200):
+        times[0].append(timed(call))
+        with trick.switched_off():
+            times[1].append(timed(call))
+    with_it, without = (statistics.median(taken[1:]) for taken in times)
+    return with_it * 1e3, without / with_it
+
+
+def timed(call: Call) -> float:
+    """Seconds of processor time of one call."""
+    started = time.process_time()
+    call()
+    return time.process_time() - started
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print what each trick, or those whose names begin so, is worth."""
+    for trick in TRICKS:
+        if not arguments or trick.name.startswith(tuple(arguments)):
+            milliseconds, times = loss(trick)
+            print(
+                f"{trick.name:58} {trick.serves:32} {milliseconds:9.3f} ms, without {times:6.2f}",
+                flush=True,
+            )

@@ -1,0 +1,250 @@
+"""Model files: what is written is read back, and what is damaged or hostile is refused."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import reference_impl as keras
+
+h5py = pytest.importorskip("h5py")
+
+X = np.random.default_rng(0).integers(-3, 4, (2, 6, 7, 3)).astype(np.float32)
+
+
+def model() -> keras.Model:
+    made = keras.Sequential(
+        [
+            keras.Input((6, 7, 3)),
+            keras.layers.Conv2D(4, 3, name="first", bias_initializer="ones"),
+            keras.layers.MaxPooling2D(name="pool"),
+            keras.layers.Flatten(name="flat"),
+        ],
+        name="m",
+    )
+    made.compile(keras.optimizers.SGD(0.5), "mse", metrics=["mse"])
+    return made
+
+
+def branched() -> keras.Model:
+    start = keras.Input((6, 7, 3), name="start")
+    shared = keras.layers.Conv2D(3, 3, padding="same", name="shared")
+    inner = keras.Sequential([keras.Input((6, 7, 3)), keras.layers.Conv2D(2, 2)], name="inner")
+    return keras.Model(start, (inner(shared(shared(start) * 0.5)), shared(start)))
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+@pytest.mark.parametrize("make", [model, branched])
+def test_a_saved_model_comes_back(tmp_path: Path, ending: str, make: Any) -> None:
+    """Structure, weights, and how it was compiled."""
+    path = tmp_path / f"model.{ending}"
+    made = make()
+    made.save(path)
+    again = keras.models.load_model(path)
+    assert again.to_json() == made.to_json()
+    found, expected = again(X), made(X)
+    several = isinstance(expected, tuple)
+    assert isinstance(found, list) == several, "as in Keras, files keep no tuples"
+    pairs = zip(found, expected, strict=True) if several else [(found, expected)]
+    assert all(np.array_equal(a, b) for a, b in pairs)
+    assert again.compiled == made.compiled
+    if made.compiled:
+        assert again.optimizer.get_config() == made.optimizer.get_config()
+
+
+def test_weights_alone_are_saved_and_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "a.weights.h5"
+    made, other = model(), model()
+    made.save_weights(path)
+    other.load_weights(path)
+    assert np.array_equal(made(X), other(X))
+    with pytest.raises(ValueError, match=r"\.weights\.h5"):
+        made.save_weights(tmp_path / "a.h5")
+    with pytest.raises(ValueError, match=r"\.keras or \.h5"):
+        made.save(tmp_path / "a.txt")
+    with pytest.raises(FileExistsError):
+        made.save_weights(path, overwrite=False)
+
+
+def changed(
+    path: Path, change: Callable[[dict[str, Any]], Any], member: str = "config.json"
+) -> Path:
+    """A copy of a file with another configuration."""
+    copy = path.with_name("changed.keras")
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(copy, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if name == member and member == "config.json":
+                config = json.loads(content)
+                change(config)
+                content = json.dumps(config).encode()
+            elif name == member:
+                buffer = io.BytesIO(content)
+                with h5py.File(buffer, "r+") as file:
+                    change(file)
+                content = buffer.getvalue()
+            target.writestr(name, content)
+    return copy
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    path = tmp_path / "good.keras"
+    model().save(path)
+    return path
+
+
+def layers(config: dict[str, Any]) -> Any:
+    return config["config"]["layers"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c["config"].update(layers=[5]), "layers"),
+        (lambda c: c["config"].pop("layers"), "layers"),
+        (lambda c: c.update(config=5), "config"),
+        (lambda c: layers(c)[1].update(build_config=5), "build_config|config"),
+        (lambda c: layers(c)[1]["config"].update(filters=10**9), "elements"),
+        (lambda c: layers(c)[1]["config"].update(filters=10**30), "filters"),
+        (lambda c: layers(c)[3].update(class_name="Dense"), "class Dense"),
+        (lambda c: layers(c)[3].update(module="evil", registered_name=None), "class|config"),
+        (lambda c: layers(c)[3]["config"].update(name=5), "name"),
+        (lambda c: layers(c)[1]["config"].update(activation={"class_name": "x"}), "activation"),
+        (lambda c: layers(c).append({"class_name": "Lambda", "config": {}}), "Lambda"),
+        (lambda c: layers(c)[1].update(class_name={"a": 1}), "of class {'a': 1}"),
+    ],
+    ids=[
+        "five",
+        "none",
+        "number",
+        "build",
+        "large",
+        "huge",
+        "dense",
+        "module",
+        "name",
+        "x",
+        "lambda",
+        "class",
+    ],
+)
+def test_a_configuration_that_is_none_is_refused(good: Path, change: Any, message: str) -> None:
+    """By a ValueError or TypeError that says what is wrong; never from the inside."""
+    with pytest.raises((ValueError, TypeError), match=message):
+        keras.models.load_model(changed(good, change))
+
+
+def variables(file: Any) -> Any:
+    return file["layers/conv2d/vars"]
+
+
+def external(file: Any) -> None:
+    del variables(file)["1"]
+    variables(file).create_dataset("1", shape=(4,), dtype="u1", external=[("/etc/hosts", 0, 4)])
+
+
+def virtual(file: Any) -> None:
+    del variables(file)["1"]
+    layout = h5py.VirtualLayout(shape=(4,), dtype="f4")
+    layout[:] = h5py.VirtualSource("/etc/hosts", "x", shape=(4,))
+    variables(file).create_virtual_dataset("1", layout)
+
+
+def soft(file: Any) -> None:
+    del variables(file)["1"]
+    variables(file)["1"] = h5py.SoftLink("/layers/conv2d/vars/1")
+
+
+def outside(file: Any) -> None:
+    del variables(file)["1"]
+    variables(file)["1"] = h5py.ExternalLink("other.h5", "/x")
+
+
+def large(file: Any) -> None:
+    del variables(file)["0"]
+    variables(file).create_dataset("0", shape=(10**6, 10**6), dtype="f4", chunks=True)
+
+
+def wrong_shape(file: Any) -> None:
+    del variables(file)["0"]
+    variables(file)["0"] = np.zeros((1, 2, 3))
+
+
+def text(file: Any) -> None:
+    del variables(file)["0"]
+    variables(file)["0"] = np.array([b"abc"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (external, "no data set stored in the file itself"),
+        (virtual, "no data set stored in the file itself"),
+        (soft, "SoftLink; expected data in the file itself"),
+        (outside, "ExternalLink; expected data in the file itself"),
+        (large, "more elements than the file can hold"),
+        (wrong_shape, "weights of the layer 'first'.*expected the shape"),
+        (text, "real numbers"),
+        (lambda file: variables(file).pop("1"), "1 arrays are stored; expected 2"),
+        (lambda file: file.pop("layers"), "0 arrays are stored; expected 2"),
+    ],
+)
+def test_weights_that_are_elsewhere_or_do_not_fit_are_refused(
+    good: Path, change: Any, message: str
+) -> None:
+    """Nothing outside the file is read, and nothing is set."""
+    bad = changed(good, change, "model.weights.h5")
+    with pytest.raises(ValueError, match=message):
+        keras.models.load_model(bad)
+    made = model()
+    before = made.get_weights()
+    with pytest.raises(ValueError, match=message):
+        made.load_weights(bad)
+    assert all(map(np.array_equal, before, made.get_weights()))
+
+
+def test_models_within_models_are_followed_to_a_depth(good: Path) -> None:
+    def nest(config: dict[str, Any]) -> None:
+        inner = json.loads(json.dumps(config))
+        for _ in range(60):
+            inner = {**config, "config": {**config["config"], "layers": [inner]}}
+        config["config"] = inner["config"]
+
+    with pytest.raises(ValueError, match="deeper than"):
+        keras.models.load_model(changed(good, nest))
+
+
+def test_the_time_for_a_model_does_not_grow_by_the_square_of_its_layers(good: Path) -> None:
+    """Connecting a thousand layers one by one takes a hundred times as long as once."""
+
+    def lengthen(config: dict[str, Any]) -> None:
+        last = layers(config)[-1]
+        for number in range(1000):
+            layers(config).append({**last, "config": {**last["config"], "name": f"f{number}"}})
+
+    path = changed(good, lengthen)
+    start = time.process_time()
+    assert len(keras.models.load_model(path).layers) > 1000
+    assert time.process_time() - start < 3
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n", b"x" * 99])
+def test_what_is_no_file_of_keras_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "bad.keras"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"bad\.keras"):
+        keras.models.load_model(path)
+
+
+def test_a_file_that_is_not_there_is_an_error_of_the_system(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        keras.models.load_model(tmp_path / "none.keras")
