@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+ANSWER = "answer"
+"""Among the names of what a call changed: the answer of the call before."""
+
 
 @dataclass(frozen=True)
 class Value:
@@ -16,7 +19,8 @@ class Value:
             strings, tuples, lists, dictionaries, arrays).
         repeat: what a second call on the same operands returned, where it differed from the
             first in any bit; None where it did not.
-        changed_inputs: names of the operands that the call left different from before.
+        changed_inputs: names of the operands that the call left different from before; `ANSWER`
+            where a second call overwrote what the first had returned.
         between: descriptor of another case that was called again in between, where an answer
             changed only then; empty where none did.
         before: where it is the answer of that other case that changed, its first answer; `repeat`

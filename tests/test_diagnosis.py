@@ -195,7 +195,7 @@ def in_padding(y: Array) -> Array:
         ("layout", PLAIN, lambda y: y.transpose(0, 2, 1)),
         ("layout", "Flatten/inputs:2x3x4", lambda y: y[:, ::-1]),
         ("window", "MaxPooling1D/inputs:2x9x3", lambda y: y[:, [0, 0, 2, 3]]),
-        ("contraction", "MaxPooling1D/inputs:2x9x3", lambda y: y + 1),
+        ("selection", "MaxPooling1D/inputs:2x9x3", lambda y: y + 1),
     ],
 )
 def test_the_stage_at_which_an_output_first_differs(

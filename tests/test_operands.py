@@ -138,7 +138,16 @@ def read_special(v: int, n: Numbers, period: int, entries: int) -> Fraction | fl
     return table[high(v, entries)]
 
 
+def read_tails(v: int, n: Numbers) -> Fraction:
+    end = 10 if n.precision == 53 else 7
+    if low(v, 2) == 0:
+        return sign(v) * top(v, n.precision) * power(end - n.precision)
+    exponent = high(v, end + n.precision + 2) - n.precision - 2
+    return sign(v) * read_mantissa(v, n) * power(exponent)
+
+
 INPUTS: dict[str, Element] = {
+    "tails": read_tails,
     "integers": read_grid,
     "small": read_small,
     "reals": read_uniform,
@@ -152,6 +161,8 @@ INPUTS: dict[str, Element] = {
     "lowest": lambda v, n: -math.inf if low(v, 4) else -abs(read_grid_bias(v, n)),
 }
 BIASES: dict[str, Element] = {
+    "one_power": lambda v, n: 0.0,
+    "tails": lambda v, n: 0.0,
     "integers": read_grid_bias,
     "small": lambda v, n: Fraction(sign(v) * (1 + top(v, n.small_bits))),
     "reals": read_uniform,
@@ -167,6 +178,9 @@ BIASES: dict[str, Element] = {
     "lowest": read_grid_bias,
 }
 KERNELS: dict[str, Element] = {
+    "one_power": lambda v, n: (
+        sign(v) * (1 + (2 * top(v, n.precision - 2) + 1) * power(1 - n.precision))
+    ),
     "reals": read_uniform,
     "positive": read_positive,
     "negative": read_positive,
@@ -195,8 +209,11 @@ def read_weights(v: list[int], filters: int, bits: tuple[int, int, int]) -> list
 def read_kernel(kind: str, v: list[int], filters: int, n: Numbers) -> list[Any]:
     if kind in KERNELS:
         return [KERNELS[kind](word, n) for word in v]
-    if kind == "small":
-        return read_weights(v, filters, (n.precision, n.small_bits, n.small_weight))
+    if kind == "tails":
+        taps = len(v) // filters
+        first = low(v[0], taps)
+        places = itertools.product(range(taps), range(filters))
+        return [float(tap == (first + f) % taps) for tap, f in places]
     if kind == "constant":
         return [read_mantissa(v[position % filters], n) for position in range(len(v))]
     if kind == "overflow":
@@ -214,7 +231,8 @@ def read_kernel(kind: str, v: list[int], filters: int, n: Numbers) -> list[Any]:
             elif tap == taps - 1:
                 values[tap * filters + f] *= power(-(n.precision // 2))
         return values
-    return read_weights(v, filters, (n.sum_bits, n.input_bits, 3))
+    small, grid = (n.precision, n.small_bits, n.small_weight), (n.sum_bits, n.input_bits, 3)
+    return read_weights(v, filters, small if kind == "small" else grid)
 
 
 def read_inputs(kind: str, v: list[int], shape: tuple[int, ...], n: Numbers) -> list[Any]:
@@ -224,6 +242,13 @@ def read_inputs(kind: str, v: list[int], shape: tuple[int, ...], n: Numbers) -> 
         sample = len(v) // shape[0]
         return [
             (-1) ** (position // sample) * read_mantissa(word, n) * power(n.max_exponent)
+            for position, word in enumerate(v)
+        ]
+    if kind == "one_power":
+        size = len(v) // shape[0]
+        places = [sample * size + low(v[sample * size], size) for sample in range(shape[0])]
+        return [
+            sign(word) * power(-high(word, 4)) if position in places else 0.0
             for position, word in enumerate(v)
         ]
     return [INPUTS[kind](word, n) for word in v]
@@ -299,7 +324,7 @@ def test_long_streams_continue_short_ones() -> None:
     assert split_mix(5, 5000)[:4096].tolist() == split_mix(5, 4096).tolist()
 
 
-DIGEST = "0deaf7722556d7247ea02e0000a090d407055ba94ca1e3e782c925af5bc38c61"
+DIGEST = "54eaed773a9b3487ca54ddaf65830929f3e3debc0e265f71abaabd599a374788"
 
 
 def test_operands_never_change() -> None:

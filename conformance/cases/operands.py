@@ -114,6 +114,7 @@ class Kind:
         base: the kind whose name keys the words, where it is not this one's own.
         exact: whether finite sums are exact in any order of summation (not where a value placed
             by the kind takes part).
+        exact_gradients: whether, where sums are exact, those of gradients are as well.
         random_sign: whether products have random signs, so that error statistics apply.
         place: what replaces one element: ``array:value``; empty for nothing.
         layout: how the arrays lie in memory: a name in `LAYOUTS`; empty for contiguous.
@@ -126,6 +127,7 @@ class Kind:
     damping: int = 1
     base: str | None = None
     exact: bool = False
+    exact_gradients: bool = True
     random_sign: bool = False
     place: str = ""
     layout: str = ""
@@ -218,6 +220,23 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "spike": _on_grid("one input of magnitude 2**S", place="inputs:spike"),
         "kernel_nan": _on_grid("one NaN in the kernel", place="kernel:nan"),
         "kernel_infinity": _on_grid("one infinity in the kernel", place="kernel:infinity"),
+        "one_power": Kind(
+            "one power of two a sample, kernel of full precision with odd last bits",
+            recipes.one_power,
+            recipes.odd,
+            recipes.nothing,
+            damping=0,
+            exact=True,
+            exact_gradients=False,
+        ),
+        "tails": Kind(
+            "one tap a filter, inputs from tiny to beyond the range of exponentials",
+            recipes.tails,
+            recipes.one_tap,
+            recipes.nothing,
+            damping=0,
+            exact=True,
+        ),
         "strided": _on_grid("views of every second element of larger arrays", layout="strided"),
         "reversed": _on_grid("views with negative strides", layout="reversed"),
         "fortran": _on_grid("column-major arrays", layout="fortran"),

@@ -306,3 +306,55 @@ def integers(v: Words, kind: str, dtype: str) -> NDArray[Any]:
         table = np.array([info.min, info.max, 0, 1], dtype=dtype)
         return np.where(chosen, table[high(v, 4).astype(int)], leading)
     raise ValueError(f"operands {kind!r} need a floating-point dtype, not {dtype!r}")
+
+
+def nothing(v: Words, n: Numbers) -> Values:
+    """Zeros."""
+    del n
+    return np.zeros(v.shape)
+
+
+def odd(v: Words, n: Numbers) -> Values:
+    """``sign(v) (2**(p - 1) + 2 top(v, p - 2) + 1) 2**(1 - p)``: the last bit is set."""
+    bits = n.precision - 1
+    return sign(v) * (2.0**bits + 2 * top(v, bits - 1) + 1) * 2.0**-bits
+
+
+def one_power(v: Words, n: Numbers) -> Values:
+    """One element a sample, ``sign(v) 2**-high(v, 4)``; zeros elsewhere.
+
+    It stands at the row-major index ``low(w, size)`` of its sample, w being that one's first word.
+    """
+    del n
+    values = np.zeros(v.shape)
+    size = v.size // len(v) if len(v) else 0
+    if size:
+        rows, words_ = values.reshape(len(v), size), v.reshape(len(v), size)
+        places = low(words_[:, 0], size).astype(int)
+        chosen = words_[np.arange(len(v)), places]
+        rows[np.arange(len(v)), places] = sign(chosen) * 2.0 ** -high(chosen, 4).astype(np.float64)
+    return values
+
+
+def tails(v: Words, n: Numbers) -> Values:
+    """Where ``low(v, 2) == 0`` ``sign(v) top(v, p) 2**(T - p)``, else ``sign(v) mantissa(v) 2**E``.
+
+    T is 7, for float64 10, so that exponentials leave the range on both sides, and
+    ``E = high(v, T + p + 2) - p - 2``.
+    """
+    end = 10 if n.precision > 50 else 7
+    even = top(v, n.precision) * 2.0 ** (end - n.precision)
+    exponents = high(v, end + n.precision + 2).astype(np.int64) - n.precision - 2
+    return sign(v) * np.where(low(v, 2) == 0, even, np.ldexp(mantissa(v, n), exponents))
+
+
+def one_tap(v: Words, n: Numbers) -> Values:
+    """One in tap ``(low(w, K) + f) mod K`` of filter f, w being word 0; zeros elsewhere."""
+    del n
+    filters = v.shape[-1]
+    taps = v.size // filters if v.size else 0
+    values = np.zeros((taps, filters))
+    if taps:
+        first = int(low(v.reshape(-1)[:1], taps)[0])
+        values[(first + np.arange(filters)) % taps, np.arange(filters)] = 1.0
+    return values.reshape(v.shape)

@@ -31,6 +31,7 @@ from conformance.report.files import STANDARD_OUTPUT, check_outputs, is_special
 from conformance.report.formats import outputs, print_summary, write_formats
 from conformance.report.jsonl import JsonLinesReport, json_lines_report, write_json_lines
 from conformance.results import ACCEPTED, Result, stale
+from conformance.running.order import order_of
 from conformance.running.runner import Limits, Runner
 from conformance.spec.clauses import spec_sha256
 from conformance.version import __version__
@@ -145,7 +146,10 @@ def _report(options: argparse.Namespace, judged: _Judged) -> None:
     """Print the summary, and write the reports with the diagnoses, which need all results."""
     if judged.ended_by is None:
         judged.results = retried(judged.results, options.retries, _again(options))
-    judged.results, _ = diagnosed(judged.results)
+    order = {}
+    if judged.ended_by is None:
+        order = order_of(judged.results, _limits(options), options.known)
+    judged.results, _ = diagnosed(judged.results, order)
     account = Account(judged.header)
     for result in judged.results:
         account.add(result)

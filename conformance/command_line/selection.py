@@ -7,7 +7,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
-from conformance.cases.case import Case, DescriptorError, parse
+from conformance.cases.case import Case, DescriptorError
+from conformance.cases.checking import parse_checked
 from conformance.cases.grids import grid
 from conformance.command_line.errors import UsageError
 from conformance.spec.clauses import clauses
@@ -77,6 +78,6 @@ def _matches(identifier: str, pattern: str) -> bool:
 
 def _given(descriptors: list[str]) -> list[Case]:
     try:
-        return list(dict.fromkeys(parse(descriptor) for descriptor in descriptors))
+        return list(dict.fromkeys(parse_checked(descriptor) for descriptor in descriptors))
     except DescriptorError as error:
         raise UsageError(f"--case: {error}") from None

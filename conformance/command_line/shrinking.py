@@ -6,7 +6,8 @@ import argparse
 import shlex
 import textwrap
 
-from conformance.cases.case import Case, DescriptorError, parse
+from conformance.cases.case import Case, DescriptorError
+from conformance.cases.checking import parse_checked
 from conformance.command_line.errors import UsageError
 from conformance.diagnosis.shrink import Shrinker, Shrunk
 from conformance.diagnosis.snippet import snippet
@@ -23,7 +24,7 @@ def shrink(options: argparse.Namespace) -> int:
         UsageError: for a descriptor or an implementation that does not exist.
     """
     try:
-        case = parse(options.descriptor)
+        case = parse_checked(options.descriptor)
         with Session(Limits(timeout=options.timeout)) as session:
             shrinker = Shrinker(lambda c: session.judge(options.implementation, c), options.seconds)
             shrunk = shrinker.shrink(case)

@@ -12,6 +12,8 @@ from conformance.cases.facts import Facts, facts
 from conformance.layers.registry import LAYERS
 
 _LARGEST_CONJUNCTION: Final = 3
+_LIMITS: Final = (4, 8, 16, 32, 64, 128, 256, 512, 1024)
+_BLOCKS: Final = (4, 2, 8, 16, 32)
 _FEW: Final = 0.1
 """Share of the passing cases that may have the best conjunction too, if none excludes all."""
 
@@ -52,7 +54,7 @@ def _mask(feature: str, cases: Sequence[Case]) -> int:
 def features(case: Case) -> dict[str, None]:
     """The features of a case, the plainest first; a dictionary for its order."""
     found = dict.fromkeys(_of_fields(case))
-    if case.observe in ("output", "shape"):
+    if case.observe in ("output", "shape", "gradients"):
         found |= dict.fromkeys(_of_geometry(facts(case)))
     return found
 
@@ -66,7 +68,7 @@ def _of_fields(case: Case) -> Iterator[str]:
     yield from filter(None, (layer.noun,))
     if layer.rank:
         yield "one spatial axis" if layer.rank == 1 else f"{layer.rank} spatial axes"
-    if case.observe not in ("output", "shape"):
+    if case.observe not in ("output", "shape", "gradients"):
         yield from (f"{name} given" for name, _ in case.arguments)
 
 
@@ -101,13 +103,20 @@ def _of_windows(known: Facts) -> Iterator[str]:
         yield f"strides > {argument}"
     if known.channels is not None:
         yield "channels = 1" if known.channels == 1 else "channels > 1"
-        yield from ["channels no multiple of 4"] * (known.channels % 4 > 0)
+        yield from _of_size("channels", known.channels)
     if known.is_convolution:
+        yield from _of_size("filters", known.config["filters"])
         yield "filters = 1" if known.config["filters"] == 1 else "filters > 1"
         yield from ["filters as many as channels"] * (known.config["filters"] == known.channels)
     yield from ["groups > 1"] * (known.groups > 1)
     if known.has_axes:
         yield from _of_axes(known)
+
+
+def _of_size(name: str, size: int) -> Iterator[str]:
+    """Beyond which limits a size lies, the largest first, and of what it is no multiple."""
+    yield from (f"{name} > {limit}" for limit in reversed(_LIMITS) if size > limit)
+    yield from (f"{name} no multiple of {block}" for block in _BLOCKS if size % block)
 
 
 def _of_axes(known: Facts) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 from conformance.cases.case import Case
 from conformance.diagnosis.commonality import common
 from conformance.diagnosis.faults import Fault
+from conformance.diagnosis.gradient_faults import READINGS
 from conformance.diagnosis.hypotheses import (
     Failure,
     Hypotheses,
@@ -22,6 +24,8 @@ from conformance.diagnosis.hypotheses import (
 )
 from conformance.diagnosis.search import Explanation, explanations
 from conformance.diagnosis.stages import first_difference
+from conformance.diagnosis.wording import off_activation, wrong_gradients
+from conformance.layers.registry import LAYERS
 from conformance.outcomes import Value
 
 __all__ = ["Diagnosis", "Failure", "Group", "diagnose", "failure_reason"]
@@ -34,6 +38,10 @@ _IN_STAGE: Final = {
     "bias": "they first differ at the bias: each filter is off by one number",
     "activation": "they first differ at the activation: the sums are right",
     "layout": "they first differ in the layout: the elements are right, their places are not",
+    "nan": "they differ only where outputs are NaN, or should be: NaN is lost, or made",
+    "infinity": "they differ only where outputs are infinite, or should be",
+    "channels": "the outputs of some channels are those of other channels",
+    "selection": "what is taken of a window is none of the inputs of its channel",
     "shape": "the output has the wrong shape, or is no array",
     "dtype": "the output has the wrong dtype",
     "inputs": "the operands are changed by the call",
@@ -42,6 +50,10 @@ _IN_STAGE: Final = {
     "accepted": "what is forbidden is accepted",
     "literal": "what is observed besides output values is not as documented",
     "process": "the process ended or did not answer",
+    "exact": "values differ although every order of summation is exact",
+    "bound": "values differ by more than correct arithmetic can",
+    "statistics": "errors do not cancel as those of products of random sign do",
+    "locality": "one extraordinary input is felt where its windows do not reach",
 }
 
 
@@ -58,6 +70,8 @@ class Group:
         named: where no fault does, what the judge found, such as a reduced precision.
         common: what the cases have in common that those lack which pass (of a fault: those that
             would fail with it); None where nothing simple is.
+        what: where no fault does, the message of the rejections, or what was accepted.
+        contradicted: how many passing cases would fail with the faults.
     """
 
     failures: tuple[Failure, ...]
@@ -66,6 +80,16 @@ class Group:
     stage: str = ""
     named: str | None = None
     common: str | None = None
+    what: str = ""
+    contradicted: int = 0
+
+    @property
+    def reading(self) -> tuple[Fault, str] | None:
+        """The reading of an ambiguous clause that is followed everywhere, and the clause's id."""
+        if self.contradicted:
+            return None
+        singles = (one[0] for one in (self.faults, *self.alternatives) if len(one) == 1)
+        return next((READINGS[f.identifier] for f in singles if f.identifier in READINGS), None)
 
     @property
     def smallest(self) -> Case:
@@ -77,8 +101,16 @@ class Group:
         """What explains each of the cases, as a report gives it beside the case."""
         if self.faults:
             return _joined(self.faults)
-        where = self.named or _IN_STAGE.get(self.stage, self.stage).removeprefix("they ")
+        where = self.named or self._told.removeprefix("they ")
         return f"{where}; in common: {self.common}" if self.common else where
+
+    @property
+    def _told(self) -> str:
+        """Where no fault explains them: the stage in words, and what is known besides."""
+        if self.stage == "order":
+            return f"it depends on the order of calls: {self.what}"
+        words = _IN_STAGE.get(self.stage, f"stage {self.stage}")
+        return f"{words} ({self.what})" if self.what else words
 
     def clause(self, of: int) -> str:
         """The sentence about the group, one of those that make up so many failures."""
@@ -86,6 +118,8 @@ class Group:
 
     def _predicate(self) -> str:
         count = len(self.failures)
+        if self.stage == "order":
+            return f"depend{'s' if count == 1 else ''} on the order of calls: {self.what}"
         are = "is" if count == 1 else "are"
         if self.faults:
             others = "".join(f", or {_joined(o)}" for o in self.alternatives[:_MOST_ALTERNATIVES])
@@ -96,7 +130,7 @@ class Group:
             words += self.named
         else:
             words = f"{are} explained by no fault of the catalogue: "
-            words += _IN_STAGE.get(self.stage, f"stage {self.stage}")
+            words += self._told
         if self.common:
             words += f"; what they have in common, and passing cases lack: {self.common}"
         return words
@@ -104,9 +138,15 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """What explains the failing cases of one implementation, group by group."""
+    """What explains the failing cases of one implementation, group by group.
+
+    Attributes:
+        groups: the groups, those apart that follow another reading of an ambiguous clause.
+        readings: these.
+    """
 
     groups: tuple[Group, ...]
+    readings: tuple[Group, ...] = ()
 
     @cached_property
     def _groups_by_case(self) -> dict[Case, Group]:
@@ -147,7 +187,20 @@ def diagnose(
     explained = {failure for one in found for failure in one.failures}
     groups = [_explained(one) for one in found]
     groups += _unexplained([f for f in failures if f not in explained], passed)
-    return Diagnosis(tuple(groups))
+    readings = tuple(group for group in groups if group.reading)
+    return Diagnosis(tuple(group for group in groups if not group.reading), readings)
+
+
+def depending_on_order(
+    failures: Sequence[Failure], sequence: Sequence[Case], implementation: str
+) -> Group:
+    """The group of failures that conform when each is run alone in a fresh process."""
+    what = "run alone in a fresh process the case conforms"
+    if sequence:
+        given = [word for case in sequence for word in ("--case", case.descriptor)]
+        command = shlex.join(["conformance", "run", "--implementation", implementation, *given])
+        what += f"; {len(sequence)} in a row show it: {command}"
+    return Group(tuple(failures), stage="order", what=what)
 
 
 def _has_wrong_output(failure: Failure) -> bool:
@@ -171,25 +224,71 @@ def failure_reason(failure: Failure) -> str:
 def _explained(one: Explanation) -> Group:
     cases = [failure.case for failure in one.failures]
     only = common(cases, one.contradicted) if one.contradicted else None
-    return Group(one.failures, one.faults, one.alternatives, common=only)
+    contradicted = len(one.contradicted)
+    return Group(one.failures, one.faults, one.alternatives, common=only, contradicted=contradicted)
 
 
 def _unexplained(failures: Iterable[Failure], passed: Sequence[Case]) -> list[Group]:
-    """Groups by what the judge named, else by stage; the largest first."""
-    groups: dict[tuple[str | None, str], list[Failure]] = defaultdict(list)
-    for failure in failures:
-        key = (failure.named, "" if failure.named else failure_reason(failure))
-        groups[key].append(failure)
+    """Groups by what the judge named, else by stage and what happened; the largest first."""
+    groups: dict[tuple[str | None, str, str], list[Failure]] = defaultdict(list)
+    told = _Telling(list(failures), passed)
+    for failure in told.failures:
+        stage = "" if failure.named else told.stage(failure)
+        groups[failure.named, stage, told.kind(failure, stage)].append(failure)
     made = [
         Group(
             tuple(group),
             stage=stage,
             named=named,
             common=common([failure.case for failure in group], passed),
+            what=told.words(stage, kind, group),
         )
-        for (named, stage), group in groups.items()
+        for (named, stage, kind), group in groups.items()
     ]
     return sorted(made, key=lambda group: -len(group.failures))
+
+
+class _Telling:
+    """What is said of failures that no fault explains."""
+
+    def __init__(self, failures: list[Failure], passed: Sequence[Case]) -> None:
+        self.failures = failures
+        self._linear = {case.layer for case in passed if _is_plain(case)}
+        self._linear -= {failure.case.layer for failure in failures if _is_plain(failure.case)}
+
+    def stage(self, failure: Failure) -> str:
+        """As `failure_reason`; the activation where the same layer is right without one."""
+        reason = failure_reason(failure)
+        activated = failure.case.observe == "output" and isinstance(failure.outcome, Value)
+        if activated and reason in _OF_SUMS and failure.case.layer in self._linear:
+            return "activation"
+        return reason
+
+    def kind(self, failure: Failure, stage: str) -> str:
+        """What tells groups of one stage apart."""
+        if stage in ("refused", "accepted", "process"):
+            return failure.what
+        if stage == "activation":
+            return str(failure.case.keywords.get("activation"))
+        if failure.case.observe == "gradients" and stage in _OF_JUDGE:
+            return wrong_gradients(failure)
+        return ""
+
+    def words(self, stage: str, kind: str, group: Sequence[Failure]) -> str:
+        """What is said besides the stage."""
+        if stage == "activation":
+            return off_activation(kind, group)
+        return kind.removeprefix("accepted: ")
+
+
+_OF_SUMS: Final = frozenset({"contraction", "window", "bias", "layout", "activation", "channels"})
+_OF_JUDGE: Final = frozenset({"exact", "bound", "statistics", "locality"})
+
+
+def _is_plain(case: Case) -> bool:
+    """Whether a case looks at a convolution's output without an activation."""
+    convolves = case.observe == "output" and LAYERS[case.layer].convolves
+    return convolves and case.keywords.get("activation") in (None, "linear")
 
 
 def _joined(faults: Sequence[Fault]) -> str:

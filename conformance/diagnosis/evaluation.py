@@ -109,6 +109,32 @@ def activate(name: str | None, y: Array) -> Array:
 
 
 @dataclass(frozen=True)
+class Backward:
+    """The steps by which gradients are computed; arrays are float64, channels last.
+
+    Attributes:
+        slope: the upstream gradient taken back through the activation of that name.
+        inputs, kernel, bias: a last change of each gradient, given what `Evaluated` holds.
+        settings: how the arguments are read for the gradients, after `Steps.settings`.
+        flips: what is taken for the kernel where the inputs' gradient is computed.
+        scatter: adds the parts of overlapping windows up; given an array of zeros, indices, parts.
+        shares: which share of an output's gradient each tap of its window gets, from the windows
+            and what is inside.
+        gate: how `shares` are seen from the inputs, given a function that scatters and gathers.
+    """
+
+    slope: Callable[[str, Array, Array], Array] | None = None
+    inputs: Callable[[Array, Any], Array] = lambda x, _: x
+    kernel: Callable[[Array, Any], Array] = lambda w, _: w
+    bias: Callable[[Array, Any], Array] = lambda b, _: b
+    settings: Callable[[Settings], Settings] = lambda settings: settings
+    flips: Callable[[Array], Array] = lambda w: w
+    scatter: Callable[[Array, Array, Array], None] = np.add.at
+    shares: Callable[[Array, Array], Array] | None = None
+    gate: Callable[[Array, Callable[..., Array]], Array] | None = None
+
+
+@dataclass(frozen=True)
 class Steps:
     """The steps of the evaluation; a fault replaces one, in a few cases two.
 
@@ -130,6 +156,7 @@ class Steps:
         flatten: flattens, given whether the channels come first.
         outputs: a last change of the output.
         on_grid: whether integer operands still make every order of summation exact.
+        backward: the steps of the gradients.
     """
 
     settings: Callable[[Settings, Case], Settings] = lambda settings, _: settings
@@ -150,6 +177,7 @@ class Steps:
     flatten: Callable[[Array, bool], Array] = flatten
     outputs: Callable[[Array], Array] = lambda y: y
     on_grid: bool = True
+    backward: Backward = Backward()
 
 
 CORRECT: Final = Steps()
@@ -334,19 +362,27 @@ class _Convolution:
         return np.asarray(error + (2 * products + 1) * accumulator.quantum)
 
 
-def gather(x: Array, settings: Settings, steps: Steps) -> tuple[Array, Array]:
-    """Windows of shape (N, *outputs, *taps, C), and which of their elements are no padding."""
-    rank = len(settings.window)
-    lengths = x.shape[1:-1]
+def places(lengths: tuple[int, ...], settings: Settings, steps: Steps) -> list[NDArray[np.intp]]:
+    """For each axis the index that each output reads with each tap; outside where it is padding."""
     sizes = zip(lengths, settings.window, settings.strides, settings.dilation, strict=True)
     axes = steps.together([steps.geometry(*one, settings.padding) for one in sizes])
-    inside = np.ones((), dtype=bool)
+    found = []
     for axis, (outputs, before) in enumerate(axes):
         taps = np.arange(settings.window[axis]) * settings.dilation[axis]
         starts = np.arange(max(outputs, 0)) * settings.strides[axis] - before
         index = starts[:, None] + taps
         if steps.beyond and lengths[axis]:
             index = steps.beyond(index, lengths[axis])
+        found.append(index)
+    return found
+
+
+def gather(x: Array, settings: Settings, steps: Steps) -> tuple[Array, Array]:
+    """Windows of shape (N, *outputs, *taps, C), and which of their elements are no padding."""
+    rank = len(settings.window)
+    lengths = x.shape[1:-1]
+    inside = np.ones((), dtype=bool)
+    for axis, index in enumerate(places(lengths, settings, steps)):
         valid = (index >= 0) & (index < lengths[axis])
         x = _take(x, np.where(valid, index, 0), 1 + 2 * axis)
         shape = [1] * (2 * rank + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,13 +12,17 @@ import numpy as np
 
 from conformance.cases.case import Case
 from conformance.cases.operands import Operands, operands
+from conformance.diagnosis.backward import GradientPrediction, predict_gradients
 from conformance.diagnosis.evaluation import CORRECT, Prediction, Steps, predict
 from conformance.diagnosis.faults import Fault, combined
+from conformance.judge.definition import forbidden
 from conformance.layers.registry import LAYERS
-from conformance.outcomes import Outcome, Rejection, Value
+from conformance.outcomes import Crash, Outcome, Rejection, Value
 
 Hypothesis = tuple[Fault, ...]
 """No fault, one, or two at a time."""
+
+Predicted = Prediction | GradientPrediction
 
 _KEPT: Final = 64 << 20
 """Bytes of predictions that are kept."""
@@ -39,31 +44,88 @@ class Failure:
     stage: str = ""
     named: str | None = None
 
+    @property
+    def what(self) -> str:
+        """What happened, in short: the exception and its message without numbers, or the stage.
+
+        What was accepted is told apart by the reason for which it must be rejected.
+        """
+        match self.outcome:
+            case Rejection(exception, message):
+                return f"{exception}: {normalised(self._without_arguments(message))}"
+            case Crash(ending, _):
+                return ending
+            case Value() if self.stage == "rejection":
+                return f"accepted: {prohibition(self.case)}"
+            case _:
+                return self.stage
+
+    def _without_arguments(self, message: str) -> str:
+        """A message without the words that the case gives as arguments."""
+        for value in self.case.keywords.values():
+            if isinstance(value, str) and len(value) > 2:
+                message = re.sub(rf"\b{re.escape(value)}\b", "...", message)
+        return message
+
+
+def normalised(message: str) -> str:
+    """The first line of a message with its numbers, shapes, quotations and addresses left out."""
+    first = (message.strip().splitlines() or [""])[0]
+    first = re.sub(r"0x[0-9a-fA-F]+|[-+]?\d[\d.e+-]*", "#", first)
+    first = re.sub(r"[\[(]\s*#?(?:\s*,\s*#?)*\s*[\])]", "(#)", first)
+    return re.sub(r"'[^']*'|\"[^\"]*\"", "'...'", first)[:200]
+
+
+def prohibition(case: Case) -> str:
+    """Which argument the documentation forbids, and what it allows, without what was given."""
+    try:
+        reason = forbidden(case) or "nothing that the documentation forbids"
+    except (TypeError, ValueError, AttributeError, KeyError):
+        return "it cannot be read"
+    reason = re.sub(r"^inputs of shape [^:]*:", "inputs:", reason)
+    return re.sub(r"^(\w+)=.*?: ", r"\1: ", reason)
+
 
 class Hypotheses:
     """Predictions by fault and case; the last ones are kept, up to 64 MB."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[Hypothesis, Case], Prediction | None] = {}
+        self._kept: dict[tuple[Hypothesis, Case], Predicted | None] = {}
         self._bytes = 0
 
     def explain(self, hypothesis: Hypothesis, failure: Failure) -> bool:
         """Whether an implementation with these faults, and none without, does what was done.
 
-        A rejection is explained where the faults leave no way to compute the output.
+        A rejection is explained where the faults leave no way to compute the output, which of
+        arrays without elements says nothing: evaluations fail there for reasons of their own.
         """
-        if not is_predictable(failure.case):
+        of_gradients = failure.case.observe == "gradients"
+        if not is_predictable(failure.case) or (_is_of_gradients(hypothesis) and not of_gradients):
             return False
         right = self.prediction((), failure.case)
-        faulty = self.prediction(hypothesis, failure.case)
-        if right is None or faulty is None:
-            return right is not None and isinstance(failure.outcome, Rejection)
-        if not isinstance(failure.outcome, Value):
+        if right is None:
             return False
+        faulty = self.prediction(hypothesis, failure.case)
+        if faulty is None:
+            return isinstance(failure.outcome, Rejection) and _has_elements(failure.case)
+        return isinstance(failure.outcome, Value) and self._gives(failure, faulty, right)
+
+    def _gives(self, failure: Failure, faulty: Predicted, right: Predicted) -> bool:
+        assert isinstance(failure.outcome, Value)
         actual = failure.outcome.value
         if failure.case.observe == "shape":
+            assert isinstance(faulty, Prediction)
+            assert isinstance(right, Prediction)
             return bool(tuple(actual) == faulty.value.shape != right.value.shape)
         return reproduces(faulty, right, actual)
+
+    def fail_without_elements(self, hypothesis: Hypothesis, failure: Failure) -> bool:
+        """Whether what is rejected has no elements, and these faults cannot compute it either."""
+        rejected = isinstance(failure.outcome, Rejection) and is_predictable(failure.case)
+        if not rejected or _has_elements(failure.case):
+            return False
+        right, faulty = (self.prediction(one, failure.case) for one in ((), hypothesis))
+        return right is not None and faulty is None
 
     def affect(self, hypothesis: Hypothesis, case: Case) -> bool:
         """Whether an implementation with these faults fails in a case.
@@ -71,12 +133,12 @@ class Hypotheses:
         Convolutions of subnormal numbers tell nothing: the judge lets them be taken for zero.
         """
         flushed = case.operands == "subnormal" and LAYERS[case.layer].convolves
-        if case.observe != "output" or flushed or not is_predictable(case):
+        if case.observe == "shape" or flushed or not is_predictable(case):
             return False
         right, faulty = self.prediction((), case), self.prediction(hypothesis, case)
         return right is not None and (faulty is None or not right.fits(faulty.value))
 
-    def prediction(self, hypothesis: Hypothesis, case: Case) -> Prediction | None:
+    def prediction(self, hypothesis: Hypothesis, case: Case) -> Predicted | None:
         """What such an implementation gives; None where it cannot compute anything."""
         key = (hypothesis, case)
         if key not in self._kept:
@@ -89,7 +151,7 @@ class Hypotheses:
         return self._kept[key]
 
 
-def reproduces(faulty: Prediction, right: Prediction, actual: Any) -> bool:
+def reproduces(faulty: Any, right: Any, actual: Any) -> bool:
     """Whether an output is what a fault gives, and not as well what there is without it."""
     if not faulty.fits(actual) or right.gives(actual):
         return False
@@ -110,27 +172,43 @@ def _steps(hypothesis: Sequence[Fault]) -> Steps:
     return combined(*hypothesis) or CORRECT
 
 
-def _prediction(case: Case, steps: Steps) -> Prediction | None:
+def _prediction(case: Case, steps: Steps) -> Predicted | None:
     try:
+        if case.observe == "gradients":
+            return predict_gradients(case, operands_of(case), steps)
         return predict(case, operands_of(case), steps)
     except (ValueError, IndexError):
         return None
 
 
-def _size(prediction: Prediction | None) -> int:
+def _is_of_gradients(hypothesis: Hypothesis) -> bool:
+    return any(fault.identifier.startswith("gradient.") for fault in hypothesis)
+
+
+def _has_elements(case: Case) -> bool:
+    arrays = operands_of(case)
+    return arrays.inputs is not None and arrays.inputs.size > 0
+
+
+def _size(prediction: Predicted | None) -> int:
     if prediction is None:
         return 0
-    arrays = (prediction.value, prediction.wide, prediction.error)
+    arrays: Sequence[Any] = (
+        prediction.arrays
+        if isinstance(prediction, GradientPrediction)
+        else (prediction.value, prediction.wide, prediction.error)
+    )
     return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
 
 
 def is_predictable(case: Case) -> bool:
     """Whether a case looks at what a layer computes, on lengths that are known."""
     known = case.inputs is not None and None not in case.inputs
-    return known and LAYERS[case.layer].takes_inputs and case.observe in ("output", "shape")
+    looks = case.observe in ("output", "shape", "gradients")
+    return known and looks and LAYERS[case.layer].takes_inputs
 
 
 @lru_cache(maxsize=256)
 def operands_of(case: Case) -> Operands:
     """The operands of a case; of one that observes a shape, those for its output."""
-    return operands(case.replace(observe="output"))
+    return operands(case if case.observe == "gradients" else case.replace(observe="output"))

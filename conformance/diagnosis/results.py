@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, Protocol
 
-from conformance.diagnosis.diagnosis import Diagnosis, Failure, diagnose
+from conformance.cases.case import Case
+from conformance.diagnosis.diagnosis import Diagnosis, Failure, depending_on_order, diagnose
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Value
 from conformance.results import Result
 
 EVIDENCE_BYTES: Final = 256 << 20
 """Outputs of failing cases that are kept for the diagnosis; a case beyond it goes without."""
+
+
+class Order(Protocol):
+    """Failures that depend on the order of calls (see `conformance.running.order`)."""
+
+    @property
+    def implementation(self) -> str:
+        """As it is asked for."""
+
+    @property
+    def cases(self) -> frozenset[Case]:
+        """Those that conform when they are run alone."""
+
+    @property
+    def sequence(self) -> tuple[Case, ...]:
+        """A short sequence that shows it."""
+
+
+_NO_ORDER: Mapping[str, Order] = MappingProxyType({})
 
 
 def bounded(results: Iterable[Result], limit: int = EVIDENCE_BYTES) -> Iterator[Result]:
@@ -29,8 +50,16 @@ def _size(result: Result) -> int:
     return int(getattr(outcome.value, "nbytes", 0)) if isinstance(outcome, Value) else 0
 
 
-def diagnosed(results: Sequence[Result]) -> tuple[list[Result], dict[str, Diagnosis]]:
+def diagnosed(
+    results: Sequence[Result], order: Mapping[str, Order] = _NO_ORDER
+) -> tuple[list[Result], dict[str, Diagnosis]]:
     """Diagnose every implementation that fails.
+
+    Args:
+        results: the results of a run.
+        order: what is known of failures that depend on the order of calls, by implementation.
+
+    Those that follow another reading of an ambiguous clause everywhere conform.
 
     Returns:
         The results, those of failing cases with their diagnosis; and the diagnoses by the names of
@@ -39,18 +68,25 @@ def diagnosed(results: Sequence[Result]) -> tuple[list[Result], dict[str, Diagno
     names = dict.fromkeys(result.implementation for result in results)
     found: dict[str, Diagnosis] = {}
     for name in names:
-        diagnosis = _of_one([result for result in results if result.implementation == name])
+        own = [result for result in results if result.implementation == name]
+        diagnosis = _of_one(own, order.get(name))
         if diagnosis is not None:
             found[name] = diagnosis
     return [_with_diagnosis(result, found) for result in results], found
 
 
-def _of_one(results: Sequence[Result]) -> Diagnosis | None:
+def _of_one(results: Sequence[Result], order: Order | None) -> Diagnosis | None:
     failures = [failure_of(result) for result in results if result.evidence]
     if not failures:
         return None
     passed = [result.case for result in results if result.verdict is Verdict.CONFORMS]
-    return diagnose(failures, passed)
+    if order is None:
+        return diagnose(failures, passed)
+    dependent = [failure for failure in failures if failure.case in order.cases]
+    rest = [failure for failure in failures if failure.case not in order.cases]
+    group = depending_on_order(dependent, order.sequence, order.implementation)
+    found = diagnose(rest, passed)
+    return Diagnosis((group, *found.groups), found.readings) if found else Diagnosis((group,))
 
 
 def failure_of(result: Result) -> Failure:
@@ -62,5 +98,14 @@ def failure_of(result: Result) -> Failure:
 def _with_diagnosis(result: Result, found: dict[str, Diagnosis]) -> Result:
     if result.evidence is None:
         return result
-    reason = found[result.implementation].of(result.evidence.case)
-    return replace(result, diagnosis=reason)
+    diagnosis, case = found[result.implementation], result.evidence.case
+    for group in diagnosis.readings:
+        if group.reading and any(failure.case == case for failure in group.failures):
+            fault, clause = group.reading
+            message = (
+                f"Conforms to another reading of {clause}, which is ambiguous: {fault.sentence}."
+            )
+            return replace(
+                result, verdict=Verdict.CONFORMS, message=message, stage="", evidence=None
+            )
+    return replace(result, diagnosis=diagnosis.of(case))

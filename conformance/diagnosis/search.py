@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final, TypeVar
 
 from conformance.cases.case import Case
 from conformance.diagnosis.faults import FAULTS, Fault
+from conformance.diagnosis.gradient_faults import GRADIENT_FAULTS
 from conformance.diagnosis.hypotheses import (
     Failure,
     Hypotheses,
@@ -16,7 +17,7 @@ from conformance.diagnosis.hypotheses import (
     are_compatible,
     is_predictable,
 )
-from conformance.outcomes import Value
+from conformance.outcomes import Rejection, Value
 
 Item = TypeVar("Item")
 
@@ -48,18 +49,104 @@ def explanations(
 ) -> list[Explanation]:
     """Explanations, that of most failures first; what none explains is left out.
 
-    One fault that explains all is preferred, then two at a time, then as few as do.
+    One fault that explains all is preferred, then two at a time, then as few as do.  What is left
+    is looked at again cluster by cluster, from the coarsest to the finest, so that what few
+    failures show is found among many as it is alone.
     """
-    found = []
+    found: list[Explanation] = []
     remaining = [failure for failure in failures if is_predictable(failure.case)]
-    while remaining:
-        best = _Search(remaining, passed, hypotheses).best()
+    remaining = _explained_away(remaining, passed, hypotheses, found, whole=True)
+    for key in _CLUSTERS:
+        for cluster in clusters(remaining, key):
+            left = _explained_away(cluster, passed, hypotheses, found)
+            gone = set(cluster) - set(left)
+            remaining = [failure for failure in remaining if failure not in gone]
+    return _merged([_with_empty(one, remaining, hypotheses) for one in found])
+
+
+def _with_empty(one: Explanation, remaining: list[Failure], hypotheses: Hypotheses) -> Explanation:
+    """With what is rejected for arrays without elements, where others are rejected as well."""
+    if not any(isinstance(failure.outcome, Rejection) for failure in one.failures):
+        return one
+    more = [f for f in remaining if hypotheses.fail_without_elements(one.faults, f)]
+    for failure in more:
+        remaining.remove(failure)
+    return replace(one, failures=(*one.failures, *more))
+
+
+def _explained_away(
+    failures: list[Failure],
+    passed: Sequence[Case],
+    hypotheses: Hypotheses,
+    found: list[Explanation],
+    *,
+    whole: bool = False,
+) -> list[Failure]:
+    """Add what explains some failures to what is found; the failures that nothing explains."""
+    while failures:
+        best = _Search(failures, passed, hypotheses, whole=whole).best()
         if best is None:
             break
         found.append(best)
         explained = set(best.failures)
-        remaining = [failure for failure in remaining if failure not in explained]
-    return found
+        failures = [failure for failure in failures if failure not in explained]
+    return failures
+
+
+def _by_what_was_done(failure: Failure) -> Hashable:
+    return failure.case.layer, failure.case.observe, failure.what
+
+
+def _by_operands(failure: Failure) -> Hashable:
+    return *_tuple(_by_what_was_done(failure)), failure.stage, failure.case.operands
+
+
+def _by_dtype(failure: Failure) -> Hashable:
+    return *_tuple(_by_what_was_done(failure)), failure.stage, failure.case.dtype
+
+
+def _by_activation(failure: Failure) -> Hashable:
+    activation = failure.case.keywords.get("activation")
+    return *_tuple(_by_what_was_done(failure)), failure.stage, str(activation)
+
+
+def _tuple(key: Hashable) -> tuple[Hashable, ...]:
+    return key if isinstance(key, tuple) else (key,)
+
+
+_CLUSTERS: Final[tuple[Callable[[Failure], Hashable], ...]] = (
+    _by_what_was_done,
+    _by_activation,
+    _by_operands,
+    _by_dtype,
+)
+
+
+def clusters(
+    failures: Iterable[Failure], key: Callable[[Failure], Hashable]
+) -> list[list[Failure]]:
+    """The failures by a key, the largest cluster first."""
+    found: dict[Hashable, list[Failure]] = {}
+    for failure in failures:
+        found.setdefault(key(failure), []).append(failure)
+    return sorted(found.values(), key=lambda cluster: -len(cluster))
+
+
+def _merged(found: Sequence[Explanation]) -> list[Explanation]:
+    """Explanations by the same faults as one; the first alternatives are those in common."""
+    merged: dict[Hypothesis, Explanation] = {}
+    for one in found:
+        before = merged.get(one.faults)
+        if before is None:
+            merged[one.faults] = one
+            continue
+        merged[one.faults] = Explanation(
+            one.faults,
+            (*before.failures, *one.failures),
+            tuple(dict.fromkeys((*before.contradicted, *one.contradicted))),
+            tuple(other for other in before.alternatives if other in one.alternatives),
+        )
+    return sorted(merged.values(), key=lambda one: -len(one.failures))
 
 
 class _Search:
@@ -69,24 +156,42 @@ class _Search:
     """
 
     def __init__(
-        self, failures: Sequence[Failure], passed: Sequence[Case], hypotheses: Hypotheses
+        self,
+        failures: Sequence[Failure],
+        passed: Sequence[Case],
+        hypotheses: Hypotheses,
+        *,
+        whole: bool,
     ) -> None:
         self._failures = failures
+        self._whole = whole
         self._passed = passed
         self._hypotheses = hypotheses
         self._probes = _spread(sorted(failures, key=_size), _PROBES)
-        self._singles: list[Hypothesis] = [(fault,) for fault in FAULTS.values()]
+        faults = list(FAULTS.values())
+        if any(failure.case.observe == "gradients" for failure in failures):
+            faults += GRADIENT_FAULTS.values()
+        self._singles: list[Hypothesis] = [(fault,) for fault in faults]
 
     def best(self) -> Explanation | None:
         """The explanation of most failures; None where nothing explains any."""
         counts = self._counts(self._singles)
         finalists = self._finalists(counts)
-        if not any(len(covered) == len(self._failures) for covered in finalists.values()):
+        covers_all = any(len(covered) == len(self._failures) for covered in finalists.values())
+        if not covers_all and self._may_have_pairs():
             partners = sorted(counts, key=lambda one: -counts[one])[:_PARTNERS]
             pairs = list(self._pairs(finalists, partners))
             finalists |= self._finalists(self._counts(pairs))
-        chosen = self._chosen(finalists)
-        return chosen if chosen and self._is_credible(chosen) else None
+        while finalists:
+            chosen = self._chosen(finalists)
+            if chosen is None or self._is_credible(chosen):
+                return chosen
+            del finalists[chosen.faults]
+        return None
+
+    def _may_have_pairs(self) -> bool:
+        """Pairs are those of the catalogue of outputs, and one failure alone says nothing."""
+        return any(failure.case.observe != "gradients" for failure in self._failures)
 
     def _counts(self, candidates: Sequence[Hypothesis]) -> dict[Hypothesis, int]:
         """How many probes each candidate explains, where it is any."""
@@ -115,7 +220,10 @@ class _Search:
         any.
         """
         covered = max(finalists.values(), key=len, default=())
-        hard = min((f for f in self._failures if f not in set(covered)), key=_size)
+        left = [f for f in self._failures if f not in set(covered)]
+        hard = min((f for f in left if f.case.observe != "gradients"), key=_size, default=None)
+        if hard is None:
+            return
         enough = len(covered) > len(self._failures) // 2
         firsts = {one[0] for one in partners}
         for one, other in combinations(FAULTS.values(), 2):
@@ -140,19 +248,32 @@ class _Search:
         return Explanation(first, finalists[first], contradicted[first], tuple(others))
 
     def _contradicted(self, one: Hypothesis, covered: Sequence[Failure]) -> tuple[Case, ...]:
-        layers = {failure.case.layer for failure in covered}
-        witnesses = _spread([case for case in self._passed if case.layer in layers], _WITNESSES)
+        looked_at = {(failure.case.layer, _observed(failure.case)) for failure in covered}
+        alike = [case for case in self._passed if (case.layer, _observed(case)) in looked_at]
+        witnesses = _spread(alike, _WITNESSES)
         return tuple(case for case in witnesses if self._hypotheses.affect(one, case))
 
     def _is_credible(self, explanation: Explanation) -> bool:
-        """Not one that explains a few failures by chance: contradicted more often than not."""
+        """Not one that explains a few failures by chance: contradicted more often than not.
+
+        Rejections alone, which tell no values, are explained by what no passing case contradicts.
+        """
         count = len(explanation.failures)
-        return count == len(self._failures) or count > len(explanation.contradicted)
+        if not any(isinstance(f.outcome, Value) for f in explanation.failures):
+            return not explanation.contradicted
+        everything = self._whole and count == len(self._failures)
+        return everything or count > len(explanation.contradicted)
+
+
+def _observed(case: Case) -> str:
+    return "gradients" if case.observe == "gradients" else "output"
 
 
 def _size(failure: Failure) -> int:
     """Small cases first, but not those that say little."""
     value = failure.outcome.value if isinstance(failure.outcome, Value) else None
+    if isinstance(value, dict):
+        value = value.get("inputs")
     size = int(getattr(value, "size", 0))
     return size if size >= 8 else 10_000 - size
 

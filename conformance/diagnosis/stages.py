@@ -7,6 +7,7 @@ activation, at other positions.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
@@ -25,7 +26,22 @@ from conformance.diagnosis.evaluation import (
 )
 from conformance.layers.registry import LAYERS
 
-STAGES = ("padding", "window", "contraction", "bias", "activation", "layout")
+STAGES = (
+    "padding",
+    "window",
+    "contraction",
+    "bias",
+    "activation",
+    "layout",
+    "nan",
+    "infinity",
+    "channels",
+    "selection",
+)
+
+
+_SLIP: Final = 16.0
+"""Bounds by which an element is off that stands in another's place, and is not merely inexact."""
 
 
 def first_difference(case: Case, operands: Operands, actual: Array) -> str:
@@ -36,6 +52,9 @@ def first_difference(case: Case, operands: Operands, actual: Array) -> str:
     * ``activation``: the outputs follow from the right sums by some other monotone function;
     * ``padding``: wrong only where the window reaches into the padding;
     * ``bias``: off by one number per filter;
+    * ``nan``, ``infinity``: only where the output should be that, or is;
+    * ``channels``: the outputs of some channels, or filters, are those of others;
+    * ``selection``: what pooling takes of a window is none of its inputs;
     * ``contraction``: none of these.
     """
     with np.errstate(all="ignore"):
@@ -43,17 +62,35 @@ def first_difference(case: Case, operands: Operands, actual: Array) -> str:
 
 
 def _first_difference(case: Case, operands: Operands, actual: Array) -> str:
-    expected, layer = predict(case, operands), LAYERS[case.layer]
+    expected = predict(case, operands)
+    return _in_form(case, operands, actual, expected) or _in_values(
+        case, operands, actual, expected
+    )
+
+
+def _in_form(case: Case, operands: Operands, actual: Array, expected: Prediction) -> str:
+    """Where the elements that are right, or only special ones, tell; else empty."""
+    layer = LAYERS[case.layer]
     if actual.shape != expected.value.shape:
         same_sizes = sorted(actual.shape) == sorted(expected.value.shape)
         return "layout" if same_sizes or layer.moves else "window"
     if layer.moves or _is_permutation(actual, expected):
         return "layout"
     wrong = ~expected.allows(actual)
+    special = _only_special(expected.value, actual, wrong)
+    if special:
+        return special
     if _only_in_padding(case, operands, wrong):
         return "padding"
+    return ""
+
+
+def _in_values(case: Case, operands: Operands, actual: Array, expected: Prediction) -> str:
+    layer = LAYERS[case.layer]
+    if _are_of_other_channels(case, expected, actual, ~expected.allows(actual)):
+        return "channels"
     if layer.selects:
-        return "window" if _are_inputs(case, operands, actual) else "contraction"
+        return "window" if _are_inputs(case, operands, actual) else "selection"
     if not layer.convolves:
         return "contraction"
     return _stage_of_convolution(case, operands, actual, expected)
@@ -71,12 +108,54 @@ def _stage_of_convolution(
 
 
 def _is_permutation(actual: Array, expected: Prediction) -> bool:
+    """Whether the right elements are there, each within its own bound, but not in their places."""
     there = np.sort(actual.astype(np.float64).ravel())
-    wanted = np.sort(expected.value.astype(np.float64).ravel())
-    error = 0.0 if expected.error is None else float(expected.error.max(initial=0.0))
+    values = expected.value.astype(np.float64).ravel()
+    order = np.argsort(values, kind="stable")
     if there.size < 2:
         return False
-    return bool(np.allclose(there, wanted, rtol=0.0, atol=error, equal_nan=True))
+    error = np.zeros(values.size) if expected.error is None else expected.error.ravel()[order]
+    wanted = values[order]
+    near = np.abs(there - wanted) <= error
+    if not _are_displaced(actual, expected):
+        return False
+    return bool(np.all(near | (there == wanted) | (np.isnan(there) & np.isnan(wanted))))
+
+
+def _are_displaced(actual: Array, expected: Prediction) -> bool:
+    """Whether some element is too far off for a slip of the last places."""
+    if expected.error is None:
+        return True
+    distance = np.abs(actual.astype(np.float64) - expected.wide)
+    far = distance > _SLIP * np.where(np.isfinite(expected.error), expected.error, 0.0)
+    return bool(far.any())
+
+
+def _only_special(expected: Array, actual: Array, wrong: Array) -> str:
+    """Whether all wrong elements are, or should be, NaN, or infinite; empty for neither."""
+    if expected.dtype.kind in "iu" or not wrong.any():
+        return ""
+    should, is_ = expected[wrong].astype(np.float64), actual[wrong].astype(np.float64)
+    if np.all(np.isnan(should) | np.isnan(is_)):
+        return "nan"
+    return "infinity" if np.all(np.isinf(should) | np.isinf(is_)) else ""
+
+
+def _are_of_other_channels(case: Case, expected: Prediction, actual: Array, wrong: Array) -> bool:
+    """Whether every channel that is wrong has the right outputs of another one."""
+    if not LAYERS[case.layer].rank:
+        return False
+    first = facts(case).channels_first
+    right, there, off = (
+        to_channels_last(a) if first else a for a in (expected.value, actual, wrong)
+    )
+    channels = right.shape[-1]
+    if channels < 2 or right[..., 0].size < 2:
+        return False
+    columns = {right[..., c].tobytes(): c for c in range(channels)}
+    return all(
+        columns.get(there[..., c].tobytes(), c) != c for c in range(channels) if off[..., c].any()
+    )
 
 
 def _only_in_padding(case: Case, operands: Operands, wrong: Array) -> bool:

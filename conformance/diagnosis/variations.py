@@ -89,8 +89,8 @@ def half_of_window_times_dilation(n: int, k: int, s: int, d: int) -> int:
 
 
 def half_not_clipped(n: int, k: int, s: int, d: int) -> int:
-    """Half the total, which strides beyond the window make negative."""
-    return ((-(-n // s) - 1) * s + span(k, d) - n) // 2
+    """Half the total, towards zero, which strides beyond the window make negative."""
+    return int(((-(-n // s) - 1) * s + span(k, d) - n) / 2)
 
 
 def half_undilated(n: int, k: int, s: int, d: int) -> int:
@@ -218,8 +218,8 @@ def accumulated_in(dtype: str, step: int = 1) -> Callable[[Array, Array], Array]
     """
 
     def contracted(windows: Array, kernel: Array) -> Array:
-        taps = kernel.reshape(-1, kernel.shape[-1]).astype(dtype)
-        rows = windows.reshape(*windows.shape[: 1 + kernel.ndim - 2], -1).astype(dtype)
+        taps = kernel.reshape(math.prod(kernel.shape[:-1]), kernel.shape[-1]).astype(dtype)
+        rows = windows.reshape(*windows.shape[: 1 + kernel.ndim - 2], len(taps)).astype(dtype)
         total = np.zeros((*rows.shape[:-1], taps.shape[1]), dtype)
         for tap in range(len(taps))[::step]:
             total = total + rows[..., tap, None] * taps[tap]
@@ -230,8 +230,9 @@ def accumulated_in(dtype: str, step: int = 1) -> Callable[[Array, Array], Array]
 
 def spread(windows: Array, kernel: Array) -> Array:
     """A transform over the whole sample: round-off and NaN of one input reach every output."""
-    everything = np.abs(windows).reshape(len(windows), -1).max(axis=1, initial=0.0)
-    noise = everything.reshape(-1, *[1] * (kernel.ndim - 1)) * 2.0**-24
+    flat = np.abs(windows).reshape(len(windows), math.prod(windows.shape[1:]))
+    everything = flat.max(axis=1, initial=0.0)
+    noise = everything.reshape(len(windows), *[1] * (kernel.ndim - 1)) * 2.0**-24
     return np.asarray(contract(windows, kernel) + noise)
 
 

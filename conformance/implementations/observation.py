@@ -16,7 +16,7 @@ from conformance.cases.case import Case
 from conformance.implementations.memory import filled_otherwise
 from conformance.implementations.protocol import Implementation
 from conformance.implementations.wire import describe, is_numeric
-from conformance.outcomes import Crash, Outcome, Rejection, Value
+from conformance.outcomes import ANSWER, Crash, Outcome, Rejection, Value
 
 Array = np.ndarray[Any, Any]
 
@@ -101,7 +101,8 @@ def observe_calls(call: Callable[[], Any], operands: Mapping[str, Array]) -> Out
         Exception: whatever the first call raises.
     """
     saved = {name: array.copy() for name, array in operands.items()}
-    first = as_arrays(call())
+    returned = call()
+    first = as_arrays(returned)
     changed = _restore(operands, saved)
     try:
         with filled_otherwise():
@@ -110,7 +111,9 @@ def observe_calls(call: Callable[[], Any], operands: Mapping[str, Array]) -> Out
         return rejection(error, "the second call on the same operands: ")
     changed |= _restore(operands, saved)
     repeat = None if same_bits(first, second) else second
-    return Value(first, repeat, tuple(name for name in operands if name in changed))
+    if not changed and not same_bits(first, as_arrays(returned)):
+        changed = {ANSWER}
+    return Value(first, repeat, tuple(name for name in (*operands, ANSWER) if name in changed))
 
 
 @dataclasses.dataclass(frozen=True)

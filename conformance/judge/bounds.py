@@ -6,7 +6,8 @@ compute nothing (pooling, Flatten) have bound zero.  Non-finite outputs are acce
 
 * where the operands' NaN and infinities make them: as expected; through an activation whose
   formula gives NaN at an infinity at which it has a limit, both of these;
-* where sums or outputs can leave the range: see `sums`.
+* where sums or outputs can leave the range: see `sums`; infinity also where the documented formula
+  leaves it on the way (the square in squareplus, the double in gelu).
 """
 
 from __future__ import annotations
@@ -92,6 +93,10 @@ def _smooth(gauge: Gauge, expected: Floats, error: Floats) -> Bound:
     reference = np.where(known, expected, running.value)
     total = running.error + np.where(known, rounding, 0.0)
     beyond_range = np.abs(reference) + total >= c.format.largest
+    activation = named(c.activation)
+    if isinstance(activation, Elementwise):
+        way = activation.may_overflow(_settled_centre(gauge), error, c.format)
+        alternatives = [*alternatives, (way, np.full(way.shape, np.inf))]
     return Bound(reference, total, ((beyond_range, np.copysign(np.inf, reference)), *alternatives))
 
 

@@ -109,7 +109,7 @@ def convolution_gauges(case: Case, operands: Operands) -> dict[str, Gauge]:
     """The gauges of the gradients of a convolution with at least one output, by name."""
     forward = Convolution.of(case, operands)
     upstream, kind = as_float64(operands.upstream), KINDS[case.operands]
-    exact = kind.exact and not named(forward.activation).slope_rounds
+    exact = kind.exact and kind.exact_gradients and not named(forward.activation).slope_rounds
     gradient, errors = upstream, None
     if forward.activation != "linear":
         sums = Gauge(forward)

@@ -31,7 +31,7 @@ from conformance.judge.literals import difference
 from conformance.judge.messages import sentence_case
 from conformance.judge.verdict import Judgement, Verdict
 from conformance.layers.registry import LAYERS
-from conformance.outcomes import Crash, Outcome, Rejection, Timeout, Unsupported, Value
+from conformance.outcomes import ANSWER, Crash, Outcome, Rejection, Timeout, Unsupported, Value
 
 Array = np.ndarray[Any, Any]
 
@@ -158,6 +158,10 @@ def _objection_to_form(expected: Array, actual: Any, what: str = "output") -> Ju
 
 
 def _objection_to_calls(outcome: Value) -> Judgement | None:
+    if ANSWER in outcome.changed_inputs:
+        return _deviates(
+            "inputs", "A second call overwrote the answer of the first, which lies in its memory."
+        )
     if outcome.changed_inputs:
         names = ", ".join(outcome.changed_inputs)
         return _deviates("inputs", f"The call changed its operands: {names}.")

@@ -8,7 +8,8 @@ its operands, by the mean value theorem, and adds its own:
 * ``exp`` and ``expm1`` 3 ulp, ``log`` 3, ``log1p`` 2, ``tanh`` 5, ``erf`` 16, ``sqrt`` 3: the
   limits of the OpenCL C specification (section "Relative Error as ULPs", single precision), taken
   in the layer's dtype; one ulp of y is at most ``2 u |y|``;
-* where a result can lie below the smallest normal number, that number: it may be flushed to zero.
+* where a result can lie below the smallest normal number, that number: it may be flushed to zero;
+  of a reciprocal, which is commonly refined from an approximate one, twice that number.
 
 The float64 values stand in for exact ones: they are at least as near to them as e, so sizes and
 slopes are taken over ``v - 2 e .. v + 2 e``.  Parameters that are no binary fractions are rounded
@@ -29,6 +30,7 @@ from conformance.judge.definition.rounding import Format
 Floats = NDArray[np.float64]
 
 EXP_ULPS: Final = 3
+EXPM1_ULPS: Final = 3
 LOG_ULPS: Final = 3
 TANH_ULPS: Final = 5
 ERF_ULPS: Final = 16
@@ -112,7 +114,10 @@ class Running:
         return self._result(quotient, error)
 
     def __rtruediv__(self, other: float) -> Running:
-        return self._lifted(other) / self
+        quotient = self._lifted(other) / self
+        least = 2 * self.format.smallest_normal
+        near_zero = np.abs(quotient.value) < least + 2 * quotient.error
+        return quotient.loosened(np.where(near_zero, least, 0.0))
 
     def _lifted(self, other: Running | float) -> Running:
         if isinstance(other, Running):
@@ -134,6 +139,11 @@ class Running:
         """The exponential."""
         value = np.exp(self.value)
         return self._result(value, np.exp(self.largest()) * self.error, EXP_ULPS)
+
+    def expm1(self) -> Running:
+        """``exp(x) - 1``, one operation."""
+        error = np.exp(self.largest()) * self.error
+        return self._result(np.expm1(self.value), error, EXPM1_ULPS)
 
     def log(self) -> Running:
         """The natural logarithm of numbers not below one."""

@@ -31,9 +31,15 @@ LOCAL_KINDS: Final = ("spike", "one_infinity", "one_nan")
 """Kinds with one extraordinary input."""
 
 ONLY_OF_SUMS: Final = frozenset(
-    {"constant", "cancellation", "overflow", "spike", "kernel_nan", "kernel_infinity"}
+    {
+        *("constant", "cancellation", "overflow", "spike", "kernel_nan", "kernel_infinity"),
+        *("one_power", "tails"),
+    }
 )
 """Kinds that say nothing about a layer that only moves or compares values."""
+
+OF_WHOLE_WINDOWS: Final = frozenset({"one_power"})
+"""Kinds that leave most outputs zero unless one window is the whole input."""
 
 POOLED_DTYPES: Final = tuple(name for name in INTEGER_DTYPES if name not in ("uint32", "uint64"))
 _INTEGER_KINDS: Final = ("integers", "small", "negative", "lowest", "specials", "strided")
@@ -50,9 +56,10 @@ def _geometries(layer: str) -> Iterator[tuple[tuple[Axis, ...], str]]:
 
 
 def kinds_of(layer: str) -> list[str]:
-    """The kinds of operands that can tell something about the layer."""
+    """The kinds of operands that can tell something about the layer, on any geometry."""
     known = LAYERS[layer]
-    return [kind for kind in KINDS if known.takes_inputs and kind not in known.left_out_kinds]
+    left_out = known.left_out_kinds | OF_WHOLE_WINDOWS
+    return [kind for kind in KINDS if known.takes_inputs and kind not in left_out]
 
 
 def dtypes_of(layer: str) -> list[str]:
@@ -134,6 +141,35 @@ def activations() -> Iterator[Case]:
         yield windowed(
             layer, _VALID[: LAYERS[layer].rank], filters=4, activation="glu", dtype=dtype
         )
+
+
+def tails() -> Iterator[Case]:
+    """Every activation far out on both sides, near zero, and behind sums of many magnitudes.
+
+    Long vectors have a part for vectorised code, and a rest.
+    """
+    for name, dtype in product(ACTIVATIONS, FLOATING_DTYPES):
+        yield windowed(
+            "Conv1D",
+            (Axis(67 if dtype != "float32" else 263, 1),),
+            batch=1,
+            channels=3,
+            filters=4 if NAMED[name].rowwise else 1,
+            activation=name,
+            operands="tails",
+            dtype=dtype,
+        )
+    for position, name in enumerate(ACTIVATIONS):
+        yield _activated(in_turn(position), name, "small")
+
+
+def single_products() -> Iterator[Case]:
+    """Sums of one product among K, so that reduced precision of an operand shows at any K."""
+    for count, dtype, layer in product(LONG_SUMS, FLOATING_DTYPES, convolution_layers()):
+        windows = ((Axis(9, 9),) if LAYERS[layer].rank == 1 else (Axis(3, 3), Axis(3, 3)))[:2]
+        sizes: dict[str, Any] = {"batch": 2 if count > 1000 else 6, "channels": count // 9}
+        sizes["filters"] = 3
+        yield windowed(layer, windows, operands="one_power", dtype=dtype, **sizes)
 
 
 def precision(

@@ -180,6 +180,41 @@ _REMAINDERS: Final = (
 """Channels and filters below, at and off the multiples of 4, 8, 16 and 32."""
 
 
+_WIDE: Final = (127, 129, 255, 256, 257, 511, 513, 1023, 1024, 1025)
+"""Channels and filters around powers of two, up to those of large networks."""
+
+
+def reach() -> Iterator[Case]:
+    """Sizes of large networks, with few elements otherwise.
+
+    Channels and filters to 1,025; windows as long as their stride, as patches are embedded; windows
+    of one by many with strides; strides so far beyond the window that SAME would pad -3 and less.
+    """
+    for layer in windowed_layers():
+        rank, dilates = LAYERS[layer].rank, _dilates(layer)
+        for index, size in enumerate(_WIDE):
+            one = (Axis(2, 1), Axis(1, 1))[:rank]
+            yield windowed(layer, one, batch=1, channels=size, filters=1 + index % 2)
+            if dilates:
+                yield windowed(layer, one, batch=1, channels=1 + index % 3, filters=size)
+        for k in (4, 7, 8, 14, 16):
+            patches = (Axis(2 * k + 1, k, k), Axis(k, k, k))[:rank]
+            yield windowed(layer, patches, batch=1, channels=1, filters=3)
+            yield windowed(layer, patches, "same", batch=1, channels=1, filters=2)
+        for k, s in ((1, 4), (1, 5), (2, 7), (3, 8)):
+            far = (Axis(2 * s, k, s), Axis(3 * s, k, s))[:rank]
+            for channels in (1, 3):
+                yield windowed(layer, far, "same", batch=1, channels=channels, filters=2)
+        if rank == 2:
+            for k, strides, padding in product((5, 7), ((1, 2), (2, 1), (2, 3)), PADDINGS):
+                for first, last in (((9, 1), (8, k)), ((8, k), (9, 1))):
+                    lines = tuple(
+                        Axis(*axis, stride)
+                        for axis, stride in zip((first, last), strides, strict=True)
+                    )
+                    yield windowed(layer, lines, padding, batch=1, channels=2, filters=2)
+
+
 def widths() -> Iterator[Case]:
     """Channels, filters and lengths at and around the widths at which kernels change algorithm."""
     for layer in windowed_layers():

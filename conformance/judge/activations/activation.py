@@ -35,12 +35,14 @@ from fractions import Fraction
 from typing import ClassVar, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from conformance.judge.definition.balls import Ball, UndecidedError
 from conformance.judge.definition.rounding import FORMATS, Format, round_fraction
 from conformance.judge.running_error import Floats, Running
 
 Number = Fraction | Ball
+Mask = NDArray[np.bool_]
 Formula = Callable[[Fraction, int], Number]
 """A function of an exact number and of the digits of the evaluation."""
 
@@ -83,6 +85,8 @@ class Elementwise:
         steps: of one that is piecewise linear, its kinks and slopes.
         kinks: of the others, where they are, and how far the one-sided derivatives are apart.
         rounds: whether its evaluation rounds.
+        intermediate: what the documented formula computes on the way, from float64 arguments, where
+            that can leave the range although the result does not; the result is infinity then.
     """
 
     name: str
@@ -96,8 +100,17 @@ class Elementwise:
     steps: Steps | None = None
     kinks: tuple[tuple[float, float], ...] = ()
     rounds: bool = True
+    intermediate: Callable[[Floats], Floats] | None = None
     keeps_shape: ClassVar[bool] = True
     rowwise: ClassVar[bool] = False
+
+    def may_overflow(self, x: Floats, error: Floats, fmt: Format) -> Mask:
+        """At which arguments the documented formula may leave the range on the way."""
+        if self.intermediate is None:
+            return np.zeros(x.shape, bool)
+        ends = (self.intermediate(x + sign * 2 * error) for sign in (-1, 1))
+        least = fmt.largest * (1 - 4 * fmt.unit_roundoff)
+        return np.asarray(np.maximum(*ends) >= least)
 
     @property
     def slope_rounds(self) -> bool:
@@ -288,8 +301,10 @@ def in_pieces(x: Running, breakpoint_: float, below: Running, above: Running) ->
 
 
 def halved(x: Running) -> Running:
-    """The exact half; of a subnormal number it may round."""
-    return Running(x.value / 2, x.error / 2 + x.format.quantum / 2, x.format)
+    """The exact half; a subnormal one may round, or be flushed to zero."""
+    half = Running(x.value / 2, x.error / 2, x.format)
+    small = np.abs(half.value) < x.format.smallest_normal + 2 * half.error
+    return half.loosened(np.where(small & (x.value != 0), x.format.smallest_normal, 0.0))
 
 
 def squared(x: Running) -> Running:

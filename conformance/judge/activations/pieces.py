@@ -379,4 +379,5 @@ SQUAREPLUS: Final = Elementwise(
     _run_squareplus_slope,
     limits=UPWARDS,
     undefined=BELOW,
+    intermediate=np.square,
 )

@@ -28,6 +28,8 @@ from conformance.judge.running_error import EXP_ULPS, LOG_ULPS, Running
 
 _FAR_FOR_GELU: Final = 64  # The normal distribution falls off as exp(-x**2 / 2).
 _HUGE: Final = Fraction(1 << 4096)
+_SATURATED_MISH: Final = 20.0
+"""From here on its tangent is one, in every format, to less than a rounding."""
 
 SELU_SCALE: Final = 1.0507009873554805
 SELU_ALPHA: Final = 1.6732632423543772
@@ -257,14 +259,28 @@ def _mish_slope(x: Fraction, digits: int) -> Number:
     return (square - unit) / total + x * (rest * _sigmoid(x, digits))
 
 
+def _run_mish_tangent(x: Running) -> Running:
+    """``tanh(softplus(x))``, or ``(p - 1) / (p + 1)`` with ``p = (1 + exp(x))**2``.
+
+    Numerator and denominator of the quotient have the error of the same p in common, which changes
+    it by ``2 / (p + 1)**2`` as much; each of its three operations rounds besides.
+    """
+    tangent, u = _run_softplus(x).tanh(), x.format.unit_roundoff
+    within = Running(np.minimum(x.value, _SATURATED_MISH), x.error, x.format)
+    square = squared(within.exp() + 1.0)
+    error = 2 * square.error / (np.maximum(square.least(), 1.0) + 1) ** 2
+    quotient = Running(tangent.value, error + 4 * u * np.abs(tangent.value), x.format)
+    return larger(tangent, quotient)
+
+
 def _run_mish(x: Running) -> Running:
     """``x tanh(softplus(x))``."""
-    return x * _run_softplus(x).tanh()
+    return x * _run_mish_tangent(x)
 
 
 def _run_mish_slope(x: Running) -> Running:
     """``t + x (1 - t**2) s``."""
-    t = _run_softplus(x).tanh()
+    t = _run_mish_tangent(x)
     return t + x * ((1.0 - squared(t)) * _run_softplus_slope(x))
 
 
@@ -297,10 +313,15 @@ def _elu_slope(x: Fraction, digits: int) -> Number:
     return ONE if x >= 0 else _exponential(x, digits)
 
 
+def _run_power_less_one(x: Running) -> Running:
+    """``exp(x) - 1`` below zero: by that difference, which cancels near zero, or by ``expm1``."""
+    below = Running(np.minimum(x.value, 0.0), x.error, x.format)
+    return larger(below.expm1(), below.exp() - 1.0)
+
+
 def _run_elu(x: Running) -> Running:
-    """``x`` from zero on, ``exp(x) - 1`` below, which cancels."""
-    below = Running(np.minimum(x.value, 0.0), x.error, x.format).exp() - 1.0
-    return in_pieces(x, 0.0, below, x)
+    """``x`` from zero on, ``exp(x) - 1`` below."""
+    return in_pieces(x, 0.0, _run_power_less_one(x), x)
 
 
 def _run_elu_slope(x: Running) -> Running:
@@ -325,8 +346,7 @@ def _selu_slope(x: Fraction, digits: int) -> Number:
 
 def _run_selu(x: Running) -> Running:
     """``scale`` times ``x`` from zero on, times ``alpha (exp(x) - 1)`` below."""
-    below = Running(np.minimum(x.value, 0.0), x.error, x.format).exp() - 1.0
-    scaled = below.times_parameter(SELU_ALPHA).times_parameter(SELU_SCALE)
+    scaled = _run_power_less_one(x).times_parameter(SELU_ALPHA).times_parameter(SELU_SCALE)
     return in_pieces(x, 0.0, scaled, x.times_parameter(SELU_SCALE))
 
 
@@ -404,5 +424,12 @@ def _run_gelu_slope(x: Running) -> Running:
 
 
 GELU: Final = Elementwise(
-    "gelu", _gelu, _gelu_slope, _run_gelu, _run_gelu_slope, limits=UPWARDS, undefined=BELOW
+    "gelu",
+    _gelu,
+    _gelu_slope,
+    _run_gelu,
+    _run_gelu_slope,
+    limits=UPWARDS,
+    undefined=BELOW,
+    intermediate=lambda x: np.maximum(2 * x, 0.0),
 )

@@ -1,0 +1,285 @@
+"""The catalogue of faults of gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+
+from conformance.diagnosis import backward as b
+from conformance.diagnosis import variations as v
+from conformance.diagnosis.evaluation import Array, Backward, Settings, Steps
+from conformance.diagnosis.faults import Fault
+from conformance.judge.activations import through_activation, through_slope
+from conformance.judge.definition.rounding import FORMATS
+
+Change = Callable[[Array, Any], Array]
+
+
+def _fault(name: str, sentence: str, **changes: Any) -> Fault:
+    return Fault(f"gradient.{name}", sentence, Steps(backward=Backward(**changes)))
+
+
+def _zero(x: Array, _: Any) -> Array:
+    return np.zeros_like(x)
+
+
+def _twice(x: Array, _: Any) -> Array:
+    return 2 * x
+
+
+def _negative(x: Array, _: Any) -> Array:
+    return -x
+
+
+def _mean(x: Array, found: Any) -> Array:
+    return x / max(len(found.x), 1)
+
+
+def _of_outputs(x: Array, found: Any) -> Array:
+    return x / max(int(np.prod(found.upstream.shape[:-1])), 1)
+
+
+def _of_samples(chosen: slice) -> dict[str, Change]:
+    """Kernel and bias from some samples of the batch alone."""
+
+    def kernel(_: Array, found: Any) -> Array:
+        over = tuple(range(1 + found.rank))
+        return np.tensordot(found.windows[chosen], found.g[chosen], (over, over))
+
+    return {"kernel": kernel}
+
+
+def _shifted_by_rest(x: Array, found: Any) -> Array:
+    """Moved, in a circle, by the rest that the strides leave of the padded length."""
+    for axis, (length, index) in enumerate(zip(x.shape[1:-1], found.places, strict=True)):
+        x = np.roll(x, _rest(length, index, found.settings, axis), 1 + axis)
+    return x
+
+
+def _rest(length: int, index: Array, settings: Settings, axis: int) -> int:
+    if not index.size:
+        return 0
+    before = -int(index.min()) if index.min() < 0 else 0
+    after = max(int(index.max()) - length + 1, 0)
+    reach = (settings.window[axis] - 1) * settings.dilation[axis] + 1
+    return (length + before + after - reach) % settings.strides[axis]
+
+
+def _shifted_by_rest_with_zeros(x: Array, found: Any) -> Array:
+    """The same, with zeros for what is moved in."""
+    for axis, (length, index) in enumerate(zip(x.shape[1:-1], found.places, strict=True)):
+        rest = _rest(length, index, found.settings, axis)
+        if rest:
+            x = np.roll(x, rest, 1 + axis)
+            x[(slice(None),) * (1 + axis) + (slice(0, rest),)] = 0
+    return x
+
+
+def _shifted(by: int) -> Change:
+    return lambda x, found: np.roll(x, by, tuple(range(1, 1 + found.rank)))
+
+
+def _exchanged_if_square(w: Array, _: Any) -> Array:
+    return w.swapaxes(-1, -2) if w.shape[-1] == w.shape[-2] else w
+
+
+def _everything(x: Array, _: Any) -> Array:
+    return np.full_like(x, x.sum())
+
+
+def _first_of_bias(_: Array, found: Any) -> Array:
+    return np.asarray(found.g[:1].sum(axis=tuple(range(1 + found.rank))))
+
+
+def _without_slope(_: Array, found: Any) -> Array:
+    return np.asarray(found.upstream.sum(axis=tuple(range(1 + found.rank))))
+
+
+def _slope_of_output(name: str, sums: Array, upstream: Array) -> Array:
+    fmt, nothing = FORMATS["float64"], np.zeros_like(sums)
+    outputs = through_activation(name, sums, nothing, fmt).value
+    return through_slope(name, outputs, nothing, upstream, fmt, exact=True).value
+
+
+def _undilated(settings: Settings) -> Settings:
+    return replace(settings, dilation=v.ones(settings.dilation))
+
+
+def _exchanged(settings: Settings) -> Settings:
+    return replace(settings, strides=settings.dilation, dilation=settings.strides)
+
+
+def _last_write(largest: Array, seen: Callable[..., Array]) -> Array:
+    """Whether the last window that holds an input takes it for its largest decides for all."""
+    return seen(largest)
+
+
+def _of_convolutions() -> tuple[Fault, ...]:
+    found = []
+    for name, words in (("inputs", "inputs"), ("kernel", "kernel"), ("bias", "bias")):
+        found += [
+            _fault(f"{name}.zero", f"the gradient of the {words} is zero", **{name: _zero}),
+            _fault(
+                f"{name}.twice",
+                f"the gradient of the {words} is twice too large, as if added to itself",
+                **{name: _twice},
+            ),
+            _fault(
+                f"{name}.negative", f"the gradient of the {words} is negated", **{name: _negative}
+            ),
+            _fault(
+                f"{name}.mean",
+                f"the gradient of the {words} is divided by the batch",
+                **{name: _mean},
+            ),
+            _fault(
+                f"{name}.mean-of-outputs",
+                f"the gradient of the {words} is divided by the number of outputs of a filter",
+                **{name: _of_outputs},
+            ),
+        ]
+    return tuple(found)
+
+
+_ALL: Final = (
+    *_of_convolutions(),
+    _fault(
+        "inputs.shifted",
+        "the gradient of the inputs is shifted, in a circle, by what strides leave of the padded "
+        "length",
+        inputs=_shifted_by_rest,
+    ),
+    _fault(
+        "inputs.shifted-out",
+        "the gradient of the inputs is shifted by what strides leave of the padded length",
+        inputs=_shifted_by_rest_with_zeros,
+    ),
+    _fault(
+        "inputs.later", "the gradient of the inputs lies one place too late", inputs=_shifted(1)
+    ),
+    _fault(
+        "inputs.earlier", "the gradient of the inputs lies one place too early", inputs=_shifted(-1)
+    ),
+    _fault(
+        "inputs.overwritten",
+        "the gradient of the inputs keeps what the last window wrote, where windows overlap",
+        scatter=b.overwrite,
+    ),
+    _fault(
+        "inputs.flipped",
+        "the gradient of the inputs is taken with the kernel flipped",
+        flips=v.flipped,
+    ),
+    _fault(
+        "inputs.rows-and-columns",
+        "the gradient of the inputs is taken with the kernel's rows and columns exchanged",
+        flips=v.swapped_window,
+    ),
+    _fault(
+        "inputs.channels-and-filters",
+        "the gradient of the inputs is taken with the kernel's channels and filters exchanged "
+        "where there are as many of both",
+        flips=v.transposed_if_square,
+    ),
+    _fault(
+        "kernel.flipped", "the gradient of the kernel is flipped", kernel=lambda w, _: v.flipped(w)
+    ),
+    _fault(
+        "kernel.rows-and-columns",
+        "the gradient of the kernel has its rows and columns exchanged",
+        kernel=lambda w, _: v.swapped_window(w),
+    ),
+    _fault(
+        "kernel.channels-and-filters",
+        "the gradient of the kernel has channels and filters exchanged where there are as many of "
+        "both",
+        kernel=_exchanged_if_square,
+    ),
+    _fault(
+        "kernel.filters-first",
+        "the gradient of the kernel lies in memory as (filters, channels, window)",
+        kernel=lambda w, _: np.moveaxis(w, (-1, -2), (0, 1)).reshape(w.shape),
+    ),
+    _fault(
+        "kernel.first-sample",
+        "the gradient of the kernel is that of the first sample alone",
+        **_of_samples(slice(0, 1)),
+    ),
+    _fault(
+        "kernel.last-sample",
+        "the gradient of the kernel is that of the last sample alone",
+        **_of_samples(slice(-1, None)),
+    ),
+    _fault(
+        "bias.everything",
+        "the gradient of the bias is summed over the filters as well",
+        bias=_everything,
+    ),
+    _fault(
+        "bias.first-sample",
+        "the gradient of the bias is that of the first sample alone",
+        bias=_first_of_bias,
+    ),
+    _fault(
+        "bias.without-slope",
+        "the gradient of the bias leaves the activation's slope out",
+        bias=_without_slope,
+    ),
+    _fault(
+        "activation.left-out",
+        "the gradients leave the activation's slope out",
+        slope=lambda name, sums, upstream: upstream,
+    ),
+    _fault(
+        "activation.of-output",
+        "the activation's slope is taken at its output in place of the sum",
+        slope=_slope_of_output,
+    ),
+    _fault("dilation.ignored", "the gradients ignore the dilation", settings=_undilated),
+    _fault(
+        "dilation.strides", "the gradients exchange strides and dilation rates", settings=_exchanged
+    ),
+    _fault(
+        "pooling.gate",
+        "the last window that holds an input decides for all whether it is their largest",
+        gate=_last_write,
+    ),
+    _fault(
+        "pooling.ties-all",
+        "each of several largest elements of a window gets its whole gradient",
+        shares=b.to_all,
+    ),
+    _fault(
+        "pooling.every-tap",
+        "the gradient of a window is shared among all its elements, as of the mean",
+        shares=b.to_every_tap,
+    ),
+)
+
+READINGS: Final = MappingProxyType(
+    {
+        fault.identifier: (fault, "maxpooling.gradients.ties")
+        for fault in (
+            _fault(
+                "pooling.ties-last",
+                "the last of several largest elements of a window gets its gradient",
+                shares=b.to_last,
+            ),
+            _fault(
+                "pooling.ties-shared",
+                "several largest elements of a window share its gradient",
+                shares=b.shared,
+            ),
+        )
+    }
+)
+"""Other readings of ambiguous clauses, which are no faults where they are followed everywhere."""
+
+GRADIENT_FAULTS: Final = MappingProxyType(
+    {fault.identifier: fault for fault in (*_ALL, *(fault for fault, _ in READINGS.values()))}
+)
+"""The catalogue, by identifier, readings included."""

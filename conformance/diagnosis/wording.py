@@ -1,0 +1,85 @@
+"""What can be said of failures that no fault explains: which gradients, for which arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conformance.diagnosis.backward import GradientPrediction
+from conformance.diagnosis.evaluation import CORRECT, predict
+from conformance.diagnosis.hypotheses import Failure, Hypotheses, operands_of
+from conformance.outcomes import Value
+
+_MOST_LOOKED_AT: Final = 60
+
+
+def wrong_gradients(failure: Failure) -> str:
+    """Which gradients are wrong, and which are right; empty where it cannot be told."""
+    right = Hypotheses().prediction((), failure.case)
+    actual = failure.outcome.value if isinstance(failure.outcome, Value) else None
+    if not isinstance(right, GradientPrediction) or not isinstance(actual, dict):
+        return ""
+    wrong = [n for n, part in right.parts.items() if not part.fits(actual.get(n))]
+    others = [n for n in right.parts if n not in wrong]
+    if not wrong:
+        return ""
+    well = f"; {_listed(others)} {_are(others)} right" if others else ""
+    return f"the gradient of {_listed(wrong)} {_are(wrong[:1])} wrong{well}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(names)
+
+
+def _are(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def off_activation(name: str, failures: Sequence[Failure]) -> str:
+    """By how much an activation is off, and for which sums; empty where it cannot be told."""
+    pairs = [pair for f in failures[:_MOST_LOOKED_AT] if (pair := _sums_and_ratios(f)) is not None]
+    if not pairs:
+        return ""
+    sums = np.concatenate([pair[0] for pair in pairs])
+    ratios = np.concatenate([pair[1] for pair in pairs])
+    wrong = ratios > 1
+    if not wrong.any():
+        return ""
+    worst = float(ratios[wrong].max())
+    by = f"by up to {worst:.2g} bounds" if worst < 1e6 else "by far"
+    return f"{name} is off {by} {_where(sums[wrong], sums[~wrong])}"
+
+
+def _sums_and_ratios(failure: Failure) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    case, outcome = failure.case, failure.outcome
+    actual = outcome.value if isinstance(outcome, Value) else None
+    arrays = operands_of(case)
+    linear = replace(CORRECT, activations=lambda _, y: y)
+    right, sums = predict(case, arrays), predict(case, arrays, linear, with_error=False).wide
+    if not isinstance(actual, np.ndarray) or right.error is None:
+        return None
+    if not actual.shape == right.value.shape == sums.shape:
+        return None
+    with np.errstate(all="ignore"):
+        off = np.abs(actual.astype(np.float64) - right.wide) / right.error
+    finite = np.isfinite(sums)
+    ratios = np.where(right.allows(actual), 0.0, np.where(np.isnan(off), np.inf, off))
+    return sums[finite], ratios[finite]
+
+
+def _where(wrong: NDArray[np.float64], right: NDArray[np.float64]) -> str:
+    """For which sums, in the fewest words that hold for all that were seen."""
+    low, high = float(wrong.min()), float(wrong.max())
+    if not right.size:
+        return f"for sums from {low:.3g} to {high:.3g}, all that were seen"
+    if high < right.min():
+        return f"for sums of {high:.3g} and below, and right above"
+    if low > right.max():
+        return f"for sums of {low:.3g} and above, and right below"
+    if np.abs(wrong).min() > np.abs(right).max():
+        return f"for sums of magnitude {np.abs(wrong).min():.3g} and above, and right below"
+    return f"for {wrong.size} of {wrong.size + right.size} sums, from {low:.3g} to {high:.3g}"

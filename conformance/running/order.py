@@ -1,0 +1,168 @@
+"""Whether failures depend on what was called before: each is run again alone, in a fresh process.
+
+Where a failing case conforms alone, the shortest sequence that shows its failure is looked for
+among the cases that came before it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from conformance.cases.case import Case
+from conformance.results import FAILING, Result
+from conformance.running.limits import Limits
+from conformance.running.session import Session
+
+SECONDS: Final = 40.0
+"""How long an implementation's failures are run again at most."""
+
+_PROBES: Final = 4
+_ALIKE: Final = 4
+"""How many cases are tried as the only one before, those that are most alike."""
+_BUT: Final = frozenset({"repeat", "inputs", "rejection", "shape", "dtype", "literal"})
+"""Stages whose objection does not depend on other calls, or says so itself."""
+
+_RESERVED: Final = 0.5
+"""The share of the time that is kept for the sequence."""
+
+Fails = Callable[[Sequence[Case]], bool]
+"""Whether the last of some cases fails, run one after the other in a fresh process."""
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """Failures of one implementation that depend on the order of calls.
+
+    Attributes:
+        implementation: as it is asked for.
+        cases: the failing cases that conform when they are run alone; all, where those do that were
+            run again.
+        alone: how many were run again, those included that fail alone as well.
+        sequence: the fewest cases found that show it, the last of which fails; empty where none
+            was found in time.
+    """
+
+    implementation: str
+    cases: frozenset[Case]
+    alone: int
+    sequence: tuple[Case, ...] = ()
+
+
+def order_of(
+    results: Sequence[Result],
+    limits: Limits,
+    known: Sequence[str] = (),
+    seconds: float = SECONDS,
+    fails: Callable[[str], Fails] | None = None,
+) -> dict[str, Order]:
+    """What of the failures of each implementation depends on the order, by its name.
+
+    A few failures are run again; only where one of them conforms, all are, while time lasts.
+
+    Args:
+        results: the results of a run, in order.
+        limits: what a process is allowed.
+        known: files with records of known deviations.
+        seconds: how long it may take for each implementation.
+        fails: makes what judges sequences on an implementation; fresh processes do by default.
+    """
+    found = {}
+    for name in dict.fromkeys(result.implementation for result in results):
+        own = [result for result in results if result.implementation == name]
+        failing = [r for r in own if r.verdict in FAILING and r.evidence and r.stage not in _BUT]
+        if failing and failing[0].evidence:
+            spec = failing[0].evidence.spec
+            judged = fails(spec) if fails else _in_fresh_process(spec, limits, known)
+            order = _Rerun(spec, own, failing, judged, seconds).order()
+            if order is not None:
+                found[name] = order
+    return found
+
+
+def _in_fresh_process(spec: str, limits: Limits, known: Sequence[str]) -> Fails:
+    def fails(cases: Sequence[Case]) -> bool:
+        with Session(limits, known) as session:
+            results = [session.judge(spec, case) for case in cases]
+        return results[-1].verdict in FAILING
+
+    return fails
+
+
+class _Rerun:
+    def __init__(
+        self,
+        spec: str,
+        results: Sequence[Result],
+        failing: Sequence[Result],
+        fails: Fails,
+        seconds: float,
+    ) -> None:
+        self._spec, self._results, self._fails = spec, results, fails
+        self._failing = sorted(failing, key=lambda r: len(r.case.descriptor))
+        now = time.monotonic()
+        self._until, self._end = now + seconds * _RESERVED, now + seconds
+
+    def order(self) -> Order | None:
+        """What depends on the order; None where nothing does that was run again."""
+        if not any(not self._fails([r.case]) for r in self._probes() if self._has_time()):
+            return None
+        alone = []
+        for result in self._failing:
+            if not self._has_time():
+                break
+            alone.append((result.case, self._fails([result.case])))
+        conforming = frozenset(case for case, fails in alone if not fails)
+        if not conforming:
+            return None
+        sequence = self._sequence(conforming)
+        if len(conforming) == len(alone):
+            conforming = frozenset(result.case for result in self._failing)
+        return Order(self._spec, conforming, len(alone), sequence)
+
+    def _has_time(self) -> bool:
+        return time.monotonic() < self._until
+
+    def _probes(self) -> list[Result]:
+        """The smallest failures of different layers and observations, and stages."""
+        first = {(r.case.layer, r.case.observe, r.stage): r for r in reversed(self._failing)}
+        return list(first.values())[-_PROBES:]
+
+    def _sequence(self, conforming: frozenset[Case]) -> tuple[Case, ...]:
+        """The fewest cases before one of these that make it fail."""
+        for result in self._failing:
+            case = result.case
+            if case in conforming and time.monotonic() < self._end:
+                before = self._before(case)
+                for one in sorted(before, key=lambda c: -_likeness(c, case))[:_ALIKE]:
+                    if self._fails([one, case]):
+                        return one, case
+                if before and self._fails([*before, case]):
+                    return (*self._shortened(before, case), case)
+        return ()
+
+    def _before(self, case: Case) -> list[Case]:
+        """The cases of the same layer that came before, as the run had them."""
+        cases = [result.case for result in self._results]
+        return [one for one in cases[: cases.index(case)] if one.layer == case.layer]
+
+    def _shortened(self, before: list[Case], case: Case) -> list[Case]:
+        """Halves left out as long as the case still fails; then each alone."""
+        chunk = len(before)
+        while chunk > 1 and time.monotonic() < self._end:
+            chunk = (chunk + 1) // 2
+            start = 0
+            while start < len(before) and len(before) > 1 and time.monotonic() < self._end:
+                fewer = before[:start] + before[start + chunk :]
+                if fewer and self._fails([*fewer, case]):
+                    before = fewer
+                else:
+                    start += chunk
+        return before
+
+
+def _likeness(one: Case, other: Case) -> int:
+    """How many parts of the descriptors are the same."""
+    return len(set(one.descriptor.split("/")) & set(other.descriptor.split("/")))

@@ -1,0 +1,149 @@
+"""Faults of gradients are named, orders of calls told, and other readings not accused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from conformance.cases.case import Case, parse
+from conformance.cases.grids import grid
+from conformance.diagnosis.diagnosis import diagnose
+from conformance.diagnosis.gradient_faults import GRADIENT_FAULTS, READINGS
+from conformance.diagnosis.hypotheses import Failure, Hypotheses, operands_of
+from conformance.diagnosis.results import diagnosed
+from conformance.judge.expectation import Expectation, expect
+from conformance.judge.judge import judge
+from conformance.judge.verdict import Verdict
+from conformance.outcomes import Value
+from conformance.results import Evidence, Result
+from conformance.running.limits import Limits
+from conformance.running.order import order_of
+
+SQUARE = parse(
+    "Conv2D/observe:gradients/inputs:2x5x6x3/operands:reals/filters:3/kernel_size:2x3/strides:1x2"
+)
+Judged = list[tuple[Case, Any, Expectation]]
+
+INDISTINCT = {
+    "gradient.inputs.shifted": {"gradient.inputs.shifted-out"},
+    "gradient.inputs.shifted-out": {"gradient.inputs.shifted"},
+    "gradient.inputs.rows-and-columns": {"kernel.transposed"},
+    "gradient.inputs.channels-and-filters": {"kernel.square"},
+    "gradient.dilation.ignored": {"dilation.ignored"},
+}
+"""Faults that give the same in all of these cases: what is moved in is zero, and faults of the
+outputs are seen in the gradients alone."""
+
+
+@pytest.fixture(scope="module")
+def judged() -> Judged:
+    cases = [case for case in grid("smoke") if case.observe == "gradients"]
+    cases = [case for case in cases if case.keywords.get("groups", 1) == 1]
+    cases = [SQUARE, *(case for case in cases if case.layer != "Flatten")]
+    return [(case, operands_of(case), expect(case, operands_of(case))) for case in cases]
+
+
+@pytest.fixture(scope="module")
+def hypotheses() -> Hypotheses:
+    return Hypotheses()
+
+
+def outcomes(
+    identifier: str, judged: Judged, hypotheses: Hypotheses
+) -> tuple[list[Failure], list[Case]]:
+    """What fails where the fault is planted, and what passes."""
+    failures, passed = [], []
+    for case, operands, expectation in judged:
+        made: Any = hypotheses.prediction((GRADIENT_FAULTS[identifier],), case)
+        if made is None:
+            continue
+        outcome = Value(made.value)
+        judgement = judge(case, operands, expectation, outcome)
+        if judgement.verdict is Verdict.DEVIATES:
+            failures.append(Failure(case, outcome, judgement.stage, judgement.diagnosis))
+        else:
+            passed.append(case)
+    return failures, passed
+
+
+def test_the_evaluation_without_a_fault_is_right(judged: Judged, hypotheses: Hypotheses) -> None:
+    for case, operands, expectation in judged:
+        made: Any = hypotheses.prediction((), case)
+        assert made.fits(expectation.value), case
+        verdict = judge(case, operands, expectation, Value(made.value)).verdict
+        assert verdict is Verdict.CONFORMS, case
+
+
+@pytest.mark.parametrize("identifier", GRADIENT_FAULTS)
+def test_every_planted_fault_of_gradients_is_named(
+    identifier: str, judged: Judged, hypotheses: Hypotheses
+) -> None:
+    failures, passed = outcomes(identifier, judged, hypotheses)
+    assert failures
+    found = diagnose(failures, passed, hypotheses)
+    assert found is not None
+    groups = (*found.groups, *found.readings)
+    assert len(groups) == 1
+    named = {
+        one[0].identifier for one in (groups[0].faults, *groups[0].alternatives) if len(one) == 1
+    }
+    assert identifier in named
+    assert named - {identifier} <= INDISTINCT.get(identifier, set())
+
+
+def result(case: Case, outcome: Value | None) -> Result:
+    verdict = Verdict.CONFORMS if outcome is None else Verdict.DEVIATES
+    evidence = None if outcome is None else Evidence("x.py", case, outcome, "exact")
+    return Result(
+        case, (), "x", verdict, None, "", "", stage="exact" if outcome else "", evidence=evidence
+    )
+
+
+@pytest.mark.parametrize("identifier", READINGS)
+def test_a_reading_that_is_followed_everywhere_conforms(
+    identifier: str, judged: Judged, hypotheses: Hypotheses
+) -> None:
+    failures, passed = outcomes(identifier, judged, hypotheses)
+    results = [result(f.case, f.outcome) for f in failures if isinstance(f.outcome, Value)]
+    told, diagnoses = diagnosed([*results, *(result(case, None) for case in passed)])
+    assert {one.verdict for one in told} == {Verdict.CONFORMS}
+    assert "another reading of maxpooling.gradients.ties" in told[0].message
+    assert len(diagnoses["x"].readings) == 1
+
+
+def test_a_reading_that_is_followed_here_and_there_does_not(
+    judged: Judged, hypotheses: Hypotheses
+) -> None:
+    failures, passed = outcomes("gradient.pooling.ties-last", judged, hypotheses)
+    half = [result(f.case, f.outcome) for f in failures[::2] if isinstance(f.outcome, Value)]
+    others = [result(case, None) for case in (*(f.case for f in failures[1::2]), *passed)]
+    told, _ = diagnosed([*half, *others])
+    assert Verdict.DEVIATES in {one.verdict for one in told}
+
+
+CASES = [parse(f"Conv1D/inputs:2x{n}x3/filters:4/kernel_size:2") for n in range(3, 40)]
+
+
+@pytest.mark.parametrize("culprit", [0, 17, 30])
+def test_the_shortest_sequence_is_found(culprit: int) -> None:
+    """The last case fails after one other, as with a cache that is keyed by too little."""
+
+    def fails(cases: Sequence[Case]) -> bool:
+        return cases[-1] == CASES[-1] and CASES[culprit] in cases[:-1]
+
+    results = [result(case, None) for case in CASES[:-1]]
+    results.append(result(CASES[-1], Value("wrong")))
+    order = order_of(results, Limits(), fails=lambda spec: fails)["x"]
+    assert order.cases == {CASES[-1]}
+    assert order.sequence == (CASES[culprit], CASES[-1])
+    _, diagnoses = diagnosed(results, {"x": order})
+    message = diagnoses["x"].message
+    assert message.startswith("the only failure depends on the order of calls")
+    assert f"--case {CASES[culprit].descriptor} --case {CASES[-1].descriptor}" in message
+
+
+def test_what_fails_alone_does_not_depend_on_the_order() -> None:
+    results = [result(CASES[0], None), result(CASES[1], Value("wrong"))]
+    assert order_of(results, Limits(), fails=lambda spec: lambda cases: True) == {}
