@@ -185,6 +185,7 @@ def inputs(fields):
 def kernel_and_bias(fields, window):
     """Kernel and bias of a case of kind `integers`; the bias is zero where there is none."""
     channels = fields["inputs"][1 if fields.get("data_format") == "channels_first" else -1]
+    channels //= fields.get("groups", 1)
     filters, taps = fields["filters"], math.prod(window) * channels
     bits = INPUT_BITS[fields["dtype"]]
     limit = (2 ** SUM_BITS[fields["dtype"]] - 2**bits) // (2**bits - 1)
@@ -228,6 +229,9 @@ def geometry(layer, fields):
         if fields.get("padding", "valid") == "same":
             outputs.append(-(-n // s))
             before.append(max((outputs[-1] - 1) * s + span - n, 0) // 2)
+        elif fields.get("padding") == "causal":
+            outputs.append(-(-n // s))
+            before.append(span - 1)
         else:
             outputs.append((n - span) // s + 1)
             before.append(0)
@@ -272,14 +276,16 @@ def output(layer, fields):
         def compute(sample, taps, c):
             return max(element(sample, place, c) for _, place in taps)
     else:
-        depth = fields["filters"]
+        depth, groups = fields["filters"], fields.get("groups", 1)
+        own = channels // groups
         kernel, bias = kernel_and_bias(fields, geometry(layer, fields)[1])
 
         def compute(sample, taps, f):
+            first_channel = f // (depth // groups) * own
             return bias[f] + sum(
-                element(sample, place, c) * kernel[(tap * channels + c) * depth + f]
+                element(sample, place, first_channel + c) * kernel[(tap * own + c) * depth + f]
                 for tap, place in taps
-                for c in range(channels)
+                for c in range(own)
             )
 
     if first:

@@ -107,7 +107,7 @@ def test_a_failure_of_no_known_fault_is_shrunk_within_its_stage() -> None:
 
     shrunk = Shrinker(tripled).shrink(parse("MaxPooling2D/inputs:2x6x7x3/pool_size:3x2"))
     assert shrunk is not None
-    assert shrunk.diagnosis.groups[0].stage == "contraction"
+    assert shrunk.diagnosis.groups[0].stage == "selection"
     assert np.prod(shrunk.case.inputs or ()) < 2 * 6 * 7 * 3
 
 

@@ -136,9 +136,15 @@ class Running:
         return self._result(value, error)
 
     def exp(self) -> Running:
-        """The exponential."""
+        """The exponential.
+
+        It may be twice a power that is half as large, as kernels have it whose power of two would
+        overflow at the largest arguments: below twice the smallest normal number it may be flushed.
+        """
         value = np.exp(self.value)
-        return self._result(value, np.exp(self.largest()) * self.error, EXP_ULPS)
+        result = self._result(value, np.exp(self.largest()) * self.error, EXP_ULPS)
+        least = 2 * self.format.smallest_normal
+        return result.loosened(np.where(value < least + 2 * result.error, least, 0.0))
 
     def expm1(self) -> Running:
         """``exp(x) - 1``, one operation."""
