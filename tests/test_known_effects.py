@@ -17,7 +17,7 @@ import pytest
 from conformance import known
 from conformance.cases.case import Case
 from conformance.cases.grids import grid
-from conformance.cases.operands import operands
+from conformance.cases.operands import has_its_dtype, operands
 from conformance.diagnosis.evaluation import Steps, evaluate
 from conformance.diagnosis.faults import FAULTS, combined
 from conformance.judge.expectation import expect
@@ -46,7 +46,7 @@ def standard() -> tuple[Case, ...]:
 
 def concerned(record: Record) -> list[Case]:
     """Some of the cases that a record speaks of, spread over the grid."""
-    cases = [case for case in standard() if record.concerns(case)]
+    cases = [case for case in standard() if record.concerns(case) and has_its_dtype(case)]
     return list(islice(cases, 0, None, max(len(cases) // ENOUGH, 1)))
 
 

@@ -22,7 +22,7 @@ from conformance.cases.case import Case, parse
 from conformance.cases.facts import Facts, facts
 from conformance.cases.grids import grid
 from conformance.cases.grids.values import ONLY_OF_SUMS
-from conformance.cases.operands import FLOATING_DTYPES, Operands, operands
+from conformance.cases.operands import FLOATING_DTYPES, Operands, has_its_dtype, operands
 from conformance.command_line import main
 from conformance.diagnosis.commonality import features
 from conformance.diagnosis.diagnosis import Failure, diagnose
@@ -189,7 +189,8 @@ def seventh() -> Iterator[None]:
 
 
 def cases(level: str, observe: str = "output") -> list[Case]:
-    return [case for case in grid(level) if case.layer == NAME and case.observe == observe]
+    own = [case for case in grid(level) if case.layer == NAME and case.observe == observe]
+    return [case for case in own if has_its_dtype(case)]
 
 
 @cache

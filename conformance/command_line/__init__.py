@@ -31,7 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parser().parse_args(arguments)
     try:
         with as_never_set(), as_exceptions():
-            return int(options.command(options))
+            status = int(options.command(options))
+            sys.stdout.flush()  # while what goes wrong with it can still be said
+            return status
     except UsageError as error:
         say(f"conformance: {error}", sys.stderr)
         return EXIT_USAGE
