@@ -109,7 +109,9 @@ ANSWERS = {
     "a negative size": "answer(request, output=array([-1, 0]))",
     "a size that is no integer": "answer(request, output=array([1.5]))",
     "a shape that is a text": "answer(request, output=array('abc'))",
-    "no number": """print('{"id": %d, "output": {"dtype": "float32", "shape": [NaN]}}' % 1, flush=True)""",
+    "no number": (
+        """print('{"id": 1, "output": {"dtype": "float32", "shape": [NaN]}}', flush=True)"""
+    ),
     "deep JSON": 'print("[" * 100_000, flush=True)',
     "an id that is true": "answer({'id': True}, output=array([0]))",
     "an object dtype": "answer(request, output={**array([0]), 'dtype': 'object'})",
