@@ -82,6 +82,7 @@ def data(account: Account) -> dict[str, Any]:
         "implementations": implementations,
         "messages": table.messages,
         "causes": [_group(group, account, cases) for group in account.causes()],
+        "readings": [_group(group, account, cases) for group in account.readings()],
         "known": [_group(group, account, cases) for group in account.known()],
     }
 
@@ -186,7 +187,7 @@ def _implementation(
         letters[index] = LETTERS[entry.verdict]
         ratios[index] = _rounded(-1.0 if entry.ratio is None else entry.ratio)
         seconds[index] = _rounded(entry.seconds or 0.0)
-        if entry.verdict is not Verdict.CONFORMS:
+        if entry.message or entry.verdict is not Verdict.CONFORMS:
             texts[index] = _texts(entry, table)
     return {
         "name": _name(name),

@@ -72,6 +72,7 @@
     $("notes").append(...data.notes.map((note) => make("li", {}, `⚠ ${note}`)));
     $("cards").append(...data.implementations.map(card));
     group("wrong", "causes", data.causes, true);
+    group("readings", "followed", data.readings, false);
     group("known", "records", data.known, false);
     $("legend").append(...data.verdicts.map(([letter]) => tag(letter)));
     $("about").append(...data.runs.map(about));
@@ -302,7 +303,7 @@
   function chosen() {
     if (state.list && state.list !== "all") {
       const [section, index] = state.list.split(":");
-      const one = (section === "wrong" ? data.causes : data.known)[Number(index)];
+      const one = ({ wrong: data.causes, readings: data.readings, known: data.known }[section] || [])[Number(index)];
       return one ? { title: capital(one.words), entries: one.cases.map((index) => [index, one.implementation]) } : null;
     }
     const of = data.implementations.findIndex((one) => one.name === state.of);
