@@ -33,7 +33,7 @@ from conformance.report.text import (
 from conformance.report.words import instead_of, machine_in_words
 
 WIDTH: Final = 100
-_CAUSES: Final = 6
+_CAUSES: Final = 5
 _REASONS: Final = 4
 _RAGGED: Final = 30
 _COMMAND: Final = 2000

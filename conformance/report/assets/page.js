@@ -7,6 +7,7 @@
   const MARKS = { o: "✓", k: "~", u: "–", d: "✗", c: "!!", t: "…", x: "!", w: "?" };
   const LABELS = Object.fromEntries(data.verdicts.map(([letter, label]) => [letter, label]));
   const BATCH = 100;
+  const MOST_SHOWN = 8;
   const number = new Intl.NumberFormat("en");
   const state = { q: "", layer: "", argument: "", implementation: "", verdict: "", clause: "", of: "", case: "", list: "" };
   const FILTERS = { q: "q", layer: "layer", argument: "argument", implementation: "implementation", verdict: "verdicts" };
@@ -115,7 +116,7 @@
     });
     const inexact = ratios.filter((ratio) => ratio > 0 && ratio < ENDLESS);
     const endless = ratios.length - exact - inexact.length;
-    const size = (ratio) => (ratio < 1000 ? String(Number(ratio.toPrecision(2))) : number.format(Number(ratio.toPrecision(2))));
+    const size = (ratio) => (ratio < 1000 ? String(Number(ratio.toPrecision(2))) : ratio < 1e7 ? number.format(Number(ratio.toPrecision(2))) : ratio.toExponential(1).replace("e+", "e"));
     const beyond = endless ? `; ${number.format(endless)} off where no error is allowed` : "";
     const at = (share) => inexact[Math.min(inexact.length - 1, Math.floor(share * inexact.length))];
     const words = inexact.length
@@ -137,6 +138,11 @@
       if (withCommand) item.append(commandLine(one.command));
       $(list).append(item);
     }
+    const items = [...$(list).children].slice(MOST_SHOWN);
+    if (items.length < 2) return;
+    const more = make("button", { type: "button", onclick: () => { for (const item of items) item.hidden = false; more.remove(); items[0].querySelector("button").focus(); } }, `Show ${number.format(items.length)} more`);
+    for (const item of items) item.hidden = true;
+    $(list).after(more);
   }
 
   function about(run) {
