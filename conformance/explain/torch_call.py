@@ -498,20 +498,15 @@ def _candidates(
 
 
 def _case(module: Module, shape: tuple[int, ...], padding: str) -> Case:
-    keywords = {name: _short(value) for name, value in module.keywords.items()}
+    keywords = {name: documented.short(value) for name, value in module.keywords.items()}
     keywords = {name: value for name, value in keywords.items() if value != 1 or name == "filters"}
     if padding != documented.signature(module.layer)["padding"]:
         keywords["padding"] = padding
     window = "kernel_size" if "kernel_size" in module.keywords else "pool_size"
-    keywords[window] = _short(module.keywords[window])
+    keywords[window] = documented.short(module.keywords[window])
     if window == "pool_size":
-        keywords["strides"] = _short(module.keywords["strides"])
+        keywords["strides"] = documented.short(module.keywords["strides"])
     return Case.of(module.layer, (shape[0], *shape[2:], shape[1]), **keywords)
-
-
-def _short(value: Any) -> Any:
-    is_equal = isinstance(value, tuple) and len(set(value)) == 1
-    return value[0] if is_equal else value
 
 
 def _lengths(answered: Answer, subject: Subject) -> str:
