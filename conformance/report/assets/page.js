@@ -386,8 +386,7 @@
     return make("div", { class: "clause" }, make("p", {}, clause.text || "This suite does not know the clause."), listing);
   }
 
-  const STANDINGS = { "holds": "holds: as documented", "holds-if": "holds-if: true under the condition", "ambiguous": "ambiguous: judged by the reading below", "superseded": "superseded: newer versions do something else" };
-  const standing = (clause) => STANDINGS[clause.standing] || clause.standing;
+  const standing = (clause) => (clause.standing ? `${clause.standing}: ${data.standings[clause.standing]}` : "");
 
   function caseBox(index, implementation, several) {
     const letter = data.implementations[implementation].verdicts[index];
