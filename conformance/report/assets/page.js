@@ -149,7 +149,7 @@
     const rows = { "Suite": run.suite_version, "Grid": run.grid || "single cases", "Started": run.started, "Platform": run.platform, "Python": run.python, "Clauses, SHA-256": run.spec_sha256 };
     const list = make("dl");
     for (const [term, text] of Object.entries(rows)) if (text) list.append(make("dt", {}, term), make("dd", {}, text));
-    for (const [who, text] of Object.entries(run.machine || {})) list.append(make("dt", {}, short(who)), make("dd", {}, text));
+    for (const [who, text] of Object.entries(run.machine || {})) if (text) list.append(make("dt", {}, short(who)), make("dd", {}, text));
     return list;
   }
 
