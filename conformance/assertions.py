@@ -41,7 +41,8 @@ from conformance.implementations.observation import as_array
 from conformance.judge.activations import ACTIVATIONS
 from conformance.judge.contraction import as_float64
 from conformance.judge.definition.rounding import FORMATS
-from conformance.judge.elements import equal, judge_equality, judge_sums
+from conformance.judge.elements import judge_equality, judge_sums
+from conformance.judge.equality import equal
 from conformance.judge.running_error import Floats
 from conformance.judge.sums import Convolution, Gauge
 from conformance.judge.verdict import Verdict

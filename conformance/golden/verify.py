@@ -22,10 +22,11 @@ from conformance.golden.coverage import first_unused
 from conformance.golden.directory import expected_of, read_all
 from conformance.golden.encoding import DataWriter
 from conformance.golden.errors import FixtureError
-from conformance.golden.expected import expected_entry, expected_value, same_values
+from conformance.golden.expected import expected_entry, expected_value
 from conformance.golden.fixture import EXPECTED, Fixture
 from conformance.golden.manifest import Manifest
 from conformance.golden.stored import OBSERVABLE, stored_outcome
+from conformance.judge.equality import same_values
 from conformance.judge.expectation import Expectation, expect_without_packages
 from conformance.judge.judge import judge
 from conformance.judge.verdict import Judgement

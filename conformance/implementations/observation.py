@@ -16,6 +16,7 @@ from conformance.cases.case import Case
 from conformance.implementations.memory import filled_otherwise
 from conformance.implementations.protocol import Implementation
 from conformance.implementations.wire import describe, is_numeric
+from conformance.judge.equality import same_bits
 from conformance.outcomes import ANSWER, Crash, Outcome, Rejection, Value
 
 Array = np.ndarray[Any, Any]
@@ -217,29 +218,3 @@ def _host_tensor(result: Any) -> Any:
     import ml_dtypes
 
     return tensor.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
-
-
-def same_bits(left: Any, right: Any) -> bool:
-    """Whether two results are equal in dtype, shape and every bit; any NaN equals any other.
-
-    Dictionaries are equal if they have the same names and equal values.
-    """
-    if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(same_bits(left[k], right[k]) for k in left)
-    if not isinstance(left, np.ndarray) or not isinstance(right, np.ndarray):
-        return type(left) is type(right)
-    if left.dtype != right.dtype or left.shape != right.shape:
-        return False
-    if left.tobytes() == right.tobytes():
-        return True
-    different = _bytes_of(left) != _bytes_of(right)
-    rows = different.reshape(left.size, -1).any(axis=1)
-    return bool(np.all(_is_nan(left).ravel()[rows] & _is_nan(right).ravel()[rows]))
-
-
-def _bytes_of(array: Array) -> Array:
-    return np.frombuffer(array.tobytes(), np.uint8)
-
-
-def _is_nan(array: Array) -> Array:
-    return np.asarray(np.not_equal(array, array))
