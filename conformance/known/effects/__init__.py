@@ -29,6 +29,7 @@ EFFECTS: Final[Mapping[str, Callable[[Found], bool]]] = MappingProxyType(
             gradients.narrow_sums,
             gradients.subnormals_compared_as_zeros,
             gradients.uninitialised_kernel_gradient,
+            outputs.exponential_reduced_in_two_roundings,
             outputs.gelu_with_float32_root,
             outputs.larger_tiles,
             outputs.neighbour_times_zero,
