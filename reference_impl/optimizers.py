@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from reference_impl.engine.absent import refuser
-from reference_impl.engine.arguments import boolean, shown, wrong_value
+from reference_impl.engine.arguments import boolean, configuration, wrong_value
 from reference_impl.engine.dtypes import Array, convert, is_float
 from reference_impl.engine.identifiers import Registry
 from reference_impl.engine.parameters import real_number
@@ -21,6 +21,7 @@ from reference_impl.engine.variable import Variable
 from reference_impl.ops.combination import combination
 from reference_impl.ops.exact_sums import sum_of_squares
 from reference_impl.ops.formats import format_of
+from reference_impl.showing import shown
 
 __all__ = ["SGD", "deserialize", "get", "serialize"]
 
@@ -226,7 +227,7 @@ class SGD:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> SGD:
         """The optimizer with these constructor arguments."""
-        return cls(**config)
+        return cls(**configuration(cls.__name__, config))
 
 
 def _optional(owner: str, argument: str, value: Any) -> float | None:

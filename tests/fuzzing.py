@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
+from callables import ODD, TARGETS, Endless, Hostile
 from hypothesis import strategies as st
 
 import reference_impl as keras
@@ -32,20 +33,6 @@ from conformance.outcomes import Crash, Rejection, Timeout, Unsupported, Value
 ALLOWED: Final = (TypeError, ValueError, NotImplementedError)
 LONGEST: Final = 2000
 SECONDS: Final = 20.0
-
-
-class Hostile:
-    """An object whose representation fails."""
-
-    def __repr__(self) -> str:
-        raise RuntimeError("no representation")
-
-
-class Endless:
-    """An object whose representation is long, and full of control characters."""
-
-    def __repr__(self) -> str:
-        return "\x1b[31m\ud800" * 10**4
 
 
 def guarded(call: Callable[[], Any]) -> Any:
@@ -101,11 +88,6 @@ WORDS: Final = (
     ),
 )
 words = st.sampled_from(WORDS)
-ODD: Final[tuple[Any, ...]] = (
-    *(b"a", [], (), {}, set(), object, int, print, ..., slice(None), range(3), iter(())),
-    *(np.array(["x"]), np.array([None]), np.array([[3, 3]]), np.ma.masked_array([1], [True])),
-    *(lambda *a, **k: None, np.zeros, keras.layers.Flatten, memoryview(b"ab")),
-)
 odd = st.one_of(
     st.builds(Hostile),
     st.builds(Endless),
@@ -150,13 +132,22 @@ ARGUMENTS: Final = (
 
 
 def constructor(data: Any) -> Any:
-    """A layer of random arguments, most of them wrong."""
-    name = data.draw(st.sampled_from(sorted(LAYERS)))
-    given = {"filters": 2, "kernel_size": 2} if LAYERS[name] else {}
-    for argument in data.draw(st.lists(st.sampled_from(ARGUMENTS), max_size=4, unique=True)):
-        given[argument] = data.draw(values.filter(sized))
-    kind = getattr(keras.layers, name)
-    return guarded(lambda: kind(**given))
+    """A layer, or anything else that takes arguments, with random ones, most of them wrong."""
+    if data.draw(st.booleans()):
+        target = TARGETS[data.draw(st.sampled_from(_OTHERS))]
+        names, given, kind = target.arguments(), dict(target.keywords), target.make()
+    else:
+        name = data.draw(st.sampled_from(sorted(LAYERS)))
+        given = {"filters": 2, "kernel_size": 2} if LAYERS[name] else {}
+        names, kind = list(ARGUMENTS), getattr(keras.layers, name)
+    if names:
+        chosen = st.lists(st.sampled_from(names), max_size=4, unique=True)
+        given |= {argument: data.draw(values.filter(sized)) for argument in data.draw(chosen)}
+    with keras.config.as_never_set():
+        return guarded(lambda: kind(**given))
+
+
+_OTHERS: Final = sorted(set(TARGETS) - {"set_reading", "load_model"})
 
 
 SHAPES = st.lists(st.integers(0, 6), max_size=5).map(tuple)

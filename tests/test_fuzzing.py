@@ -5,13 +5,17 @@
 
 from __future__ import annotations
 
+from contextlib import chdir
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 hypothesis = pytest.importorskip("hypothesis")
 
-from fuzzing import KINDS, Endless, Hostile, guarded  # noqa: E402
+from callables import HOSTILE, TARGETS, Endless, Hostile  # noqa: E402
+from fuzzing import KINDS, guarded  # noqa: E402
 from hypothesis import HealthCheck, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
@@ -62,3 +66,17 @@ def test_what_cannot_be_shown_is_still_refused_in_a_sentence(value: Any) -> None
         with pytest.raises((TypeError, ValueError)):
             attempt()
         assert guarded(attempt) is None
+
+
+@pytest.mark.parametrize("name", sorted(TARGETS))
+def test_each_argument_is_refused_in_a_sentence(name: str, tmp_path: Path) -> None:
+    """Whatever value an argument has, alone: the call ends well, or says what is wrong."""
+    target = TARGETS[name]
+    with chdir(tmp_path), keras.config.as_never_set(), np.errstate(all="ignore"):
+        for argument in target.arguments():
+            for value in HOSTILE:
+                given = {**target.keywords, argument: value}
+                try:
+                    guarded(lambda given=given: target.make()(**given))
+                except (OSError, ImportError):
+                    assert name == "load_model"

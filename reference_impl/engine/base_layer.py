@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from reference_impl import constraints, initializers, regularizers
 from reference_impl.engine import arguments, calling
-from reference_impl.engine.arguments import Shape, shown
+from reference_impl.engine.arguments import Shape
 from reference_impl.engine.dtypes import (
     ALL_DTYPES,
     FLOATS,
@@ -29,6 +29,7 @@ from reference_impl.engine.keras_tensor import KerasTensor, Node, record_call, s
 from reference_impl.engine.naming import automatic_name, snake_case
 from reference_impl.engine.structure import flatten, map_shapes, map_structure
 from reference_impl.engine.variable import Variable
+from reference_impl.showing import shown
 
 _SHAPE_KEYWORDS = ("input_shape", "batch_input_shape", "input_dim")
 
@@ -237,7 +238,7 @@ class Layer:
         regularizer: Any,
         constraint: Any,
     ) -> Variable:
-        name = automatic_name("variable") if given["name"] is None else str(given["name"])
+        name = arguments.optional_name(owner, given["name"]) or automatic_name("variable")
         lengths = _lengths(owner, given["shape"])
         calling.check_elements(owner, name, lengths)
         dtype = self.dtype if given["dtype"] is None else given["dtype"]
@@ -831,7 +832,7 @@ class Layer:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """A layer from its configuration, in Keras 3's or Keras 2's form."""
-        return cls(**config)
+        return cls(**arguments.configuration(cls.__name__, config))
 
     # Saved weights
 
@@ -844,9 +845,16 @@ class Layer:
         """Take the weights that are no inner layer's from such a store.
 
         Raises:
+            TypeError: if `store` is no dictionary from numbers, or what is like one.
             ValueError: if their number or a shape is wrong.
         """
-        keys = sorted(store, key=int)
+        allowed = 'a dictionary of arrays by "0", "1", ...'
+        if not hasattr(store, "keys"):
+            raise arguments.wrong_type("load_own_variables", "store", store, allowed)
+        keys = list(store.keys())
+        if not all(isinstance(key, str) and key.isdecimal() for key in keys):
+            raise arguments.wrong_type("load_own_variables", "store", store, allowed)
+        keys.sort(key=int)
         if len(keys) != len(self._weights):
             raise ValueError(
                 f"{type(self).__name__} {self.name!r}: {len(keys)} arrays are stored; expected "

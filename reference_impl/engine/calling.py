@@ -10,8 +10,8 @@ from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from reference_impl.engine.arguments import shown
 from reference_impl.engine.structure import flatten, map_structure
+from reference_impl.showing import shown
 
 if TYPE_CHECKING:
     from reference_impl.engine.keras_tensor import Node

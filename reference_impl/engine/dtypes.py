@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference_impl.config import FLOATX, floatx
-from reference_impl.engine.arguments import shown, wrong_type, wrong_value
+from reference_impl.engine.arguments import wrong_type, wrong_value
 from reference_impl.ops.formats import format_of
 from reference_impl.ops.rounding import round_float64
+from reference_impl.showing import shown
 
 Array = NDArray[Any]
 

@@ -26,13 +26,14 @@ import numpy as np
 
 from reference_impl import losses
 from reference_impl.engine import calling
-from reference_impl.engine.arguments import shown, wrong_value
+from reference_impl.engine.arguments import file_path, wrong_value
 from reference_impl.engine.base_layer import Layer
 from reference_impl.engine.dtypes import Array
 from reference_impl.engine.model import Model
 from reference_impl.engine.naming import snake_case
 from reference_impl.engine.saving import LAYERS, serialize
 from reference_impl.engine.structure import map_structure
+from reference_impl.showing import shown
 
 _CONFIG: Final = "config.json"
 _METADATA: Final = "metadata.json"
@@ -260,6 +261,7 @@ def load_weights(model: Model, path: Path, skip_mismatch: bool = False) -> None:
         OSError: if the file cannot be read.
         ValueError: if a layer's weights are missing, or do not fit.
     """
+    file_path("load_weights", "filepath", path)
     if skip_mismatch is not False:
         raise wrong_value("load_weights", "skip_mismatch", skip_mismatch, "False, the only value")
     source: Any = path if _is_h5(path) else BytesIO(_member(path, _WEIGHTS))
@@ -466,6 +468,7 @@ def save_model(model: Model, path: Path, overwrite: bool = True) -> None:
         ValueError: if the path ends in something else.
         FileExistsError: if the file exists and is not to be overwritten.
     """
+    file_path("save", "filepath", path)
     name = os.fspath(path)
     if name.endswith((".h5", ".hdf5")):
         _write(path, overwrite, lambda target: _save_old(model, target, path))
@@ -483,6 +486,7 @@ def save_weights(model: Model, path: Path, overwrite: bool = True) -> None:
         ValueError: if the path ends in something else, or the model is not built.
         FileExistsError: if the file exists and is not to be overwritten.
     """
+    file_path("save_weights", "filepath", path)
     if not os.fspath(path).endswith(".weights.h5"):
         allowed = "a path that ends in .weights.h5"
         raise wrong_value("save_weights", "filepath", os.fspath(path), allowed)

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from reference_impl.config import floatx, reading
 from reference_impl.engine import arguments, calling
-from reference_impl.engine.arguments import Shape, shown
+from reference_impl.engine.arguments import Shape
 from reference_impl.engine.base_layer import Layer
 from reference_impl.engine.dtypes import FLOATS, as_array, is_array, is_float
 from reference_impl.engine.identifiers import custom_object_scope
@@ -15,6 +15,7 @@ from reference_impl.engine.input_layer import InputLayer
 from reference_impl.engine.keras_tensor import KerasTensor
 from reference_impl.engine.model import Model
 from reference_impl.engine.saving import deserialize, serialize
+from reference_impl.showing import shown
 
 
 class Sequential(Model):
@@ -278,7 +279,9 @@ class Sequential(Model):
             TypeError: if an argument of a layer is of a wrong type.
             ValueError: if a class is unknown or an argument out of range.
         """
-        given: dict[str, Any] = {"layers": config} if isinstance(config, list) else config
+        given = arguments.configuration(
+            cls.__name__, {"layers": config} if isinstance(config, list) else config
+        )
         layers = given.get("layers")
         if not isinstance(layers, (list, tuple)):
             raise ValueError(f"`config` holds the layers {shown(layers)}; expected a list of them")

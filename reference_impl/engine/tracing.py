@@ -15,12 +15,12 @@ import numpy as np
 
 from reference_impl.config import uncertified
 from reference_impl.engine import calling
-from reference_impl.engine.arguments import shown
 from reference_impl.engine.base_layer import Layer
 from reference_impl.engine.dtypes import numpy_dtype
 from reference_impl.engine.graph import Graph, graph_between
 from reference_impl.engine.keras_tensor import KerasTensor, symbolic
 from reference_impl.engine.structure import flatten, map_structure
+from reference_impl.showing import shown
 
 _LENGTHS: Final = (2, 3)
 """What stands for free lengths: a length of the output that differs between them is free."""
