@@ -127,8 +127,8 @@ def _check_sizes(case: Case) -> None:
         outputs = [size or 0 for size in layer.output_shape(case)]
         _check_size("the output", prod(outputs), MOST_ELEMENTS)
     if layer.convolves:
-        filters = known.config["filters"]
-        _check_size("the kernel", prod(known.window) * (known.channels or 0) * filters, MOST_ELEMENTS)
+        kernel = (*known.window, known.channels or 0, known.config["filters"])
+        _check_size("the kernel", prod(kernel), MOST_ELEMENTS)
 
 
 def _check_size(what: str, elements: int, most: int) -> None:

@@ -869,9 +869,17 @@ class Layer:
         return None if self._build_shape is None else {"input_shape": self._build_shape}
 
     def build_from_config(self, config: dict[str, Any] | None) -> None:
-        """Build on the shape of `get_build_config`."""
-        if config and config.get("input_shape") is not None:
-            self.build(config["input_shape"])
+        """Build on the shape of `get_build_config`.
+
+        Raises:
+            TypeError: if it is no dictionary, or its shape none.
+            ValueError: if the shape is none that the layer takes.
+        """
+        if config is None:
+            return
+        shape = arguments.configuration("build_from_config", config).get("input_shape")
+        if shape is not None:
+            self.build(shape)
 
 
 _OWN_ATTRIBUTES = frozenset(
