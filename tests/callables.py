@@ -62,10 +62,11 @@ class Target(NamedTuple):
     keywords: Mapping[str, Any] = {}
 
     def arguments(self) -> list[str]:
-        """The names of its parameters that can be given by name."""
+        """The names of its parameters that users give by name (not what messages are about)."""
         named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
         parameters = inspect.signature(self.make()).parameters.values()
-        return [parameter.name for parameter in parameters if parameter.kind in named]
+        names = [parameter.name for parameter in parameters if parameter.kind in named]
+        return [name for name in names if name not in ("owner", "argument")]
 
 
 _X: Final = np.ones((3, 5, 2), np.float32)
