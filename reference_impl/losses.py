@@ -206,7 +206,14 @@ class MeanSquaredError(Loss):
     def gradient(
         self, targets: Array, predictions: Array, weights: Any = None, scale: Any = 1
     ) -> Array:
-        """``2 (y_pred - y_true) w / n``, each element rounded once to the predictions' dtype."""
+        """``2 (y_pred - y_true) w / n``, each element rounded once to the predictions' dtype.
+
+        Args:
+            targets: y_true, and
+            predictions: y_pred, as `operands` returns them.
+            weights: w, as `weights_of` returns them.
+            scale: a rational factor.
+        """
         from fractions import Fraction
 
         width, format = predictions.shape[-1], format_of(predictions.dtype)
