@@ -80,7 +80,8 @@ def load_model(
     """The model of a ``.keras`` or ``.h5`` file, with its weights.
 
     The documented layers are read, and the user's own that are given.  A model that was compiled
-    is, if its optimizer, losses and metrics are offered here; otherwise it is left uncompiled.
+    is, if its optimizer, losses and metrics are offered here, and training goes on from the state
+    of the optimizer; otherwise it is left uncompiled.
 
     Args:
         filepath: the file.
@@ -107,11 +108,11 @@ def load_model(
             f"{os.fspath(filepath)}: the configuration is not as Keras writes it "
             f"({type(error).__name__}: {shown(str(error))})"
         ) from error
-    load_weights(model, filepath)
     compiled = config.get("compile_config")
     if compile and isinstance(compiled, Mapping):
         with suppress(TypeError, ValueError):
             model.compile_from_config(compiled)
+    load_weights(model, filepath)
     return model
 
 
