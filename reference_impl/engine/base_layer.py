@@ -57,7 +57,8 @@ def _remembering(build: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(build)
     def remembered(self: Layer, *shapes: Any, **named: Any) -> None:
-        build(self, *shapes, **named)
+        with calling.scope(self):
+            build(self, *shapes, **named)
         self.built = True
         given = [*shapes, *named.values()]
         if self._build_shape is None and given:
@@ -256,7 +257,7 @@ class Layer:
             value,
             dtype,
             name,
-            f"{self.name}/{name}",
+            calling.path_of(self, name),
             arguments.boolean(owner, "trainable", trainable),
             regularizers.get(regularizer, owner, "regularizer"),
             constraints.get(constraint, owner, "constraint"),
@@ -346,7 +347,7 @@ class Layer:
         """`call` on arrays, within the context that its own calls see."""
         self._build_for(given, keywords)
         keywords = self._with_training(keywords)
-        with calling.within(self._inner_context(keywords)):
+        with calling.within(self._inner_context(keywords)), calling.scope(self):
             outputs = self.call(*given, **keywords)
         self.built = True
         if self.activity_regularizer is not None:

@@ -66,7 +66,8 @@ class Sequential(Model):
             return
         tensors = [*self._tensors]
         try:
-            self._append(added)
+            with calling.scope(self):
+                self._append(added)
         except Exception:
             self._tensors = tensors
             raise
@@ -243,7 +244,8 @@ class Sequential(Model):
 
     def _chained(self, inputs: Any, training: bool | None) -> Any:
         outputs = inputs
-        with calling.within(calling.Context(calling.resolved_training(training))):
+        context = calling.Context(calling.resolved_training(training))
+        with calling.within(context), calling.scope(self):
             for layer in self._sequence:
                 outputs = layer.apply((outputs,), {})
         self.built = True
