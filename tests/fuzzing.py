@@ -216,7 +216,7 @@ def call(data: Any) -> Any:
 
 @cache
 def _text() -> str:
-    start = keras.Input((5, 2))
+    start: Any = keras.Input((5, 2))
     layer = keras.layers.Conv1D(2, 2, kernel_regularizer="l2")
     outputs = {"a": keras.layers.Flatten()(layer(start)), "b": (2.0 * start[:, 1:] + 1.0,)}
     model = keras.Model(start, outputs)

@@ -275,8 +275,7 @@ def load_weights(model: Model, path: Path, skip_mismatch: bool = False) -> None:
         else:
             _fill(model, file, reader, 0)
             state = _state(file, reader)
-    goes_on = state is not None and isinstance(model.optimizer, optimizers.SGD)
-    if goes_on:
+    if state is not None and isinstance(model.optimizer, optimizers.SGD):
         _fit_state(model, state, reader)
     reader.assign()
 

@@ -187,6 +187,12 @@ Less = _without_gradient("Less", operator.lt, "``a < b``.")
 LessEqual = _without_gradient("LessEqual", operator.le, "``a <= b``.")
 Greater = _without_gradient("Greater", operator.gt, "``a > b``.")
 GreaterEqual = _without_gradient("GreaterEqual", operator.ge, "``a >= b``.")
+NotEqual = _without_gradient("NotEqual", operator.ne, "``a != b``.")
+LogicalAnd = _without_gradient("LogicalAnd", np.logical_and, "``a & b``: neither is 0.")
+LogicalOr = _without_gradient("LogicalOr", np.logical_or, "``a | b``: one is not 0.")
+LogicalXor = _without_gradient("LogicalXor", np.logical_xor, "``a ^ b``: just one is not 0.")
+LogicalNot = _without_gradient("LogicalNot", np.logical_not, "``~a``: it is 0.")
+Round = _without_gradient("Round", np.round, "``round(a)``, ties to even.")
 
 
 class GetItem(Operation):
@@ -240,7 +246,8 @@ def _written(part: Any) -> Any:
 
 _KINDS: Final[tuple[type[Operation], ...]] = (
     *(Add, Subtract, Multiply, Negative, TrueDivide, FloorDivide, Mod, Power, Matmul),
-    *(Absolute, Less, LessEqual, Greater, GreaterEqual, GetItem),
+    *(Absolute, Less, LessEqual, Greater, GreaterEqual, NotEqual, GetItem),
+    *(LogicalAnd, LogicalOr, LogicalXor, LogicalNot, Round),
 )
 for _kind in _KINDS:
     OPERATIONS.add(_kind)
@@ -260,6 +267,7 @@ _COMPARISONS: Final[dict[str, type[Operation]]] = {
     "le": LessEqual,
     "gt": Greater,
     "ge": GreaterEqual,
+    "ne": NotEqual,
 }
 _ARITHMETIC: Final[dict[str, type[Operation]]] = {
     "add": Add,
@@ -270,12 +278,17 @@ _ARITHMETIC: Final[dict[str, type[Operation]]] = {
     "mod": Mod,
     "pow": Power,
     "matmul": Matmul,
+    "and": LogicalAnd,
+    "or": LogicalOr,
+    "xor": LogicalXor,
 }
 _METHODS: Final[dict[str, Callable[..., Any]]] = {
     **{name: _method(kind) for name, kind in (_ARITHMETIC | _COMPARISONS).items()},
     **{f"r{name}": _method(kind, -1) for name, kind in _ARITHMETIC.items()},
     "neg": _method(Negative),
     "abs": _method(Absolute),
+    "invert": _method(LogicalNot),
+    "round": _method(Round),
     "getitem": lambda self, key: GetItem(key)(self),
 }
 for _name, _bound in _METHODS.items():
