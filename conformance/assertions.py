@@ -59,7 +59,8 @@ def assert_conforms(actual: Any, layer: Any, inputs: Any) -> None:
 
     Args:
         actual: the output: a NumPy array, a tensor of PyTorch, TensorFlow or any other framework
-            that NumPy converts, or nested lists (which are float64, or integers).
+            that NumPy converts, or nested lists (floats count as the layer's dtype if they are
+            numbers of it, else as float64).
         layer: a built Conv1D, Conv2D, MaxPooling1D, MaxPooling2D or Flatten of `reference_impl`,
             with the weights of the layer under test; its dtype is the dtype expected.
         inputs: the inputs that `actual` was made of; converted to the layer's dtype first.
@@ -83,6 +84,8 @@ def assert_conforms(actual: Any, layer: Any, inputs: Any) -> None:
         raise TypeError(f"assert_conforms: argument `inputs` is {given}; expected an array")
     expected: Array = layer.certify(given).value
     outputs = _array(actual)
+    if isinstance(actual, (list, tuple)):
+        outputs = _in_dtype(outputs, expected.dtype)
     problem = _problem(outputs, expected, layer, given)
     if problem is not None:
         explanation = _explanation(outputs, layer, given)
@@ -97,6 +100,15 @@ def _array(value: Any) -> Any:
     if not isinstance(array, np.ndarray):
         return array
     return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _in_dtype(outputs: Any, dtype: np.dtype[Any]) -> Any:
+    """Python's floats, which have no dtype, as numbers of one, where all of them are."""
+    if not isinstance(outputs, np.ndarray) or outputs.dtype != np.float64 or not is_float(dtype):
+        return outputs
+    converted = convert(outputs, dtype.name)
+    same = np.array_equal(converted.astype(np.float64), outputs, equal_nan=True)
+    return converted if same else outputs
 
 
 def _check_layer(layer: Any) -> None:

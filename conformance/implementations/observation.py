@@ -187,11 +187,19 @@ def as_array(result: Any) -> Any:
         return None
     if isinstance(result, np.ma.MaskedArray):
         return f"a masked array, of which {int(result.mask.sum())} elements are masked"
+    if _holds_masked(result):
+        return f"a {type(result).__name__} that holds masked arrays"
     try:
         array = np.array(_host_tensor(result))
     except Exception as error:
         return f"{_kind(result)}, not convertible to an array ({type(error).__name__}: {error})"
     return array if is_numeric(array) else _kind(result)
+
+
+def _holds_masked(result: Any) -> bool:
+    if isinstance(result, (list, tuple)):
+        return any(map(_holds_masked, result))
+    return isinstance(result, np.ma.MaskedArray)
 
 
 def _kind(result: Any) -> str:
@@ -204,7 +212,12 @@ def _kind(result: Any) -> str:
 
 
 def _host_tensor(result: Any) -> Any:
-    """Torch tensors, in lists too, as arrays, bfloat16 included; anything else as it is."""
+    """Torch tensors, in lists too, as arrays, bfloat16 included; anything else as it is.
+
+    What offers its elements by DLPack alone becomes an array of them.
+    """
+    if hasattr(result, "__dlpack__") and not hasattr(result, "__array__"):
+        return np.from_dlpack(result)
     torch = sys.modules.get("torch")
     if torch is None:
         return result
