@@ -23,6 +23,7 @@ from conformance.diagnosis.hypotheses import (
     operands_of,
 )
 from conformance.diagnosis.search import Explanation, explanations
+from conformance.diagnosis.stage_words import IN_STAGE
 from conformance.diagnosis.stages import first_difference
 from conformance.diagnosis.wording import off_activation, wrong_gradients
 from conformance.layers.registry import LAYERS
@@ -31,30 +32,6 @@ from conformance.outcomes import Value
 __all__ = ["Diagnosis", "Failure", "Group", "diagnose", "failure_reason"]
 
 _MOST_ALTERNATIVES: Final = 2
-_IN_STAGE: Final = {
-    "padding": "they first differ at the padding: only outputs whose window reaches into it",
-    "window": "they first differ at the window: its positions, or their number",
-    "contraction": "they first differ at the contraction of window and kernel",
-    "bias": "they first differ at the bias: each filter is off by one number",
-    "activation": "they first differ at the activation: the sums are right",
-    "layout": "they first differ in the layout: the elements are right, their places are not",
-    "nan": "they differ only where outputs are NaN, or should be: NaN is lost, or made",
-    "infinity": "they differ only where outputs are infinite, or should be",
-    "channels": "the outputs of some channels are those of other channels",
-    "selection": "what is taken of a window is none of the inputs of its channel",
-    "shape": "the output has the wrong shape, or is no array",
-    "dtype": "the output has the wrong dtype",
-    "inputs": "the operands are changed by the call",
-    "repeat": "a second call on the same operands gives another answer",
-    "refused": "what is valid is rejected",
-    "accepted": "what is forbidden is accepted",
-    "literal": "what is observed besides output values is not as documented",
-    "process": "the process ended or did not answer",
-    "exact": "values differ although every order of summation is exact",
-    "bound": "values differ by more than correct arithmetic can",
-    "statistics": "errors do not cancel as those of products of random sign do",
-    "locality": "one extraordinary input is felt where its windows do not reach",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +78,7 @@ class Group:
         """What explains each of the cases, as a report gives it beside the case."""
         if self.faults:
             return _joined(self.faults)
-        where = self.named or self._told.removeprefix("they ")
+        where = self.named or self._told
         return f"{where}; in common: {self.common}" if self.common else where
 
     @property
@@ -109,7 +86,7 @@ class Group:
         """Where no fault explains them: the stage in words, and what is known besides."""
         if self.stage == "order":
             return f"it depends on the order of calls: {self.what}"
-        words = _IN_STAGE.get(self.stage, f"stage {self.stage}")
+        words = IN_STAGE.get(self.stage, self.stage)
         return f"{words} ({self.what})" if self.what else words
 
     def clause(self, of: int) -> str:

@@ -15,15 +15,20 @@ MOST: Final = 10
 
 
 def commands(account: Account) -> list[str]:
-    """The commands, a line each; a warning for each remark on the report's completeness."""
+    """The commands, a line each; before the causes what is to be known of report and readings."""
     causes = account.causes()
     shown = causes if len(causes) <= MOST else causes[: MOST - 1]
     lines = [_command("warning", "conformance", one_line(note)) for note in account.remarks]
+    lines += [_command("notice", "conformance", _reading(group)) for group in account.readings()]
     lines += [_error(account, cause) for cause in shown]
     if len(causes) > len(shown):
         rest = more_causes(causes[len(shown) :])
         lines.append(_command("error", "conformance", f"{capitalized(rest)}: see the report."))
     return lines
+
+
+def _reading(group: Group) -> str:
+    return f"{one_line(group.implementation, 80)}, {counted(len(group), 'case')}: {group.words}"
 
 
 def _error(account: Account, cause: Group) -> str:

@@ -10,6 +10,9 @@ from conformance.report.account import Account, Group
 from conformance.report.text import counted, one_line
 from conformance.report.words import LABELS
 
+READINGS: Final = "Another reading of what is ambiguous, followed everywhere and so ok"
+"""The title above the implementations that follow one."""
+
 _CLAUSES: Final = 3
 
 
