@@ -14,7 +14,6 @@ from typing import Any, Final
 import keras
 
 from conformance.cases.case import Case
-from conformance.cases.facts import facts
 from conformance.implementations.keras_style import Gradients, KerasStyle, call_directly
 from conformance.implementations.protocol import Implementation
 from conformance.outcomes import Outcome

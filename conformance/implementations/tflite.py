@@ -109,9 +109,7 @@ class TFLite(Engine):
         interpreter = self._interpreter(case, shape, weights)
         return tuple(int(n) for n in interpreter.get_output_details()[0]["shape"])
 
-    def _interpreter(
-        self, case: Case, shape: tuple[int, ...], weights: Mapping[str, Array]
-    ) -> Any:
+    def _interpreter(self, case: Case, shape: tuple[int, ...], weights: Mapping[str, Array]) -> Any:
         interpreter = litert.Interpreter(
             model_content=file_of(case, shape, weights),
             num_threads=self._threads,
