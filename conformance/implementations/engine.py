@@ -34,13 +34,14 @@ class Takes:
     Attributes:
         dtypes: for ``convolution``, ``pooling`` and ``flatten`` the names of dtypes.
         activations: names; of the others it has no operator.
-        empty: whether it takes arrays without elements.
+        empty: which arrays without elements it takes: ``any``, ``batch`` where only the batch axis
+            may be empty, or ``none``.
         narrower: of activations that are not taken in every dtype, the dtypes in which they are.
     """
 
     dtypes: Mapping[str, frozenset[str]]
     activations: frozenset[str]
-    empty: bool = True
+    empty: str = "any"
     narrower: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
@@ -81,8 +82,9 @@ class Engine(ABC):
         takes, family = self.takes, family_of(known)
         if known.case.dtype not in takes.dtypes[family]:
             return f"{self.maker} has no {family} in {known.case.dtype}"
-        if not takes.empty and (0 in (known.case.inputs or ()) or _has_no_output(known)):
-            return f"{self.maker} takes no arrays without elements"
+        if takes.empty != "any" and _is_empty(known, takes.empty == "batch"):
+            axes = " but along the batch" if takes.empty == "batch" else ""
+            return f"{self.maker} takes no arrays without elements{axes}"
         activation = known.activation or "linear"
         if activation not in takes.activations:
             return f"{self.maker} has no operator for the activation {activation}"
@@ -154,6 +156,14 @@ def pads_of(known: Facts) -> Pads:
         total = max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0)
         pads.append((total // 2, total - total // 2))
     return tuple(pads)
+
+
+def _is_empty(known: Facts, but_batch: bool) -> bool:
+    """Whether the input, or the output of a valid case, has an axis without elements."""
+    lengths = [*(known.case.inputs or ())][int(but_batch) :]
+    if known.case.observe == "rejection":
+        return 0 in lengths
+    return bool(known.rank or not but_batch) and (0 in lengths or _has_no_output(known))
 
 
 def _has_no_output(known: Facts) -> bool:

@@ -14,12 +14,21 @@ from typing import Any, Final
 import keras
 
 from conformance.cases.case import Case
+from conformance.cases.facts import facts
 from conformance.implementations.keras_style import Gradients, KerasStyle, call_directly
 from conformance.implementations.protocol import Implementation
 from conformance.outcomes import Outcome
 
 _CASES_PER_SESSION: Final = 250
 """Keras keeps layers, and JAX what it has compiled, until they are told to forget."""
+
+_OF_TORCH: Final = frozenset(
+    {"float16", "bfloat16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8"}
+)
+"""The number types of which torch has every operation that the layers need."""
+
+_TRAINING: Final = frozenset({"training", "constrained_training", "trained_example", "gradients"})
+"""Observations that need gradients; in others torch's tensors are made without, for NumPy."""
 
 _WIDE: Final = frozenset({"float64", "int64", "uint64"})
 """The dtypes that JAX has only where it is told so."""
@@ -66,7 +75,10 @@ class KerasOnBackend(KerasStyle):
             keras.backend.clear_session()
             if self._backend == "jax":
                 self._library.clear_caches()
-        return super().evaluate(case, operands)
+        if self._backend != "torch" or case.observe in _TRAINING:
+            return super().evaluate(case, operands)
+        with self._library.no_grad():
+            return super().evaluate(case, operands)
 
     def _declared_unsupported(self, case: Case) -> str | None:
         """What the backend says that it cannot do."""
@@ -74,7 +86,23 @@ class KerasOnBackend(KerasStyle):
             named = {case.dtype, str(case.keywords.get("dtype"))}
             if named & _WIDE:
                 return f"JAX has no {case.dtype} unless JAX_ENABLE_X64 is set (the option x64)"
+        return _refused_by_torch(case) if self._backend == "torch" else None
+
+
+def _refused_by_torch(case: Case) -> str | None:
+    """What torch has no kernel for; None where it has."""
+    known = facts(case)
+    if case.observe not in ("output", "gradients"):
         return None
+    if case.dtype not in _OF_TORCH:
+        return f"torch has no {case.dtype} to compute with"
+    if known.is_pooling and known.rank == 1 and "int" in case.dtype:
+        return "torch's MaxPool1d takes no integers"
+    if known.rank and 0 in known.spatial:
+        return "torch's convolutions and poolings take no empty spatial axis"
+    if known.is_pooling and known.channels == 0:
+        return "torch's poolings take no empty axis but the batch"
+    return None
 
 
 def _facts(backend: str, library: Any) -> dict[str, str]:

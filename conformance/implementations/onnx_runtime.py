@@ -42,6 +42,7 @@ class OnnxRuntime(Engine):
     takes: ClassVar = Takes(
         _DTYPES,
         ACTIVATIONS,
+        empty="batch",
         narrower={"celu": frozenset({"float32"})},
     )
 

@@ -7,6 +7,7 @@ along one axis runs over an image of height 1, and relu is fused into the convol
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -55,6 +56,7 @@ _OPERATORS: Final[Mapping[str, str]] = {
     "softmax": "SOFTMAX",
     "tanh": "TANH",
 }
+_LARGEST: Final = 2**28
 _ACTIVATIONS: Final = frozenset({"linear", "silu", *_FUSED, *_OPERATORS, *_ALIASES})
 
 
@@ -74,7 +76,7 @@ class TFLite(Engine):
 
     maker: ClassVar = "TFLite"
     takes: ClassVar = Takes(
-        {"convolution": _FLOAT, "pooling": _FLOAT, "flatten": _MOVED}, _ACTIVATIONS, empty=False
+        {"convolution": _FLOAT, "pooling": _FLOAT, "flatten": _MOVED}, _ACTIVATIONS, empty="none"
     )
 
     def __init__(self, name: str, xnnpack: bool | None, threads: int | None) -> None:
@@ -87,6 +89,13 @@ class TFLite(Engine):
         self._threads = threads
         without = litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         self._resolver = without if xnnpack is False else litert.OpResolverType.AUTO
+
+    def refusal(self, known: Facts) -> str | None:
+        """As `Engine.refusal`, and what is too large to be planned."""
+        reason = super().refusal(known)
+        if reason is None and math.prod(known.output_shape or ()) > _LARGEST:
+            return f"TFLite plans memory for every tensor, here for more than {_LARGEST} elements"
+        return reason
 
     def graph(self, case: Case, shape: tuple[int, ...], weights: Mapping[str, Array]) -> Call:
         """An interpreter's run."""
