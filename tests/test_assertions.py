@@ -206,7 +206,7 @@ def test_wrong_arguments_are_no_assertion_errors() -> None:
     with pytest.raises(ValueError, match="which is not built"):
         assert_conforms(inputs, keras.layers.Conv1D(4, 2), inputs)
     broken = built(keras.layers.Conv1D(4, 2, activation=lambda x: x[:1]), inputs)
-    with pytest.raises(ValueError, match="makes .* expected one that keeps the shape"):
+    with pytest.raises(ValueError, match=r"makes .* expected one that keeps the shape"):
         assert_conforms(np.zeros((2, 7, 4), np.float32), broken, inputs)
 
 
@@ -409,7 +409,7 @@ def test_a_known_fault_of_gradients_is_named() -> None:
     upstream = real(*layer(inputs).shape, seed=7).astype(np.float32)
     right = layer.gradients(inputs, upstream)
     mean = {**right, "kernel": right["kernel"] / 4}
-    with pytest.raises(AssertionError, match="It is what you get when .*kernel.* batch"):
+    with pytest.raises(AssertionError, match=r"It is what you get when .*kernel.* batch"):
         assert_conforms(mean, layer, inputs, upstream=upstream)
     torch_layout = {"kernel": right["kernel"].transpose(3, 2, 0, 1)}
     with pytest.raises(AssertionError, match=r"transpose\(2, 3, 1, 0\), the values are right"):
@@ -427,7 +427,7 @@ def test_wrong_arguments_with_gradients_are_no_assertion_errors() -> None:
     with pytest.raises(ValueError, match="upstream"):
         assert_conforms({"inputs": inputs}, layer, inputs, upstream=np.ones((2, 7, 5)))
     own = built(keras.layers.Conv1D(4, 3, activation=PARAMETRISED["elu"]), inputs)
-    with pytest.raises(ValueError, match="derivative|slope"):
+    with pytest.raises(ValueError, match=r"derivative|slope"):
         assert_conforms({"inputs": inputs}, own, inputs, upstream=upstream)
 
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 import onnxruntime
 
 from conformance.cases.case import Case
+from conformance.cases.facts import Facts
 from conformance.implementations.engine import Array, Call, Engine, Takes
 from conformance.implementations.onnx_graph import ACTIVATIONS, model_of
 from conformance.implementations.protocol import Implementation
@@ -50,6 +51,13 @@ class OnnxRuntime(Engine):
         machine = {"device": "cpu", "threads": str(threads or os.cpu_count())}
         super().__init__(name, onnxruntime.__version__, machine)
         self._auto_pad, self._threads = auto_pad, threads
+
+    def refusal(self, known: Facts) -> str | None:
+        """As `Engine.refusal`, and automatic padding where windows are dilated."""
+        automatic = self._auto_pad and known.padding == "same"
+        if automatic and max(known.dilation, default=1) > 1:
+            return "onnxruntime pads no dilated windows by itself"
+        return super().refusal(known)
 
     def graph(self, case: Case, shape: tuple[int, ...], weights: Mapping[str, Array]) -> Call:
         """A session's run."""

@@ -76,17 +76,6 @@ def lanes_times_zero(found: Found) -> bool:
     return all_wrong_are(found, np.isnan(as_float64(actual)) & convolution.laid_out(felt))
 
 
-def convolution_is_clamped(found: Found) -> bool:
-    """What is beyond the largest finite number is that number."""
-    actual, fmt = output_of(found), FORMATS.get(found.case.dtype)
-    _, expectation = found.derive()
-    if actual is None or fmt is None or actual.shape != expectation.value.shape:
-        return False
-    wide = as_float64(expectation.value)
-    clamped = np.clip(wide, -fmt.largest, fmt.largest)
-    return all_wrong_are(found, np.isinf(wide) & (as_float64(actual) == clamped))
-
-
 def _with_neighbours(marked: Mask) -> Mask:
     """Marked places and those before and behind them in memory."""
     flat = marked.reshape(-1)
@@ -176,9 +165,17 @@ def pooling_restarts_at_nan(found: Found) -> bool:
     """Max pooling by ``max(m, x)`` that gives x where one is NaN: what stood before is lost.
 
     A window with a NaN gives the greatest of some of its other numbers, or with none of them what
-    it begins with: minus infinity, or the least finite number.  Subnormal numbers may be zeros, and
-    infinities the largest finite numbers.
+    it begins with: minus infinity, or the least finite number.  Subnormal numbers may be zeros.
     """
+    return _restarts_at_nan(found, clamps=False)
+
+
+def pooling_restarts_at_nan_and_clamps(found: Found) -> bool:
+    """The same, and infinities become the largest finite numbers."""
+    return _restarts_at_nan(found, clamps=True)
+
+
+def _restarts_at_nan(found: Found, *, clamps: bool) -> bool:
     actual = output_of(found)
     operands, expectation = found.derive()
     fmt = FORMATS.get(found.case.dtype)
@@ -196,20 +193,21 @@ def pooling_restarts_at_nan(found: Found) -> bool:
     taps = tuple(range(1 + rank, 1 + 2 * rank))
     tiny = np.abs(windows) < fmt.smallest_normal
     given = got.reshape(*got.shape[:-1], *(1,) * rank, got.shape[-1])
-    finite = np.clip(windows, -fmt.largest, fmt.largest)
+    most = fmt.largest if clamps else np.inf
+    finite = np.clip(windows, -most, most)
     held = inside & ((given == windows) | (given == finite) | (tiny & (given == 0)))
     begun = (got == -np.inf) | (got == -fmt.largest)
     has_nan = np.any(np.isnan(windows) & inside, axis=taps)
     lowest = np.all((windows == -np.inf) | ~inside, axis=taps)
     flushed = np.where(inside, np.where(tiny, 0.0, windows), -np.inf).max(axis=taps)
-    clamped = np.clip(flushed, -fmt.largest, fmt.largest)
+    clamped = np.clip(flushed, -most, most)
     alone = (lowest & begun) | (got == flushed) | (got == clamped)
     explained = (has_nan & (held.any(axis=taps) | begun)) | alone
     return all_wrong_are(found, np.moveaxis(explained, -1, 1) if first else explained)
 
 
 def logistic_by_absolute_error(found: Found) -> bool:
-    """The logistic function has the absolute error of one float32 rounding of 1, not a relative one.
+    """The logistic function is off by an absolute error, that of rounding 1, not by a relative one.
 
     sigmoid is off by ``2**-23`` at most, and silu, which multiplies by it, by that times the sum.
     """
@@ -231,7 +229,7 @@ def logistic_by_absolute_error(found: Found) -> bool:
 
 
 def dilation_by_zeros(found: Found) -> bool:
-    """A dilated kernel is filled up with zeros, by which the inputs between its taps are multiplied.
+    """A dilated kernel is filled up with zeros, which multiply the inputs between its taps.
 
     So an infinity or NaN there gives NaN, where it has no part.
     """
@@ -273,7 +271,7 @@ def log_of_softmax(found: Found) -> bool:
     ``log p``: minus infinity where p is below that number.
     """
     actual = output_of(found)
-    operands, expectation = found.derive()
+    _, expectation = found.derive()
     fmt = FORMATS.get(found.case.dtype)
     if actual is None or fmt is None or facts(found.case).activation != "log_softmax":
         return False
