@@ -29,10 +29,12 @@ class Effect:
     Attributes:
         environment: variables of the worker process.
         arguments: keyword arguments of the loader.
+        distributions: what has to be installed for it.
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    distributions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,11 @@ class Choice:
     def arguments(self) -> dict[str, Any]:
         """The loader's arguments of all options."""
         return {k: v for effect in self._effects for k, v in effect.arguments.items()}
+
+    @property
+    def distributions(self) -> tuple[str, ...]:
+        """What all options need."""
+        return tuple(name for effect in self._effects for name in effect.distributions)
 
     @property
     def summaries(self) -> tuple[str, ...]:
