@@ -1,7 +1,7 @@
 """Judging what tf.keras makes of a saved model, layer by layer.
 
 Each layer is judged on the input that it was given by the framework, so that what an earlier layer
-did wrong is not counted again, by the bound of the suite's judge (`conformance.assertions`).
+did wrong is not counted again, by the bound of the suite's judge (`conformance.asserting`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from conformance.assertions import assert_conforms
+from conformance.asserting.layer import assert_layer_conforms
 from conformance.cases.case import Case
 from conformance.cases.operands import operands
 from conformance.implementations.registry import Entry
@@ -125,7 +125,7 @@ def judge_calls(model: Any, calls: Sequence[Call]) -> Iterator[JudgedCall]:
         layer = model.get_layer(call.layer)
         summary = f"{call.layer} ({type(layer).__name__}) {call.inputs.shape} -> "
         try:
-            assert_conforms(call.outputs, layer, call.inputs)
+            assert_layer_conforms(call.outputs, layer, call.inputs)
         except AssertionError as error:
             yield JudgedCall(call.layer, f"{summary}{call.outputs.shape}", str(error))
         except (TypeError, ValueError) as error:

@@ -157,7 +157,7 @@ def test_shape_and_dtype_come_first() -> None:
     with pytest.raises(AssertionError, match=r"the shape is \(2, 4, 3\), but should be \(2, 3, 3"):
         assert_conforms(np.zeros((2, 4, 3), np.float32), layer, inputs)
     with pytest.raises(AssertionError, match="the dtype is float64, but should be float32"):
-        assert_conforms(layer(inputs).tolist(), layer, inputs)
+        assert_conforms((layer(inputs).astype(np.float64) + 2.0**-50).tolist(), layer, inputs)
     with pytest.raises(AssertionError, match="an array is expected, but the output is None"):
         assert_conforms(None, layer, inputs)
     with pytest.raises(AssertionError, match="an array is expected, but the output is str 'flat'"):
@@ -205,9 +205,9 @@ def test_wrong_arguments_are_no_assertion_errors() -> None:
         assert_conforms(inputs, keras.layers.Flatten(), None)
     with pytest.raises(ValueError, match="which is not built"):
         assert_conforms(inputs, keras.layers.Conv1D(4, 2), inputs)
-    own = built(keras.layers.Conv1D(4, 2, activation=lambda x: x), inputs)
-    with pytest.raises(ValueError, match="no bound is known"):
-        assert_conforms(own(inputs), own, inputs)
+    broken = built(keras.layers.Conv1D(4, 2, activation=lambda x: x[:1]), inputs)
+    with pytest.raises(ValueError, match=r"makes .* expected one that keeps the shape"):
+        assert_conforms(np.zeros((2, 7, 4), np.float32), broken, inputs)
 
 
 def on_disk(folder: Any, array: Any) -> Any:
@@ -238,6 +238,11 @@ def test_masked_arrays_are_refused() -> None:
     """What is masked is not compared, so that a fully masked output would agree with anything."""
     inputs = real(2, 8, 3).astype(np.float32)
     layer = keras.layers.MaxPooling1D(1)
+    assert_conforms(layer(inputs).tolist(), layer, inputs.tolist())
+    with pytest.raises(AssertionError, match="the output is a list that holds masked arrays"):
+        assert_conforms([*np.ma.masked_array(inputs)], layer, inputs)
+    with pytest.raises(TypeError, match="argument `inputs` is a list that holds masked arrays"):
+        assert_conforms(inputs, layer, [*np.ma.masked_array(inputs)])
     for masked in (np.ma.masked_all(inputs.shape, "f4"), np.ma.masked_array(inputs)):
         with pytest.raises(AssertionError, match="the output is a masked array, of which"):
             assert_conforms(masked, layer, inputs)
@@ -300,7 +305,7 @@ def test_importing_the_package_stays_light() -> None:
 def test_the_traceback_ends_at_the_caller() -> None:
     with pytest.raises(AssertionError) as caught:
         assert_conforms(None, keras.layers.Flatten(), np.zeros((2, 3), np.float32))
-    assert [entry.ishidden(caught) for entry in caught.traceback] == [False, True]
+    assert [entry.ishidden(caught) for entry in caught.traceback] == [False, True, True]
 
 
 def test_the_package_has_no_other_attribute() -> None:
@@ -314,3 +319,142 @@ def test_the_fixture_is_the_assertion(assert_conforms: Any) -> None:
     inputs = small_integers(2, 7, 3)
     with pytest.raises(AssertionError, match="elements are wrong"):
         assert_conforms(np.zeros((2, 21)), keras.layers.Flatten(dtype="float64"), inputs)
+
+
+def test_a_wrong_shape_says_which_permutation_of_axes_would_fit() -> None:
+    inputs = real(2, 9, 8, 3)
+    layer = built(keras.layers.Conv2D(5, (3, 2)), inputs)
+    right = layer(inputs)
+    with pytest.raises(AssertionError) as caught:
+        assert_conforms(np.moveaxis(right, -1, 1), layer, inputs)
+    assert (
+        "the shape is (2, 5, 7, 7), but should be (2, 7, 7, 5); with its axes permuted, "
+        "transpose(0, 2, 3, 1), the values are right." in str(caught.value)
+    )
+    with pytest.raises(AssertionError, match=r"transpose\(0, 2, 3, 1\), but the values would be"):
+        assert_conforms(np.moveaxis(right, -1, 1) * np.float32(1.1), layer, inputs)
+    with pytest.raises(AssertionError, match="no permutation of its axes would fit"):
+        assert_conforms(right[:, :-1], layer, inputs)
+    # Rows and columns exchanged: of the two permutations that fit, the right one is told.
+    with pytest.raises(AssertionError, match=r"transpose\(0, 3, 2, 1\), the values are right"):
+        assert_conforms(right.transpose(0, 3, 2, 1), layer, inputs)
+
+
+PARAMETRISED = {
+    "leaky_relu": lambda x: keras.activations.leaky_relu(x, negative_slope=0.3),
+    "relu with a maximum": lambda x: keras.activations.relu(x, max_value=1.5),
+    "elu": lambda x: keras.activations.elu(x, alpha=0.4),
+    "own, piecewise linear": lambda x: np.where(x > 1, 2 * x - 1.75, x / 4),
+    "own, smooth": lambda x: x / (1 + np.exp(-1.702 * x)),
+    "own, by rows": lambda x: x / np.sqrt(np.mean(x * x, -1, keepdims=True) + 1e-3),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("name", PARAMETRISED)
+def test_callables_are_evaluated_in_float64(name: str, dtype: str) -> None:
+    """Plain arithmetic of the dtype passes; one element off by a thousandth does not."""
+    function, inputs = PARAMETRISED[name], real(2, 9, 3).astype(dtype)
+    layer = built(keras.layers.Conv1D(4, 3, activation=function, dtype=dtype), inputs)
+    actual = function(convolution(inputs, layer.get_weights(), np.dtype(dtype)))
+    actual = actual.astype(dtype)
+    assert_conforms(actual, layer, inputs)
+    place = np.unravel_index(np.argmax(np.abs(actual)), actual.shape)
+    actual[place] *= 1.1 if dtype == "float16" else 1.001
+    with pytest.raises(AssertionError) as caught:
+        assert_conforms(actual, layer, inputs)
+    assert "1 of 56 elements is wrong" in str(caught.value)
+    is_linear = "relu" in name or "piecewise" in name
+    said = "piecewise linear" if is_linear else "its own float64 evaluation"
+    assert f"(The activation is a callable: {said}" in str(caught.value)
+
+
+def test_a_wrong_parameter_of_an_activation_is_found() -> None:
+    inputs = real(2, 9, 3)
+    layer = built(
+        keras.layers.Conv1D(4, 3, activation=lambda x: keras.activations.leaky_relu(x, 0.1)), inputs
+    )
+    plain = built(keras.layers.Conv1D(4, 3, activation="leaky_relu"), inputs)
+    with pytest.raises(AssertionError, match=r"\d+ of 56 elements are wrong"):
+        assert_conforms(plain(inputs), layer, inputs)
+
+
+LAYERS_WITH_GRADIENTS = {
+    "convolution": lambda: keras.layers.Conv2D(4, (3, 2), strides=2, padding="same"),
+    "channels first": lambda: keras.layers.Conv2D(
+        4, (3, 2), data_format="channels_first", activation="tanh"
+    ),
+    "pooling": lambda: keras.layers.MaxPooling2D((3, 2), strides=1, padding="same"),
+    "flatten": keras.layers.Flatten,
+}
+
+
+@pytest.mark.parametrize("name", LAYERS_WITH_GRADIENTS)
+def test_gradients_are_judged_by_name(name: str) -> None:
+    """Right ones pass, together or alone; a wrong element of one is blamed on that one."""
+    inputs = real(2, 7, 8, 3).astype(np.float32)
+    layer = LAYERS_WITH_GRADIENTS[name]()
+    layer.build(inputs.shape)
+    if layer.weights:
+        layer.set_weights([real(*w.shape, seed=5) for w in layer.get_weights()])
+    upstream = real(*layer(inputs).shape, seed=7).astype(np.float32)
+    right = layer.gradients(inputs, upstream)
+    assert_conforms(right, layer, inputs, upstream=upstream)
+    for one, gradient in right.items():
+        near = gradient * np.float32(1 + 2.0**-23) if layer.weights else gradient
+        assert_conforms({one: near}, layer, inputs, upstream=upstream)
+        wrong = {**right, one: gradient + np.float32(0.01)}
+        with pytest.raises(AssertionError, match=rf"Gradient of {one}: \d+ of \d+ elements"):
+            assert_conforms(wrong, layer, inputs, upstream=upstream)
+
+
+def test_a_known_fault_of_gradients_is_named() -> None:
+    inputs = real(4, 7, 8, 3).astype(np.float32)
+    layer = built(keras.layers.Conv2D(4, (3, 2)), inputs)
+    upstream = real(*layer(inputs).shape, seed=7).astype(np.float32)
+    right = layer.gradients(inputs, upstream)
+    mean = {**right, "kernel": right["kernel"] / 4}
+    with pytest.raises(AssertionError, match=r"It is what you get when .*kernel.* batch"):
+        assert_conforms(mean, layer, inputs, upstream=upstream)
+    torch_layout = {"kernel": right["kernel"].transpose(3, 2, 0, 1)}
+    with pytest.raises(AssertionError, match=r"transpose\(2, 3, 1, 0\), the values are right"):
+        assert_conforms(torch_layout, layer, inputs, upstream=upstream)
+
+
+def test_wrong_arguments_with_gradients_are_no_assertion_errors() -> None:
+    inputs = real(2, 9, 3)
+    layer = built(keras.layers.Conv1D(4, 3), inputs)
+    upstream = np.ones((2, 7, 4))
+    with pytest.raises(TypeError, match="a dict of gradients by name is expected: inputs, kernel"):
+        assert_conforms(inputs, layer, inputs, upstream=upstream)
+    with pytest.raises(ValueError, match="has weight; the layer's gradients are inputs, kernel"):
+        assert_conforms({"weight": inputs}, layer, inputs, upstream=upstream)
+    with pytest.raises(ValueError, match="upstream"):
+        assert_conforms({"inputs": inputs}, layer, inputs, upstream=np.ones((2, 7, 5)))
+    own = built(keras.layers.Conv1D(4, 3, activation=PARAMETRISED["elu"]), inputs)
+    with pytest.raises(ValueError, match=r"derivative|slope"):
+        assert_conforms({"inputs": inputs}, own, inputs, upstream=upstream)
+
+
+def test_a_whole_model_is_judged_and_its_first_wrong_layer_named() -> None:
+    inputs = real(2, 12, 3).astype(np.float32)
+    model = keras.Sequential(
+        [
+            keras.Input((12, 3)),
+            keras.layers.Conv1D(4, 3, padding="same", activation="relu", name="c1"),
+            keras.layers.MaxPooling1D(2, name="p1"),
+            keras.layers.Conv1D(5, 3, name="c2"),
+            keras.layers.Flatten(name="f"),
+        ]
+    )
+    assert_conforms(model(inputs), model, inputs)
+    outputs, x = {}, inputs
+    for layer in model.layers:
+        outputs[layer.name] = x = layer(x)
+    assert_conforms(outputs, model, inputs)
+    outputs["c2"] = outputs["c2"] + np.float32(0.1)
+    outputs["f"] = outputs["c2"].reshape(2, -1)
+    with pytest.raises(AssertionError, match="Conv1D 'c2'"):
+        assert_conforms(outputs, model, inputs)
+    with pytest.raises(TypeError, match="`upstream` is given with a model"):
+        assert_conforms({}, model, inputs, upstream=inputs)

@@ -15,9 +15,9 @@ import reference_impl
 from conformance.cases.case import Case
 from conformance.cases.grids import grid
 from conformance.cases.operands import operands
-from conformance.golden.expected import same_values
 from conformance.judge import definition
 from conformance.judge.activations import ACTIVATIONS
+from conformance.judge.equality import same_values
 from reference_impl import activations
 from reference_impl.ops.derivatives import pull_back
 from reference_impl.ops.slopes import sign_of_exponentials, slope_at_infinity

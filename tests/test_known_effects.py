@@ -90,6 +90,12 @@ def is_the_records_own(record: Record, case: Case, value: Any) -> bool:
 
 
 EQUIVALENT = {
+    "onnx.reference-pooling-nan": {"pooling.nan", "values.nan", "values.subnormal"},
+    "onnxruntime-pooling-lowest": {"values.infinity"},
+    "onnxruntime-pooling-nan": {"pooling.nan", "values.nan", "values.subnormal"},
+    "tflite-not-local": {"arithmetic.transform"},
+    "tflite-pooling-lowest": {"values.infinity"},
+    "tflite-pooling-nan": {"pooling.nan", "values.nan", "values.subnormal", "values.infinity"},
     "tf.keras-pooling-drops-nan": {"pooling.nan", "values.nan", "values.subnormal"},
     "tf.keras-pooling-flushes-subnormals": {"values.subnormal", "pooling.float32"},
     "tf.keras-pooling-lowest": {"values.infinity"},

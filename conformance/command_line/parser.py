@@ -238,15 +238,15 @@ def _add_converted(commands: Any) -> None:
 
 
 def _add_list(commands: Any) -> None:
-    listing = commands.add_parser("list", help="show clauses, cases or implementations")
+    listing = commands.add_parser("list", help="show clauses, cases, implementations or defects")
     listing.set_defaults(command=_list)
-    listing.add_argument("what", choices=("clauses", "cases", "implementations"))
+    listing.add_argument("what", choices=("clauses", "cases", "implementations", "defects"))
     add_selection(listing)
     listing.add_argument("--json", action="store_true", help="print one JSON array")
     listing.add_argument(
         "--markdown",
         action="store_true",
-        help="print the clauses as a document, each with its source, formula and example",
+        help="print clauses as a document, each with its source, formula and example; or defects",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 from typing import Any, Final
 
@@ -10,8 +11,10 @@ import numpy as np
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
 from conformance.cases.operands import KINDS, Operands
+from conformance.diagnosis.backward import predict_gradients
 from conformance.diagnosis.evaluation import CORRECT, Array, Steps, predict
 from conformance.diagnosis.faults import FAULTS
+from conformance.diagnosis.gradient_faults import GRADIENT_FAULTS
 from conformance.diagnosis.hypotheses import reproduces
 from conformance.layers import IDENTIFIERS, LAYERS
 
@@ -38,7 +41,7 @@ def explain_array(actual: Array, layer: Any, inputs: Array) -> str | None:
         None where no single fault of the catalogue does, where the layer is of another kind, or
         where a single sample is too large to try.
     """
-    case = _case_of(layer, inputs)
+    case = case_of(layer, inputs)
     if case is None:
         return None
     samples = _samples(case)
@@ -67,7 +70,7 @@ def _predicted(case: Case, operands: Operands, steps: Steps) -> Any:
         return None
 
 
-def _case_of(layer: Any, inputs: Array) -> Case | None:
+def case_of(layer: Any, inputs: Array) -> Case | None:
     """A case with the layer's arguments; its kind of operands promises nothing of them."""
     name = type(layer).__name__
     if name not in LAYERS or not LAYERS[name].takes_inputs:
@@ -96,3 +99,19 @@ def _samples(case: Case) -> int:
     sizes = known.case.inputs or ()
     each = max(prod(size or 0 for size in sizes[1:]) * prod(known.window), 1)
     return min(known.batch or 0, max(_ENOUGH // each, int(each <= _LARGEST)))
+
+
+def explain_gradients(actual: Mapping[str, Array], case: Case, operands: Operands) -> str | None:
+    """Which known fault gives these gradients, of all names, in place of a case's."""
+    if not _samples(case):
+        return None
+    right = predict_gradients(case, operands, CORRECT)
+    named = []
+    for fault in GRADIENT_FAULTS.values():
+        try:
+            wrong = predict_gradients(case, operands, fault.steps)
+        except (ValueError, IndexError):
+            continue
+        if reproduces(wrong, right, dict(actual)):
+            named.append(fault.sentence)
+    return " or ".join(named[:_MOST_NAMED]) or None

@@ -29,10 +29,12 @@ class Effect:
     Attributes:
         environment: variables of the worker process.
         arguments: keyword arguments of the loader.
+        distributions: what has to be installed for it.
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    distributions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,11 @@ class Choice:
         return {k: v for effect in self._effects for k, v in effect.arguments.items()}
 
     @property
+    def distributions(self) -> tuple[str, ...]:
+        """What all options need."""
+        return tuple(name for effect in self._effects for name in effect.distributions)
+
+    @property
     def summaries(self) -> tuple[str, ...]:
         """What the options do, in words."""
         return tuple(option.summary.format(value) for option, value in self.chosen)
@@ -123,7 +130,12 @@ def split(spec: str) -> tuple[str, list[str]]:
     match = _FORM.match(spec)
     if match is None:
         return spec, []
-    return match["base"], [part.strip() for part in match["options"].split(",")]
+    return match["base"], [_without_blanks(part) for part in match["options"].split(",")]
+
+
+def _without_blanks(part: str) -> str:
+    """An option without blanks around its name and its value."""
+    return "=".join(word.strip() for word in part.split("="))
 
 
 def choose(base: str, given: list[str], family: Options) -> Choice:
@@ -183,7 +195,7 @@ def one_of(name: str, summary: str, effects: Mapping[str, Effect]) -> Option:
 
 
 def _threads(value: str) -> Effect | None:
-    if not value.isascii() or not value.isdigit() or not 0 < int(value) <= _MOST_THREADS:
+    if value not in map(str, range(1, _MOST_THREADS + 1)):
         return None
     names = (
         "OMP_NUM_THREADS",

@@ -136,7 +136,7 @@ class Family:
             summary=", ".join([self.summary, *choice.summaries]),
             loader=self.loader,
             options={**arguments, **self.arguments, **choice.arguments},
-            distributions=self.distributions,
+            distributions=(*self.distributions, *choice.distributions),
             environment={**memory.ENVIRONMENT, **self.environment, **choice.environment},
             trusted=self.trusted,
             by_definition=self.by_definition,
@@ -155,6 +155,24 @@ _MKLDNN: Final = one_of(
     "mkldnn",
     "with its oneDNN (mkldnn) kernels {}",
     {"on": Effect(arguments={"mkldnn": True}), "off": Effect(arguments={"mkldnn": False})},
+)
+
+_BACKEND: Final = one_of(
+    "backend",
+    "on {}",
+    {
+        name: Effect({"KERAS_BACKEND": name}, {"backend": name}, (name,))
+        for name in ("torch", "jax")
+    },
+)
+_AUTO_PAD: Final = flag("auto_pad", "which works out SAME padding itself", auto_pad=True)
+_XNNPACK: Final = one_of(
+    "xnnpack",
+    "with its XNNPACK kernels {}",
+    {"on": Effect(arguments={"xnnpack": True}), "off": Effect(arguments={"xnnpack": False})},
+)
+_X64: Final = Option(
+    "x64", (), "with JAX's 64-bit dtypes", lambda _: Effect({"JAX_ENABLE_X64": "1"})
 )
 
 FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
@@ -231,6 +249,41 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
                     spellings={"no-mkldnn": "mkldnn=off", "mkldnn": "mkldnn=on"},
                 ),
                 variants=("channels_last", "mkldnn=off"),
+            ),
+            Family(
+                name="keras",
+                summary="Keras on the backend that its settings name",
+                loader="conformance.implementations.keras_backends:load",
+                distributions=("keras",),
+                environment={"TF_CPP_MIN_LOG_LEVEL": "3", "OMP_WAIT_POLICY": "PASSIVE"},
+                options=Options((_BACKEND, _X64, ISA, THREADS)),
+                variants=("backend=torch", "backend=jax"),
+            ),
+            Family(
+                name="onnxruntime",
+                summary="onnxruntime on ONNX graphs, SAME padding given in numbers",
+                loader="conformance.implementations.onnx_runtime:load",
+                distributions=("onnx", "onnxruntime"),
+                options=Options((_AUTO_PAD, THREADS)),
+                variants=("auto_pad",),
+            ),
+            Family(
+                name="onnx.reference",
+                summary="the onnx package's reference implementation, SAME padding in numbers",
+                loader="conformance.implementations.onnx_reference:load",
+                distributions=("onnx",),
+                environment=_ONE_THREAD,
+                options=Options((_AUTO_PAD,)),
+                variants=("auto_pad",),
+            ),
+            Family(
+                name="tflite",
+                summary="ai-edge-litert's interpreter on TFLite files",
+                loader="conformance.implementations.tflite:load",
+                distributions=("ai-edge-litert",),
+                environment={"TF_CPP_MIN_LOG_LEVEL": "3"},
+                options=Options((_XNNPACK, THREADS)),
+                variants=("xnnpack=off",),
             ),
         )
     }

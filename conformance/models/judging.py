@@ -79,12 +79,14 @@ class Whole:
         distance: the largest error.
         ratio: in units of what rounding alone can explain; None where that is not known.
         message: what is wrong with its form, or empty.
+        unknown: why it is not known what rounding alone can explain; empty where it is.
     """
 
     output: str
     distance: float
     ratio: float | None
     message: str = ""
+    unknown: str = ""
 
     @property
     def is_near(self) -> bool:
@@ -581,9 +583,11 @@ def judge_whole(source: Source, arrays: Sequence[Array], outputs: Sequence[Array
         words = f"{len(outputs)} outputs; the source has {len(source.outputs)}"
         return [Whole("outputs", float("inf"), None, words)]
     left = [np.asarray(array) for array in outputs]
+    elsewhere = any(step.operation.kind == "elsewhere" for step in source.steps)
+    why = _BEHIND_KERAS if elsewhere else _TOO_MANY
     made = []
     for index, number in enumerate(source.outputs):
-        choices = [_whole(f"output {index}", exact[number], array) for array in left]
+        choices = [_whole(f"output {index}", exact[number], array, why) for array in left]
         best = min(range(len(left)), key=lambda i: (bool(choices[i].message), choices[i].distance))
         best = 0 if len({array.shape for array in left}) == 1 and choices[0].is_near else best
         del left[best]
@@ -591,7 +595,13 @@ def judge_whole(source: Source, arrays: Sequence[Array], outputs: Sequence[Array
     return made
 
 
-def _whole(name: str, span: Span, array: Array) -> Whole:
+_BEHIND_KERAS: Final = "what rounding can explain is not known behind layers that Keras computes"
+_TOO_MANY: Final = (
+    "what rounding can explain, carried through so many layers, is too much to say anything"
+)
+
+
+def _whole(name: str, span: Span, array: Array, why: str) -> Whole:
     found = moves(array.shape, span.value.shape)
     if not found:
         words = f"the shape is {array.shape}, but should be {span.value.shape}"
@@ -600,4 +610,6 @@ def _whole(name: str, span: Span, array: Array) -> Whole:
     values = min(choices, key=lambda a: float(np.abs(a - span.value).max(initial=0.0)))
     distance = float(np.abs(values - span.value).max(initial=0.0))
     known = np.isfinite(span.error).all()
-    return Whole(name, distance, difference(values, span) if known else None)
+    if not known:
+        return Whole(name, distance, None, unknown=why)
+    return Whole(name, distance, difference(values, span))

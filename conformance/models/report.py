@@ -88,7 +88,7 @@ def _whole_line(kind: str, whole: Whole) -> str:
         return words + whole.message
     words += f"largest difference from the exact values {whole.distance:.3g}"
     if whole.ratio is None:
-        return f"{words}; what rounding can explain is not known behind layers that Keras computes"
+        return f"{words}; {whole.unknown}"
     return f"{words}, {whole.ratio:.3g} of what rounding alone can explain"
 
 

@@ -1,4 +1,4 @@
-"""One documented layer by the suite's own judge (`conformance.assertions`)."""
+"""One documented layer by the suite's own judge (`conformance.asserting`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance import assertions
+from conformance.asserting import layer as asserting
 from conformance.judge.running_error import Floats
 
 
@@ -14,11 +14,10 @@ def problem(values: Floats, layer: Any, inputs: Floats) -> str | None:
     """What the suite's judge objects to; None where it does not, or cannot judge the layer."""
     given = np.asarray(inputs, layer.dtype)
     try:
-        assertions._check_layer(layer)
-        expected = layer.certify(given).value
+        asserting.check_layer(layer)
+        return asserting.problem_of(np.asarray(values, layer.dtype), layer, given)
     except (TypeError, ValueError):
         return None
-    return assertions._problem(np.asarray(values, layer.dtype), expected, layer, given)
 
 
 def explanation(values: Floats, layer: Any, inputs: Floats) -> str:
@@ -34,11 +33,11 @@ def explanation(values: Floats, layer: Any, inputs: Floats) -> str:
 
 def descriptor(layer: Any, source: Any) -> str | None:
     """The case of a documented layer on the shape that it has in a model; None of others."""
-    from conformance.diagnosis.arrays import _case_of
+    from conformance.diagnosis.arrays import case_of
 
     try:
         shape = tuple(2 if length is None else length for length in layer.input_shape)
-        case = _case_of(layer, np.zeros(shape, layer.dtype))
+        case = case_of(layer, np.zeros(shape, layer.dtype))
     except (AttributeError, TypeError, ValueError):
         return None
     return None if case is None else case.descriptor

@@ -12,6 +12,7 @@ from reference_impl.engine.model import Model
 from reference_impl.engine.operations import Operation
 from reference_impl.engine.sequential import Sequential
 from reference_impl.engine.structure import flatten, map_structure, pack
+from reference_impl.showing import shown
 
 CloneFunction = Callable[[Layer], Layer]
 
@@ -26,8 +27,8 @@ def cloned(
     """See `reference_impl.models.clone_model`."""
     if not isinstance(model, Model) or not model._is_functional:
         raise ValueError(
-            f"clone_model: argument `model` is {model!r}; expected a graph or a Sequential, not a "
-            "model with a `call` of its own"
+            f"clone_model: argument `model` is {shown(model)}; expected a graph or a Sequential, "
+            "not a model with a `call` of its own"
         )
 
     def clone(layer: Layer) -> Layer:

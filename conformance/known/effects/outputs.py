@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.cases.facts import facts
+from conformance.cases.facts import Facts, facts
 from conformance.diagnosis.evaluation import (
     CORRECT,
     Steps,
@@ -18,6 +18,7 @@ from conformance.diagnosis.evaluation import (
     settings_of,
 )
 from conformance.diagnosis.variations import in_place_of
+from conformance.judge.bounds import output_bound
 from conformance.judge.contraction import as_float64
 from conformance.judge.definition.rounding import FORMATS
 from conformance.judge.running_error import Floats
@@ -50,6 +51,30 @@ def neighbour_times_zero(found: Found) -> bool:
     felt = convolution.reached_from(marked, np.zeros(convolution.kernel.shape[-1], bool))
     felt = convolution.laid_out(felt)
     return all_wrong_are(found, np.isnan(as_float64(actual)) & felt)
+
+
+_LANES: Final = 4
+
+
+def lanes_times_zero(found: Found) -> bool:
+    """Outputs of a row are computed four at a time, those beyond a window's end multiplied by zero.
+
+    So an infinity or NaN gives NaN in outputs up to four places beside those that it is part of.
+    """
+    actual = output_of(found)
+    operands, expectation = found.derive()
+    if actual is None or operands.inputs is None or actual.shape != expectation.value.shape:
+        return False
+    convolution = Convolution.of(found.case, operands)
+    marked: Mask = ~np.isfinite(convolution.inputs)
+    spread = np.concatenate([marked] + [np.zeros_like(marked)] * 2, axis=-2)
+    width = marked.shape[-2]
+    shifts = range(-_LANES, _LANES + 1)
+    spread = np.any([np.roll(spread, shift, axis=-2) for shift in shifts], axis=0)
+    felt = convolution.reached_from(
+        spread[..., :width, :], np.zeros(convolution.kernel.shape[-1], bool)
+    )
+    return all_wrong_are(found, np.isnan(as_float64(actual)) & convolution.laid_out(felt))
 
 
 def _with_neighbours(marked: Mask) -> Mask:
@@ -91,6 +116,16 @@ def pooling_compares_with_greater(found: Found) -> bool:
     So a window gives the greatest of its numbers; where several count as equal, the first of them
     in every window, or the last, or in every window zero.
     """
+    return _pooled_by_comparison(found, -math.inf)
+
+
+def pooling_compares_from_least_finite(found: Found) -> bool:
+    """The same, beginning with the least finite number, so that a window never gives less."""
+    fmt = FORMATS.get(found.case.dtype)
+    return fmt is not None and _pooled_by_comparison(found, -fmt.largest)
+
+
+def _pooled_by_comparison(found: Found, least: float) -> bool:
     actual = output_of(found)
     operands, expectation = found.derive()
     fmt = FORMATS.get(found.case.dtype)
@@ -99,7 +134,7 @@ def pooling_compares_with_greater(found: Found) -> bool:
     if actual.shape != expectation.value.shape:
         return False
     got = as_float64(actual)
-    possible = _greatest_of_windows(found, fmt.smallest_normal)
+    possible = [np.maximum(v, least) for v in _greatest_of_windows(found, fmt.smallest_normal)]
     given = [got == values for values in possible]
     if found.case.operands == "subnormal":
         return any(np.all(explained) for explained in given)
@@ -127,6 +162,136 @@ def _greatest_of_windows(found: Found, smallest: float) -> list[Floats]:
     return [np.moveaxis(values, -1, 1) if first else values for values in given]
 
 
+def pooling_restarts_at_nan(found: Found) -> bool:
+    """Max pooling by ``max(m, x)`` that gives x where one is NaN: what stood before is lost.
+
+    A window with a NaN gives the greatest of some of its other numbers, or with none of them what
+    it begins with: minus infinity, or the least finite number.  Subnormal numbers may be zeros.
+    """
+    return _restarts_at_nan(found, clamps=False)
+
+
+def pooling_restarts_at_nan_and_clamps(found: Found) -> bool:
+    """The same, and infinities become the largest finite numbers."""
+    return _restarts_at_nan(found, clamps=True)
+
+
+def _restarts_at_nan(found: Found, *, clamps: bool) -> bool:
+    actual = output_of(found)
+    operands, expectation = found.derive()
+    fmt = FORMATS.get(found.case.dtype)
+    if actual is None or operands.inputs is None or fmt is None:
+        return False
+    if actual.shape != expectation.value.shape:
+        return False
+    first = facts(found.case).channels_first
+    inputs, got = (
+        np.moveaxis(as_float64(array), 1, -1) if first else as_float64(array)
+        for array in (operands.inputs, actual)
+    )
+    windows, inside = gather(inputs, settings_of(found.case), CORRECT)
+    rank = windows.ndim // 2 - 1
+    taps = tuple(range(1 + rank, 1 + 2 * rank))
+    tiny = np.abs(windows) < fmt.smallest_normal
+    given = got.reshape(*got.shape[:-1], *(1,) * rank, got.shape[-1])
+    most = fmt.largest if clamps else np.inf
+    finite = np.clip(windows, -most, most)
+    held = inside & ((given == windows) | (given == finite) | (tiny & (given == 0)))
+    begun = (got == -np.inf) | (got == -fmt.largest)
+    has_nan = np.any(np.isnan(windows) & inside, axis=taps)
+    lowest = np.all((windows == -np.inf) | ~inside, axis=taps)
+    flushed = np.where(inside, np.where(tiny, 0.0, windows), -np.inf).max(axis=taps)
+    clamped = np.clip(flushed, -most, most)
+    alone = (lowest & begun) | (got == flushed) | (got == clamped)
+    explained = (has_nan & (held.any(axis=taps) | begun)) | alone
+    return all_wrong_are(found, np.moveaxis(explained, -1, 1) if first else explained)
+
+
+def logistic_by_absolute_error(found: Found) -> bool:
+    """The logistic function is off by an absolute error, that of rounding 1, not by a relative one.
+
+    sigmoid is off by ``2**-23`` at most, and silu, which multiplies by it, by that times the sum.
+    """
+    actual = output_of(found)
+    name = facts(found.case).activation
+    operands, expectation = found.derive()
+    if actual is None or name not in ("sigmoid", "silu", "swish"):
+        return False
+    if found.case.dtype != "float32" or actual.shape != expectation.value.shape:
+        return False
+    gauge = expectation.gauge(found.case, operands)
+    if gauge is None:
+        return False
+    sums = np.abs(gauge.convolution.laid_out(gauge.centre))
+    room = 2.0**-23 * (np.ones_like(sums) if name == "sigmoid" else sums)
+    with np.errstate(all="ignore"):
+        near = np.abs(as_float64(actual) - as_float64(expectation.value)) <= room
+    return all_wrong_are(found, near)
+
+
+def dilation_by_zeros(found: Found) -> bool:
+    """A dilated kernel is filled up with zeros, which multiply the inputs between its taps.
+
+    So an infinity or NaN there gives NaN, where it has no part.
+    """
+    actual = output_of(found)
+    operands, expectation = found.derive()
+    known = facts(found.case)
+    if actual is None or operands.inputs is None or max(known.dilation) == 1:
+        return False
+    if actual.shape != expectation.value.shape:
+        return False
+    convolution = Convolution.of(found.case, operands)
+    special: Mask = np.any(~np.isfinite(convolution.inputs), axis=-1)
+    felt = np.stack([_spanned(sample, known) for sample in special])[..., None]
+    felt = convolution.laid_out(np.broadcast_to(felt, convolution.output_shape))
+    return all_wrong_are(found, np.isnan(as_float64(actual)) & felt)
+
+
+def _spanned(special: Mask, known: Facts) -> Mask:
+    """Whether a marked place lies within the span of each window, between its taps or not."""
+    felt = np.zeros([axis.output for axis in known.axes], bool)
+    for index in np.ndindex(*felt.shape):
+        starts = [
+            place * axis.stride - axis.pad_before
+            for place, axis in zip(index, known.axes, strict=True)
+        ]
+        spans = [(axis.window - 1) * axis.dilation + 1 for axis in known.axes]
+        cut = tuple(
+            slice(max(start, 0), max(start + span, 0))
+            for start, span in zip(starts, spans, strict=True)
+        )
+        felt[index] = special[cut].any()
+    return felt
+
+
+def log_of_softmax(found: Found) -> bool:
+    """log_softmax is the logarithm of a softmax that has been rounded: small parts are lost.
+
+    A part p of it, off by some units of the roundoff and of the least subnormal number, becomes
+    ``log p``: minus infinity where p is below that number.
+    """
+    actual = output_of(found)
+    _, expectation = found.derive()
+    fmt = FORMATS.get(found.case.dtype)
+    if actual is None or fmt is None or facts(found.case).activation != "log_softmax":
+        return False
+    if actual.shape != expectation.value.shape:
+        return False
+    wide, got = as_float64(expectation.value), as_float64(actual)
+    with np.errstate(all="ignore"):
+        part = np.exp(wide)
+        lost = 4 * fmt.quantum
+        low = np.where(part > lost, np.log(np.maximum(part - lost, 0.0)), -np.inf)
+        high = np.log(part + lost)
+    units = _SOFTMAX_UNITS * fmt.unit_roundoff * (1 + np.abs(wide))
+    near = (got >= low - units) & (got <= high + units)
+    return all_wrong_are(found, near)
+
+
+_SOFTMAX_UNITS: Final = 8
+
+
 def relu_drops_nan(found: Found) -> bool:
     """Relu and relu6 turn NaN into zero."""
     clipped: dict[str, Callable[[Array], Array]] = {
@@ -146,6 +311,16 @@ def gelu_with_float32_root(found: Found) -> bool:
     return any(
         as_steps(found, in_place_of("gelu", partial(_gelu_by_factor, factor))) for factor in factors
     )
+
+
+def gelu_with_float32_erf(found: Found) -> bool:
+    """The error function of gelu in float64 was rounded to float32."""
+    return as_steps(found, in_place_of("gelu", _gelu_with_float32_erf))
+
+
+def _gelu_with_float32_erf(y: Array) -> Array:
+    rounded = _erf(y * math.sqrt(0.5)).astype(np.float32).astype(np.float64)
+    return np.asarray(0.5 * y * (1 + rounded))
 
 
 def _gelu_by_factor(factor: float, y: Array) -> Array:
@@ -196,6 +371,29 @@ def _greatest_nearby(sizes: Floats, c: Convolution) -> Floats:
         ]
         greatest = np.stack(lines, axis=index)
     return greatest
+
+
+def exponential_reduced_in_two_roundings(found: Found) -> bool:
+    """Softmax by exponentials whose argument x becomes ``x - n log(2)`` with the product rounded.
+
+    Without a fused multiply-add, the remainder is off by up to ``u |n log(2)|``, with
+    ``|n log(2)| <= |x| + log(2)``, and so is the exponential, relatively; ``y = e / sum(e)`` has
+    that error, and the mean of those of its row with the weights y.  As x has the largest of its
+    row taken off, it is ``log(y / max(y))``.
+    """
+    actual = output_of(found)
+    operands, expectation = found.derive()
+    if actual is None or operands.inputs is None or actual.shape != expectation.value.shape:
+        return False
+    gauge = expectation.gauge(found.case, operands)
+    expected = as_float64(expectation.value)
+    with np.errstate(all="ignore"):
+        argument = np.log(expected / expected.max(axis=-1, keepdims=True))
+        own = gauge.format.unit_roundoff * (np.abs(argument) + math.log(2))
+        mean = np.sum(np.where(expected > 0, expected * own, 0.0), axis=-1, keepdims=True)
+        error = output_bound(gauge, expected, gauge.error).error + expected * (own + mean)
+        near = np.abs(as_float64(actual) - expected) <= error
+    return all_wrong_are(found, near)
 
 
 def shape_of_input(found: Found) -> bool:

@@ -1,0 +1,158 @@
+"""Convolutions whose activation is a callable: of Keras' with parameters, or the caller's own.
+
+The sums have the bound of `conformance.judge.sums`; what the callable makes of them is its own
+float64 evaluation.
+
+**Piecewise linear.**  With L the largest of its slopes, an error e of a sum becomes ``L e`` at
+most, and an evaluation of ``a x + c`` in at most four operations adds
+``gamma(4) (|f(x)| + 2 L |x|)``, where u is that of the layer's dtype.
+
+**Other callables** give no bound of their own.  The error is the largest change that errors of the
+sums by their bound, of either sign and of mixed signs, make in the float64 evaluation, and twice
+what the callable itself loses in the layer's dtype on the rounded sums, with four roundings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from conformance.judge.contraction import as_float64
+from conformance.judge.definition.rounding import FORMATS
+from conformance.judge.messages import WrongElements, sentence_case
+from conformance.judge.running_error import Floats, growth
+from conformance.judge.sums import Gauge, half_ulp
+
+Array = np.ndarray[Any, Any]
+Function = Callable[[Any], Any]
+
+_OPERATIONS: Final = 4
+_MIXTURES: Final = 8
+_STEPS: Final = 2**11
+_REACH: Final = 2.0**5
+_MOST_BREAKS: Final = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """What a callable makes of sums.
+
+    Attributes:
+        value: in float64, in the layout of the output.
+        error: how far a correct evaluation can be off.
+        how: how the bound came about, in words.
+    """
+
+    value: Floats
+    error: Floats
+    how: str
+
+
+def expected_of(function: Function, gauge: Gauge) -> Expected:
+    """What a callable makes of the sums of a convolution.
+
+    Args:
+        function: takes and returns an array in the layout of the layer's output.
+        gauge: the sums.
+
+    Raises:
+        ValueError: if it fails on float64 arrays, or does not keep their shape.
+    """
+    convolution = gauge.convolution
+    centre = convolution.laid_out(gauge.centre if gauge.special is None else gauge.undefined)
+    error = convolution.laid_out(np.where(np.isfinite(gauge.error), gauge.error, np.inf))
+    value = _evaluated(function, centre, centre.shape)
+    u = FORMATS[convolution.format.name].unit_roundoff
+    slope = _greatest_slope(function)
+    with np.errstate(all="ignore"):
+        if slope is not None:
+            spread = slope * error
+            spread += growth(_OPERATIONS, u) * (np.abs(value) + 2 * slope * np.abs(centre))
+            how = "piecewise linear: its slopes times the bound of the sums"
+        else:
+            spread = _spread(function, centre, error, value)
+            spread += 2 * _own_loss(function, centre, value, convolution.format.name)
+            spread += growth(_OPERATIONS, u) * np.abs(value)
+            how = "its own float64 evaluation, within the bound of the sums; no bound is derived"
+        spread += half_ulp(value, convolution.format)
+    return Expected(value, np.where(np.isnan(spread), np.inf, spread), how)
+
+
+def problem_with(actual: Array, expected: Expected) -> str | None:
+    """What is wrong with an output of the right shape; None if nothing is."""
+    values = as_float64(actual)
+    with np.errstate(all="ignore"):
+        distance = np.abs(values - expected.value)
+        excess = np.where(distance == 0, 0.0, distance / expected.error)
+    same = (values == expected.value) | (np.isnan(values) & np.isnan(expected.value))
+    excess = np.where(same, 0.0, np.where(np.isnan(excess), np.inf, excess))
+    if not np.any(excess > 1):
+        return None
+    shown = expected.value.astype(actual.dtype)
+    wrong = WrongElements(actual, shown, expected.error, excess)
+    return f"{sentence_case(wrong.sentence())}. (The activation is a callable: {expected.how}.)"
+
+
+def _evaluated(function: Function, x: Floats, shape: tuple[int, ...]) -> Floats:
+    try:
+        with np.errstate(all="ignore"):
+            made = np.asarray(function(x), np.float64)
+    except Exception as error:
+        raise ValueError(
+            "assert_conforms: the activation of `layer` cannot be evaluated on a float64 array "
+            f"({type(error).__name__}: {error})"
+        ) from error
+    if made.shape != shape:
+        raise ValueError(
+            f"assert_conforms: the activation of `layer` makes {made.shape} of {shape}; expected "
+            "one that keeps the shape"
+        )
+    return made
+
+
+def _greatest_slope(function: Function) -> float | None:
+    """The largest slope of a piecewise-linear function of single elements; None of any other.
+
+    It is sampled at the multiples of ``1/64`` up to 32: where the second differences vanish but for
+    a few breaks, it is piecewise linear.
+    """
+    x = np.linspace(-_REACH, _REACH, _STEPS * 2 + 1)
+    try:
+        y = _evaluated(function, x, x.shape)
+        among_others = _evaluated(function, np.where(x > 0, 0.0, x), x.shape)
+    except ValueError:
+        return None
+    if not np.isfinite(y).all() or not np.array_equal(y[x <= 0], among_others[x <= 0]):
+        return None
+    slopes = np.diff(y) / np.diff(x)
+    bends = np.abs(np.diff(slopes)) > 1e-9 * (1 + np.abs(slopes).max())
+    if np.count_nonzero(bends) > 2 * _MOST_BREAKS:
+        return None
+    jumps = np.abs(np.diff(y)) > 0.5  # a step is no slope: thresholds stay where sums are near
+    return None if jumps.any() else float(np.abs(slopes).max())
+
+
+def _spread(function: Function, centre: Floats, error: Floats, value: Floats) -> Floats:
+    """The largest change over errors of one sign, and of mixed signs."""
+    generator = np.random.default_rng(0)
+    signs = [np.ones(centre.shape), -np.ones(centre.shape)]
+    signs += [generator.choice([-1.0, 1.0], centre.shape) for _ in range(_MIXTURES)]
+    finite = np.where(np.isfinite(error), error, 0.0)
+    moved = [_evaluated(function, centre + sign * finite, centre.shape) for sign in signs]
+    spread: Floats = np.max([np.abs(made - value) for made in moved], axis=0)
+    return spread
+
+
+def _own_loss(function: Function, centre: Floats, value: Floats, dtype: str) -> Floats:
+    """What the callable loses in the layer's dtype, on sums rounded to it."""
+    if dtype in ("bfloat16", "float64"):
+        return np.zeros(centre.shape)
+    with np.errstate(all="ignore"):
+        rounded = centre.astype(dtype)
+        exact = _evaluated(function, rounded.astype(np.float64), centre.shape)
+        made = np.asarray(function(rounded), np.float64)
+    loss = np.abs(made - exact)
+    return np.where(np.isfinite(loss), loss, 0.0)

@@ -1,0 +1,290 @@
+"""One output judged against one layer of the oracle (see `conformance.assertions`)."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+
+from conformance.asserting.callables import expected_of, problem_with
+from conformance.asserting.shapes import wrong_shape
+from conformance.cases.case import Case
+from conformance.cases.operands import Operands
+from conformance.implementations.observation import as_array
+from conformance.judge.activations import ACTIVATIONS
+from conformance.judge.contraction import as_float64
+from conformance.judge.definition.rounding import FORMATS
+from conformance.judge.elements import judge_equality, judge_sums
+from conformance.judge.equality import equal
+from conformance.judge.running_error import Floats
+from conformance.judge.sums import Convolution, Gauge
+from conformance.judge.verdict import Verdict
+from conformance.layers.registry import LAYERS, called_layers, convolution_layers
+from reference_impl import activations, layers
+from reference_impl.engine.dtypes import convert, is_float
+from reference_impl.ops.geometry import window_axes
+
+Array = np.ndarray[Any, Any]
+
+
+def assert_layer_conforms(actual: Any, layer: Any, inputs: Any) -> None:
+    """Assert that an output is what a layer is documented to make of its inputs.
+
+    See `conformance.assertions.assert_conforms`.
+    """
+    __tracebackhide__ = True
+    check_layer(layer)
+    given = array_of(inputs)
+    if not isinstance(given, np.ndarray):
+        raise TypeError(f"assert_conforms: argument `inputs` is {given}; expected an array")
+    outputs = array_of(actual)
+    if isinstance(actual, (list, tuple)):
+        outputs = _in_dtype(outputs, taken_by(layer, given).dtype)
+    problem = problem_of(outputs, layer, given)
+    if problem is not None:
+        explanation = _explanation(outputs, layer, given)
+        raise AssertionError(f"{type(layer).__name__} {layer.name!r}: {problem}{explanation}")
+
+
+def array_of(value: Any) -> Any:
+    """`as_array` in native byte order, whatever the caller's filters make of warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        array = as_array(value)
+    if not isinstance(array, np.ndarray):
+        return array
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _in_dtype(outputs: Any, dtype: np.dtype[Any]) -> Any:
+    """Python's floats, which have no dtype, as numbers of one, where all of them are."""
+    if not isinstance(outputs, np.ndarray) or outputs.dtype != np.float64 or not is_float(dtype):
+        return outputs
+    converted = convert(outputs, dtype.name)
+    same = np.array_equal(converted.astype(np.float64), outputs, equal_nan=True)
+    return converted if same else outputs
+
+
+def check_layer(layer: Any) -> None:
+    """See to it that a layer is one of the oracle's, computes by its code, and is built.
+
+    Raises:
+        TypeError: if it is another object, or of a class with code of its own.
+        ValueError: if it is not built.
+    """
+    if not isinstance(layer, _classes(called_layers())):
+        names = ", ".join(name for name in called_layers() if LAYERS[name].in_oracle)
+        raise TypeError(
+            f"assert_conforms: argument `layer` is {layer!r}; expected a built layer of "
+            f"reference_impl: {names}"
+        )
+    _check_code(layer)
+    if not isinstance(layer, _classes(convolution_layers())):
+        return
+    if not layer.built:
+        raise ValueError(
+            f"assert_conforms: argument `layer` is {layer!r}, which is not built; expected a layer "
+            "with the weights of the one under test: layer.build(inputs.shape), then "
+            "layer.set_weights([kernel, bias])"
+        )
+
+
+def _check_code(layer: Any) -> None:
+    """That the layer computes by the oracle's own code.
+
+    Raises:
+        TypeError: if its class, or the layer itself, replaces some of it.
+    """
+    own = next(kind for kind in type(layer).__mro__ if kind in _classes(called_layers()))
+    inherited = {
+        name for kind in own.__mro__ for name, part in vars(kind).items() if _is_code(part)
+    }
+    places = [*type(layer).__mro__[: type(layer).__mro__.index(own)], layer]
+    replaced = sorted({n for place in places for n in vars(place) if n in inherited - _HARMLESS})
+    if replaced:
+        raise TypeError(
+            f"assert_conforms: argument `layer` is {layer!r}, with a `{replaced[0]}` of its own, "
+            f"which would be judged by itself; expected the {own.__name__} of reference_impl that "
+            "it should agree with"
+        )
+
+
+def _is_code(part: Any) -> bool:
+    return callable(part) or isinstance(part, property)
+
+
+_HARMLESS: Final = frozenset({"__init__", "build", "get_config", "__repr__", "__str__"})
+"""What a subclass may define without computing anything else than its base."""
+
+
+def _classes(names: Sequence[str]) -> tuple[type[Any], ...]:
+    """The oracle's classes of some layers."""
+    return tuple(getattr(layers, name) for name in names if LAYERS[name].in_oracle)
+
+
+def _activation(layer: Any) -> str | None:
+    """The name of a convolution's activation; None of one with parameters, or of the caller's."""
+    for name in sorted(ACTIVATIONS):
+        if activations.get(name) is layer.activation:
+            return name
+    return None
+
+
+def problem_of(actual: Any, layer: Any, inputs: Array) -> str | None:
+    """What is wrong with a layer's output; None if nothing is.
+
+    Raises:
+        ValueError: if the layer does not take the inputs, or its activation cannot be evaluated.
+    """
+    convolves = isinstance(layer, _classes(convolution_layers()))
+    if convolves and _activation(layer) is None:
+        return _problem_of_callable(actual, layer, inputs)
+    return _problem(actual, layer.certify(inputs).value, layer, inputs)
+
+
+def _problem_of_callable(actual: Any, layer: Any, inputs: Array) -> str | None:
+    """The judgement by the callable's own float64 evaluation."""
+    plain = type(layer).from_config({**_config(layer), "activation": None})
+    plain.build(inputs.shape)
+    plain.set_weights(layer.get_weights())
+    sums: Array = plain.certify(inputs).value
+    expected = expected_of(layer.activation, _gauge(plain, inputs))
+    return _form_problem(
+        actual, expected.value.shape, sums.dtype, lambda a: problem_with(a, expected)
+    )
+
+
+def _config(layer: Any) -> dict[str, Any]:
+    """The arguments of a layer, those left out that need no part in its sums."""
+    arguments = {
+        name: getattr(layer, name)
+        for name in ("filters", "kernel_size", "strides", "padding", "data_format", "use_bias")
+    }
+    return arguments | {
+        "dilation_rate": layer.dilation_rate,
+        "groups": layer.groups,
+        "dtype": layer.dtype,
+    }
+
+
+def _form_problem(
+    actual: Any, shape: tuple[int, ...], dtype: Any, judge: Callable[[Array], str | None]
+) -> str | None:
+    """What is wrong with an output: its kind, shape, dtype, or else what `judge` says."""
+    if not isinstance(actual, np.ndarray):
+        return f"an array is expected, but the output is {actual}."
+    if actual.dtype != dtype and actual.shape == shape:
+        return f"the dtype is {actual.dtype.name}, but should be {dtype.name}."
+    if actual.shape != shape:
+        return wrong_shape(actual, shape, lambda a: _form_problem(a, shape, dtype, judge))
+    return judge(actual)
+
+
+def _problem(actual: Any, expected: Array, layer: Any, inputs: Array) -> str | None:
+    """What is wrong with an output, given the expected one; None if nothing is."""
+
+    def judge(array: Array) -> str | None:
+        return _elements_problem(array, expected, layer, inputs)
+
+    return _form_problem(actual, expected.shape, expected.dtype, judge)
+
+
+def _elements_problem(actual: Array, expected: Array, layer: Any, inputs: Array) -> str | None:
+    if equal(actual, expected):
+        return None
+    if not isinstance(layer, _classes(convolution_layers())):
+        return judge_equality(actual, expected).message
+    judgement = judge_sums(_gauge(layer, inputs), actual, expected)
+    return None if judgement.verdict is Verdict.CONFORMS else judgement.message
+
+
+def taken_by(layer: Any, inputs: Array) -> Array:
+    """The inputs as the layer takes them: floating-point numbers in its dtype."""
+    is_converted = layer.dtype in FORMATS and is_float(inputs.dtype)
+    return convert(inputs, layer.dtype) if is_converted else inputs
+
+
+def _gauge(layer: Any, inputs: Array) -> Gauge:
+    """The sums of a convolution, and what their errors depend on."""
+    channels_first = layer.data_format == "channels_first"
+    images = as_float64(taken_by(layer, inputs))
+    images = np.moveaxis(images, 1, -1) if channels_first else images
+    kernel, *rest = (as_float64(weight) for weight in layer.get_weights())
+    geometry = (layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding)
+    convolution = Convolution(
+        inputs=images,
+        kernel=kernel,
+        bias=rest[0] if rest else np.zeros(kernel.shape[-1]),
+        axes=window_axes(images.shape[1:-1], *geometry),
+        format=FORMATS[layer.dtype],
+        activation=_activation(layer) or "linear",
+        channels_first=channels_first,
+    )
+    gauge = Gauge(convolution)
+    return Gauge(replace(convolution, exact=True)) if _every_order_is_exact(gauge) else gauge
+
+
+def _every_order_is_exact(gauge: Gauge) -> bool:
+    """Whether no partial sum, in whatever order, needs more bits than the format has.
+
+    All products and biases are then multiples of one power of two, which is at least the smallest
+    normal number, and the sums of their magnitudes are below ``2**precision`` of it.
+    """
+    c, fmt = gauge.convolution, gauge.format
+    operands = (c.inputs, c.kernel, c.bias)
+    if not all(np.isfinite(array).all() for array in operands):
+        return False
+    if any(_smallest(array) < fmt.smallest_normal for array in operands):
+        return False
+    unit = min(_unit_exponent(c.inputs) + _unit_exponent(c.kernel), _unit_exponent(c.bias))
+    if math.isinf(unit):
+        return True  # nothing but zeros
+    if unit < fmt.quantum_exponent + fmt.precision - 1:
+        return False
+    largest = float(gauge.magnitude.max(initial=0.0))
+    return largest < min(math.ldexp(1.0, fmt.precision + int(unit)), fmt.largest)
+
+
+def _smallest(array: Floats) -> float:
+    """The smallest magnitude that is not zero; infinity without one."""
+    magnitudes = np.abs(array[array != 0])
+    return float(magnitudes.min(initial=math.inf))
+
+
+def _unit_exponent(array: Floats) -> float:
+    """The exponent of the largest power of two that divides all elements; infinity for zeros."""
+    significand, exponent = np.frexp(array[array != 0])
+    integers = np.ldexp(significand, 53).astype(np.int64)
+    lowest_bit = np.frexp((integers & -integers).astype(np.float64))[1] - 1
+    return float((lowest_bit + exponent - 53).min(initial=2**20)) if integers.size else math.inf
+
+
+def _explanation(actual: Any, layer: Any, inputs: Array) -> str:
+    """The known fault that gives the output, as a sentence; empty where none does."""
+    if not isinstance(actual, np.ndarray):
+        return ""
+    try:
+        from conformance.diagnosis.arrays import explain_array
+
+        fault = explain_array(actual, layer, taken_by(layer, inputs))
+    except Exception as error:  # an explanation must not stand in the way of what it explains
+        return f" (No explanation was looked for: {type(error).__name__}: {error})"
+    return f" It is what you get when {fault}." if fault else ""
+
+
+def explain_gradients(
+    actual: Mapping[str, Any], case: Case, operands: Operands, expected: Mapping[str, Array]
+) -> str:
+    """The known fault that gives some gradients, as a sentence; empty where none does."""
+    try:
+        from conformance.diagnosis.arrays import explain_gradients as explain
+
+        whole = {name: actual.get(name, array) for name, array in expected.items()}
+        fault = explain(whole, case, operands)
+    except Exception as error:  # an explanation must not stand in the way of what it explains
+        return f" (No explanation was looked for: {type(error).__name__}: {error})"
+    return f" It is what you get when {fault}." if fault else ""
