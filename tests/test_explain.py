@@ -317,3 +317,11 @@ def test_a_layer_that_the_oracle_lacks_is_refused(monkeypatch):
     monkeypatch.delattr(keras.layers, "Flatten")
     with pytest.raises(ValueError, match="the oracle has no layer Flatten"):
         explain_case("Flatten/inputs:2x3x4")
+
+
+def test_flatten_of_channels_first_says_what_it_moves():
+    layer = keras.layers.Flatten(data_format="channels_first")
+    text = str(conformance.explain(layer, (1, 2, 4, 4)))
+    assert "batch, channels, ...; the channels are moved last" in text
+    assert "moved last" not in str(conformance.explain(layer, (1, 8)))
+    assert "moved last" not in str(conformance.explain(keras.layers.Flatten(), (1, 2, 4, 4)))

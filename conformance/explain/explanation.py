@@ -211,6 +211,8 @@ def explain_case(case: Case | str) -> Explanation:
 
 def axis_titles(subject: Subject) -> tuple[str, ...]:
     """What the axes of the inputs of a layer are."""
+    if not subject.rank and subject.channels_first and len(subject.input_shape) > 2:
+        return ("batch", "channels", "...; the channels are moved last")
     if not subject.rank:
         return ("batch", *["..."] * (len(subject.input_shape) > 1))
     spatial = AXIS_NAMES[subject.rank]
