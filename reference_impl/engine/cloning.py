@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from reference_impl.engine.arguments import wrong_value
 from reference_impl.engine.base_layer import Layer
 from reference_impl.engine.input_layer import InputLayer
 from reference_impl.engine.keras_tensor import KerasTensor
 from reference_impl.engine.model import Model
 from reference_impl.engine.operations import Operation
 from reference_impl.engine.sequential import Sequential
-from reference_impl.engine.arguments import wrong_value
 from reference_impl.engine.structure import flatten, map_structure, pack, same_structure
 from reference_impl.showing import shown
 

@@ -65,7 +65,7 @@ def dtype_policy(owner: str, value: Any, allowed: tuple[str, ...] = FLOATS) -> D
 
 
 def dtype_name(owner: str, value: Any, allowed: tuple[str, ...] = FLOATS) -> str:
-    """The name of a dtype given as a name, a dtype of NumPy or a framework, or a policy's dictionary.
+    """The name of a dtype given by name, as NumPy's or a framework's, or as a policy's dictionary.
 
     None stands for `floatx`.
 
