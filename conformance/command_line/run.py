@@ -86,6 +86,9 @@ def run(options: argparse.Namespace) -> int:
     _judge(options, cases, names, earlier, judged)
     if not judged.header and judged.ended_by is not None:
         raise judged.ended_by
+    if earlier is not None:
+        places = {case: place for place, case in enumerate(cases)}
+        judged.results.sort(key=lambda result: places[result.case])
     _report(options, judged)
     return _say(options, judged)
 

@@ -186,7 +186,10 @@ def parse_module(text: str) -> Module:
         call = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError) as error:
         raise _unreadable(text) from error
-    *padded, call = call.args if _name(call) == "Sequential" and call.args else [call]
+    parts = [call]
+    if isinstance(call, ast.Call) and _name(call) == "Sequential":
+        parts = call.args or parts
+    *padded, call = parts
     name, positional, keywords = _read(call, text)
     if name not in KINDS:
         raise TorchCallError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from conformance.report.account import Account, Group
-from conformance.report.sentences import clauses_in_words, more_causes
+from conformance.report.sentences import cases_in_words, more_causes
 from conformance.report.text import capitalized, counted, one_line
 
 MOST: Final = 10
@@ -36,7 +36,7 @@ def _error(account: Account, cause: Group) -> str:
     text = "\n".join(
         [
             f"{capitalized(cause.words)}.",
-            f"{counted(len(cause), 'case')} of {clauses_in_words(account.specific_clauses(cause))}",
+            cases_in_words(account, cause),
             one_line(smallest.message),
             one_line(smallest.command, 1000),
         ]

@@ -48,6 +48,11 @@ def clauses_in_words(ids: Sequence[str]) -> str:
     return f"{counted(len(ids), 'clause')}, among them {shown}"
 
 
+def cases_in_words(account: Account, cause: Group) -> str:
+    """``7 cases of 2 clauses: a, b``."""
+    return f"{counted(len(cause), 'case')} of {clauses_in_words(account.specific_clauses(cause))}"
+
+
 def more_causes(causes: Sequence[Group]) -> str:
     """``and 2 more causes with 7 cases``."""
     cases = counted(sum(map(len, causes)), "case")

@@ -17,7 +17,7 @@ from conformance.judge.verdict import Verdict
 from conformance.report.account import Account, Group
 from conformance.report.sentences import (
     READINGS,
-    clauses_in_words,
+    cases_in_words,
     in_words,
     more_causes,
     verdict,
@@ -183,8 +183,7 @@ def _told(number: int, cause: Group, account: Account, style: Style) -> Iterator
     head, _, remainder = f"{number}. {capitalized(cause.words)}.".partition(" ")
     for line in wrapped(remainder, style.width, f"  {head} ", "     "):
         yield style.paint(line, "red")
-    where = clauses_in_words(account.specific_clauses(cause))
-    yield from wrapped(f"{counted(len(cause), 'case')} of {where}", style.width, *_INDENT)
+    yield from wrapped(cases_in_words(account, cause), style.width, *_INDENT)
     if cause.smallest.message:
         message = one_line(cause.smallest.message, 2 * style.width)
         yield from wrapped(message, style.width, *_INDENT)
