@@ -17,7 +17,7 @@ from conformance.diagnosis.evaluation import (
     gather,
     settings_of,
 )
-from conformance.diagnosis.variations import in_place_of
+from conformance.diagnosis.variations import half_not_clipped, in_place_of, same
 from conformance.judge.contraction import as_float64
 from conformance.judge.definition.rounding import FORMATS
 from conformance.judge.running_error import Floats
@@ -370,6 +370,16 @@ def _greatest_nearby(sizes: Floats, c: Convolution) -> Floats:
         ]
         greatest = np.stack(lines, axis=index)
     return greatest
+
+
+def same_cropped(found: Found) -> bool:
+    """SAME padding that is negative crops the inputs, half of it or half of one less at first."""
+    return any(as_steps(found, same(half)) for half in (half_not_clipped, _half_of_one_less))
+
+
+def _half_of_one_less(n: int, k: int, s: int, d: int) -> int:
+    total = (-(-n // s) - 1) * s + (k - 1) * d + 1 - n
+    return int((total + 1) / 2) if total < 0 else total // 2
 
 
 def shape_of_input(found: Found) -> bool:
