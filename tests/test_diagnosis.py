@@ -28,9 +28,16 @@ from reference_impl import layers
 Array = np.ndarray[Any, Any]
 
 
+BESIDE = (
+    "Conv1D/inputs:2x4x3/filters:5/kernel_size:(2,)/activation:relu6",
+    "MaxPooling1D/inputs:2x5x3/dtype:float64/operands:lowest/pool_size:(2,)/strides:(1,)",
+)
+"""Cases of `standard` that tell apart what the smoke grid cannot."""
+
+
 @pytest.fixture(scope="module")
 def bench() -> Bench:
-    return Bench(grid("smoke"))
+    return Bench([*grid("smoke"), *map(parse, BESIDE)])
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=list(FAULTS))

@@ -22,6 +22,7 @@ from conformance.diagnosis.hypotheses import (
     is_predictable,
     operands_of,
 )
+from conformance.diagnosis.places import located
 from conformance.diagnosis.search import Explanation, explanations
 from conformance.diagnosis.stages import first_difference
 from conformance.diagnosis.wording import off_activation, wrong_gradients
@@ -31,6 +32,7 @@ from conformance.outcomes import Value
 __all__ = ["Diagnosis", "Failure", "Group", "diagnose", "failure_reason"]
 
 _MOST_ALTERNATIVES: Final = 2
+_TOLD_BY_WHAT: Final = frozenset({"activation", "place"})
 _IN_STAGE: Final = {
     "padding": "they first differ at the padding: only outputs whose window reaches into it",
     "window": "they first differ at the window: its positions, or their number",
@@ -109,6 +111,8 @@ class Group:
         """Where no fault explains them: the stage in words, and what is known besides."""
         if self.stage == "order":
             return f"it depends on the order of calls: {self.what}"
+        if self.stage in _TOLD_BY_WHAT and self.what:
+            return self.what
         words = _IN_STAGE.get(self.stage, f"stage {self.stage}")
         return f"{words} ({self.what})" if self.what else words
 
@@ -186,7 +190,10 @@ def diagnose(
     found = explanations(ordinary, passed, hypotheses)
     explained = {failure for one in found for failure in one.failures}
     groups = [_explained(one) for one in found]
-    groups += _unexplained([f for f in failures if f not in explained], passed)
+    left = [failure for failure in failures if failure not in explained]
+    groups += _by_place(left, passed, hypotheses)
+    placed = {failure for group in groups for failure in group.failures}
+    groups += _unexplained([f for f in left if f not in placed], passed)
     readings = tuple(group for group in groups if group.reading)
     return Diagnosis(tuple(group for group in groups if not group.reading), readings)
 
@@ -228,6 +235,22 @@ def _explained(one: Explanation) -> Group:
     return Group(one.failures, one.faults, one.alternatives, common=only, contradicted=contradicted)
 
 
+def _by_place(
+    failures: Sequence[Failure], passed: Sequence[Case], hypotheses: Hypotheses
+) -> list[Group]:
+    """Groups by where along an axis the wrong elements lie."""
+    plain = [failure for failure in failures if not failure.named and _has_wrong_output(failure)]
+    return [
+        Group(
+            one.failures,
+            stage="place",
+            common=common([failure.case for failure in one.failures], one.contradicted),
+            what=f"only {one.words} are wrong, in {one.failures[0].case.layer}",
+        )
+        for one in located(plain, passed, hypotheses)
+    ]
+
+
 def _unexplained(failures: Iterable[Failure], passed: Sequence[Case]) -> list[Group]:
     """Groups by what the judge named, else by stage and what happened; the largest first."""
     groups: dict[tuple[str | None, str, str], list[Failure]] = defaultdict(list)
@@ -240,7 +263,9 @@ def _unexplained(failures: Iterable[Failure], passed: Sequence[Case]) -> list[Gr
             tuple(group),
             stage=stage,
             named=named,
-            common=common([failure.case for failure in group], passed),
+            common=None
+            if told.is_said(stage, kind, group)
+            else common([failure.case for failure in group], passed),
             what=told.words(stage, kind, group),
         )
         for (named, stage, kind), group in groups.items()
@@ -273,6 +298,10 @@ class _Telling:
         if failure.case.observe == "gradients" and stage in _OF_JUDGE:
             return wrong_gradients(failure)
         return ""
+
+    def is_said(self, stage: str, kind: str, group: Sequence[Failure]) -> bool:
+        """Whether the sums for which an activation is off say all that the cases share."""
+        return stage == "activation" and bool(self.words(stage, kind, group))
 
     def words(self, stage: str, kind: str, group: Sequence[Failure]) -> str:
         """What is said besides the stage."""

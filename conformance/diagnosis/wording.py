@@ -51,7 +51,7 @@ def off_activation(name: str, failures: Sequence[Failure]) -> str:
         return ""
     worst = float(ratios[wrong].max())
     by = f"by up to {worst:.2g} bounds" if worst < 1e6 else "by far"
-    return f"{name} is off {by} {_where(sums[wrong], sums[~wrong])}"
+    return f"{name} is off {by} {_where(sums[wrong], sums[~wrong])}; the sums themselves are right"
 
 
 def _sums_and_ratios(failure: Failure) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
@@ -82,4 +82,16 @@ def _where(wrong: NDArray[np.float64], right: NDArray[np.float64]) -> str:
         return f"for sums of {low:.3g} and above, and right below"
     if np.abs(wrong).min() > np.abs(right).max():
         return f"for sums of magnitude {np.abs(wrong).min():.3g} and above, and right below"
-    return f"for {wrong.size} of {wrong.size + right.size} sums, from {low:.3g} to {high:.3g}"
+    return f"for {_in_ranges(wrong, right)}"
+
+
+def _in_ranges(wrong: NDArray[np.float64], right: NDArray[np.float64]) -> str:
+    """The ranges of the wrong sums of either sign, and how many of those seen there are wrong."""
+    sides = [side for side in (wrong[wrong < 0], wrong[wrong >= 0]) if side.size]
+    ends = [(float(side.min()), float(side.max())) for side in sides]
+    among = sum(int(np.count_nonzero((right >= low) & (right <= high))) for low, high in ends)
+    ranges = " and ".join(
+        f"from {low:.3g} to {high:.3g}" if low < high else f"of {low:.3g}" for low, high in ends
+    )
+    share = f", {wrong.size} of {wrong.size + among} seen there" if among else ""
+    return f"sums {ranges}{share}"

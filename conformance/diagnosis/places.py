@@ -1,0 +1,227 @@
+"""Where the wrong elements of outputs lie, and what they are, in words that lead to a loop.
+
+What goes wrong in the remainder of a loop, beyond a block or at an end shows in the indices of the
+wrong elements along one axis, whatever the arithmetic was.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+
+from conformance.cases.case import Case
+from conformance.cases.facts import facts
+from conformance.diagnosis.evaluation import Prediction, to_channels_last
+from conformance.diagnosis.hypotheses import Failure, Hypotheses, is_predictable
+from conformance.layers.registry import LAYERS
+from conformance.outcomes import Value
+
+Array = np.ndarray[Any, Any]
+
+_BLOCKS: Final = (2, 4, 8, 16, 32, 64, 128)
+_LEAST_FROM: Final = 4
+"""The least index from which on elements are wrong that is called a limit, not an end."""
+
+_LEAST: Final = 2
+"""How many failures a place is told of; one alone may be wrong there by chance."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Indices along one axis, beyond which elements are wrong, and before which they are right.
+
+    Attributes:
+        axis: which axis, in words for several of its elements.
+        block: the length of a block, whose remainder is wrong; 0 for `start`.
+        start: the first wrong index, whatever the length.
+        above: whether only axes longer than the block have it.
+    """
+
+    axis: str
+    block: int = 0
+    start: int = 0
+    above: bool = False
+
+    @property
+    def words(self) -> str:
+        """``the filters beyond a multiple of 8, where there are more than 8``."""
+        if not self.block:
+            return f"the {self.axis} from index {self.start} on"
+        above = f", where there are more than {self.block}" if self.above else ""
+        return f"the {self.axis} beyond the last multiple of {self.block}{above}"
+
+    def first(self, length: int) -> int:
+        """The first index that is wrong; `length` where none is."""
+        if not self.block:
+            return min(self.start, length)
+        if self.above and length <= self.block:
+            return length
+        return length // self.block * self.block
+
+
+@dataclass(frozen=True, eq=False)
+class Located:
+    """Failures whose wrong elements lie at one place.
+
+    Attributes:
+        place: the place.
+        failures: these.
+        contradicted: passing cases that have it as well.
+        what: what the wrong elements are; empty where nothing simple is.
+    """
+
+    place: Place
+    failures: tuple[Failure, ...]
+    contradicted: tuple[Case, ...]
+    what: str
+
+    @property
+    def words(self) -> str:
+        """The whole, to follow "only"."""
+        return self.place.words + (f" ({self.what})" if self.what else "")
+
+
+def located(
+    failures: Sequence[Failure], passed: Sequence[Case], hypotheses: Hypotheses
+) -> list[Located]:
+    """The places that explain most failures, one after the other, as long as they are credible.
+
+    A place is credible where more failures have their wrong elements there than passing cases have
+    such elements at all.
+    """
+    seen = {f: one for f in failures if (one := _seen(f, hypotheses)) is not None}
+    found: list[Located] = []
+    while len(seen) >= _LEAST:
+        best = _best(seen, passed)
+        if best is None:
+            break
+        found.append(best)
+        seen = {f: one for f, one in seen.items() if f not in set(best.failures)}
+    return found
+
+
+def _best(seen: dict[Failure, _Seen], passed: Sequence[Case]) -> Located | None:
+    counts = Counter((f.case.layer, place) for f, one in seen.items() for place in one.places)
+    found = []
+    for (layer, place), count in counts.most_common(24):
+        if count < _LEAST:
+            break
+        those = [f for f, one in seen.items() if f.case.layer == layer and place in one.places]
+        against = [c for c in passed if c.layer == layer and _has(place, c)]
+        if _is_credible(place, [seen[f] for f in those], len(against)):
+            found.append(Located(place, tuple(those), tuple(against), _what(seen, those)))
+    return max(found, key=_weight, default=None)
+
+
+def _weight(one: Located) -> tuple[int, int, int]:
+    """Most failures for the least contradiction; of the same a plain limit, then small blocks."""
+    return len(one.failures) - len(one.contradicted), -one.place.above, -one.place.block
+
+
+def _is_credible(place: Place, seen: Sequence[_Seen], against: int) -> bool:
+    lengths = {one.lengths[place.axis] for one in seen}
+    varied = len(lengths) > 1 or place.start >= 2 * _LEAST_FROM
+    return varied and len(seen) > against
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What is wrong in one output.
+
+    Attributes:
+        places: all places that its wrong elements lie at.
+        lengths: the lengths of its axes, by name.
+        effect: what the wrong elements are.
+    """
+
+    places: frozenset[Place]
+    lengths: dict[str, int]
+    effect: str
+
+
+def _seen(failure: Failure, hypotheses: Hypotheses) -> _Seen | None:
+    case, outcome = failure.case, failure.outcome
+    if case.observe != "output" or not isinstance(outcome, Value) or not is_predictable(case):
+        return None
+    right = hypotheses.prediction((), case)
+    actual = outcome.value
+    if not isinstance(right, Prediction) or not LAYERS[case.layer].rank:
+        return None
+    if not isinstance(actual, np.ndarray) or actual.shape != right.value.shape:
+        return None
+    first = facts(case).channels_first
+    wrong, given, wanted = (
+        to_channels_last(a) if first else a for a in (~right.allows(actual), actual, right.value)
+    )
+    if not wrong.any():
+        return None
+    lengths = dict(zip(_axes(case), wrong.shape, strict=True))
+    return _Seen(frozenset(_places(wrong, lengths)), lengths, _effect(wrong, given, wanted))
+
+
+def _axes(case: Case) -> tuple[str, ...]:
+    """The axes of an output whose channels are last, each in words for several elements."""
+    known = facts(case)
+    inner = ("steps",) if known.rank == 1 else ("rows", "columns")
+    return ("samples", *inner, "filters" if known.is_convolution else "channels")
+
+
+def _places(wrong: Array, lengths: dict[str, int]) -> Iterator[Place]:
+    for number, (axis, length) in enumerate(lengths.items()):
+        others = tuple(i for i in range(wrong.ndim) if i != number)
+        (indices,) = np.nonzero(wrong.any(axis=others))
+        lowest = int(indices[0])
+        if lowest == 0 and length >= min(_BLOCKS):
+            continue
+        if lowest >= _LEAST_FROM:
+            yield Place(axis, start=lowest)
+        for block in _BLOCKS:
+            if length % block and lowest >= length // block * block:
+                yield Place(axis, block)
+                if length > block:
+                    yield Place(axis, block, above=True)
+
+
+def _effect(wrong: Array, given: Array, wanted: Array) -> str:
+    values, right = given[wrong], wanted[wrong]
+    if not np.any(values):
+        return "they are zero"
+    if values.dtype.kind not in "iu" and np.all(np.isnan(right) & ~np.isnan(values)):
+        return "NaN is lost there"
+    channels = wrong.any(axis=tuple(range(wrong.ndim - 1)))
+    start = int(np.argmax(channels))
+    tail = given.shape[-1] - start
+    if 0 < tail <= start and np.array_equal(
+        given[..., start:], given[..., :tail], equal_nan=given.dtype.kind not in "iu"
+    ):
+        return "they repeat the first ones"
+    return ""
+
+
+def _what(seen: dict[Failure, _Seen], those: Sequence[Failure]) -> str:
+    effects = {seen[failure].effect for failure in those}
+    return effects.pop() if len(effects) == 1 else ""
+
+
+@lru_cache(maxsize=8192)
+def _lengths(case: Case) -> dict[str, int] | None:
+    """The lengths of an output's axes by name; None where they are not known."""
+    if case.observe != "output" or not is_predictable(case) or not LAYERS[case.layer].rank:
+        return None
+    known = facts(case)
+    try:
+        inner = [axis.output for axis in known.axes]
+    except ValueError:
+        return None
+    channels = known.config["filters"] if known.is_convolution else known.channels
+    return dict(zip(_axes(case), (known.batch or 0, *inner, channels or 0), strict=True))
+
+
+def _has(place: Place, case: Case) -> bool:
+    lengths = _lengths(case)
+    return lengths is not None and place.first(lengths[place.axis]) < lengths[place.axis]
