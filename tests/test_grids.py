@@ -19,11 +19,20 @@ from planted_faults import FAULTS, Array, Steps, accumulated_in, evaluate, notic
 
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
-from conformance.cases.grids import LEVELS, arguments, exhaustive, grid, rejections, windows
+from conformance.cases.grids import (
+    LEVELS,
+    arguments,
+    exhaustive,
+    grid,
+    networks,
+    rejections,
+    windows,
+)
 from conformance.cases.grids.axes import FAMILIES, Axis
 from conformance.cases.grids.covering import each_level, each_pair
 from conformance.cases.operands import Operands, operands
 from conformance.cases.recipes import NUMBERS
+from conformance.judge.definition import forbidden
 from conformance.layers.registry import LAYERS, windowed_layers
 
 SMOKE = grid("smoke")
@@ -62,7 +71,9 @@ def test_sizes_of_the_levels(level: str, least: int, most: int) -> None:
 
 
 def test_an_unknown_level_is_named_in_the_error() -> None:
-    with pytest.raises(ValueError, match="no grid 'large': expected one of smoke, standard, full"):
+    with pytest.raises(
+        ValueError, match="no grid 'large': expected one of smoke, standard, full, networks"
+    ):
         grid("large")
 
 
@@ -316,3 +327,14 @@ def is_weak(result: Array) -> bool:
     numbers = values[~np.isnan(values)]
     telling = np.count_nonzero(numbers) > result.size // 4
     return not telling or numbers.min() == numbers.max()
+
+
+def test_the_tier_of_networks_has_layers_of_twenty_networks_forward_and_backward() -> None:
+    """Each valid, so that no shape is misspelled; gradients of half of them at least."""
+    cases = grid("networks")
+    assert len(networks.NETWORKS) >= 20
+    assert not set(cases) & set(grid("full"))
+    assert 2 * sum(case.observe == "gradients" for case in cases) >= 0.8 * len(cases)
+    for case in cases:
+        assert forbidden(case) is None, case
+        assert all(axis.output for axis in facts(case).axes)
