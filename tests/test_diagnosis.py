@@ -30,6 +30,12 @@ Array = np.ndarray[Any, Any]
 
 BESIDE = (
     "Conv1D/inputs:2x4x3/filters:5/kernel_size:(2,)/activation:relu6",
+    "Conv1D/inputs:2x4x15/filters:3/kernel_size:(3,)",
+    "Conv1D/inputs:2x4x17/filters:1/kernel_size:(3,)",
+    "Conv1D/inputs:2x4x63/filters:1/kernel_size:(3,)",
+    "Conv1D/inputs:2x4x65/filters:3/kernel_size:(3,)",
+    "Conv1D/inputs:1x2x257/filters:1/kernel_size:(1,)",
+    "Conv1D/inputs:1x2x513/filters:1/kernel_size:(1,)",
     "MaxPooling1D/inputs:2x5x3/dtype:float64/operands:lowest/pool_size:(2,)/strides:(1,)",
 )
 """Cases of `standard` that tell apart what the smoke grid cannot."""

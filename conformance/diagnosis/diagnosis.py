@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -32,6 +32,9 @@ from conformance.outcomes import Value
 __all__ = ["Diagnosis", "Failure", "Group", "diagnose", "failure_reason"]
 
 _MOST_ALTERNATIVES: Final = 2
+_SHARE: Final = 0.5
+"""Share of the unexplained failures of a layer in a dtype beyond which a precision is named."""
+
 _TOLD_BY_WHAT: Final = frozenset({"activation", "place"})
 _IN_STAGE: Final = {
     "padding": "they first differ at the padding: only outputs whose window reaches into it",
@@ -190,12 +193,28 @@ def diagnose(
     found = explanations(ordinary, passed, hypotheses)
     explained = {failure for one in found for failure in one.failures}
     groups = [_explained(one) for one in found]
-    left = [failure for failure in failures if failure not in explained]
+    left = _without_chance_names([f for f in failures if f not in explained])
     groups += _by_place(left, passed, hypotheses)
     placed = {failure for group in groups for failure in group.failures}
     groups += _unexplained([f for f in left if f not in placed], passed)
     readings = tuple(group for group in groups if group.reading)
     return Diagnosis(tuple(group for group in groups if not group.reading), readings)
+
+
+def _without_chance_names(failures: Sequence[Failure]) -> list[Failure]:
+    """Without the precisions that the judge named for the smaller part of alike failures.
+
+    The size of an error that has another cause is now and then that of a precision.
+    """
+    alike: dict[tuple[str, str], Counter[str | None]] = defaultdict(Counter)
+    for failure in failures:
+        alike[failure.case.layer, failure.case.dtype][failure.named] += 1
+
+    def is_common(failure: Failure) -> bool:
+        counts = alike[failure.case.layer, failure.case.dtype]
+        return counts[failure.named] > _SHARE * counts.total()
+
+    return [f if not f.named or is_common(f) else replace(f, named=None) for f in failures]
 
 
 def depending_on_order(
@@ -245,7 +264,7 @@ def _by_place(
             one.failures,
             stage="place",
             common=common([failure.case for failure in one.failures], one.contradicted),
-            what=f"only {one.words} are wrong, in {one.failures[0].case.layer}",
+            what=f"only {one.words} are wrong in {one.failures[0].case.layer}",
         )
         for one in located(plain, passed, hypotheses)
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -283,6 +284,23 @@ def _kernel() -> tuple[Fault, ...]:
             "kernel.channels-of-four",
             "the channels beyond a multiple of four are left out",
             Steps(kernel=v.whole_groups_of_channels),
+        ),
+        *(
+            Fault(
+                f"kernel.channels-of-{block}",
+                f"the channels beyond a multiple of {block} are left out, where there are more "
+                f"than {block}",
+                Steps(kernel=v.blocks_of_channels(block)),
+            )
+            for block in (8, 16, 32)
+        ),
+        *(
+            Fault(
+                f"kernel.channels-to-{count}",
+                f"the channels beyond {count} are left out",
+                Steps(kernel=partial(v.channels_to, count=count)),
+            )
+            for count in (64, 256, 512)
         ),
         Fault(
             "kernel.filters-of-four",

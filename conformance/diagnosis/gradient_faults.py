@@ -281,11 +281,6 @@ _ALL: Final = (
         slope=_slope_of_output,
     ),
     _fault(
-        "activation.relu-at-zero",
-        "relu's slope at zero is taken for one",
-        slope=_slope_of("relu", lambda y: (y >= 0).astype(np.float64)),
-    ),
-    _fault(
         "activation.tanh-unsquared",
         "the slope of tanh is taken for 1 - tanh(x), without the square",
         slope=_slope_of("tanh", lambda y: 1 - np.tanh(y)),

@@ -16,6 +16,7 @@ import numpy as np
 
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
+from conformance.diagnosis.backward import GradientPrediction
 from conformance.diagnosis.evaluation import Prediction, to_channels_last
 from conformance.diagnosis.hypotheses import Failure, Hypotheses, is_predictable
 from conformance.layers.registry import LAYERS
@@ -146,29 +147,60 @@ class _Seen:
 
 def _seen(failure: Failure, hypotheses: Hypotheses) -> _Seen | None:
     case, outcome = failure.case, failure.outcome
-    if case.observe != "output" or not isinstance(outcome, Value) or not is_predictable(case):
+    if not isinstance(outcome, Value) or not is_predictable(case) or not LAYERS[case.layer].rank:
         return None
     right = hypotheses.prediction((), case)
-    actual = outcome.value
-    if not isinstance(right, Prediction) or not LAYERS[case.layer].rank:
+    if isinstance(right, GradientPrediction) and isinstance(outcome.value, dict):
+        return _seen_in_gradients(case, outcome.value, right)
+    if not isinstance(right, Prediction) or case.observe != "output":
         return None
+    return _seen_in(outcome.value, right, _axes(case), first=facts(case).channels_first)
+
+
+def _seen_in_gradients(
+    case: Case, actual: dict[str, Array], right: GradientPrediction
+) -> _Seen | None:
+    """Where one gradient is wrong and the others are right."""
+    wrong = [name for name, part in right.parts.items() if not part.fits(actual.get(name))]
+    if len(wrong) != 1:
+        return None
+    (name,) = wrong
+    first = facts(case).channels_first and name == "inputs"
+    return _seen_in(actual[name], right.parts[name], _axes_of_gradient(case, name), first=first)
+
+
+def _seen_in(
+    actual: Array, right: Prediction, axes: tuple[str, ...], *, first: bool
+) -> _Seen | None:
     if not isinstance(actual, np.ndarray) or actual.shape != right.value.shape:
         return None
-    first = facts(case).channels_first
     wrong, given, wanted = (
         to_channels_last(a) if first else a for a in (~right.allows(actual), actual, right.value)
     )
     if not wrong.any():
         return None
-    lengths = dict(zip(_axes(case), wrong.shape, strict=True))
+    lengths = dict(zip(axes, wrong.shape, strict=True))
     return _Seen(frozenset(_places(wrong, lengths)), lengths, _effect(wrong, given, wanted))
 
 
 def _axes(case: Case) -> tuple[str, ...]:
     """The axes of an output whose channels are last, each in words for several elements."""
-    known = facts(case)
-    inner = ("steps",) if known.rank == 1 else ("rows", "columns")
-    return ("samples", *inner, "filters" if known.is_convolution else "channels")
+    last = "filters" if facts(case).is_convolution else "channels"
+    return ("samples", *_inner(case), last)
+
+
+def _axes_of_gradient(case: Case, name: str) -> tuple[str, ...]:
+    """The axes of a gradient whose channels are last."""
+    axes = {
+        "inputs": ("samples", *_inner(case), "channels"),
+        "kernel": (*_inner(case), "channels", "filters"),
+        "bias": ("filters",),
+    }[name]
+    return tuple(f"{axis} of the gradient of the {name}" for axis in axes)
+
+
+def _inner(case: Case) -> tuple[str, ...]:
+    return ("steps",) if facts(case).rank == 1 else ("rows", "columns")
 
 
 def _places(wrong: Array, lengths: dict[str, int]) -> Iterator[Place]:
@@ -210,18 +242,28 @@ def _what(seen: dict[Failure, _Seen], those: Sequence[Failure]) -> str:
 
 @lru_cache(maxsize=8192)
 def _lengths(case: Case) -> dict[str, int] | None:
-    """The lengths of an output's axes by name; None where they are not known."""
-    if case.observe != "output" or not is_predictable(case) or not LAYERS[case.layer].rank:
+    """The lengths of the axes by name, of all gradients; None where they are not known."""
+    if case.observe not in ("output", "gradients") or not is_predictable(case):
         return None
     known = facts(case)
+    if not known.rank:
+        return None
     try:
         inner = [axis.output for axis in known.axes]
     except ValueError:
         return None
-    channels = known.config["filters"] if known.is_convolution else known.channels
-    return dict(zip(_axes(case), (known.batch or 0, *inner, channels or 0), strict=True))
+    channels, filters = known.channels or 0, known.config.get("filters", 0)
+    batch = known.batch or 0
+    if case.observe == "output":
+        last = filters if known.is_convolution else channels
+        return dict(zip(_axes(case), (batch, *inner, last), strict=True))
+    sizes = {"inputs": (batch, *(n or 0 for n in known.spatial), channels)}
+    if known.is_convolution:
+        sizes |= {"kernel": (*known.window, channels // known.groups, filters), "bias": (filters,)}
+    names = (zip(_axes_of_gradient(case, n), s, strict=True) for n, s in sizes.items())
+    return {axis: length for pairs in names for axis, length in pairs}
 
 
 def _has(place: Place, case: Case) -> bool:
-    lengths = _lengths(case)
-    return lengths is not None and place.first(lengths[place.axis]) < lengths[place.axis]
+    length = (_lengths(case) or {}).get(place.axis, 0)
+    return place.first(length) < length

@@ -365,6 +365,23 @@ def whole_groups_of_channels(kernel: Array) -> Array:
     return changed
 
 
+def blocks_of_channels(block: int) -> Callable[[Array], Array]:
+    """Channels beyond the last whole block not read, where there are more than one block."""
+
+    def read(kernel: Array) -> Array:
+        channels = kernel.shape[-2]
+        return channels_to(kernel, channels // block * block if channels > block else channels)
+
+    return read
+
+
+def channels_to(kernel: Array, count: int) -> Array:
+    """Channels beyond so many not read."""
+    changed = kernel.copy()
+    changed[..., count:, :] = 0
+    return changed
+
+
 def flipped(kernel: Array) -> Array:
     """All spatial axes of the kernel in reverse."""
     return kernel[tuple([slice(None, None, -1)] * (kernel.ndim - 2))]

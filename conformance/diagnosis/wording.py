@@ -9,9 +9,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.diagnosis.backward import GradientPrediction
 from conformance.diagnosis.evaluation import CORRECT, predict
-from conformance.diagnosis.hypotheses import Failure, Hypotheses, operands_of
+from conformance.diagnosis.hypotheses import Failure, operands_of
+from conformance.judge.expectation import expect
+from conformance.judge.gradients import judge_gradients
+from conformance.judge.verdict import Verdict
 from conformance.outcomes import Value
 
 _MOST_LOOKED_AT: Final = 60
@@ -19,12 +21,21 @@ _MOST_LOOKED_AT: Final = 60
 
 def wrong_gradients(failure: Failure) -> str:
     """Which gradients are wrong, and which are right; empty where it cannot be told."""
-    right = Hypotheses().prediction((), failure.case)
-    actual = failure.outcome.value if isinstance(failure.outcome, Value) else None
-    if not isinstance(right, GradientPrediction) or not isinstance(actual, dict):
+    case, outcome = failure.case, failure.outcome
+    actual = outcome.value if isinstance(outcome, Value) else None
+    arrays = operands_of(case)
+    right = expect(case, arrays)
+    if not isinstance(actual, dict) or actual.keys() != right.value.keys():
         return ""
-    wrong = [n for n, part in right.parts.items() if not part.fits(actual.get(n))]
-    others = [n for n in right.parts if n not in wrong]
+
+    def is_wrong(name: str) -> bool:
+        expected, given = {name: right.value[name]}, {name: actual[name]}
+        strict = right.demands_equality
+        judged = judge_gradients(case, arrays, expected, given, strict=strict)
+        return judged.verdict is not Verdict.CONFORMS
+
+    wrong = [name for name in right.value if is_wrong(name)]
+    others = [name for name in right.value if name not in wrong]
     if not wrong:
         return ""
     well = f"; {_listed(others)} {_are(others)} right" if others else ""

@@ -15,7 +15,7 @@ from typing import Any, Final
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
 
-_MOST_PRODUCTS: Final = 1 << 28
+_MOST_PRODUCTS: Final = 1 << 27
 """Products of a layer whose gradients are asked for as well."""
 
 Shape = tuple[tuple[int, ...], int, int | tuple[int, ...], Mapping[str, Any]]
@@ -105,11 +105,11 @@ NETWORKS: Final[Mapping[str, tuple[Shape, ...]]] = MappingProxyType(
             ((13, 13, 512), 1024, 3, _SAME),
             ((13, 13, 1024), 255, 1, {}),
         ),
-        "SSD300": (((19, 19, 512), 1024, 3, _dilated(6)), ((38, 38, 512), 84, 3, _SAME)),
-        "U-Net": (((140, 140, 128), 128, 3, {}), ((28, 28, 1024), 1024, 3, {})),
+        "SSD300": (((19, 19, 1024), 126, 3, _SAME), ((38, 38, 512), 84, 3, _SAME)),
+        "U-Net": (((64, 64, 64), 128, 3, _SAME), ((16, 16, 512), 256, 2, _SAME)),
         "DeepLabv3": (
-            ((33, 33, 512), 256, 3, _dilated(6)),
-            ((33, 33, 512), 256, 3, _dilated(18)),
+            ((33, 33, 320), 256, 3, _dilated(6)),
+            ((33, 33, 320), 256, 3, _dilated(18)),
         ),
         "ViT-B/16": (((224, 224, 3), 768, 16, {"strides": 16}),),
         "ViT-L/14": (((224, 224, 3), 1024, 14, {"strides": 14}),),
