@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from planted_faults import BEYOND_SMOKE
 
 from conformance.cases.case import Case, parse
 from conformance.cases.grids import grid
@@ -28,22 +29,9 @@ from reference_impl import layers
 Array = np.ndarray[Any, Any]
 
 
-BESIDE = (
-    "Conv1D/inputs:2x4x3/filters:5/kernel_size:(2,)/activation:relu6",
-    "Conv1D/inputs:2x4x15/filters:3/kernel_size:(3,)",
-    "Conv1D/inputs:2x4x17/filters:1/kernel_size:(3,)",
-    "Conv1D/inputs:2x4x63/filters:1/kernel_size:(3,)",
-    "Conv1D/inputs:2x4x65/filters:3/kernel_size:(3,)",
-    "Conv1D/inputs:1x2x257/filters:1/kernel_size:(1,)",
-    "Conv1D/inputs:1x2x513/filters:1/kernel_size:(1,)",
-    "MaxPooling1D/inputs:2x5x3/dtype:float64/operands:lowest/pool_size:(2,)/strides:(1,)",
-)
-"""Cases of `standard` that tell apart what the smoke grid cannot."""
-
-
 @pytest.fixture(scope="module")
 def bench() -> Bench:
-    return Bench([*grid("smoke"), *map(parse, BESIDE)])
+    return Bench([*grid("smoke"), *BEYOND_SMOKE])
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=list(FAULTS))

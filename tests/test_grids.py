@@ -15,7 +15,16 @@ from math import prod
 import numpy as np
 import pytest
 from equivalence_classes import classes, classes_of, hits
-from planted_faults import FAULTS, Array, Steps, accumulated_in, evaluate, noticed, outcome
+from planted_faults import (
+    BEYOND_SMOKE,
+    FAULTS,
+    Array,
+    Steps,
+    accumulated_in,
+    evaluate,
+    noticed,
+    outcome,
+)
 
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
@@ -250,8 +259,8 @@ def test_the_full_grid_is_exhaustive_for_small_windows() -> None:
 
 @pytest.fixture(scope="module")
 def evaluated() -> list[tuple[Case, Operands, Array]]:
-    """The cases of the smoke grid that observe values, with operands and results."""
-    cases = outputs(SMOKE)
+    """The cases of the smoke grid that observe values, and a few, with operands and results."""
+    cases = [*outputs(SMOKE), *BEYOND_SMOKE]
     prepared = [(case, operands(case)) for case in cases]
     with np.errstate(all="ignore"):
         return [(case, arrays, evaluate(case, arrays)) for case, arrays in prepared]
@@ -265,7 +274,12 @@ def catches(case: Case, arrays: Operands, expected: Array, steps: Steps) -> bool
 
 @pytest.mark.parametrize("fault", list(FAULTS))
 def test_the_smoke_grid_catches(fault: str, evaluated: list[tuple[Case, Operands, Array]]) -> None:
+    """With the few cases beside it that are in `standard`, as the next test holds."""
     assert any(catches(*one, FAULTS[fault]) for one in evaluated)
+
+
+def test_the_cases_beside_the_smoke_grid_are_in_standard() -> None:
+    assert set(BEYOND_SMOKE) <= set(grid("standard"))
 
 
 @pytest.mark.parametrize("step", [1, -1])

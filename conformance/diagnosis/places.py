@@ -32,6 +32,9 @@ _LEAST: Final = 2
 """How many failures a place is told of; one alone may be wrong there by chance."""
 
 
+_NAN_LOST: Final = "NaN is lost there"
+
+
 @dataclass(frozen=True)
 class Place:
     """Indices along one axis, beyond which elements are wrong, and before which they are right.
@@ -108,20 +111,37 @@ def located(
 
 def _best(seen: dict[Failure, _Seen], passed: Sequence[Case]) -> Located | None:
     counts = Counter((f.case.layer, place) for f, one in seen.items() for place in one.places)
-    found = []
+    found: list[tuple[tuple[int, int, int], int, Located]] = []
     for (layer, place), count in counts.most_common(24):
         if count < _LEAST:
             break
         those = [f for f, one in seen.items() if f.case.layer == layer and place in one.places]
         against = [c for c in passed if c.layer == layer and _has(place, c)]
-        if _is_credible(place, [seen[f] for f in those], len(against)):
-            found.append(Located(place, tuple(those), tuple(against), _what(seen, those)))
-    return max(found, key=_weight, default=None)
+        telling = _telling(seen, those, against)
+        if _is_credible(place, [seen[f] for f in those], telling):
+            one = Located(place, tuple(those), tuple(against), _what(seen, those))
+            found.append((_weight(one, telling), len(found), one))
+    return max(found)[-1] if found else None
 
 
-def _weight(one: Located) -> tuple[int, int, int]:
+def _telling(seen: dict[Failure, _Seen], those: Sequence[Failure], against: Sequence[Case]) -> int:
+    """How many passing cases speak against a place.
+
+    Those of other dtypes do not where all failures are of one, nor those without NaN where it is
+    NaN that is lost.
+    """
+    dtypes = {failure.case.dtype for failure in those}
+    kinds = {failure.case.operands for failure in those}
+    lost = all(seen[failure].effect == _NAN_LOST for failure in those)
+    return sum(
+        (len(dtypes) > 1 or case.dtype in dtypes) and (not lost or case.operands in kinds)
+        for case in against
+    )
+
+
+def _weight(one: Located, telling: int) -> tuple[int, int, int]:
     """Most failures for the least contradiction; of the same a plain limit, then small blocks."""
-    return len(one.failures) - len(one.contradicted), -one.place.above, -one.place.block
+    return len(one.failures) - telling, -one.place.above, -one.place.block
 
 
 def _is_credible(place: Place, seen: Sequence[_Seen], against: int) -> bool:
@@ -224,7 +244,7 @@ def _effect(wrong: Array, given: Array, wanted: Array) -> str:
     if not np.any(values):
         return "they are zero"
     if values.dtype.kind not in "iu" and np.all(np.isnan(right) & ~np.isnan(values)):
-        return "NaN is lost there"
+        return _NAN_LOST
     channels = wrong.any(axis=tuple(range(wrong.ndim - 1)))
     start = int(np.argmax(channels))
     tail = given.shape[-1] - start
