@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from planted_faults import BEYOND_SMOKE
 
 from conformance.cases.case import Case, parse
 from conformance.cases.grids import grid
@@ -30,7 +31,7 @@ Array = np.ndarray[Any, Any]
 
 @pytest.fixture(scope="module")
 def bench() -> Bench:
-    return Bench(grid("smoke"))
+    return Bench([*grid("smoke"), *BEYOND_SMOKE])
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=list(FAULTS))

@@ -33,9 +33,16 @@ _LONGEST_MESSAGE: Final = 1000
 _LONGEST_READ: Final = 100_000
 
 
-def rejection(error: BaseException, when: str = "") -> Rejection:
-    """The outcome of an ordinary exception; `when` says in which call, if that matters."""
-    return Rejection(type(error).__name__, condensed(f"{when}{_message_of(error)}"))
+def rejection(error: BaseException, when: str = "", place: str = "") -> Rejection:
+    """The outcome of an ordinary exception.
+
+    Args:
+        error: the exception.
+        when: in which call, if that matters.
+        place: which line raised it, where that is known.
+    """
+    message = condensed(f"{when}{_message_of(error)}")
+    return Rejection(type(error).__name__, f"{message} ({place})" if place else message)
 
 
 def _message_of(error: BaseException) -> str:

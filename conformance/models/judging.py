@@ -19,10 +19,11 @@ import numpy as np
 from conformance.judge.messages import WrongElements, sentence_case
 from conformance.judge.running_error import Floats
 from conformance.models.candidates import Array, Held
+from conformance.models.fitting import fitted
 from conformance.models.matching import Finder, Place, difference, excess, moves
 from conformance.models.operation import Operation, Span
 from conformance.models.source import Source, Step
-from conformance.models.variants import Variant, variants
+from conformance.models.variants import Variant, folded, variants
 from conformance.models.windows import axes as window_axes
 
 _MOST_FOLDED: Final = 5
@@ -117,6 +118,7 @@ class LayerJudge:
         self.findings: dict[str, Finding] = {}
         self._place_of: dict[int, Place] = {}
         self._spans: dict[int, Span] = {}
+        self._unknown: set[int] = set()
         self._is_named = held.runner.named()
         self._has_outputs_alone = not self._is_named and len(held.tensors) <= len(source.outputs)
         self._most_pending = (
@@ -179,7 +181,10 @@ class LayerJudge:
     def _accept(self, index: int, pending: Sequence[int]) -> bool:
         """Judge a layer whose output is found, and those folded into it; False if it is not."""
         step = self.source.steps[index]
-        span = self._span(step)
+        try:
+            span = self._span(step)
+        except (ValueError, IndexError) as error:
+            return self._cannot_take(step, error)
         if step.operation.kind == "identity" and not self.finder.fixed(step.name, span):
             return self._pass_on(step, span)
         place = self._settled(step, span) or self.finder.find(step.name, span, self._after(step))
@@ -189,6 +194,15 @@ class LayerJudge:
         self._keep(step, place)
         folded = [i for i in pending if self._is_upstream(i, index)]
         self._settle(step, span, place, folded)
+        return True
+
+    def _cannot_take(self, step: Step, error: Exception) -> bool:
+        """A layer whose input, of a wrong shape, is none that it takes: nothing is known of it."""
+        shape = self.source.shape_of(step, len(self.held.inputs[0]))
+        self._spans[step.output] = Span(np.zeros(shape), np.full(shape, np.inf))
+        self._unknown.add(step.output)
+        words = f"the candidate's input of it has a shape that the layer does not take ({error})"
+        self._note(step, Verdict.NOT_JUDGED, None, words)
         return True
 
     def _settled(self, step: Step, span: Span) -> Place | None:
@@ -310,6 +324,7 @@ class LayerJudge:
             ) - 1
         return (
             self._by_mistake(index)
+            or self._by_number(index)
             or self._by_what_follows(index)
             or self._by_output(index)
             or self._by_nearness(index)
@@ -329,7 +344,17 @@ class LayerJudge:
             if len(takers) != 1 or not self._is_ready(takers[0], chain):
                 return
             chain.append(takers[0])
+            if not self._is_computed(chain):
+                return
             yield [*chain]
+
+    def _is_computed(self, chain: Sequence[int]) -> bool:
+        """Whether each layer of a chain takes what the one before it makes."""
+        try:
+            self._through(chain, {})
+        except (ValueError, IndexError):
+            return False
+        return True
 
     def _is_ready(self, index: int, chain: Sequence[int]) -> bool:
         made = {self.source.steps[i].output for i in chain}
@@ -357,14 +382,57 @@ class LayerJudge:
         doubtful: tuple[int, list[int], Place, str] | None = None
         for chain in self._chain(index):
             for changed in chain:
-                for variant in variants(self.source.steps[changed].operation):
+                for variant in (
+                    *variants(self.source.steps[changed].operation),
+                    *self._folded(chain, changed),
+                ):
                     place = self._place_with(chain, changed, variant)
                     if place is None:
                         continue
                     if self._ends_or_goes_on(chain[-1], place):
                         return 1 + self._blame(changed, chain, place, variant.words)
                     doubtful = doubtful or (changed, chain, place, variant.words)
-        return 0 if doubtful is None else 1 + self._blame(*doubtful)
+        if doubtful is None:
+            return 0
+        return self._by_number(index) or 1 + self._blame(*doubtful)
+
+    def _by_number(self, index: int) -> int:
+        """A mistake whose number a tensor tells, from which the layers behind go on."""
+        for chain in self._chain(index):
+            end = self.source.steps[chain[-1]]
+            after = self._after(self.source.steps[index])
+            shape = self._through(chain, {}).value.shape
+            for place in self.finder.fitting(end.name, shape, after):
+                values = place.read(self.held)
+                if values.shape != shape or not self._ends_or_goes_on(chain[-1], place):
+                    continue
+                for position, changed in enumerate(chain):
+                    words = self._number(chain, position, place)
+                    if words:
+                        return 1 + self._blame(changed, chain, place, words)
+        return 0
+
+    def _number(self, chain: Sequence[int], position: int, place: Place) -> str:
+        """The mistake of one layer of a chain with the number that the chain's output tells."""
+        step = self.source.steps[chain[position]]
+        values = place.read(self.held)
+        before = self._through(chain[:position], {}) if position else self._input(step.inputs[0])
+        for variant in fitted(step.operation, before, values):
+            span = self._through(chain, {chain[position]: variant.operation})
+            known = np.isfinite(span.error).all() and span.value.shape == values.shape
+            # The number is known to a few digits only, as the values that tell it are rounded.
+            near = Span(span.value, span.error + 1e-5 * np.abs(span.value))
+            if known and difference(values, near) <= 1:
+                return variant.words
+        return ""
+
+    def _folded(self, chain: Sequence[int], changed: int) -> Iterator[Variant]:
+        """The mistakes of a layer into which the normalization behind it was folded."""
+        position = chain.index(changed) + 1
+        if position < len(chain):
+            behind = self.source.steps[chain[position]].operation
+            if behind.kind == "normalization":
+                yield from folded(self.source.steps[changed].operation, behind)
 
     def _ends_or_goes_on(self, index: int, place: Place) -> bool:
         step = self.source.steps[index]
@@ -377,7 +445,10 @@ class LayerJudge:
     def _place_with(self, chain: Sequence[int], changed: int, variant: Variant) -> Place | None:
         end = self.source.steps[chain[-1]]
         try:
-            span = self._through(chain, {changed: variant.operation})
+            changes = {changed: variant.operation}
+            if "folded in" in variant.words:
+                changes[chain[chain.index(changed) + 1]] = Operation("identity")
+            span = self._through(chain, changes)
         except (ValueError, IndexError):
             return None
         if not np.isfinite(span.error).all():
@@ -484,6 +555,11 @@ class LayerJudge:
             if i != index:
                 words = f"judged together with {steps[index].name}, which is wrong"
                 self._note(steps[i], Verdict.NOT_JUDGED, None, words, place)
+        if self._unknown.intersection(s for i in chain for s in steps[i].sources):
+            words = "it follows a layer whose input has a shape that it does not take"
+            self._note(steps[index], Verdict.NOT_JUDGED, None, words, place)
+            self._keep(end, place)
+            return max(self._last_done(chain), index)
         self._note(steps[index], Verdict.WRONG, ratio, message + joined + hint, place, fault)
         self._keep(end, place)
         return max(self._last_done(chain), index)

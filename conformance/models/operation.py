@@ -132,8 +132,19 @@ def _activated(operation: Operation, span: Span) -> Span:
         exponential = np.exp(span.value.astype(np.float32)).astype(np.float64)
         error = span.error * 2 + 8 * operation.format.unit_roundoff
         return Span(np.log(1 + exponential), error * (1 + np.abs(span.value)))
+    if "alpha" in operation.settings:
+        return _with_alpha(operation, name, span)
     running = through_activation(name, span.value, span.error, operation.format)
     return Span(running.value, running.error + operation.format.unit_roundoff * abs(running.value))
+
+
+def _with_alpha(operation: Operation, name: str, span: Span) -> Span:
+    """An activation, elu or leaky_relu, with a number that is not the default."""
+    alpha, x = operation.settings["alpha"], span.value
+    below = np.expm1(np.minimum(x, 0.0)) if name == "elu" else np.minimum(x, 0.0)
+    value = np.where(x > 0, x, alpha * below)
+    rounding = 8 * operation.format.unit_roundoff * np.abs(value)
+    return Span(value, span.error * max(1.0, abs(alpha)) + rounding)
 
 
 def _convolution(operation: Operation, spans: Sequence[Span]) -> Span:

@@ -81,6 +81,12 @@ class Source:
     outputs: tuple[int, ...]
     steps: tuple[Step, ...]
 
+    def shape_of(self, step: Step, batch: int) -> tuple[int, ...]:
+        """The shape of a step's output, as the model declares it; free lengths are 1."""
+        shape = getattr(step.layer, "output_shape", None) or (None,)
+        shape = shape[0] if isinstance(shape[0], (list, tuple)) else shape
+        return (batch, *(length or 1 for length in shape[1:]))
+
     def run(self, arrays: Sequence[Array]) -> dict[int, Span]:
         """The outputs, exact but for float64's roundings, with what a candidate's may be off.
 

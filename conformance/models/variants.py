@@ -43,6 +43,29 @@ def variants(operation: Operation) -> Iterator[Variant]:
         yield from _activations(operation)
 
 
+def folded(operation: Operation, normalization: Operation) -> Iterator[Variant]:
+    """A normalization folded into the weights before it, which are then rounded.
+
+    The operation is what both make together.
+    """
+    weights, kernel = normalization.weights, operation.weights.get("kernel")
+    is_last = operation.kind in ("convolution", "dense") and kernel is not None
+    if not is_last or operation.settings.get("activation") not in (None, "linear"):
+        return
+    scale = weights.get("gamma", np.float64(1.0)) / np.sqrt(
+        weights["variance"] + normalization.settings["epsilon"]
+    )
+    if kernel.shape[-1] != scale.shape[-1]:
+        return
+    bias = operation.weights.get("bias", np.zeros(kernel.shape[-1])) - weights["mean"]
+    bias = bias * scale + weights.get("beta", np.float64(0.0))
+    for name, change in (("float16", _half), ("bfloat16", _brain)):
+        rounded = operation.reweighted(kernel=change(kernel * scale), bias=bias)
+        yield Variant(f"the kernel, the normalization folded in, was rounded to {name}", rounded)
+        both = rounded.reweighted(bias=change(bias))
+        yield Variant(f"the weights, the normalization folded in, were rounded to {name}", both)
+
+
 def _windows(operation: Operation) -> Iterator[Variant]:
     settings = operation.settings
     if settings["padding"] == "same":
@@ -107,8 +130,12 @@ def _weights(operation: Operation) -> Iterator[Variant]:
         without = operation.reweighted(bias=np.zeros_like(weights["bias"]))
         yield Variant("the bias is missing", without)
     if "kernel" in weights:
-        kernel_only = operation.reweighted(kernel=_half(weights["kernel"]))
-        yield Variant("the kernel was rounded to float16", kernel_only)
+        for words, change in (
+            ("the kernel was rounded to float16", _half),
+            ("the kernel was rounded to bfloat16", _brain),
+            ("the kernel was cut off to bfloat16", _cut),
+        ):
+            yield Variant(words, operation.reweighted(kernel=change(weights["kernel"])))
         yield from _kernels(operation, weights["kernel"])
 
 
@@ -159,6 +186,12 @@ def _brain(array: Floats) -> Floats:
     return rounded
 
 
+def _cut(array: Floats) -> Floats:
+    """The upper half of the bits of float32."""
+    bits = array.astype(np.float32).view(np.uint32) & np.uint32(0xFFFF0000)
+    return bits.view(np.float32).astype(np.float64)
+
+
 def _bytes(array: Floats) -> Floats:
     scale = np.abs(array).max(initial=0.0) / 127
     return np.rint(array / scale) * scale if scale else array
@@ -201,6 +234,7 @@ def _slopes(operation: Operation) -> Iterator[Variant]:
     for slope in _SLOPES:
         if slope != own["slope"]:
             words = f"the negative slope is {slope:g} in place of {own['slope']:g}"
+            words = f"{words}: it is missing" if slope == 1 else words
             yield Variant(words, operation.altered(slope=slope))
     for most in (None, 6.0, 1.0):
         if most != own["most"]:

@@ -65,7 +65,7 @@ def dtype_policy(owner: str, value: Any, allowed: tuple[str, ...] = FLOATS) -> D
 
 
 def dtype_name(owner: str, value: Any, allowed: tuple[str, ...] = FLOATS) -> str:
-    """The name of a dtype given as a name, a NumPy dtype or type, or a dtype policy's dictionary.
+    """The name of a dtype given by name, as NumPy's or a framework's, or as a policy's dictionary.
 
     None stands for `floatx`.
 
@@ -85,11 +85,19 @@ def dtype_name(owner: str, value: Any, allowed: tuple[str, ...] = FLOATS) -> str
 
 
 def _policy_name(value: Any) -> Any:
-    """The name within ``{"class_name": "DTypePolicy", "config": {"name": ...}}``; else `value`."""
+    """The name within ``{"class_name": "DTypePolicy", "config": {"name": ...}}``; else `value`.
+
+    Dtypes and policies of frameworks are taken by their names: ``tf.float32``, ``torch.float32``.
+    """
     if isinstance(value, dict):
         config = value.get("config")
         return config.get("name") if isinstance(config, dict) else None
-    return value
+    if isinstance(value, (str, type, np.dtype)):
+        return value
+    if type(value).__module__ == "torch" and type(value).__name__ == "dtype":
+        return str(value).removeprefix("torch.")
+    name = getattr(value, "name", None)
+    return name if isinstance(name, str) and name in (*ALL_DTYPES, *MIXED) else value
 
 
 def _type_name(value: Any) -> str | None:

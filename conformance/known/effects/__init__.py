@@ -44,6 +44,7 @@ EFFECTS: Final[Mapping[str, Callable[[Found], bool]]] = MappingProxyType(
             outputs.pooling_restarts_at_nan,
             outputs.pooling_restarts_at_nan_and_clamps,
             outputs.relu_drops_nan,
+            outputs.same_cropped,
             outputs.shape_of_input,
             outputs.subnormals_as_zeros,
             sparsemax.sparsemax_by_sum_of_sums,

@@ -17,7 +17,7 @@ from conformance.diagnosis.evaluation import (
     gather,
     settings_of,
 )
-from conformance.diagnosis.variations import in_place_of
+from conformance.diagnosis.variations import half_not_clipped, in_place_of, same
 from conformance.judge.bounds import output_bound
 from conformance.judge.contraction import as_float64
 from conformance.judge.definition.rounding import FORMATS
@@ -386,6 +386,8 @@ def exponential_reduced_in_two_roundings(found: Found) -> bool:
     if actual is None or operands.inputs is None or actual.shape != expectation.value.shape:
         return False
     gauge = expectation.gauge(found.case, operands)
+    if gauge is None:
+        return False
     expected = as_float64(expectation.value)
     with np.errstate(all="ignore"):
         argument = np.log(expected / expected.max(axis=-1, keepdims=True))
@@ -394,6 +396,16 @@ def exponential_reduced_in_two_roundings(found: Found) -> bool:
         error = output_bound(gauge, expected, gauge.error).error + expected * (own + mean)
         near = np.abs(as_float64(actual) - expected) <= error
     return all_wrong_are(found, near)
+
+
+def same_cropped(found: Found) -> bool:
+    """SAME padding that is negative crops the inputs, half of it or half of one less at first."""
+    return any(as_steps(found, same(half)) for half in (half_not_clipped, _half_of_one_less))
+
+
+def _half_of_one_less(n: int, k: int, s: int, d: int) -> int:
+    total = (-(-n // s) - 1) * s + (k - 1) * d + 1 - n
+    return int((total + 1) / 2) if total < 0 else total // 2
 
 
 def shape_of_input(found: Found) -> bool:
