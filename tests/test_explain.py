@@ -321,7 +321,7 @@ def test_a_layer_that_the_oracle_lacks_is_refused(monkeypatch):
 
 def test_flatten_of_channels_first_says_what_it_moves():
     layer = keras.layers.Flatten(data_format="channels_first")
-    text = str(conformance.explain(layer, (1, 2, 4, 4)))
+    text = " ".join(str(conformance.explain(layer, (1, 2, 4, 4))).split())
     assert "batch, channels, ...; the channels are moved last" in text
-    assert "moved last" not in str(conformance.explain(layer, (1, 8)))
-    assert "moved last" not in str(conformance.explain(keras.layers.Flatten(), (1, 2, 4, 4)))
+    assert "; the channels" not in str(conformance.explain(layer, (1, 8)))
+    assert "; the channels" not in str(conformance.explain(keras.layers.Flatten(), (1, 2, 4, 4)))
