@@ -7,6 +7,7 @@ import json
 import time
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -292,3 +293,33 @@ def test_a_state_that_makes_no_sense_is_refused(number: int, value: float) -> No
     with pytest.raises(ValueError, match=r"expected (those of the updates|a finite number)"):
         optimizer.load_own_variables({**store, str(number): np.float64(value)})
     assert optimizer.variables[:2] == before[:2]
+
+
+@keras.saving.register_keras_serializable("tests")
+class Holding(keras.layers.Layer):
+    """Layers in containers, in containers within them, and one of them twice."""
+
+    def __init__(self, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        make = partial(keras.layers.Conv1D, 2, 1)
+        self.first = make()
+        self.listed = [make(), make(), self.first]
+        self.named = {"a": make(), "b": [make()], "c": [[make(), make()]]}
+        self.cyclic: list[Any] = [make()]
+        self.cyclic.append(self.cyclic)
+
+    def call(self, inputs: Any) -> Any:
+        outer, inner = self.named["b"][0], self.named["c"][0]
+        for layer in (self.first, *self.listed, self.named["a"], outer, *inner, self.cyclic[0]):
+            inputs = layer(inputs)
+        return inputs
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_layers_in_lists_and_dictionaries_are_saved(suffix: str, tmp_path: Path) -> None:
+    made = keras.Sequential([keras.Input((3, 2)), Holding()])
+    assert len(made.weights) == 16
+    made.save(tmp_path / f"m{suffix}")
+    again = keras.models.load_model(tmp_path / f"m{suffix}")
+    for one, other in zip(made.get_weights(), again.get_weights(), strict=True):
+        assert np.array_equal(one, other)

@@ -612,7 +612,7 @@ class Layer:
             return []
         found: dict[int, Layer] = {}
         for name, value in vars(self).items():
-            if name not in _OWN_ATTRIBUTES:
+            if name not in OWN_ATTRIBUTES:
                 found |= {id(item): item for item in _among(value, Layer) if item is not self}
         return [*found.values()]
 
@@ -626,7 +626,7 @@ class Layer:
         found = {id(weight): weight for weight in self._weights}
         if not (self._is_documented and self._weights):
             for name, value in vars(self).items():
-                if name not in _OWN_ATTRIBUTES:
+                if name not in OWN_ATTRIBUTES:
                     found |= {id(item): item for item in _among(value, Variable)}
         return [*found.values()]
 
@@ -883,7 +883,7 @@ class Layer:
             self.build(shape)
 
 
-_OWN_ATTRIBUTES = frozenset(
+OWN_ATTRIBUTES = frozenset(
     {"inbound_nodes", "_weights", "_graph", "_sequence", "_tensors", "_training", "_policy"}
     | {"_input_structure", "_output_structure", "_build_shape", "_activity_losses", "optimizer"}
 )

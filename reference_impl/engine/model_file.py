@@ -28,7 +28,7 @@ import numpy as np
 from reference_impl import losses, optimizers
 from reference_impl.engine import calling
 from reference_impl.engine.arguments import file_path, wrong_value
-from reference_impl.engine.base_layer import Layer
+from reference_impl.engine.base_layer import OWN_ATTRIBUTES, Layer
 from reference_impl.engine.dtypes import Array
 from reference_impl.engine.model import Model
 from reference_impl.engine.naming import snake_case
@@ -48,6 +48,9 @@ _RATIO: Final = 1032
 
 _DEEPEST: Final = 40
 """Models within models, and groups within groups, that are followed."""
+
+_CONTAINER: Final = "container"
+"""The name of a list or a dictionary within another."""
 
 _DAMAGED: Final = (
     *(OSError, RuntimeError, LookupError, TypeError, AttributeError, OverflowError, MemoryError),
@@ -417,8 +420,11 @@ def _inner_groups(layer: Layer, group: Any, reader: _Reader) -> Iterator[tuple[L
                 place = reader.member(stored, key)
             yield inner, place
         return
-    for key, inner in _attributes(layer):
-        yield inner, reader.member(group, key) if group is not None and key in group else None
+    for path, inner in _attributes(layer):
+        place = group
+        for key in path.split("/"):
+            place = reader.member(place, key) if place is not None and key in place else None
+        yield inner, place
 
 
 def _numbered(layer: Layer, counts: Counter[str]) -> str:
@@ -428,12 +434,36 @@ def _numbered(layer: Layer, counts: Counter[str]) -> str:
 
 
 def _attributes(layer: Layer) -> list[tuple[str, Layer]]:
-    """The layers that are attributes of a layer, by the attributes' names."""
-    return [
-        (name, value)
-        for name, value in sorted(vars(layer).items())
-        if isinstance(value, Layer) and any(value is item for item in layer._layers)
-    ]
+    """The layers that are attributes of a layer, or in lists and dictionaries that are, by path.
+
+    As in Keras, a layer in a container goes by its class, numbered from the second on, and a
+    container in another by ``container``; of a layer that is met twice the first path counts.
+    """
+    own = {id(item) for item in layer._layers}
+    seen: set[int] = set()
+    places: list[tuple[str, Layer]] = []
+    for name, value in sorted(vars(layer).items()):
+        if name not in OWN_ATTRIBUTES:
+            places += _places(name, value, seen)
+    return [(path, item) for path, item in places if id(item) in own]
+
+
+def _places(path: str, value: Any, seen: set[int]) -> Iterator[tuple[str, Layer]]:
+    """The layers in a value that were not seen before, by their paths."""
+    if not isinstance(value, (Layer, list, tuple, dict)) or id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, Layer):
+        yield path, value
+        return
+    counts: Counter[str] = Counter()
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, Layer):
+            yield from _places(f"{path}/{_numbered(item, counts)}", item, seen)
+        elif isinstance(item, (list, tuple, dict)):
+            counts[_CONTAINER] += 1
+            number = f"_{counts[_CONTAINER] - 1}" if counts[_CONTAINER] > 1 else ""
+            yield from _places(f"{path}/{_CONTAINER}{number}", item, seen)
 
 
 def _by_name(stored: Any, reader: _Reader) -> dict[str, Any]:
