@@ -69,7 +69,9 @@ numbers = st.one_of(
         [10**9, 10**400, -(2**63), 2**64, True, False, None, 1.5, 0.0, -0.0, 1e308, 5e-324]
     ),
     st.sampled_from([math.nan, math.inf, -math.inf, 1j, Decimal("NaN"), Fraction(1, 3)]),
-    st.sampled_from([np.int8(3), np.float16(2), np.bool_(True), np.array(3), np.datetime64("nat", "s")]),
+    st.sampled_from(
+        [np.int8(3), np.float16(2), np.bool_(True), np.array(3), np.datetime64("nat", "s")]
+    ),
 )
 WORDS: Final = (
     *("valid", "same", "SAME", "causal", "channels_last", "channels_first", "relu", "softmax"),
