@@ -103,6 +103,7 @@ FROM_LEAST = {"values.infinity", "pooling.finite", "pooling.from-3.40282e+38"}
 
 EQUIVALENT = {
     "onnx.reference-pooling-nan": LOSES_NAN | AS_ZERO,
+    "onnxruntime-auto-pad-negative": {"same.not-clipped"},
     "onnxruntime-pooling-lowest": {"values.infinity"},
     "onnxruntime-pooling-nan": LOSES_NAN | AS_ZERO,
     "tflite-not-local": {"arithmetic.transform"},
@@ -111,8 +112,8 @@ EQUIVALENT = {
     "tf.keras-pooling-drops-nan": LOSES_NAN | AS_ZERO | FROM_LEAST,
     "tf.keras-pooling-flushes-subnormals": {"values.subnormal", "pooling.float32"},
     "tf.keras-pooling-lowest": {"values.infinity"},
-    "tf.keras-onednn-empty-input": {"valid.same", "strides.ignored"},
-    "tf.keras-onednn-fused-relu-drops-nan": {"relu.nan"},
+    "tf.keras-onednn-empty-input": {"valid.same", "same.size", "strides.ignored"},
+    "tf.keras-onednn-fused-relu-drops-nan": {"relu.nan", "values.finite"},
     "torch.nn-winograd": {"kernel.tap", "arithmetic.transform"},
 }
 """Faults that do what the record says: the same in other words, or errors of its own size."""
