@@ -17,6 +17,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -69,7 +70,9 @@ numbers = st.one_of(
         [10**9, 10**400, -(2**63), 2**64, True, False, None, 1.5, 0.0, -0.0, 1e308, 5e-324]
     ),
     st.sampled_from([math.nan, math.inf, -math.inf, 1j, Decimal("NaN"), Fraction(1, 3)]),
-    st.sampled_from([np.int8(3), np.float16(2), np.bool_(True), np.array(3), np.datetime64("nat")]),
+    st.sampled_from(
+        [np.int8(3), np.float16(2), np.bool_(True), np.array(3), np.datetime64("nat", "s")]
+    ),
 )
 WORDS: Final = (
     *("valid", "same", "SAME", "causal", "channels_last", "channels_first", "relu", "softmax"),
@@ -176,6 +179,8 @@ def array(data: Any) -> Any:
     return made
 
 
+NARROWEST: Final = "bfloat16" if find_spec("ml_dtypes") else "float16"
+
 VALID: Final = (
     lambda: keras.layers.Conv1D(2, 2, activation="softmax"),
     lambda: keras.layers.Conv1D(
@@ -188,7 +193,7 @@ VALID: Final = (
     lambda: keras.layers.MaxPooling2D(dtype="int8"),
     keras.layers.Flatten,
     lambda: keras.layers.Conv1D(4, 2, groups=2, padding="causal", activation="elu"),
-    lambda: keras.layers.Conv2D(2, 1, groups=2, strides=10**9, dtype="bfloat16"),
+    lambda: keras.layers.Conv2D(2, 1, groups=2, strides=10**9, dtype=NARROWEST),
     lambda: keras.layers.Conv1D(2, 1, activation="sparsemax", dtype="float16"),
     lambda: keras.Sequential([keras.layers.Conv1D(2, 1), keras.layers.Flatten()]),
 )

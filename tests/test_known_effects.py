@@ -89,18 +89,31 @@ def is_the_records_own(record: Record, case: Case, value: Any) -> bool:
     )
 
 
+LOSES_NAN = {
+    "values.nan",
+    "pooling.nan",
+    *(f"pooling.nan-{place}" for place in ("first", "first-inside", "last", "last-inside")),
+}
+"""The last four keep it in some windows, and give a number of the others."""
+
+AS_ZERO = {"values.subnormal", "pooling.positive", "pooling.from1.17549e-38"}
+"""What a window of subnormal numbers gives, or one that holds zero besides negative ones."""
+
+FROM_LEAST = {"values.infinity", "pooling.finite", "pooling.from-3.40282e+38"}
+
 EQUIVALENT = {
-    "onnx.reference-pooling-nan": {"pooling.nan", "values.nan", "values.subnormal"},
+    "onnx.reference-pooling-nan": LOSES_NAN | AS_ZERO,
+    "onnxruntime-auto-pad-negative": {"same.not-clipped"},
     "onnxruntime-pooling-lowest": {"values.infinity"},
-    "onnxruntime-pooling-nan": {"pooling.nan", "values.nan", "values.subnormal"},
+    "onnxruntime-pooling-nan": LOSES_NAN | AS_ZERO,
     "tflite-not-local": {"arithmetic.transform"},
     "tflite-pooling-lowest": {"values.infinity"},
-    "tflite-pooling-nan": {"pooling.nan", "values.nan", "values.subnormal", "values.infinity"},
-    "tf.keras-pooling-drops-nan": {"pooling.nan", "values.nan", "values.subnormal"},
+    "tflite-pooling-nan": LOSES_NAN | AS_ZERO | FROM_LEAST,
+    "tf.keras-pooling-drops-nan": LOSES_NAN | AS_ZERO | FROM_LEAST,
     "tf.keras-pooling-flushes-subnormals": {"values.subnormal", "pooling.float32"},
     "tf.keras-pooling-lowest": {"values.infinity"},
-    "tf.keras-onednn-empty-input": {"valid.same", "strides.ignored"},
-    "tf.keras-onednn-fused-relu-drops-nan": {"relu.nan"},
+    "tf.keras-onednn-empty-input": {"valid.same", "same.size", "strides.ignored"},
+    "tf.keras-onednn-fused-relu-drops-nan": {"relu.nan", "values.finite"},
     "torch.nn-winograd": {"kernel.tap", "arithmetic.transform"},
 }
 """Faults that do what the record says: the same in other words, or errors of its own size."""

@@ -15,6 +15,7 @@ from conformance.diagnosis.evaluation import (
     CORRECT,
     Steps,
     gather,
+    predict,
     settings_of,
 )
 from conformance.diagnosis.variations import half_not_clipped, in_place_of, same
@@ -374,28 +375,47 @@ def _greatest_nearby(sizes: Floats, c: Convolution) -> Floats:
 
 
 def exponential_reduced_in_two_roundings(found: Found) -> bool:
-    """Softmax by exponentials whose argument x becomes ``x - n log(2)`` with the product rounded.
+    """Exponentials whose argument x becomes ``x - n log(2)`` with the product rounded.
 
     Without a fused multiply-add, the remainder is off by up to ``u |n log(2)|``, with
-    ``|n log(2)| <= |x| + log(2)``, and so is the exponential, relatively; ``y = e / sum(e)`` has
-    that error, and the mean of those of its row with the weights y.  As x has the largest of its
-    row taken off, it is ``log(y / max(y))``.
+    ``|n log(2)| <= |x| + log(2)``, and so is the exponential, relatively.  ``e / sum(e)`` (softmax)
+    has that error, and the mean of those of its row with the weights of the exponentials;
+    ``x e / (1 + e)`` (silu) has ``1 / (1 + e)`` of it.
     """
     actual = output_of(found)
     operands, expectation = found.derive()
-    if actual is None or operands.inputs is None or actual.shape != expectation.value.shape:
+    name = facts(found.case).activation or ""
+    if actual is None or operands.inputs is None or name not in _PASSED_ON:
         return False
-    gauge = expectation.gauge(found.case, operands)
+    if actual.shape != expectation.value.shape:
+        return False
+    gauge, expected = expectation.gauge(found.case, operands), as_float64(expectation.value)
     if gauge is None:
         return False
-    expected = as_float64(expectation.value)
+    sums = predict(found.case, operands, in_place_of(name, np.asarray), with_error=False).wide
+    bound = output_bound(gauge, expected, gauge.error).error
     with np.errstate(all="ignore"):
-        argument = np.log(expected / expected.max(axis=-1, keepdims=True))
-        own = gauge.format.unit_roundoff * (np.abs(argument) + math.log(2))
-        mean = np.sum(np.where(expected > 0, expected * own, 0.0), axis=-1, keepdims=True)
-        error = output_bound(gauge, expected, gauge.error).error + expected * (own + mean)
-        near = np.abs(as_float64(actual) - expected) <= error
-    return all_wrong_are(found, near)
+        error = gauge.format.unit_roundoff * np.abs(expected) * _PASSED_ON[name](sums)
+        return all_wrong_are(found, np.abs(as_float64(actual) - expected) <= bound + error)
+
+
+def _passed_on_by_softmax(x: Floats) -> Floats:
+    argument = x - x.max(axis=-1, keepdims=True)
+    own, powers = math.log(2) - argument, np.exp(argument)
+    mean = (powers * own).sum(axis=-1, keepdims=True) / powers.sum(axis=-1, keepdims=True)
+    return np.asarray(own + mean)
+
+
+def _passed_on_by_silu(x: Floats) -> Floats:
+    return np.asarray((np.abs(x) + math.log(2)) / (1 + np.exp(x)))
+
+
+_PASSED_ON: Final[dict[str, Callable[[Floats], Floats]]] = {
+    "silu": _passed_on_by_silu,
+    "swish": _passed_on_by_silu,
+    "softmax": _passed_on_by_softmax,
+}
+"""What activations make of the relative error of their exponentials, in units of roundoff."""
 
 
 def same_cropped(found: Found) -> bool:
