@@ -69,7 +69,7 @@ def test_each_computes_what_is_documented(name: str) -> None:
 
 
 def pads_dilated(name: str, result: Result) -> bool:
-    """onnxruntime refuses automatic padding of dilated windows, and says so."""
+    """Automatic padding of dilated windows is refused by onnxruntime, which is declared."""
     is_refused = result.verdict is Verdict.UNSUPPORTED and "dilation" in str(result.case)
     return name == "onnxruntime[auto_pad]" and is_refused
 
