@@ -91,8 +91,11 @@ def is_the_records_own(record: Record, case: Case, value: Any) -> bool:
 
 EQUIVALENT = {
     "onnx.reference-pooling-nan": {"pooling.nan", "values.nan", "values.subnormal"},
+    "onnx.reference-auto-pad-negative": {"same.not-clipped"},
+    "onnxruntime-auto-pad-negative": {"same.not-clipped"},
     "onnxruntime-pooling-lowest": {"values.infinity"},
     "onnxruntime-pooling-nan": {"pooling.nan", "values.nan", "values.subnormal"},
+    "tflite-exponential-rounded": {"arithmetic.transform"},
     "tflite-not-local": {"arithmetic.transform"},
     "tflite-pooling-lowest": {"values.infinity"},
     "tflite-pooling-nan": {"pooling.nan", "values.nan", "values.subnormal", "values.infinity"},
