@@ -45,10 +45,10 @@ def assert_conforms(actual: Any, layer: Any, inputs: Any, upstream: Any = None) 
 
     Args:
         actual: the output: a NumPy array, a tensor of PyTorch, TensorFlow or any other framework
-            that NumPy converts, or nested lists (which are float64, or integers).  With
-            `upstream`, a dict of gradients: ``inputs``, ``kernel``, ``bias``, or some of them, the
-            kernel's in Keras' layout.  Of a model, its output, a list of its outputs, or a dict of
-            outputs by layer name.
+            that NumPy converts, or nested lists (floats count as the layer's dtype if they are
+            numbers of it, else as float64).  With `upstream`, a dict of gradients: ``inputs``,
+            ``kernel``, ``bias``, or some of them, the kernel's in Keras' layout.  Of a model, its
+            output, a list of its outputs, or a dict of outputs by layer name.
         layer: a built Conv1D, Conv2D, MaxPooling1D, MaxPooling2D or Flatten of `reference_impl`,
             with the weights of the layer under test; its dtype is the dtype expected.  Or a whole
             built model of `reference_impl`, of which the first wrong layer is named

@@ -20,6 +20,7 @@ from reference_impl import (
     optimizers,
     random,
     regularizers,
+    saving,
     utils,
 )
 from reference_impl.engine.absent import refuser
@@ -47,6 +48,7 @@ __all__ = [
     "optimizers",
     "random",
     "regularizers",
+    "saving",
     "utils",
 ]
 

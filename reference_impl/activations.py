@@ -33,7 +33,7 @@ import numpy as np
 
 from reference_impl.config import floatx, reading
 from reference_impl.engine.absent import refuser
-from reference_impl.engine.arguments import as_integer, boolean, shown, wrong_type, wrong_value
+from reference_impl.engine.arguments import as_integer, boolean, wrong_type, wrong_value
 from reference_impl.engine.dtypes import convert, is_float
 from reference_impl.engine.identifiers import Registry
 from reference_impl.engine.parameters import Array, axes_of, real_number
@@ -41,6 +41,7 @@ from reference_impl.ops import elementwise, rows
 from reference_impl.ops.evaluation import CertifiedActivation, evaluate
 from reference_impl.ops.formats import format_of
 from reference_impl.ops.sums import Sums
+from reference_impl.showing import shown
 
 if TYPE_CHECKING:
     from reference_impl.ops.elementwise import Elementwise

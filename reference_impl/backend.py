@@ -46,9 +46,9 @@ __all__ = [
 ]
 
 
-def is_keras_tensor(value: Any) -> bool:
-    """Whether `value` is a symbolic tensor, as `Input` and layers called on one return."""
-    return isinstance(value, KerasTensor)
+def is_keras_tensor(x: Any) -> bool:
+    """Whether `x` is a symbolic tensor, as `Input` and layers called on one return."""
+    return isinstance(x, KerasTensor)
 
 
 def int_shape(tensor: Any) -> tuple[int | None, ...]:

@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from reference_impl.showing import shown
+
 DATA_FORMATS: Final = ("channels_last", "channels_first")
 """The allowed values of ``data_format``."""
 
@@ -84,7 +86,7 @@ def _read_file(path: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         return _ignored(path, f"it cannot be read as JSON ({error})")
     if not isinstance(content, dict):
-        return _ignored(path, f"it holds {content!r} instead of a JSON object")
+        return _ignored(path, f"it holds {shown(content)} instead of a JSON object")
     return _checked(path, content)
 
 
@@ -120,7 +122,7 @@ def _one_of(name: str, value: Any, allowed: tuple[str, ...], where: str = "") ->
     if isinstance(value, str) and value in allowed:
         return value
     expected = ", ".join(map(repr, allowed))
-    raise ValueError(f"`{name}` is {value!r}{where}; expected one of {expected}")
+    raise ValueError(f"`{name}` is {shown(value)}{where}; expected one of {expected}")
 
 
 def _data_format(value: Any, where: str = "") -> str:
@@ -136,7 +138,7 @@ def _dim_ordering(value: Any, where: str = "") -> str:
 def _epsilon(value: Any, where: str = "") -> float:
     if isinstance(value, float) and 0 < value < 1:
         return value
-    raise ValueError(f"`epsilon` is {value!r}{where}; expected a float between 0 and 1")
+    raise ValueError(f"`epsilon` is {shown(value)}{where}; expected a float between 0 and 1")
 
 
 def image_data_format() -> str:
@@ -174,13 +176,13 @@ def floatx() -> str:
     return str(_setting("floatx"))
 
 
-def set_floatx(dtype: str) -> None:
+def set_floatx(value: str) -> None:
     """Set the dtype of the layers and inputs constructed from now on.
 
     Raises:
         ValueError: if it is not one of `FLOATX`.
     """
-    checked = _one_of("floatx", dtype, FLOATX)
+    checked = _one_of("floatx", value, FLOATX)
     _setting("floatx")
     _settings["floatx"] = checked
 
@@ -253,7 +255,7 @@ def set_certification(wanted: bool) -> None:
         TypeError: if `wanted` is not a bool.
     """
     if not isinstance(wanted, bool):
-        raise TypeError(f"`wanted` is {wanted!r}; expected True or False")
+        raise TypeError(f"`wanted` is {shown(wanted)}; expected True or False")
     _switches["certification"] = wanted
 
 

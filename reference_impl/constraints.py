@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from reference_impl.config import epsilon
 from reference_impl.engine.absent import refuser
-from reference_impl.engine.arguments import shown, wrong_value
+from reference_impl.engine.arguments import configuration, wrong_value
 from reference_impl.engine.identifiers import Registry
 from reference_impl.engine.parameters import (
     Array,
@@ -34,6 +34,7 @@ from reference_impl.engine.parameters import (
 )
 from reference_impl.ops.certified import round_enclosed
 from reference_impl.ops.formats import format_of
+from reference_impl.showing import shown
 
 __all__ = [
     "Constraint",
@@ -72,7 +73,7 @@ class Constraint:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Constraint:
         """The constraint with these constructor arguments."""
-        return cls(**config)
+        return cls(**configuration(cls.__name__, config))
 
 
 class NonNeg(Constraint):
@@ -284,39 +285,7 @@ non_neg = NonNeg
 unit_norm = UnitNorm
 radial_constraint = RadialConstraint
 
-
-def get(identifier: Any, owner: str | None = None, argument: str = "identifier") -> Any:
-    """The constraint that `identifier` means; None stays None.
-
-    Args:
-        identifier: a name, object, class, configuration or callable.
-        owner: who was given it, for error messages (``Conv2D``).
-        argument: under which name (``kernel_constraint``).
-
-    Raises:
-        ValueError: if it means none.
-        TypeError: if a configuration's arguments do not fit its class.
-    """
-    return _REGISTRY.get(identifier, owner, argument)
-
-
-def serialize(constraint: Any) -> Any:
-    """The configuration of a constraint; None stays None.
-
-    Raises:
-        ValueError: if it has none.
-    """
-    return _REGISTRY.serialize(constraint)
-
-
-def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """The constraint that a configuration describes; None stays None.
-
-    Raises:
-        ValueError: if it describes none.
-        TypeError: if its arguments do not fit its class.
-    """
-    return _REGISTRY.deserialize(config, custom_objects)
+get, serialize, deserialize = _REGISTRY.get, _REGISTRY.serialize, _REGISTRY.deserialize
 
 
 __getattr__ = refuser("keras.constraints", __all__)

@@ -206,7 +206,14 @@ class MeanSquaredError(Loss):
     def gradient(
         self, targets: Array, predictions: Array, weights: Any = None, scale: Any = 1
     ) -> Array:
-        """``2 (y_pred - y_true) w / n``, each element rounded once to the predictions' dtype."""
+        """``2 (y_pred - y_true) w / n``, each element rounded once to the predictions' dtype.
+
+        Args:
+            targets: y_true, and
+            predictions: y_pred, as `operands` returns them.
+            weights: w, as `weights_of` returns them.
+            scale: a rational factor.
+        """
         from fractions import Fraction
 
         width, format = predictions.shape[-1], format_of(predictions.dtype)
@@ -399,34 +406,7 @@ def _mean_of_squares(targets: Array, predictions: Array) -> Fraction | float:
 _REGISTRY.add(MeanSquaredError)
 _REGISTRY.add(mean_squared_error, "mse", "MSE")
 
-
-def get(identifier: Any, owner: str | None = None, argument: str = "identifier") -> Any:
-    """The loss that `identifier` means; None stays None.
-
-    Raises:
-        ValueError: if it means none.
-        TypeError: if a configuration's arguments do not fit its class.
-    """
-    return _REGISTRY.get(identifier, owner, argument)
-
-
-def serialize(loss: Any) -> Any:
-    """The configuration of a loss; None stays None.
-
-    Raises:
-        ValueError: if it has none.
-    """
-    return _REGISTRY.serialize(loss)
-
-
-def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """The loss that a configuration describes; None stays None.
-
-    Raises:
-        ValueError: if it describes none.
-        TypeError: if its arguments do not fit its class.
-    """
-    return _REGISTRY.deserialize(config, custom_objects)
+get, serialize, deserialize = _REGISTRY.get, _REGISTRY.serialize, _REGISTRY.deserialize
 
 
 __getattr__ = refuser("keras.losses", __all__)

@@ -10,6 +10,7 @@ import numpy as np
 
 from reference_impl.config import floatx
 from reference_impl.engine.absent import refuser
+from reference_impl.engine.arguments import configuration
 from reference_impl.engine.dtypes import convert, dtype_policy
 from reference_impl.engine.identifiers import Registry
 from reference_impl.losses import exact_losses, mean_squared_error, operands, weights_of
@@ -109,7 +110,7 @@ class MeanSquaredError:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> MeanSquaredError:
         """The metric with these constructor arguments."""
-        return cls(**config)
+        return cls(**configuration(cls.__name__, config))
 
 
 _REGISTRY.add(MeanSquaredError)
@@ -130,23 +131,7 @@ def get(identifier: Any, owner: str | None = None, argument: str = "identifier")
     return _REGISTRY.get(identifier, owner, argument)
 
 
-def serialize(metric: Any) -> Any:
-    """The configuration of a metric.
-
-    Raises:
-        ValueError: if it has none.
-    """
-    return _REGISTRY.serialize(metric)
-
-
-def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """The metric that a configuration describes.
-
-    Raises:
-        ValueError: if it describes none.
-        TypeError: if its arguments do not fit its class.
-    """
-    return _REGISTRY.deserialize(config, custom_objects)
+serialize, deserialize = _REGISTRY.serialize, _REGISTRY.deserialize
 
 
 mse = MSE = mean_squared_error

@@ -8,13 +8,14 @@ from contextlib import suppress
 from typing import Any
 
 from reference_impl.engine.absent import refuser
-from reference_impl.engine.arguments import shown
+from reference_impl.engine.arguments import file_path
 from reference_impl.engine.base_layer import Layer
 from reference_impl.engine.identifiers import custom_object_scope, publish
 from reference_impl.engine.input_layer import Input
 from reference_impl.engine.model import Model
 from reference_impl.engine.saving import LAYERS, deserialize
 from reference_impl.engine.sequential import Sequential
+from reference_impl.showing import shown
 
 __all__ = [
     "Input",
@@ -49,7 +50,7 @@ def model_from_config(
     return model
 
 
-def model_from_json(text: str, custom_objects: Mapping[str, Any] | None = None) -> Model:
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Model:
     """The model of a configuration as JSON text, as ``to_json`` of Keras 3 or Keras 2 writes it.
 
     Raises:
@@ -59,9 +60,9 @@ def model_from_json(text: str, custom_objects: Mapping[str, Any] | None = None) 
     from json import loads
 
     try:
-        config = loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"`text` is no JSON: {shown(str(error))}") from None
+        config = loads(json_string)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"`json_string` is no JSON: {shown(str(error))}") from None
     return model_from_config(config, custom_objects)
 
 
@@ -71,7 +72,7 @@ def save_model(model: Model, filepath: str | os.PathLike[str], overwrite: bool =
 
 
 def load_model(
-    path: str | os.PathLike[str],
+    filepath: str | os.PathLike[str],
     custom_objects: Mapping[str, Any] | None = None,
     compile: bool = True,
     safe_mode: bool = True,
@@ -79,10 +80,11 @@ def load_model(
     """The model of a ``.keras`` or ``.h5`` file, with its weights.
 
     The documented layers are read, and the user's own that are given.  A model that was compiled
-    is, if its optimizer, losses and metrics are offered here; otherwise it is left uncompiled.
+    is, if its optimizer, losses and metrics are offered here, and training goes on from the state
+    of the optimizer; otherwise it is left uncompiled.
 
     Args:
-        path: the file.
+        filepath: the file.
         custom_objects: the user's own functions and classes by name.
         compile: whether to compile the model.
         safe_mode: without effect: no code is ever read from a file.
@@ -96,20 +98,21 @@ def load_model(
     """
     from reference_impl.engine.model_file import limited, load_weights, read_config
 
-    config = read_config(path, custom_objects)
+    file_path("load_model", "filepath", filepath)
+    config = read_config(filepath, custom_objects)
     try:
-        with limited(path):
+        with limited(filepath):
             model = model_from_config(config, custom_objects)
     except (KeyError, AttributeError, IndexError, RecursionError, OverflowError) as error:
         raise ValueError(
-            f"{os.fspath(path)}: the configuration is not as Keras writes it "
+            f"{os.fspath(filepath)}: the configuration is not as Keras writes it "
             f"({type(error).__name__}: {shown(str(error))})"
         ) from error
-    load_weights(model, path)
     compiled = config.get("compile_config")
     if compile and isinstance(compiled, Mapping):
         with suppress(TypeError, ValueError):
             model.compile_from_config(compiled)
+    load_weights(model, filepath)
     return model
 
 

@@ -7,13 +7,14 @@ and the product before the subtraction: up to two units more per step.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from reference_impl.engine.absent import refuser
-from reference_impl.engine.arguments import boolean, shown, wrong_value
+from reference_impl.engine.arguments import boolean, configuration, wrong_value
 from reference_impl.engine.dtypes import Array, convert, is_float
 from reference_impl.engine.identifiers import Registry
 from reference_impl.engine.parameters import real_number
@@ -21,6 +22,7 @@ from reference_impl.engine.variable import Variable
 from reference_impl.ops.combination import combination
 from reference_impl.ops.exact_sums import sum_of_squares
 from reference_impl.ops.formats import format_of
+from reference_impl.showing import shown
 
 __all__ = ["SGD", "deserialize", "get", "serialize"]
 
@@ -36,6 +38,20 @@ _UNUSED: Final = {
 """Arguments of Keras that configurations hold, with the only values that are taken."""
 
 _CLIPS: Final = ("clipnorm", "clipvalue", "global_clipnorm")
+
+
+class State(NamedTuple):
+    """What training goes on from.
+
+    Attributes:
+        iterations: number of updates made.
+        learning_rate: factor of the gradient.
+        velocities: of the weights, in the order in which they were built.
+    """
+
+    iterations: int
+    learning_rate: float
+    velocities: dict[Variable, Array]
 
 
 class SGD:
@@ -151,10 +167,23 @@ class SGD:
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> None:
         """Update each variable by its gradient, then apply its constraint, if it has one.
 
+        A variable whose gradient is None is left as it is, with a warning.
+
         Raises:
-            ValueError: if a gradient's shape is not its variable's; nothing is updated then.
+            ValueError: if a gradient's shape is not its variable's, or all are None; nothing is
+                updated then.
         """
-        pairs = [(np.asarray(gradient), variable) for gradient, variable in grads_and_vars]
+        given = [*grads_and_vars]
+        pairs = [(np.asarray(gradient), v) for gradient, v in given if gradient is not None]
+        if given and not pairs:
+            raise ValueError(f"{type(self).__name__}: every gradient is None; expected an array")
+        if len(pairs) < len(given):
+            missing = [variable.path for gradient, variable in given if gradient is None]
+            warnings.warn(
+                f"{type(self).__name__}: there are no gradients of {shown(missing)}, which are not "
+                "updated",
+                stacklevel=2,
+            )
         for gradient, variable in pairs:
             if gradient.shape != variable.shape:
                 raise ValueError(
@@ -209,8 +238,50 @@ class SGD:
             return combination([(1, variable.value), (self.momentum, velocity), step], format)
         return combination([(1, variable.value), (1, velocity)], format)
 
+    # State
+
+    def save_own_variables(self, store: Any) -> None:
+        """Put `variables` into a store of arrays by number."""
+        for number, value in enumerate(self.variables):
+            store[str(number)] = np.asarray(value)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Go on from `variables` in such a store; the velocities have to be built before.
+
+        Raises:
+            ValueError: if they are not as many, or not such numbers; nothing is changed then.
+        """
+        self.assign(self.fitting([store[str(number)] for number in range(len(store))]))
+
+    def fitting(self, values: Sequence[Any]) -> State:
+        """What `assign` takes, of values in the order of `variables`.
+
+        Raises:
+            ValueError: if they are not as many, or not such numbers.
+        """
+        arrays = [np.asarray(value) for value in values]
+        weights = [*self._velocities]
+        shapes = [(), (), *(weight.shape for weight in weights)]
+        if [array.shape for array in arrays] != shapes or arrays[0].dtype.kind not in "iu":
+            found = [array.shape for array in arrays]
+            raise ValueError(
+                f"the state of the optimizer {self.name!r} is stored in the shapes {shown(found)}; "
+                f"expected those of the updates made (an integer), of the learning rate, and of "
+                f"{len(weights)} velocities: {shown(shapes)}"
+            )
+        iterations, rate = int(arrays[0]), float(arrays[1])
+        # Keras keeps the rate in float32, its configuration the number that was given.
+        kept = self.learning_rate if rate == float(np.float32(self.learning_rate)) else rate
+        real_number(self.name, "learning_rate", kept, least=0)
+        velocities = [w.fitting(array) for w, array in zip(weights, arrays[2:], strict=True)]
+        return State(iterations, kept, dict(zip(weights, velocities, strict=True)))
+
+    def assign(self, state: State) -> None:
+        """Go on from a state."""
+        self.iterations, self.learning_rate, self._velocities = state
+
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments; the number of steps and the velocities are not kept."""
+        """The constructor's arguments; files keep the state beside them (`variables`)."""
         return {
             "name": self.name,
             "learning_rate": self.learning_rate,
@@ -226,7 +297,7 @@ class SGD:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> SGD:
         """The optimizer with these constructor arguments."""
-        return cls(**config)
+        return cls(**configuration(cls.__name__, config))
 
 
 def _optional(owner: str, argument: str, value: Any) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reference_impl.engine.arguments import as_integer, wrong_type, wrong_value
+from reference_impl.engine.arguments import as_integer, configuration, wrong_type, wrong_value
 from reference_impl.engine.identifiers import publish
 from reference_impl.engine.naming import automatic_name
 
@@ -72,7 +72,7 @@ class SeedGenerator:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> SeedGenerator:
         """The generator with these constructor arguments."""
-        return cls(**config)
+        return cls(**configuration(cls.__name__, config))
 
 
 publish(SeedGenerator, "keras.random")

@@ -22,7 +22,7 @@ import numpy as np
 
 from reference_impl.config import epsilon
 from reference_impl.engine.absent import refuser
-from reference_impl.engine.arguments import positive_integer, wrong_value
+from reference_impl.engine.arguments import configuration, positive_integer, wrong_value
 from reference_impl.engine.identifiers import Registry
 from reference_impl.engine.parameters import Array, floating, real_number
 from reference_impl.ops.certified import round_enclosed
@@ -89,7 +89,7 @@ class Regularizer:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Regularizer:
         """The regularizer with these constructor arguments."""
-        return cls(**config)
+        return cls(**configuration(cls.__name__, config))
 
 
 class L1L2(Regularizer):
@@ -312,39 +312,7 @@ _REGISTRY.add(Regularizer, readings=("keras3",))
 _REGISTRY.alias(Regularizer, "Regularizer")
 _REGISTRY.alias(partial(L1L2, 0.01, 0.01), "l1_l2")
 
-
-def get(identifier: Any, owner: str | None = None, argument: str = "identifier") -> Any:
-    """The regularizer that `identifier` means; None stays None.
-
-    Args:
-        identifier: a name, object, class, configuration or callable.
-        owner: who was given it, for error messages (``Conv2D``).
-        argument: under which name (``kernel_regularizer``).
-
-    Raises:
-        ValueError: if it means none.
-        TypeError: if a configuration's arguments do not fit its class.
-    """
-    return _REGISTRY.get(identifier, owner, argument)
-
-
-def serialize(regularizer: Any) -> Any:
-    """The configuration of a regularizer; None stays None.
-
-    Raises:
-        ValueError: if it has none.
-    """
-    return _REGISTRY.serialize(regularizer)
-
-
-def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """The regularizer that a configuration describes; None stays None.
-
-    Raises:
-        ValueError: if it describes none.
-        TypeError: if its arguments do not fit its class.
-    """
-    return _REGISTRY.deserialize(config, custom_objects)
+get, serialize, deserialize = _REGISTRY.get, _REGISTRY.serialize, _REGISTRY.deserialize
 
 
 __getattr__ = refuser("keras.regularizers", __all__)

@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
+from callables import ODD, TARGETS, Endless, Hostile
 from hypothesis import strategies as st
 
 import reference_impl as keras
@@ -32,20 +33,6 @@ from conformance.outcomes import Crash, Rejection, Timeout, Unsupported, Value
 ALLOWED: Final = (TypeError, ValueError, NotImplementedError)
 LONGEST: Final = 2000
 SECONDS: Final = 20.0
-
-
-class Hostile:
-    """An object whose representation fails."""
-
-    def __repr__(self) -> str:
-        raise RuntimeError("no representation")
-
-
-class Endless:
-    """An object whose representation is long, and full of control characters."""
-
-    def __repr__(self) -> str:
-        return "\x1b[31m\ud800" * 10**4
 
 
 def guarded(call: Callable[[], Any]) -> Any:
@@ -101,11 +88,6 @@ WORDS: Final = (
     ),
 )
 words = st.sampled_from(WORDS)
-ODD: Final[tuple[Any, ...]] = (
-    *(b"a", [], (), {}, set(), object, int, print, ..., slice(None), range(3), iter(())),
-    *(np.array(["x"]), np.array([None]), np.array([[3, 3]]), np.ma.masked_array([1], [True])),
-    *(lambda *a, **k: None, np.zeros, keras.layers.Flatten, memoryview(b"ab")),
-)
 odd = st.one_of(
     st.builds(Hostile),
     st.builds(Endless),
@@ -150,13 +132,22 @@ ARGUMENTS: Final = (
 
 
 def constructor(data: Any) -> Any:
-    """A layer of random arguments, most of them wrong."""
-    name = data.draw(st.sampled_from(sorted(LAYERS)))
-    given = {"filters": 2, "kernel_size": 2} if LAYERS[name] else {}
-    for argument in data.draw(st.lists(st.sampled_from(ARGUMENTS), max_size=4, unique=True)):
-        given[argument] = data.draw(values.filter(sized))
-    kind = getattr(keras.layers, name)
-    return guarded(lambda: kind(**given))
+    """A layer, or anything else that takes arguments, with random ones, most of them wrong."""
+    if data.draw(st.booleans()):
+        target = TARGETS[data.draw(st.sampled_from(_OTHERS))]
+        names, given, kind = target.arguments(), dict(target.keywords), target.make()
+    else:
+        name = data.draw(st.sampled_from(sorted(LAYERS)))
+        given = {"filters": 2, "kernel_size": 2} if LAYERS[name] else {}
+        names, kind = list(ARGUMENTS), getattr(keras.layers, name)
+    if names:
+        chosen = st.lists(st.sampled_from(names), max_size=4, unique=True)
+        given |= {argument: data.draw(values.filter(sized)) for argument in data.draw(chosen)}
+    with keras.config.as_never_set():
+        return guarded(lambda: kind(**given))
+
+
+_OTHERS: Final = sorted(set(TARGETS) - {"set_reading", "load_model"})
 
 
 SHAPES = st.lists(st.integers(0, 6), max_size=5).map(tuple)
@@ -196,41 +187,63 @@ VALID: Final = (
     lambda: keras.layers.MaxPooling1D(10**7, strides=1, padding="same"),
     lambda: keras.layers.MaxPooling2D(dtype="int8"),
     keras.layers.Flatten,
+    lambda: keras.layers.Conv1D(4, 2, groups=2, padding="causal", activation="elu"),
+    lambda: keras.layers.Conv2D(2, 1, groups=2, strides=10**9, dtype="bfloat16"),
+    lambda: keras.layers.Conv1D(2, 1, activation="sparsemax", dtype="float16"),
     lambda: keras.Sequential([keras.layers.Conv1D(2, 1), keras.layers.Flatten()]),
 )
 
 
 def call(data: Any) -> Any:
-    """A layer called on an array or on anything, and its gradients."""
+    """A layer called on an array or on anything, and its gradients.
+
+    The same elements in an ordinary array give the same bytes, whatever form they came in.
+    """
     layer = data.draw(st.sampled_from(VALID))()
     given = array(data) if data.draw(st.booleans()) else data.draw(values)
     before = given.tobytes() if isinstance(given, np.ndarray) else None
     output = guarded(lambda: layer(given))
     if before is not None:
         assert given.tobytes() == before
+    if isinstance(given, np.ndarray) and isinstance(output, np.ndarray):
+        plain = np.ascontiguousarray(given, given.dtype.newbyteorder("="))
+        assert layer(plain).tobytes() == output.tobytes()
     if isinstance(output, np.ndarray) and not isinstance(layer, keras.Model):
         upstream = np.full(output.shape, data.draw(ELEMENTS))
         guarded(lambda: layer.gradients(given, upstream))
     return output
 
 
+@cache
+def _text() -> str:
+    start: Any = keras.Input((5, 2))
+    layer = keras.layers.Conv1D(2, 2, kernel_regularizer="l2")
+    outputs = {"a": keras.layers.Flatten()(layer(start)), "b": (2.0 * start[:, 1:] + 1.0,)}
+    model = keras.Model(start, outputs)
+    model.compile("sgd", {"a": "mse"}, metrics={"a": ["mse"]})
+    content = json.loads(model.to_json())
+    return json.dumps(content | {"compile_config": model.get_compile_config()})
+
+
 def configuration(data: Any) -> Any:
     """A model's configuration with one place changed to anything."""
-    start = keras.Input((5, 2))
-    layer = keras.layers.Conv1D(2, 2, kernel_regularizer="l2")
-    model = keras.Model(start, keras.layers.Flatten()(layer(start)))
-    config = json.loads(model.to_json())
-    place = config
-    for _ in range(data.draw(st.integers(1, 6))):
+    config = changed(data, values.filter(sized))
+    return guarded(lambda: keras.models.model_from_config(config))
+
+
+def changed(data: Any, content: Any) -> Any:
+    """The configuration of a model with one place changed."""
+    place = config = json.loads(_text())
+    for _ in range(data.draw(st.integers(1, 8))):
         keys = [*place] if isinstance(place, dict) else [*range(len(place))]
         if not keys:
             break
         key = data.draw(st.sampled_from(keys))
         if not isinstance(place[key], (dict, list)) or data.draw(st.integers(0, 3)) == 0:
-            place[key] = data.draw(values.filter(sized))
+            place[key] = data.draw(content)
             break
         place = place[key]
-    return guarded(lambda: keras.models.model_from_config(config))
+    return config
 
 
 def identifier(data: Any) -> Any:
@@ -243,34 +256,48 @@ def identifier(data: Any) -> Any:
 
 
 @cache
-def _file() -> bytes:
+def _file(suffix: str) -> bytes:
     model = keras.Sequential([keras.Input((5, 2)), keras.layers.Conv1D(2, 2, name="c")])
+    model.compile("sgd", "mse")
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "model.keras"
+        path = Path(folder) / f"model{suffix}"
         model.save(path)
         return path.read_bytes()
 
 
 def model_file(data: Any) -> Any:
-    """A model file with bytes changed: anywhere, in its configuration, or in its weights."""
-    content = _file()
-    where = data.draw(st.sampled_from(["anywhere", "config.json", "model.weights.h5"]))
-    if where == "anywhere":
+    """A model file with bytes changed anywhere, in its configuration or weights, or other JSON."""
+    forms = ["anywhere", "config.json", "model.weights.h5", "structure", "old"]
+    where = data.draw(st.sampled_from(forms))
+    suffix = ".h5" if where == "old" else ".keras"
+    content = _file(suffix)
+    if where in ("anywhere", "old"):
         content = damaged(data, content)
     else:
-        members = {}
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = {name: archive.read(name) for name in archive.namelist()}
-        members[where] = damaged(data, members[where])
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w") as archive:
-            for name, member in members.items():
-                archive.writestr(name, member)
-        content = buffer.getvalue()
+        content = _with_member(content, where, data)
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "model.keras"
+        path = Path(folder) / f"model{suffix}"
         path.write_bytes(content)
-        return guarded(lambda: keras.models.load_model(path))
+        model = guarded(lambda: keras.models.load_model(path))
+        if isinstance(model, keras.Model):
+            guarded(lambda: model.load_weights(path))
+            guarded(lambda: model.predict(np.ones((1, 5, 2), np.float32)))
+        return model
+
+
+def _with_member(content: bytes, where: str, data: Any) -> bytes:
+    """An archive with a damaged member, or with a configuration of any structure."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    if where == "structure":
+        members["config.json"] = json.dumps(changed(data, _trees)).encode()
+    else:
+        members[where] = damaged(data, members[where])
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, member in members.items():
+            archive.writestr(name, member)
+    return buffer.getvalue()
 
 
 def damaged(data: Any, content: bytes) -> bytes:

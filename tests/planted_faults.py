@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from conformance.cases.case import Case
+from conformance.cases.case import Case, parse
 from conformance.cases.facts import facts
 from conformance.cases.operands import KINDS, Operands
 from conformance.cases.recipes import NUMBERS
@@ -15,7 +15,33 @@ from conformance.diagnosis.evaluation import Array, Steps, evaluate
 from conformance.diagnosis.faults import FAULTS as CATALOGUE
 from conformance.diagnosis.variations import accumulated_in, is_nan
 
-__all__ = ["FAULTS", "Array", "Steps", "accumulated_in", "evaluate", "noticed", "outcome"]
+__all__ = [
+    "BEYOND_SMOKE",
+    "FAULTS",
+    "Array",
+    "Steps",
+    "accumulated_in",
+    "evaluate",
+    "noticed",
+    "outcome",
+]
+
+BEYOND_SMOKE = tuple(
+    map(
+        parse,
+        (
+            "Conv1D/inputs:2x4x3/operands:wide/filters:5/kernel_size:(2,)/activation:relu6",
+            "Conv1D/inputs:2x4x15/filters:3/kernel_size:(3,)",
+            "Conv1D/inputs:2x4x17/filters:1/kernel_size:(3,)",
+            "Conv1D/inputs:2x4x63/filters:1/kernel_size:(3,)",
+            "Conv1D/inputs:2x4x65/filters:3/kernel_size:(3,)",
+            "Conv1D/inputs:1x2x257/filters:1/kernel_size:(1,)",
+            "Conv1D/inputs:1x2x513/filters:1/kernel_size:(1,)",
+            "MaxPooling1D/inputs:2x5x3/dtype:float64/operands:lowest/pool_size:(2,)/strides:(1,)",
+        ),
+    )
+)
+"""Cases of `standard` for the faults that the smoke grid is too small to notice, or tell apart."""
 
 FAULTS: dict[str, Steps] = {name: fault.steps for name, fault in CATALOGUE.items()}
 """Faulty steps by the identifier of their fault."""

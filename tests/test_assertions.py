@@ -157,7 +157,7 @@ def test_shape_and_dtype_come_first() -> None:
     with pytest.raises(AssertionError, match=r"the shape is \(2, 4, 3\), but should be \(2, 3, 3"):
         assert_conforms(np.zeros((2, 4, 3), np.float32), layer, inputs)
     with pytest.raises(AssertionError, match="the dtype is float64, but should be float32"):
-        assert_conforms(layer(inputs).tolist(), layer, inputs)
+        assert_conforms((layer(inputs).astype(np.float64) + 2.0**-50).tolist(), layer, inputs)
     with pytest.raises(AssertionError, match="an array is expected, but the output is None"):
         assert_conforms(None, layer, inputs)
     with pytest.raises(AssertionError, match="an array is expected, but the output is str 'flat'"):
@@ -238,6 +238,11 @@ def test_masked_arrays_are_refused() -> None:
     """What is masked is not compared, so that a fully masked output would agree with anything."""
     inputs = real(2, 8, 3).astype(np.float32)
     layer = keras.layers.MaxPooling1D(1)
+    assert_conforms(layer(inputs).tolist(), layer, inputs.tolist())
+    with pytest.raises(AssertionError, match="the output is a list that holds masked arrays"):
+        assert_conforms([*np.ma.masked_array(inputs)], layer, inputs)
+    with pytest.raises(TypeError, match="argument `inputs` is a list that holds masked arrays"):
+        assert_conforms(inputs, layer, [*np.ma.masked_array(inputs)])
     for masked in (np.ma.masked_all(inputs.shape, "f4"), np.ma.masked_array(inputs)):
         with pytest.raises(AssertionError, match="the output is a masked array, of which"):
             assert_conforms(masked, layer, inputs)

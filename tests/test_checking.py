@@ -26,6 +26,10 @@ SLIPS = {
     "Flatten/inputs:0": "or (4,) for a single axis",
     "Flatten/inputs:1x1000000000": "at most 134217728 can be judged",
     "MaxPooling1D/inputs:1x5x1/pool_size:1000000000/padding:same": "at most 1048576 can be judged",
+    "Conv1D/inputs:1x1x3/filters:100000000/kernel_size:1": "the kernel has 300000000 elements",
+    "Conv1D/inputs:8x9x1/filters:10000000/kernel_size:2": "the output has 640000000 elements",
+    "Input/shape:(3,)": "observe:output: Input computes nothing",
+    "Input/shape:(3,)/observe:gradients": "observe:gradients: Input computes nothing",
 }
 
 

@@ -267,3 +267,43 @@ def test_the_selftest_command_prints_a_score(capsys: pytest.CaptureFixture[str])
     assert main(["selftest", "--fault", "bias.missing"]) == 0
     assert "1 of 1 faults detected, 1 diagnosed; 5 of 5 correct" in capsys.readouterr().out
     assert main(["selftest", "--fault", "no.such"]) == 2
+
+
+GRADIENTS = (
+    "Conv1D/observe:gradients/inputs:1x4x1/filters:1/kernel_size:1/strides:2",
+    "Conv2D/observe:gradients/inputs:1x4x5x2/operands:reals/filters:2/kernel_size:2/activation:tanh",
+    "MaxPooling1D/observe:gradients/inputs:1x4x1/operands:reals/strides:1",
+    "Flatten/observe:gradients/inputs:2x3x2",
+)
+
+
+@pytest.mark.parametrize("descriptor", GRADIENTS)
+def test_the_program_of_gradients_passes_on_the_oracle(descriptor: str) -> None:
+    run_program(str(snippet(parse(descriptor), "reference")))
+
+
+@pytest.mark.parametrize("descriptor", GRADIENTS)
+def test_the_program_of_gradients_shows_that_a_plug_in_is_wrong(
+    descriptor: str, tmp_path: Path
+) -> None:
+    """The plug-in imports a file beside it, as its author's tests may."""
+    (tmp_path / "beside_the_plugin.py").write_text("FACTOR = 2\n", encoding="utf-8")
+    path = tmp_path / "of_gradients.py"
+    path.write_text(
+        "from beside_the_plugin import FACTOR\nimport reference_impl\n"
+        "KEPT = ('filters', 'kernel_size', 'strides', 'activation', 'pool_size')\n"
+        "def gradients(layer, inputs, weights, config, upstream):\n"
+        "    kept = {name: config[name] for name in KEPT if name in config}\n"
+        "    made = getattr(reference_impl.layers, layer)(**kept)\n"
+        "    made.build(inputs.shape)\n"
+        "    made.set_weights(list(weights.values()))\n"
+        "    found = made.gradients(inputs, upstream)\n"
+        "    return {**found, 'inputs': FACTOR * found['inputs']}\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(AssertionError, match="inputs"):
+        run_program(str(snippet(parse(descriptor), str(path))))
+
+
+def test_gradients_of_an_implementation_without_a_module_have_no_program() -> None:
+    assert snippet(parse(GRADIENTS[0]), "torch.nn") is None

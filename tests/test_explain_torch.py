@@ -14,6 +14,11 @@ def same(text, shape):
     return None if found is None else found.call
 
 
+STRIDED = "Conv2d(3, 4, (3, 2), stride=2)"
+SAME = 'Conv2D(4, (3, 2), strides=2, padding="same")'
+"""By hand, of 7 rows and 9 columns: one row on either side, one column after."""
+
+
 @pytest.mark.parametrize(
     ("text", "shape", "call"),
     [
@@ -41,6 +46,10 @@ def same(text, shape):
         ("MaxPool1d(3, dilation=2)", (1, 3, 9), None),
         ("Flatten()", (1, 3, 4, 5), 'Flatten(data_format="channels_last")'),
         ("Flatten(start_dim=2)", (1, 3, 4, 5), None),
+        (f"nn.Sequential(nn.ZeroPad2d((0, 1, 1, 1)), nn.{STRIDED})", (1, 3, 7, 9), SAME),
+        (f"nn.Sequential(nn.ZeroPad2d((1, 1, 0, 1)), nn.{STRIDED})", (1, 3, 7, 9), None),
+        (f"Sequential({STRIDED})", (1, 3, 7, 9), "Conv2D(4, (3, 2), strides=2)"),
+        ("Sequential(ZeroPad1d(padding=1), MaxPool1d(3))", (1, 3, 9), None),
     ],
 )
 def test_what_is_the_same(text, shape, call):
@@ -101,6 +110,12 @@ def test_for_which_lengths_they_agree():
         ("Conv2d(3, 8, 3, 2, 'same')", (1, 3, 9, 9), "refused by torch here"),
         ("MaxPool2d(2, padding=2)", (1, 3, 9, 9), "at most half the window"),
         ("MaxPool2d(*[2])", (1, 3, 9, 9), "no literal"),
+        ("Conv2d(3, 8, 3, groups=2)", (1, 3, 9, 9), "groups=2, which does not divide in_ch"),
+        ("Conv2d(3, '8', 3)", (1, 3, 9, 9), "out_channels='8' is not a positive integer"),
+        ("Sequential(ReLU(), Conv2d(3, 8, 3))", (1, 3, 9, 9), "expected ZeroPad2d alone"),
+        ("Sequential(ZeroPad2d((1, 1)), Conv2d(3, 8, 3))", (1, 3, 9, 9), "nor a tuple of 4"),
+        ("Sequential(ZeroPad2d(1), Flatten())", (1, 3, 9, 9), "expected nothing before"),
+        ("Sequential()", (1, 3, 9, 9), "'Sequential' has no documented layer"),
         ("Conv2d(3, 8, 3, 1, 0, 1, 1, True, 'zeros', None, None, 1)", (1, 3, 9, 9), "at most"),
     ],
 )

@@ -17,9 +17,10 @@ from conformance.cases.carrier import CARRIER
 from conformance.cases.operands import operands
 from conformance.golden import manifest as manifests
 from conformance.golden.directory import read_all
-from conformance.golden.expected import expected_value, same_values
+from conformance.golden.expected import expected_value
 from conformance.golden.fixture import EXPECTED, OBSERVED
 from conformance.golden.stored import stored_outcome
+from conformance.judge.equality import same_bits
 from conformance.outcomes import Value
 
 ROOT = Path(__file__).parent.parent
@@ -134,8 +135,8 @@ def test_what_is_observed_comes_back(directory: Path):
                 stored = stored_outcome(fixture, case)
                 assert type(stored) is type(outcome)
                 if isinstance(outcome, Value):
-                    assert same_values(stored.value, outcome.value, bits=True), case
-                    assert same_values(stored.repeat, outcome.repeat, bits=True), case
+                    assert same_bits(stored.value, outcome.value), case
+                    assert same_bits(stored.repeat, outcome.repeat), case
                     assert stored.changed_inputs == outcome.changed_inputs
                 else:
                     assert stored == outcome

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import partial
 from itertools import product
@@ -15,9 +16,9 @@ import reference_impl
 from conformance.cases.case import Case
 from conformance.cases.grids import grid
 from conformance.cases.operands import operands
-from conformance.golden.expected import same_values
 from conformance.judge import definition
 from conformance.judge.activations import ACTIVATIONS
+from conformance.judge.equality import same_values
 from reference_impl import activations
 from reference_impl.ops.derivatives import pull_back
 from reference_impl.ops.slopes import sign_of_exponentials, slope_at_infinity
@@ -365,3 +366,23 @@ def test_gradients_of_every_small_window_are_those_of_the_definition() -> None:
         found = layer.gradients(given.inputs, given.upstream)
         expected = definition.gradients(case, given)
         assert all(same_values(found[name], expected[name]) for name in expected), case
+
+
+def test_the_terms_behind_an_activation_are_rounded_before_they_are_added() -> None:
+    """As README says: each product with a slope once to float64, then their exact sum once.
+
+    The example is one where that differs from the exact derivative rounded once.
+    """
+    sums = [float.fromhex("-0x1.bafd355558488p-1"), float.fromhex("0x1.a9580c544e89cp+1")]
+    with localcontext() as context:
+        context.prec = 60
+        powers = [(2 * Decimal(s)).exp() for s in sums]
+        slopes = [4 * power / (1 + power) ** 2 for power in powers]
+        once = float(sum(slopes))
+    layer = layers.Conv1D(1, 1, activation="tanh", dtype="float64")
+    layer.build((None, 2, 1))
+    layer.set_weights([np.ones((1, 1, 1)), np.zeros(1)])
+    gradients = layer.gradients(np.reshape(sums, (1, 2, 1)), np.ones((1, 2, 1)))
+    assert float(gradients["bias"][0]) == sum(map(float, slopes))
+    assert float(gradients["bias"][0]).hex() == "0x1.08899aef3c40dp-1"
+    assert once.hex() == "0x1.08899aef3c40cp-1"

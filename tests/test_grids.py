@@ -15,15 +15,33 @@ from math import prod
 import numpy as np
 import pytest
 from equivalence_classes import classes, classes_of, hits
-from planted_faults import FAULTS, Array, Steps, accumulated_in, evaluate, noticed, outcome
+from planted_faults import (
+    BEYOND_SMOKE,
+    FAULTS,
+    Array,
+    Steps,
+    accumulated_in,
+    evaluate,
+    noticed,
+    outcome,
+)
 
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
-from conformance.cases.grids import LEVELS, arguments, exhaustive, grid, rejections, windows
+from conformance.cases.grids import (
+    LEVELS,
+    arguments,
+    exhaustive,
+    grid,
+    networks,
+    rejections,
+    windows,
+)
 from conformance.cases.grids.axes import FAMILIES, Axis
 from conformance.cases.grids.covering import each_level, each_pair
 from conformance.cases.operands import Operands, operands
 from conformance.cases.recipes import NUMBERS
+from conformance.judge.definition import forbidden
 from conformance.layers.registry import LAYERS, windowed_layers
 
 SMOKE = grid("smoke")
@@ -62,7 +80,9 @@ def test_sizes_of_the_levels(level: str, least: int, most: int) -> None:
 
 
 def test_an_unknown_level_is_named_in_the_error() -> None:
-    with pytest.raises(ValueError, match="no grid 'large': expected one of smoke, standard, full"):
+    with pytest.raises(
+        ValueError, match="no grid 'large': expected one of smoke, standard, full, networks"
+    ):
         grid("large")
 
 
@@ -239,8 +259,8 @@ def test_the_full_grid_is_exhaustive_for_small_windows() -> None:
 
 @pytest.fixture(scope="module")
 def evaluated() -> list[tuple[Case, Operands, Array]]:
-    """The cases of the smoke grid that observe values, with operands and results."""
-    cases = outputs(SMOKE)
+    """The cases of the smoke grid that observe values, and a few, with operands and results."""
+    cases = [*outputs(SMOKE), *BEYOND_SMOKE]
     prepared = [(case, operands(case)) for case in cases]
     with np.errstate(all="ignore"):
         return [(case, arrays, evaluate(case, arrays)) for case, arrays in prepared]
@@ -254,7 +274,12 @@ def catches(case: Case, arrays: Operands, expected: Array, steps: Steps) -> bool
 
 @pytest.mark.parametrize("fault", list(FAULTS))
 def test_the_smoke_grid_catches(fault: str, evaluated: list[tuple[Case, Operands, Array]]) -> None:
+    """With the few cases beside it that are in `standard`, as the next test holds."""
     assert any(catches(*one, FAULTS[fault]) for one in evaluated)
+
+
+def test_the_cases_beside_the_smoke_grid_are_in_standard() -> None:
+    assert set(BEYOND_SMOKE) <= set(grid("standard"))
 
 
 @pytest.mark.parametrize("step", [1, -1])
@@ -316,3 +341,14 @@ def is_weak(result: Array) -> bool:
     numbers = values[~np.isnan(values)]
     telling = np.count_nonzero(numbers) > result.size // 4
     return not telling or numbers.min() == numbers.max()
+
+
+def test_the_tier_of_networks_has_layers_of_twenty_networks_forward_and_backward() -> None:
+    """Each valid, so that no shape is misspelled; gradients of half of them at least."""
+    cases = grid("networks")
+    assert len(networks.NETWORKS) >= 20
+    assert not set(cases) & set(grid("full"))
+    assert 2 * sum(case.observe == "gradients" for case in cases) >= 0.8 * len(cases)
+    for case in cases:
+        assert forbidden(case) is None, case
+        assert all(axis.output for axis in facts(case).axes)

@@ -14,8 +14,8 @@ from conformance.cases.case import Case
 from conformance.cases.grids import additions
 from conformance.cases.operands import has_its_dtype, operands
 from conformance.diagnosis.evaluation import evaluate
-from conformance.golden.expected import same_values
 from conformance.judge import definition
+from conformance.judge.equality import same_values
 from conformance.judge.expectation import expect
 from conformance.judge.judge import judge
 from conformance.judge.verdict import Verdict

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import reference_impl as keras
 from reference_impl import activations, constraints, initializers, regularizers
 from reference_impl.config import READINGS, reading_as
 from reference_impl.engine.identifiers import (
@@ -269,3 +270,26 @@ def test_each_kind_offers_the_three_functions(module: Any) -> None:
         assert module.get(None) is None
     with pytest.raises(ValueError, match="xavier_uniform"):
         module.get("xavier_uniform")
+
+
+def test_saving_restores_objects_of_every_kind() -> None:
+    """``keras.saving`` in one place: what is serialized comes back as the same class."""
+    objects = [
+        *(keras.layers.Conv1D(2, 2, kernel_regularizer="l2"), keras.regularizers.L2(0.5)),
+        *(keras.losses.MeanSquaredError(), keras.metrics.MeanSquaredError()),
+        *(keras.optimizers.SGD(0.5), keras.initializers.HeNormal(1), keras.constraints.MaxNorm(3)),
+        keras.Sequential([keras.Input((5, 2)), keras.layers.Flatten()]),
+    ]
+    for item in objects:
+        config = keras.saving.serialize_keras_object(item)
+        again = keras.saving.deserialize_keras_object(config)
+        assert type(again) is type(item)
+        assert keras.saving.serialize_keras_object(again) == config
+    relu = keras.saving.serialize_keras_object(keras.activations.relu)
+    restored = keras.saving.deserialize_keras_object([{"a": relu}, 2])
+    assert restored == [{"a": keras.activations.relu}, 2]
+
+
+def test_what_is_outside_says_so() -> None:
+    with pytest.raises(AttributeError, match=r"is outside this oracle, which has .* there; use"):
+        _ = keras.saving.KerasFileEditor

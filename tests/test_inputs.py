@@ -49,12 +49,33 @@ class Failing:
         raise RuntimeError("on another device")
 
 
+class Exchanged:
+    """Elements by DLPack alone."""
+
+    def __init__(self, values: Any) -> None:
+        self.values = values
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.values.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self.values.__dlpack_device__()
+
+
+class Described:
+    """Elements by NumPy's description of an array alone."""
+
+    def __init__(self, values: Any) -> None:
+        self.__array_interface__ = values.__array_interface__
+        self.kept = values
+
+
 class Subclass(np.ndarray):
     pass
 
 
 NAMES = ("big", "little", "view", "fortran", "strided", "subclass")
-NAMES = (*NAMES, "list", "tuple", "arrays", "tensor", "tensors")
+NAMES = (*NAMES, "list", "tuple", "arrays", "tensor", "tensors", "dlpack", "described", "buffer")
 
 
 @pytest.mark.parametrize(
@@ -71,6 +92,9 @@ NAMES = (*NAMES, "list", "tuple", "arrays", "tensor", "tensors")
         [X[0], X[1]],
         Tensor(X),
         [Tensor(X[0]), Tensor(X[1])],
+        Exchanged(X),
+        Described(X),
+        memoryview(X),
     ],
     ids=NAMES,
 )
@@ -103,6 +127,8 @@ def test_numbers_in_lists_are_of_floatx_and_integers_stay_integers() -> None:
     [
         (np.ma.masked_array(X, X > 3), TypeError, "a masked array"),
         (np.ma.masked_all((2, 3)), TypeError, "a masked array"),
+        ([*np.ma.masked_array(X, X > 3)], TypeError, "a list that holds masked arrays"),
+        (([[np.ma.masked]],), TypeError, "a tuple that holds masked arrays"),
         ([[1.0], [2.0, 3.0]], ValueError, "lists of equal lengths"),
         (["a"], ValueError, "numbers"),
         (np.array([None, 1]), TypeError, "dtype object"),

@@ -27,7 +27,7 @@ from conformance.judge.contraction import contract
 from conformance.judge.definition.rounding import FORMATS, round_dyadic
 from conformance.judge.expectation import expect
 from conformance.judge.judge import judge
-from conformance.judge.running_error import growth
+from conformance.judge.running_error import Running, growth
 from conformance.judge.sums import Convolution, Gauge, round_to
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Value
@@ -305,3 +305,28 @@ class TestSums:
 def _dyadic(value: float) -> tuple[int, int]:
     numerator, denominator = value.as_integer_ratio()
     return numerator, 1 - denominator.bit_length()
+
+
+def exponential_by_halved_powers(
+    x: np.ndarray[Any, np.dtype[np.float32]], whole: Any
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """``2 * (2**(n - 1) * exp(r))``, with the power made by its exponent's bits, as kernels do."""
+    n = whole(x.astype(np.float64) / math.log(2)).astype(np.int32)
+    power = np.maximum(n - 1 + 127, 0).astype(np.uint32) << np.uint32(23)
+    remainder = np.exp(x - n * math.log(2)).astype(np.float32)
+    return (2 * (power.view(np.float32) * remainder)).astype(np.float64)
+
+
+@pytest.mark.parametrize("whole", [np.floor, np.rint])
+def test_an_exponential_by_halved_powers_is_within_its_bound_and_no_more(whole: Any) -> None:
+    """As measured of oneDNN: zero below 2 or ``sqrt(2)`` times the smallest normal number."""
+    least = FORMATS["float32"].smallest_normal
+    x = np.linspace(-89, -85, 40_001, dtype=np.float32)
+    exact = np.exp(x.astype(np.float64))
+    bound = Running(x.astype(np.float64), np.zeros(x.size), FORMATS["float32"]).exp().error
+    computed = exponential_by_halved_powers(x, whole)
+    assert np.all(np.abs(computed - exact) <= bound)
+    largest = exact[computed == 0].max() / least
+    assert largest == pytest.approx(2 if whole is np.floor else math.sqrt(2), rel=1e-3)
+    assert np.all(bound[exact > 2.001 * least] < exact[exact > 2.001 * least])
+    assert np.all(bound <= 2.001 * least)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -213,3 +214,38 @@ def test_a_copied_layer_has_weights_of_its_own():
 def test_variables_are_told_apart_by_identity():
     layer = built()
     assert len({*layer.weights, layer.kernel}) == 2
+
+
+def test_paths_go_through_what_a_weight_is_made_within() -> None:
+    """As Keras 3.15 names them; a layer that is built before keeps its own path."""
+    conv = keras.layers.Conv1D
+
+    class Outer(keras.layers.Layer):
+        def __init__(self, **keywords: Any) -> None:
+            super().__init__(**keywords)
+            self.inner = conv(2, 2, name="c")
+
+        def build(self, input_shape: Any) -> None:
+            self.factor = self.add_weight(shape=(1,), name="v")
+            self.inner.build(input_shape)
+
+        def call(self, inputs: Any) -> Any:
+            return self.inner(inputs) + self.factor
+
+    def paths(model: Any) -> list[str]:
+        return [weight.path for weight in model.weights]
+
+    start = keras.Input((5, 2))
+    inner = keras.Sequential([conv(2, 2, name="in")], name="inner")
+    nested = keras.Sequential([start, inner], name="outer")
+    assert paths(nested) == ["outer/inner/in/kernel", "outer/inner/in/bias"]
+    graph = keras.Model(start, conv(2, 2, name="b")(start), name="graph")
+    assert paths(graph) == ["b/kernel", "b/bias"]
+    deferred = keras.Sequential([conv(2, 2, name="a")], name="seq")
+    deferred(np.ones((1, 5, 2), np.float32))
+    assert paths(deferred) == ["seq/a/kernel", "seq/a/bias"]
+    custom = keras.Sequential([start, Outer(name="lay")], name="q")
+    assert paths(custom) == ["q/lay/v", "q/lay/c/kernel", "q/lay/c/bias"]
+    alone = conv(2, 2, name="c")
+    alone.build((None, 5, 2))
+    assert paths(keras.Sequential([start, alone])) == ["c/kernel", "c/bias"]

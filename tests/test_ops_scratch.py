@@ -1,19 +1,16 @@
-"""Memory that is used again never serves two at a time, and only so much is kept."""
+"""Memory that is used again never serves two at a time."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from reference_impl.ops import scratch as scratch_module
 from reference_impl.ops.columns import blocks_of_columns
 from reference_impl.ops.contraction import contract
 from reference_impl.ops.geometry import window_axes
-from reference_impl.ops.scratch import KeptScratch, Scratch
+from reference_impl.ops.scratch import Scratch
 
 
 def test_arrays_have_the_shape_and_the_type() -> None:
@@ -30,65 +27,6 @@ def test_smaller_arrays_use_the_same_memory() -> None:
     scratch = Scratch()
     large, small = scratch.array(10, 10), scratch.array(5)
     assert np.shares_memory(large, small)
-
-
-@pytest.fixture
-def kept(monkeypatch: pytest.MonkeyPatch) -> list[NDArray[np.uint8]]:
-    """What is kept: nothing yet, and at most 1000 bytes."""
-    memory: list[NDArray[np.uint8]] = []
-    monkeypatch.setattr(scratch_module, "_kept", memory)
-    monkeypatch.setattr(scratch_module, "MOST_KEPT", 1000)
-    return memory
-
-
-def test_kept_memory_is_used_again_but_never_by_two(kept: list[NDArray[np.uint8]]) -> None:
-    with KeptScratch(np.float32) as first, KeptScratch(np.float64) as second:
-        a, b = first.array(100), second.array(50)
-        assert not np.shares_memory(a, b)
-        assert kept == []
-    with KeptScratch(np.float64) as third, KeptScratch(np.uint8) as fourth:
-        c, d = third.array(40), fourth.array(400)
-        assert not np.shares_memory(c, d)
-        assert np.shares_memory(a, c) != np.shares_memory(b, c)
-        assert np.shares_memory(a, d) != np.shares_memory(b, d)
-
-
-def test_memory_that_was_given_back_is_another_ones(kept: list[NDArray[np.uint8]]) -> None:
-    with KeptScratch() as first:
-        first.array(50)
-    with KeptScratch() as second:
-        assert not np.shares_memory(second.array(50), first.array(50))
-
-
-@pytest.mark.parametrize(
-    ("sizes", "left"),
-    [
-        ((126,), []),
-        ((125,), [1000]),
-        ((60, 65), [520, 480]),
-        ((60, 50, 20), [400, 480]),
-        ((126, 60), [480]),
-        ((60, 126), [480]),
-    ],
-)
-def test_the_newest_memory_within_the_limit_is_kept(
-    kept: list[NDArray[np.uint8]], sizes: tuple[int, ...], left: list[int]
-) -> None:
-    """Released in the opposite order."""
-    with ExitStack() as stack:
-        for size in sizes:
-            stack.enter_context(KeptScratch(np.float64)).array(size)
-    assert [len(memory) for memory in kept] == left
-
-
-def test_the_smallest_memory_that_is_large_enough_is_used(kept: list[NDArray[np.uint8]]) -> None:
-    kept[:] = [np.empty(size, np.uint8) for size in (300, 100, 200)]
-    with KeptScratch(np.uint8) as scratch:
-        scratch.array(150)
-        assert [len(memory) for memory in kept] == [300, 100]
-        scratch.array(250)
-        assert [len(memory) for memory in kept] == [100, 200]
-    assert [len(memory) for memory in kept] == [100, 200, 300]
 
 
 def test_convolutions_in_several_threads_do_not_disturb_each_other() -> None:

@@ -6,6 +6,7 @@ from itertools import permutations
 
 import pytest
 
+from conformance.command_line import main
 from conformance.implementations import registry
 from conformance.implementations.options import INSTRUCTION_SETS
 from conformance.implementations.protocol import ImplementationError
@@ -17,6 +18,12 @@ def test_options_are_taken_in_any_order():
         for order in permutations(("threads=2", "isa=avx2", "channels_last", "mkldnn=off"))
     }
     assert names == {"torch.nn[channels_last,mkldnn=off,isa=avx2,threads=2]"}
+
+
+def test_blanks_around_names_and_values_do_not_matter():
+    assert registry.resolve("torch.nn[ isa = avx2 , threads =2]").name == (
+        "torch.nn[isa=avx2,threads=2]"
+    )
 
 
 @pytest.mark.parametrize(
@@ -75,6 +82,7 @@ def test_onednn_is_switched_before_tensorflow_is_imported():
         ("tf.keras[onednn=maybe]", r"onednn=on\|off, but got 'maybe'"),
         ("torch.nn[thread=1]", r"no option 'thread=1' \(did you mean 'threads'\?\)"),
         ("torch.nn[threads=0]", "with N from 1 to 1024, but got '0'"),
+        ("torch.nn[threads=02]", "with N from 1 to 1024, but got '02'"),
         ("torch.nn[threads=two]", "with N from 1 to 1024, but got 'two'"),
         ("torch.nn[threads=1,threads=2]", "given twice, as '1' and as '2'"),
         ("torch.nn[channels_last=1]", "takes no value"),
@@ -88,6 +96,17 @@ def test_onednn_is_switched_before_tensorflow_is_imported():
 def test_what_is_not_there_is_refused_with_what_is(spec, message):
     with pytest.raises(ImplementationError, match=message):
         registry.resolve(spec)
+
+
+@pytest.mark.parametrize("command", ["run", "smoke", "search", "shrink"])
+def test_options_that_there_are_not_are_wrong_usage(command, capsys):
+    """And no traceback: one line that says what is allowed."""
+    case = {"run": ["--case", "Flatten/inputs:2x3"], "shrink": ["Flatten/inputs:2x3"]}
+    arguments = [command, *case.get(command, []), "--implementation", "torch.nn[thread=1]"]
+    assert main(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("conformance: torch.nn has no option 'thread=1' (did you mean 'threads'")
+    assert "threads=N" in line
 
 
 def test_every_variant_that_patterns_stand_for_has_its_canonical_name():

@@ -153,6 +153,32 @@ def test_the_page_opens_with_the_verdict_the_causes_and_the_matrix(shown):
     assert shown.run("return performance.getEntriesByType('resource').length") == 0
 
 
+def test_long_lists_of_causes_open_on_demand(browser, tmp_path):
+    account = Account(header(mine="1.0"))
+    for number in range(12):
+        account.add(wrong(f"Flatten/inputs:2x{number + 2}", diagnosis=f"cause {number}"))
+    shown = opened(browser, tmp_path / "page.html", account).open()
+    visible = "return [...document.querySelectorAll('#causes > li')].filter(e => e.offsetHeight)"
+    assert shown.run(f"{visible}.length") == 8
+    assert shown.texts("#causes + button") == ["Show 4 more"]
+    shown.click("#causes + button")
+    assert shown.run(f"{visible}.length") == 12
+    assert shown.texts("#causes + button") == shown.errors == []
+
+
+def test_another_reading_is_told_and_opens_its_cases(browser, tmp_path):
+    account = Account(header(mine="1.0"))
+    words = "Conforms to another reading of flatten.output.order, which is ambiguous: so."
+    account.add(record(CASES[3], message=words))
+    shown = opened(browser, tmp_path / "page.html", account).open()
+    assert shown.texts("#followed .head") == [words]
+    shown.click("#followed .link")
+    shown.click("#panel .case summary")
+    shown.until("return document.querySelector('#panel .inside')")
+    assert shown.texts("#panel .message") == [words]
+    assert shown.errors == []
+
+
 def test_filters_narrow_the_matrix(shown):
     for identifier, value, rows in (
         ("layer", "Flatten", ["flatten.output.order"]),

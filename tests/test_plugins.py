@@ -394,3 +394,18 @@ def test_a_correct_plug_in_raises_no_alarm() -> None:
 
 _CONFORMS = Verdict.CONFORMS
 _UNSUPPORTED = Verdict.UNSUPPORTED
+
+
+def test_an_exception_of_programming_is_told_with_its_line(tmp_path: Path) -> None:
+    """The name alone says little; the line of the plug-in that raised it is what is looked for."""
+    path = tmp_path / "unfinished.py"
+    path.write_text(
+        "def scaled(x):\n    return x * epsilon\n\n"
+        "def Flatten(inputs, weights, config):\n    return scaled(inputs)\n",
+        encoding="utf-8",
+    )
+    case = parse("Flatten/inputs:2x3")
+    outcome = plugin.load(str(path)).evaluate(case, operands(case))
+    assert outcome == Rejection(
+        "NameError", "name 'epsilon' is not defined (unfinished.py, line 2, in scaled)"
+    )

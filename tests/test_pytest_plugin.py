@@ -74,6 +74,42 @@ def test_failures_are_explained_at_the_end_without_pytest_s_internals(
         assert internal not in done.stdout.partition("short test summary")[0]
 
 
+LAST_OF_TIES = """
+import numpy as np
+
+def MaxPooling1D(inputs, weights, config):
+    return np.lib.stride_tricks.sliding_window_view(inputs, 3, axis=1).max(-1)
+
+def gradients(layer, inputs, weights, config, upstream):
+    if config["padding"] == "same":
+        raise NotImplementedError("padding")
+    found = np.zeros_like(inputs)
+    for n, i, c in np.ndindex(upstream.shape):
+        window = inputs[n, i : i + 3, c]
+        best = np.flatnonzero(window == window.max())
+        found[n, i + best[LAST if len(upstream) > FROM else 0], c] += upstream[n, i, c]
+    return {"inputs": found}
+"""
+
+
+@pytest.mark.parametrize("selected", [[], ["-k", "inputs:2x9x1"]])
+def test_a_reading_that_is_followed_everywhere_passes_whatever_is_selected(
+    selected: list[str], tmp_path: Path
+) -> None:
+    """What decides it are all cases of the ambiguous clause, and not those that are items."""
+    options = ["--conformance-implementation", "last.py", "--conformance-layer", "MaxPooling1D"]
+    options += ["--conformance-clause", "maxpooling.gradients.ties", *selected]
+    source = LAST_OF_TIES.replace("LAST", "-1")
+    (tmp_path / "last.py").write_text(source.replace("FROM", "0"), encoding="utf-8")
+    done = judged(*options, directory=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "Conforms to another reading of maxpooling.gradients.ties" in done.stdout
+    (tmp_path / "last.py").write_text(source.replace("FROM", "1"), encoding="utf-8")
+    done = judged(*options, directory=tmp_path)
+    assert done.returncode == 1
+    assert "1. Another reading of maxpooling.gradients.ties, in some cases only" in done.stdout
+
+
 def test_nothing_is_said_at_the_end_where_all_is_well(tmp_path: Path) -> None:
     options = ["--conformance-implementation", WELL_BEHAVED, "--conformance-layer", "Flatten"]
     done = judged(*options, "-k", "2x3x4", directory=tmp_path)

@@ -11,6 +11,7 @@ from report_samples import CASES, HOSTILE, header, record, wrong
 
 from conformance.report import badge, github, junit, markdown, page
 from conformance.report.account import Account
+from conformance.report.terminal import summary
 
 HOSTILE_IDS = range(len(HOSTILE))
 
@@ -33,6 +34,23 @@ def hostile(text):
     )
 
 
+READING = "Conforms to another reading of maxpooling.gradients.ties, which is ambiguous: the last."
+
+
+def test_every_form_tells_another_reading_that_conforms_and_accepts_it():
+    ran = account(record(message=READING), record(CASES[1]), record(CASES[2], message=READING))
+    assert ran.is_accepted
+    text = summary(ran)
+    assert text.startswith("Nothing is wrong in 3 results.")
+    assert f"\n  mine (2 cases): {READING}" in text.replace("\n    ", " ")
+    assert f"`mine` (2 cases): `{READING}`" in markdown.render(ran).decode()
+    assert github.commands(ran) == [f"::notice title=conformance::mine, 2 cases: {READING}"]
+    (told,) = page.data(ran)["readings"]
+    assert (told["words"], told["cases"]) == (READING, [0, 2])
+    cases = ElementTree.fromstring(junit.render(ran)).findall(".//testcase")
+    assert [READING in case.findtext("system-out", "") for case in cases] == [True, False, True]
+
+
 def many():
     """Twenty causes in ten implementations, thirty known deviations."""
     names = {f"implementation-{n}": str(n) for n in range(10)}
@@ -49,6 +67,10 @@ def many():
             implementation="implementation-0",
         )
         for i in range(30)
+    ]
+    records += [
+        record(f"Flatten/inputs:4x{i + 2}", message=READING, implementation=f"implementation-{i}")
+        for i in range(3)
     ]
     made = account(*records, **names)
     made.notes += [f"note {n}" for n in range(9)]
@@ -101,8 +123,8 @@ def test_markdown_of_many_causes_stays_within_40_lines_and_says_what_is_left_out
     lines = markdown.render(many()).decode().splitlines()
     assert len(lines) <= 40
     assert "and 17 more causes with 17 cases" in lines
-    assert "and 4 more implementations" in lines
-    assert "- and 26 more records" in lines
+    assert "and 5 more implementations" in lines
+    assert "- and 27 more records" in lines
     assert lines[-1] == "</details>"
 
 

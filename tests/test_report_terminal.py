@@ -77,8 +77,8 @@ def test_known_deviations_take_one_line_per_record():
 def test_no_more_than_a_handful_of_causes_is_shown_without_verbose():
     records = [wrong(f"Flatten/inputs:2x{n}", diagnosis=f"cause number {n}") for n in range(1, 11)]
     text = summary(account(*records))
-    assert text.count("ause number") == 6
-    assert "and 4 more causes with 4 cases: --verbose, or --html FILE" in text
+    assert text.count("ause number") == 5
+    assert "and 5 more causes with 5 cases: --verbose, or --html FILE" in text
     everything = summary(account(*records), Style(verbose=True))
     assert everything.count("ause number") == 10
 
@@ -124,19 +124,10 @@ def test_verbose_shows_every_clause_and_every_case_of_a_cause():
 
 
 def test_words_of_the_judge_s_stages_are_not_shown():
-    text = summary(
-        account(
-            wrong(
-                CASES[0],
-                diagnosis="exact; in common: padding given (as 15 of the 98 passing cases)",
-            ),
-            wrong(CASES[1], diagnosis=None, stage="statistics"),
-        )
-    )
-    assert "Wrong values; in common: padding given.\n" in text
+    text = summary(account(wrong(CASES[1], diagnosis=None, stage="statistics")))
+    assert "Rounding errors larger than correct arithmetic makes on such operands.\n" in text
     assert "stage" not in text
     assert "statistics" not in text
-    assert "passing cases" not in text
 
 
 @pytest.mark.parametrize(
@@ -281,31 +272,6 @@ def test_quiet_progress_prints_nothing():
 )
 def test_durations_are_in_words(seconds, words):
     assert duration(seconds) == words
-
-
-@pytest.mark.parametrize(
-    ("diagnosis", "words"),
-    [
-        (
-            "first differ at the window: its positions, or their number; in common: layer:Conv2D",
-            "or there are more or fewer of them than there should be; in common: Conv2D.",
-        ),
-        (
-            "first differ at the contraction of window and kernel",
-            "Windows and their number are right, what is computed from each window is not.",
-        ),
-        (
-            "first differ in the layout: so; in common: padding:same and use_bias:False",
-            "The right elements stand in the wrong places; in common: padding 'same' and no bias.",
-        ),
-        (
-            "exact; in common: observe:gradients and strides > 1",
-            "Wrong values; in common: the gradients are looked at and strides > 1.",
-        ),
-    ],
-)
-def test_diagnoses_are_told_in_words(diagnosis, words):
-    assert words in " ".join(summary(account(wrong(diagnosis=diagnosis))).split())
 
 
 def test_what_each_process_ran_on_is_told_once_for_all_that_ran_on_the_same():

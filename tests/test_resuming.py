@@ -63,8 +63,8 @@ def command(*arguments: str) -> list[str]:
 
 
 def what_matters(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The records without what differs from run to run, or needs the evidence of all failures."""
-    return [{k: v for k, v in one.items() if k not in ("seconds", "diagnosis")} for one in results]
+    """The records without what differs from run to run; what explains failures does not."""
+    return [{k: v for k, v in one.items() if k != "seconds"} for one in results]
 
 
 def heed_every_signal() -> None:

@@ -156,6 +156,42 @@ def test_what_may_spoil_its_process_has_another(tmp_path: Path) -> None:
         assert verdicts.count(Verdict.CRASHED) == crashed, verdicts
 
 
+THREADS = ("MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("users", [{}, {"OMP_NUM_THREADS": "3"}])
+def test_an_implementation_runs_on_the_threads_that_its_user_has(
+    workers: int, users: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Judging processes are kept to one thread; what they judge is not."""
+    for name in THREADS:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in users.items():
+        monkeypatch.setenv(name, value)
+    plugin = tmp_path / "threads.py"
+    plugin.write_text(
+        f"import os\nname = 'threads'\nversion = repr([os.environ.get(n) for n in {THREADS}])\n"
+        "def Flatten(inputs, weights, config):\n    return inputs.reshape(len(inputs), -1)\n"
+    )
+    with Runner(CASES, [str(plugin)], workers=workers) as runner:
+        assert repr([users.get(name) for name in THREADS]) in runner.versions["threads"]
+        judging = list(judging_processes())
+        assert len(judging) == (workers if workers > 1 and sys.platform == "linux" else 0)
+        for environment in judging:
+            assert {n: environment.get(n) for n in THREADS} == dict.fromkeys(THREADS, "1") | users
+
+
+def judging_processes() -> Iterator[dict[str, str]]:
+    """The environments that the judging processes of this one were started with, on Linux."""
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):
+            command = (status.parent / "cmdline").read_bytes()
+            if f"PPid:\t{os.getpid()}\n" in status.read_text() and b"judging_process" in command:
+                variables = (status.parent / "environ").read_bytes().decode().split("\0")
+                yield dict(variable.split("=", 1) for variable in variables if "=" in variable)
+
+
 def test_what_names_nothing_is_refused_at_once() -> None:
     with pytest.raises(ImplementationError, match="'absent' is no implementation"):
         Runner(CASES, ["reference", "absent"])

@@ -248,3 +248,47 @@ def test_what_is_no_file_of_keras_is_refused(tmp_path: Path, content: bytes) -> 
 def test_a_file_that_is_not_there_is_an_error_of_the_system(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         keras.models.load_model(tmp_path / "none.keras")
+
+
+def _trained(momentum: float, steps: int) -> Any:
+    model = keras.Sequential([keras.Input((5, 2)), keras.layers.Conv1D(2, 2, name="c")])
+    model.set_weights([np.full(weight.shape, 0.5) for weight in model.weights])
+    model.compile(keras.optimizers.SGD(0.1, momentum=momentum), "mse")
+    for _ in range(steps):
+        model.train_on_batch(np.ones((1, 5, 2), np.float32), np.ones((1, 4, 2), np.float32))
+    return model
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_training_goes_on_where_a_file_was_written(momentum: float, tmp_path: Path) -> None:
+    """The velocities, the number of updates and the learning rate are those of the file."""
+    model = _trained(momentum, 2)
+    model.optimizer.learning_rate = 0.3
+    model.save(tmp_path / "m.keras")
+    model.save_weights(tmp_path / "m.weights.h5")
+    again, other = keras.models.load_model(tmp_path / "m.keras"), _trained(momentum, 0)
+    other.load_weights(tmp_path / "m.weights.h5")
+    for each in (model, again, other):
+        assert (each.optimizer.iterations, each.optimizer.learning_rate) == (2, 0.3)
+        each.train_on_batch(np.ones((1, 5, 2), np.float32), np.ones((1, 4, 2), np.float32))
+        for one, expected in zip(each.get_weights(), model.get_weights(), strict=True):
+            assert np.array_equal(one, expected)
+
+
+def test_the_state_of_another_optimizer_is_left_with_a_warning(tmp_path: Path) -> None:
+    _trained(0.5, 1).save_weights(tmp_path / "m.weights.h5")
+    plain = _trained(0.0, 0)
+    with pytest.warns(UserWarning, match=r"expected those of the updates made .* it starts anew"):
+        plain.load_weights(tmp_path / "m.weights.h5")
+    assert plain.optimizer.iterations == 0
+
+
+@pytest.mark.parametrize(("number", "value"), [(0, 1.5), (1, -1.0), (1, np.nan), (2, 0.0)])
+def test_a_state_that_makes_no_sense_is_refused(number: int, value: float) -> None:
+    optimizer = _trained(0.5, 1).optimizer
+    store: dict[str, Any] = {}
+    optimizer.save_own_variables(store)
+    before = optimizer.variables
+    with pytest.raises(ValueError, match=r"expected (those of the updates|a finite number)"):
+        optimizer.load_own_variables({**store, str(number): np.float64(value)})
+    assert optimizer.variables[:2] == before[:2]

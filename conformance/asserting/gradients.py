@@ -18,7 +18,7 @@ from conformance.asserting.shapes import wrong_shape
 from conformance.cases.case import Case
 from conformance.cases.operands import Operands
 from conformance.diagnosis.arrays import case_of
-from conformance.judge.elements import equal
+from conformance.judge.equality import equal
 from conformance.judge.verdict import Verdict
 from conformance.layers.registry import LAYERS
 

@@ -18,7 +18,8 @@ from conformance.implementations.observation import as_array
 from conformance.judge.activations import ACTIVATIONS
 from conformance.judge.contraction import as_float64
 from conformance.judge.definition.rounding import FORMATS
-from conformance.judge.elements import equal, judge_equality, judge_sums
+from conformance.judge.elements import judge_equality, judge_sums
+from conformance.judge.equality import equal
 from conformance.judge.running_error import Floats
 from conformance.judge.sums import Convolution, Gauge
 from conformance.judge.verdict import Verdict
@@ -41,6 +42,8 @@ def assert_layer_conforms(actual: Any, layer: Any, inputs: Any) -> None:
     if not isinstance(given, np.ndarray):
         raise TypeError(f"assert_conforms: argument `inputs` is {given}; expected an array")
     outputs = array_of(actual)
+    if isinstance(actual, (list, tuple)):
+        outputs = _in_dtype(outputs, taken_by(layer, given).dtype)
     problem = problem_of(outputs, layer, given)
     if problem is not None:
         explanation = _explanation(outputs, layer, given)
@@ -55,6 +58,15 @@ def array_of(value: Any) -> Any:
     if not isinstance(array, np.ndarray):
         return array
     return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _in_dtype(outputs: Any, dtype: np.dtype[Any]) -> Any:
+    """Python's floats, which have no dtype, as numbers of one, where all of them are."""
+    if not isinstance(outputs, np.ndarray) or outputs.dtype != np.float64 or not is_float(dtype):
+        return outputs
+    converted = convert(outputs, dtype.name)
+    same = np.array_equal(converted.astype(np.float64), outputs, equal_nan=True)
+    return converted if same else outputs
 
 
 def check_layer(layer: Any) -> None:

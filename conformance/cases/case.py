@@ -26,7 +26,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from conformance.layers.registry import LAYERS
-from reference_impl.engine.arguments import shown
+from reference_impl.showing import shown
 
 _BARE_STRING: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.+-]*\Z")
 _SIZES: Final = re.compile(r"(?:\d+|None)(?:x(?:\d+|None))+\Z")

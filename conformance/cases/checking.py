@@ -22,7 +22,7 @@ _VALUES: Final = ("output", "gradients")
 _OBSERVED: Final = (*_VALUES, "shape", "rejection")
 
 MOST_ELEMENTS: Final = 1 << 27
-"""Elements of an input that can be judged: a gibibyte as float64."""
+"""Elements of an input, kernel or output that can be judged: a gibibyte as float64."""
 
 MOST_TAPS: Final = 1 << 20
 """Elements of a window that can be judged: the definition visits each."""
@@ -66,7 +66,13 @@ def _check_fields(case: Case) -> None:
         _check_one_of("dtype", case.dtype, (*FLOATING_DTYPES, *INTEGER_DTYPES))
     if not isinstance(case.seed, int) or isinstance(case.seed, bool):
         raise DescriptorError(f"seed:{case.seed}: an integer is expected")
-    if case.inputs is None and case.observe in _VALUES and LAYERS[case.layer].takes_inputs:
+    takes_inputs = LAYERS[case.layer].takes_inputs
+    if case.observe in _VALUES and not takes_inputs:
+        raise DescriptorError(
+            f"observe:{case.observe}: {case.layer} computes nothing; observe:shape asks for the "
+            "shape of what it returns, observe:rejection whether it is refused"
+        )
+    if case.inputs is None and case.observe in _VALUES:
         raise DescriptorError("inputs is missing: the shape of the input array, such as 2x7x8x3")
     if case.inputs is not None and not (isinstance(case.inputs, tuple) and is_shape(case.inputs)):
         raise DescriptorError(
@@ -113,14 +119,18 @@ def _check_arguments(case: Case) -> None:
 
 
 def _check_sizes(case: Case) -> None:
+    known, layer = facts(case), LAYERS[case.layer]
     sizes = [size or 0 for size in case.inputs or ()]
-    if prod(sizes) > MOST_ELEMENTS:
-        raise DescriptorError(
-            f"inputs has {prod(sizes)} elements: at most {MOST_ELEMENTS} can be judged"
-        )
-    window = facts(case).window if LAYERS[case.layer].rank else ()
-    if prod(window) > MOST_TAPS:
-        raise DescriptorError(
-            f"{LAYERS[case.layer].window} has {prod(window)} elements: at most {MOST_TAPS} can be "
-            "judged"
-        )
+    _check_size("inputs", prod(sizes), MOST_ELEMENTS)
+    if layer.rank:
+        _check_size(layer.window, prod(known.window), MOST_TAPS)
+        outputs = [size or 0 for size in layer.output_shape(case)]
+        _check_size("the output", prod(outputs), MOST_ELEMENTS)
+    if layer.convolves:
+        kernel = (*known.window, known.channels or 0, known.config["filters"])
+        _check_size("the kernel", prod(kernel), MOST_ELEMENTS)
+
+
+def _check_size(what: str, elements: int, most: int) -> None:
+    if elements > most:
+        raise DescriptorError(f"{what} has {elements} elements: at most {most} can be judged")

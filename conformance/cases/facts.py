@@ -6,7 +6,7 @@ Clauses, equivalence classes and known deviations are all stated as predicates o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from conformance.cases.case import Case
@@ -189,6 +189,7 @@ class Facts:
         return activation if isinstance(activation, str) else None
 
 
+@lru_cache(1024)  # clauses, records and grids ask of one case after another
 def facts(case: Case) -> Facts:
     """The facts of a case."""
     return Facts(case)

@@ -1,4 +1,4 @@
-"""``conformance list``: the clauses, the cases, the implementations."""
+"""``conformance list``: the clauses, the cases, the implementations, the defects found in them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from conformance import known
 from conformance.command_line.errors import UsageError
 from conformance.command_line.selection import select_cases, selected_clauses
 from conformance.implementations import registry
+from conformance.known import defects
 from conformance.layers import LAYERS
 from conformance.spec.clauses import MEANINGS, clauses, first_parts
 from conformance.spec.coverage import clauses_of
@@ -23,6 +25,7 @@ def show(options: argparse.Namespace) -> int:
         "clauses": (_clauses, _clause_text),
         "cases": (_cases, _case_text),
         "implementations": (_implementations, _implementation_text),
+        "defects": (_defects, _defect_text),
     }[options.what]
     if options.markdown:
         return _document(options)
@@ -47,13 +50,16 @@ def _legend(listed: Sequence[dict[str, Any]]) -> str:
 
 
 def _document(options: argparse.Namespace) -> int:
-    """Print the clauses as a document.
+    """Print the clauses or the defects as a document.
 
     Raises:
-        UsageError: if something else than clauses is listed.
+        UsageError: if something else is listed.
     """
-    if options.what != "clauses" or options.json:
-        raise UsageError("--markdown is for `list clauses`, without --json")
+    if options.what not in ("clauses", "defects") or options.json:
+        raise UsageError("--markdown is for `list clauses` and `list defects`, without --json")
+    if options.what == "defects":
+        print(defects.as_markdown(defects.defects(known.own())), end="")
+        return 0
     from conformance.explain.clause import as_markdown
 
     print(as_markdown(iter(_wanted(options))), end="")
@@ -106,6 +112,31 @@ def _implementations(_: argparse.Namespace) -> list[dict[str, Any]]:
         }
         for entry in registry.builtin()
     ]
+
+
+def _defects(_: argparse.Namespace) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": defect.record.identifier,
+            "implementation": list(defect.record.implementation),
+            "versions": dict(defect.record.versions),
+            "machine": dict(defect.record.machine),
+            "harm": str(defect.harm),
+            "clauses": list(defect.clauses),
+            "instead": defect.record.instead,
+            "reason": defect.record.reason,
+            "report": defect.record.report,
+            "reproducer": defect.record.reproducer,
+            "records": [record.identifier for record in (defect.record, *defect.parts)],
+        }
+        for defect in defects.defects(known.own())
+    ]
+
+
+def _defect_text(entry: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {wanted}" for name, wanted in entry["versions"].items())
+    head = f"{entry['id']}  [{entry['harm']}]  {versions}  {entry['report']}".rstrip()
+    return f"{head}\n{_indented(entry['instead'])}"
 
 
 def _clause_text(entry: dict[str, Any]) -> str:

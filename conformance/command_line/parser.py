@@ -15,7 +15,7 @@ from conformance.report.formats import add_formats
 from conformance.version import __version__
 
 IMPLEMENTATION = "NAME|MODULE[:ATTRIBUTE]|FILE.py|exec:COMMAND"
-GRIDS = ("smoke", "standard", "full")
+GRIDS = ("smoke", "standard", "full", "networks")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -238,15 +238,15 @@ def _add_converted(commands: Any) -> None:
 
 
 def _add_list(commands: Any) -> None:
-    listing = commands.add_parser("list", help="show clauses, cases or implementations")
+    listing = commands.add_parser("list", help="show clauses, cases, implementations or defects")
     listing.set_defaults(command=_list)
-    listing.add_argument("what", choices=("clauses", "cases", "implementations"))
+    listing.add_argument("what", choices=("clauses", "cases", "implementations", "defects"))
     add_selection(listing)
     listing.add_argument("--json", action="store_true", help="print one JSON array")
     listing.add_argument(
         "--markdown",
         action="store_true",
-        help="print the clauses as a document, each with its source, formula and example",
+        help="print clauses as a document, each with its source, formula and example; or defects",
     )
 
 
@@ -424,7 +424,7 @@ def add_selection(command: argparse.ArgumentParser) -> None:
         default="standard",
         help="smoke: each class of cases once; standard (the default): their pairs; full: also all "
         "windows on one axis with lengths to 9, windows to 5, strides to 4, dilation rates to 3, "
-        "and on two axes to 6, 4, 3 and 2",
+        "and on two axes to 6, 4, 3 and 2; networks: layers of known networks, apart",
     )
 
 

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from conformance.cases.case import Case
 from conformance.command_line.errors import UsageError
+from conformance.judge.verdict import Verdict
 from conformance.report.jsonl import IncompleteReportError, read_report
-from conformance.results import Result, result_of_record
+from conformance.results import FAILING, Result, result_of_record
 
 _SAME: Final = ("suite_version", "spec_sha256", "implementations", "grid")
 """The fields of the header that have to be the same."""
@@ -24,7 +25,8 @@ class Earlier:
     Attributes:
         path: its report.
         header: the report's header.
-        results: its results, of cases that every implementation was judged on.
+        results: its results, of cases that every implementation was judged on and fails in none;
+            what fails is judged again, since a report holds no evidence for its diagnosis.
     """
 
     path: Path
@@ -63,7 +65,9 @@ def earlier_run(path: Path | None, cases: Sequence[Case], grid: str | None) -> E
     try:
         report = read_report(path)
         results = [result_of_record(record) for record in report.records]
-    except (OSError, IncompleteReportError, ValueError) as error:
+    except OSError as error:
+        raise UsageError(f"--resume {path}: {error.strerror or error}") from error
+    except (IncompleteReportError, ValueError) as error:
         raise UsageError(f"--resume: {error}") from error
     if report.header.get("grid") != grid:
         raise UsageError(
@@ -76,6 +80,15 @@ def earlier_run(path: Path | None, cases: Sequence[Case], grid: str | None) -> E
             f"--resume {path}: it holds {len(others)} cases that are not selected, such as "
             f"{min(map(str, others))}; only the same selection can be gone on with"
         )
-    judged = Counter(result.case for result in results)
+    judged = Counter(result.case for result in results if _is_settled(result))
     every = len(report.header.get("implementations", ()))
     return Earlier(path, report.header, [one for one in results if judged[one.case] == every])
+
+
+def _is_settled(result: Result) -> bool:
+    """Whether the result stands by itself, and needs no evidence for what explains it.
+
+    What fails, and what conforms by another reading, is explained with all others of its kind.
+    """
+    by_reading = result.verdict is Verdict.CONFORMS and result.message
+    return result.verdict not in FAILING and not by_reading

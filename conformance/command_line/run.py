@@ -86,6 +86,9 @@ def run(options: argparse.Namespace) -> int:
     _judge(options, cases, names, earlier, judged)
     if not judged.header and judged.ended_by is not None:
         raise judged.ended_by
+    if earlier is not None:
+        places = {case: place for place, case in enumerate(cases)}
+        judged.results.sort(key=lambda result: places[result.case])
     _report(options, judged)
     return _say(options, judged)
 
@@ -237,7 +240,7 @@ def select_implementations(given: list[str] | None) -> list[str]:
     """The implementations to judge; a name with ``*`` stands for all installed ones it matches.
 
     Raises:
-        UsageError: if a pattern matches none.
+        UsageError: if a pattern matches none, or options are given that there are not.
     """
     installed = [entry.name for entry in registry.builtin() if registry.installed(entry)]
     if not given:
@@ -247,7 +250,7 @@ def select_implementations(given: list[str] | None) -> list[str]:
     selected: list[str] = []
     for name in given:
         if "*" not in name or registry.is_program(name):
-            selected.append(registry.canonical(name))
+            selected.append(_canonical(name))
             continue
         matching = fnmatch.filter(installed, name.replace("[", "[[]"))
         if not matching:
@@ -257,6 +260,13 @@ def select_implementations(given: list[str] | None) -> list[str]:
             )
         selected.extend(matching)
     return list(dict.fromkeys(selected))
+
+
+def _canonical(name: str) -> str:
+    try:
+        return registry.canonical(name)
+    except ImplementationError as error:
+        raise UsageError(str(error)) from error
 
 
 def exit_status(results: Sequence[Result]) -> int:

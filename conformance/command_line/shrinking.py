@@ -49,5 +49,7 @@ def _report(case: Case, shrunk: Shrunk, implementation: str) -> str:
     ]
     lines += ["", shlex.join([*command, shrunk.case.descriptor]), ""]
     if program is None:
-        return "\n".join([*lines, "No program: the case is about more than one layer's output."])
+        return "\n".join(
+            [*lines, "No program: the case is about more than one layer's output or gradients."]
+        )
     return "\n".join([*lines, "As a program of its own:", "", textwrap.indent(program, "    ")])

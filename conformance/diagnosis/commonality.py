@@ -1,10 +1,11 @@
-"""What failing cases have in common that passing ones lack, in the words of the descriptor."""
+"""What failing cases have in common that passing ones lack, in words."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import combinations
+from types import MappingProxyType
 from typing import Final
 
 from conformance.cases.case import Case
@@ -14,6 +15,11 @@ from conformance.layers.registry import LAYERS
 _LARGEST_CONJUNCTION: Final = 3
 _LIMITS: Final = (4, 8, 16, 32, 64, 128, 256, 512, 1024)
 _BLOCKS: Final = (4, 2, 8, 16, 32)
+_OBSERVED: Final = MappingProxyType(
+    {"output": "outputs", "shape": "the shape alone", "rejection": "arguments to be refused"}
+)
+"""What a case looks at, where the name of it is not enough."""
+
 _FEW: Final = 0.1
 """Share of the passing cases that may have the best conjunction too, if none excludes all."""
 
@@ -21,8 +27,8 @@ _FEW: Final = 0.1
 def common(failing: Sequence[Case], passing: Sequence[Case]) -> str | None:
     """The smallest conjunction of features that all failing cases have and no passing one.
 
-    Where there is none of at most three features, one that few passing cases have, with their
-    number; None where there is none of these either, or nothing to compare.
+    Where there is none of at most three features, one that few passing cases have, and that is
+    said; None where there is none of these either, or nothing to compare.
     """
     if not failing or not passing:
         return None
@@ -42,8 +48,7 @@ def common(failing: Sequence[Case], passing: Sequence[Case]) -> str | None:
             break
     if best is None or fewest > _FEW * len(passing):
         return None
-    others = f" (as {fewest} of the {len(passing)} passing cases)" if fewest else ""
-    return " and ".join(best) + others
+    return " and ".join(best) + (" (rare in cases that pass)" if fewest else "")
 
 
 def _mask(feature: str, cases: Sequence[Case]) -> int:
@@ -60,10 +65,10 @@ def features(case: Case) -> dict[str, None]:
 
 
 def _of_fields(case: Case) -> Iterator[str]:
-    yield f"layer:{case.layer}"
-    yield f"dtype:{case.dtype}"
-    yield f"observe:{case.observe}"
-    yield f"operands:{case.operands}"
+    yield case.layer
+    yield case.dtype
+    yield _OBSERVED.get(case.observe, case.observe.replace("_", " "))
+    yield f"operands of the kind '{case.operands}'"
     layer = LAYERS[case.layer]
     yield from filter(None, (layer.noun,))
     if layer.rank:
@@ -74,11 +79,14 @@ def _of_fields(case: Case) -> Iterator[str]:
 
 def _of_geometry(known: Facts) -> Iterator[str]:
     config = known.config
-    for name in ("padding", "data_format", "use_bias"):
-        if name in config:
-            yield f"{name}:{str(config[name]).lower() if name == 'padding' else config[name]}"
+    if "padding" in config:
+        yield f"padding '{str(config['padding']).lower()}'"
+    if "data_format" in config:
+        yield str(config["data_format"])
+    if "use_bias" in config:
+        yield "a bias" if config["use_bias"] else "no bias"
     if known.is_convolution:
-        yield f"activation:{known.activation}"
+        yield from [f"activation '{known.activation}'"] * (known.activation is not None)
         yield "an activation" if known.activation not in (None, "linear") else "no activation"
     if known.batch is not None:
         yield f"batch = {known.batch}" if known.batch < 2 else "batch > 1"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -22,7 +22,9 @@ from conformance.diagnosis.hypotheses import (
     is_predictable,
     operands_of,
 )
+from conformance.diagnosis.places import located
 from conformance.diagnosis.search import Explanation, explanations
+from conformance.diagnosis.stage_words import IN_STAGE
 from conformance.diagnosis.stages import first_difference
 from conformance.diagnosis.wording import off_activation, wrong_gradients
 from conformance.layers.registry import LAYERS
@@ -31,30 +33,10 @@ from conformance.outcomes import Value
 __all__ = ["Diagnosis", "Failure", "Group", "diagnose", "failure_reason"]
 
 _MOST_ALTERNATIVES: Final = 2
-_IN_STAGE: Final = {
-    "padding": "they first differ at the padding: only outputs whose window reaches into it",
-    "window": "they first differ at the window: its positions, or their number",
-    "contraction": "they first differ at the contraction of window and kernel",
-    "bias": "they first differ at the bias: each filter is off by one number",
-    "activation": "they first differ at the activation: the sums are right",
-    "layout": "they first differ in the layout: the elements are right, their places are not",
-    "nan": "they differ only where outputs are NaN, or should be: NaN is lost, or made",
-    "infinity": "they differ only where outputs are infinite, or should be",
-    "channels": "the outputs of some channels are those of other channels",
-    "selection": "what is taken of a window is none of the inputs of its channel",
-    "shape": "the output has the wrong shape, or is no array",
-    "dtype": "the output has the wrong dtype",
-    "inputs": "the operands are changed by the call",
-    "repeat": "a second call on the same operands gives another answer",
-    "refused": "what is valid is rejected",
-    "accepted": "what is forbidden is accepted",
-    "literal": "what is observed besides output values is not as documented",
-    "process": "the process ended or did not answer",
-    "exact": "values differ although every order of summation is exact",
-    "bound": "values differ by more than correct arithmetic can",
-    "statistics": "errors do not cancel as those of products of random sign do",
-    "locality": "one extraordinary input is felt where its windows do not reach",
-}
+_SHARE: Final = 0.5
+"""Share of the unexplained failures of a layer in a dtype beyond which a precision is named."""
+
+_TOLD_BY_WHAT: Final = frozenset({"activation", "place"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +83,7 @@ class Group:
         """What explains each of the cases, as a report gives it beside the case."""
         if self.faults:
             return _joined(self.faults)
-        where = self.named or self._told.removeprefix("they ")
+        where = self.named or self._told
         return f"{where}; in common: {self.common}" if self.common else where
 
     @property
@@ -109,7 +91,9 @@ class Group:
         """Where no fault explains them: the stage in words, and what is known besides."""
         if self.stage == "order":
             return f"it depends on the order of calls: {self.what}"
-        words = _IN_STAGE.get(self.stage, f"stage {self.stage}")
+        if self.stage in _TOLD_BY_WHAT and self.what:
+            return self.what
+        words = IN_STAGE.get(self.stage, self.stage)
         return f"{words} ({self.what})" if self.what else words
 
     def clause(self, of: int) -> str:
@@ -186,9 +170,28 @@ def diagnose(
     found = explanations(ordinary, passed, hypotheses)
     explained = {failure for one in found for failure in one.failures}
     groups = [_explained(one) for one in found]
-    groups += _unexplained([f for f in failures if f not in explained], passed)
+    left = _without_chance_names([f for f in failures if f not in explained])
+    groups += _by_place(left, passed, hypotheses)
+    placed = {failure for group in groups for failure in group.failures}
+    groups += _unexplained([f for f in left if f not in placed], passed)
     readings = tuple(group for group in groups if group.reading)
     return Diagnosis(tuple(group for group in groups if not group.reading), readings)
+
+
+def _without_chance_names(failures: Sequence[Failure]) -> list[Failure]:
+    """Without the precisions that the judge named for the smaller part of alike failures.
+
+    The size of an error that has another cause is now and then that of a precision.
+    """
+    alike: dict[tuple[str, str], Counter[str | None]] = defaultdict(Counter)
+    for failure in failures:
+        alike[failure.case.layer, failure.case.dtype][failure.named] += 1
+
+    def is_common(failure: Failure) -> bool:
+        counts = alike[failure.case.layer, failure.case.dtype]
+        return counts[failure.named] > _SHARE * counts.total()
+
+    return [f if not f.named or is_common(f) else replace(f, named=None) for f in failures]
 
 
 def depending_on_order(
@@ -228,6 +231,22 @@ def _explained(one: Explanation) -> Group:
     return Group(one.failures, one.faults, one.alternatives, common=only, contradicted=contradicted)
 
 
+def _by_place(
+    failures: Sequence[Failure], passed: Sequence[Case], hypotheses: Hypotheses
+) -> list[Group]:
+    """Groups by where along an axis the wrong elements lie."""
+    plain = [failure for failure in failures if not failure.named and _has_wrong_output(failure)]
+    return [
+        Group(
+            one.failures,
+            stage="place",
+            common=common([failure.case for failure in one.failures], one.contradicted),
+            what=f"only {one.words} are wrong in {one.failures[0].case.layer}",
+        )
+        for one in located(plain, passed, hypotheses)
+    ]
+
+
 def _unexplained(failures: Iterable[Failure], passed: Sequence[Case]) -> list[Group]:
     """Groups by what the judge named, else by stage and what happened; the largest first."""
     groups: dict[tuple[str | None, str, str], list[Failure]] = defaultdict(list)
@@ -240,7 +259,9 @@ def _unexplained(failures: Iterable[Failure], passed: Sequence[Case]) -> list[Gr
             tuple(group),
             stage=stage,
             named=named,
-            common=common([failure.case for failure in group], passed),
+            common=None
+            if told.is_said(stage, kind, group)
+            else common([failure.case for failure in group], passed),
             what=told.words(stage, kind, group),
         )
         for (named, stage, kind), group in groups.items()
@@ -273,6 +294,10 @@ class _Telling:
         if failure.case.observe == "gradients" and stage in _OF_JUDGE:
             return wrong_gradients(failure)
         return ""
+
+    def is_said(self, stage: str, kind: str, group: Sequence[Failure]) -> bool:
+        """Whether the sums for which an activation is off say all that the cases share."""
+        return stage == "activation" and bool(self.words(stage, kind, group))
 
     def words(self, stage: str, kind: str, group: Sequence[Failure]) -> str:
         """What is said besides the stage."""

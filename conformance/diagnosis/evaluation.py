@@ -30,6 +30,26 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
+class Along:
+    """Windows along one axis: how many outputs, the padding before, and the sizes they come from.
+
+    Attributes:
+        outputs: number of outputs.
+        before: the padding before the first input.
+        length, window, stride, dilation: n, k, s and d.
+        padding: as the case has it.
+    """
+
+    outputs: int
+    before: int
+    length: int
+    window: int
+    stride: int
+    dilation: int
+    padding: str
+
+
+@dataclass(frozen=True)
 class Settings:
     """The canonical arguments that the evaluation reads."""
 
@@ -143,7 +163,8 @@ class Steps:
         inputs: what is taken for the input array.
         to_last, from_last: from ``channels_first`` to channels last, and back.
         geometry: outputs along one axis and padding before it, from n, k, s, d and the padding.
-        together: the same of all axes, from what `geometry` gives for each.
+        together: the same of all axes, from what `geometry` gives for each, and the sizes.
+        sums: a last change of the sums, before the activation, given the case's format.
         kernel: what is taken for the kernel.
         groups: what each group of filters reads, given the windows and the number of groups.
         contract: sums over taps and channels.
@@ -164,7 +185,8 @@ class Steps:
     to_last: Callable[[Array], Array] = to_channels_last
     from_last: Callable[[Array], Array] = to_channels_first
     geometry: Callable[[int, int, int, int, str], tuple[int, int]] = geometry
-    together: Callable[[list[tuple[int, int]]], list[tuple[int, int]]] = lambda axes: axes
+    together: Callable[[list[Along]], list[Along]] = lambda axes: axes
+    sums: Callable[[Array, Format], Array] = lambda y, _: y
     kernel: Callable[[Array], Array] = lambda w: w
     groups: Callable[[Array, int], list[Array]] = in_parts
     contract: Callable[[Array, Array], Array] = contract
@@ -311,6 +333,7 @@ class _Convolution:
         sums = self._contracted(self.windows, self.kernel)
         if self.bias is not None and not steps.bias_last:
             sums = steps.add_bias(sums, self.bias)
+        sums = steps.sums(sums, FORMATS[self.case.dtype])
         wide = steps.activations(self.settings.activation, self._laid_out(sums))
         if self.bias is not None and steps.bias_last:
             wide = wide + self._laid_out(np.broadcast_to(self.bias, sums.shape))
@@ -365,11 +388,13 @@ class _Convolution:
 def places(lengths: tuple[int, ...], settings: Settings, steps: Steps) -> list[NDArray[np.intp]]:
     """For each axis the index that each output reads with each tap; outside where it is padding."""
     sizes = zip(lengths, settings.window, settings.strides, settings.dilation, strict=True)
-    axes = steps.together([steps.geometry(*one, settings.padding) for one in sizes])
+    padding = settings.padding
+    given = [Along(*steps.geometry(*one, padding), *one, padding) for one in sizes]
+    axes = steps.together(given)
     found = []
-    for axis, (outputs, before) in enumerate(axes):
+    for axis, along in enumerate(axes):
         taps = np.arange(settings.window[axis]) * settings.dilation[axis]
-        starts = np.arange(max(outputs, 0)) * settings.strides[axis] - before
+        starts = np.arange(max(along.outputs, 0)) * settings.strides[axis] - along.before
         index = starts[:, None] + taps
         if steps.beyond and lengths[axis]:
             index = steps.beyond(index, lengths[axis])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -43,6 +44,31 @@ def _same() -> tuple[Fault, ...]:
             "same.half-window",
             "SAME pads half the window on both sides",
             v.same(v.half_window, v.outputs_of_half_window),
+        ),
+        Fault(
+            "same.half-less-one",
+            "SAME pads (window - 1) // 2 on both sides, the window with its dilation",
+            v.pads_on_both_sides(lambda k, d: (span(k, d) - 1) // 2),
+        ),
+        Fault(
+            "same.half-less-one-undilated",
+            "SAME pads (window - 1) // 2 on both sides, the window without its dilation",
+            v.pads_on_both_sides(lambda k, d: (k - 1) // 2),
+        ),
+        Fault(
+            "same.half-undilated",
+            "SAME pads window // 2 on both sides, the window without its dilation",
+            v.pads_on_both_sides(lambda k, d: k // 2),
+        ),
+        Fault(
+            "same.size",
+            "SAME pads until there are as many outputs as inputs, though strides leave fewer",
+            v.same(v.half_to_keep_size, lambda n, k, s, d: n),
+        ),
+        Fault(
+            "same.undilated-shape",
+            "SAME does not count the dilation in the padding, so that fewer windows fit",
+            v.same(v.half_undilated, v.total_undilated),
         ),
         Fault(
             "same.span",
@@ -88,6 +114,16 @@ def _same() -> tuple[Fault, ...]:
             "same.first-axis",
             "the SAME padding of the first axis is used for both",
             Steps(together=v.of_first_axis),
+        ),
+        Fault(
+            "same.first-axis-twice",
+            "the SAME padding of the first axis, on both sides, is used for all",
+            Steps(together=v.of_one_axis(0)),
+        ),
+        Fault(
+            "same.last-axis-twice",
+            "the SAME padding of the last axis, on both sides, is used for all",
+            Steps(together=v.of_one_axis(-1)),
         ),
         Fault("padding.one", "the padding holds ones", Steps(pad_value=1.0)),
         Fault(
@@ -249,6 +285,23 @@ def _kernel() -> tuple[Fault, ...]:
             "the channels beyond a multiple of four are left out",
             Steps(kernel=v.whole_groups_of_channels),
         ),
+        *(
+            Fault(
+                f"kernel.channels-of-{block}",
+                f"the channels beyond a multiple of {block} are left out, where there are more "
+                f"than {block}",
+                Steps(kernel=v.blocks_of_channels(block)),
+            )
+            for block in (8, 16, 32)
+        ),
+        *(
+            Fault(
+                f"kernel.channels-to-{count}",
+                f"the channels beyond {count} are left out",
+                Steps(kernel=partial(v.channels_to, count=count)),
+            )
+            for count in (64, 256, 512)
+        ),
         Fault(
             "kernel.filters-of-four",
             "the filters beyond a multiple of four are left out",
@@ -358,6 +411,26 @@ def _activation() -> tuple[Fault, ...]:
             "hard_sigmoid is that of Keras 2, clip(0.2 x + 0.5, 0, 1)",
             v.in_place_of("hard_sigmoid", lambda y: np.clip(0.2 * y + 0.5, 0, 1)),
         ),
+        Fault(
+            "gelu.quick",
+            "gelu is approximated by x times the sigmoid of 1.702 x",
+            v.in_place_of("gelu", lambda y: y / (1 + np.exp(-1.702 * y))),
+        ),
+        Fault(
+            "hard_silu.keras2",
+            "hard_silu takes the hard_sigmoid of Keras 2, clip(0.2 x + 0.5, 0, 1)",
+            v.in_place_of("hard_silu", lambda y: y * v.hard_sigmoid_of_keras2(y)),
+        ),
+        Fault(
+            "relu6.cap",
+            "relu6 has no upper limit",
+            v.in_place_of("relu6", lambda y: np.maximum(y, 0)),
+        ),
+        Fault(
+            "selu.rounded",
+            "selu has constants of four decimals, 1.0507 and 1.6733",
+            v.selu(1.0507, 1.6733),
+        ),
         Fault("leaky_relu.keras2", "leaky_relu has the slope 0.3", v.leaky_relu(0.3)),
         Fault("leaky_relu.torch", "leaky_relu has the slope 0.01", v.leaky_relu(0.01)),
         Fault(
@@ -395,6 +468,16 @@ def _arithmetic() -> tuple[Fault, ...]:
             "a transform over the whole sample spreads the round-off of its largest element",
             Steps(contract=v.spread, on_grid=False),
         ),
+        Fault(
+            "values.clamped",
+            "sums are clamped to finite numbers, and NaN to the largest",
+            Steps(sums=v.finite),
+        ),
+        Fault(
+            "values.finite",
+            "sums are clamped to finite numbers, and NaN to zero",
+            Steps(sums=v.finite_or_zero),
+        ),
         Fault("values.subnormal", "subnormal inputs are taken for zero", Steps(inputs=v.flushed)),
         Fault("values.nan", "NaN inputs are replaced by zero", Steps(inputs=v.without_nan)),
         Fault(
@@ -413,6 +496,37 @@ def _pooling() -> tuple[Fault, ...]:
         pool("zero", "pooling takes the padding for zeros", v.pool_padding_as_zero),
         pool("nan", "pooling leaves NaN out", v.pool_ignoring_nan),
         pool("finite", "pooling starts from the least finite number", v.pool_from_finite_least),
+        pool(
+            "nan-first",
+            "pooling keeps NaN only where it is the first element of its padded window",
+            v.folded(v.greater_replaces, clipped=False),
+        ),
+        pool(
+            "nan-first-inside",
+            "pooling keeps NaN only where it is the first input of its window",
+            v.folded(v.greater_replaces, clipped=True),
+        ),
+        pool(
+            "nan-last",
+            "pooling forgets NaN, and all before it, when the next element comes",
+            v.folded(v.not_less_stays, clipped=False),
+        ),
+        pool(
+            "nan-last-inside",
+            "pooling forgets NaN, and all before it, when the next input comes",
+            v.folded(v.not_less_stays, clipped=True),
+        ),
+        *(
+            pool(f"from{start:g}", f"pooling starts from {words}", v.pool_from(start))
+            for start, words in (
+                (-32768.0, "-32768, the least number of 16 bits"),
+                (-65504.0, "-65504, the least finite number of float16"),
+                (-(2.0**24), "-2^24"),
+                (-1e9, "-1e9"),
+                (2.0**-126, "2^-126, the smallest normal number of float32"),
+                (-(2.0**128) + 2.0**104, "the least finite number of float32"),
+            )
+        ),
         pool("mean", "pooling takes the mean", v.pool_mean),
         pool("least", "pooling takes the least element", lambda x, inside: -largest(-x, inside)),
         pool(
@@ -426,13 +540,24 @@ def _pooling() -> tuple[Fault, ...]:
             lambda x, inside: np.maximum(largest(x, inside), 0),
         ),
         pool("channels", "pooling is over the channels as well", v.pool_channels),
-        pool("float32", "pooling converts integers to float32", v.pool_through("float32")),
-        pool("float64", "pooling converts integers to float64", v.pool_through("float64")),
+        pool("float32", "pooling computes in float32", v.pool_through("float32")),
+        pool("float64", "pooling computes in float64", v.pool_through("float64")),
         pool("signed", "pooling compares unsigned integers as signed ones", v.pool_as_signed),
         Fault(
             "pooling.strides",
             "the strides of pooling default to 1",
             Steps(settings=v.pool_strides_one),
+        ),
+        Fault(
+            "pooling.window",
+            "the rows and columns of the pool are exchanged",
+            Steps(settings=v.exchanged_window),
+        ),
+        Fault(
+            "pooling.window-alone",
+            "the rows and columns of the pool are exchanged, not those of strides that default to "
+            "them",
+            Steps(settings=v.exchanged_window_alone),
         ),
         Fault("pooling.size", "pool_size defaults to 3", Steps(settings=v.pool_size_three)),
     )
@@ -454,6 +579,16 @@ def _flatten() -> tuple[Fault, ...]:
             "flatten.column-major",
             "Flatten goes in column-major order",
             Steps(flatten=v.column_major),
+        ),
+        Fault(
+            "flatten.channels-before",
+            "Flatten takes the channels before the other axes",
+            Steps(flatten=v.channels_before),
+        ),
+        Fault(
+            "flatten.channels-before-if-last",
+            "Flatten takes the channels of channels_last before the other axes",
+            Steps(flatten=v.channels_before_if_last),
         ),
         Fault("flatten.batch", "Flatten flattens the batch as well", Steps(flatten=v.with_batch)),
     )

@@ -105,6 +105,47 @@ def _slope_of_output(name: str, sums: Array, upstream: Array) -> Array:
     return through_slope(name, outputs, nothing, upstream, fmt, exact=True).value
 
 
+def _slope(name: str, sums: Array, upstream: Array) -> Array:
+    """The upstream gradient through the right slope."""
+    nothing = np.zeros_like(sums)
+    return through_slope(name, sums, nothing, upstream, FORMATS["float64"], exact=True).value
+
+
+def _slope_of(wanted: str, slope: Callable[[Array], Array]) -> Callable[[str, Array, Array], Array]:
+    """Another slope of one activation, a function of its sums."""
+    return lambda name, sums, upstream: (
+        upstream * slope(sums) if name == wanted else _slope(name, sums, upstream)
+    )
+
+
+def _of_softmax_alone(sums: Array) -> Array:
+    """The diagonal of the softmax's derivative, as if every element had its own."""
+    powers = np.exp(sums - sums.max(axis=-1, keepdims=True))
+    share = powers / powers.sum(axis=-1, keepdims=True)
+    return np.asarray(share * (1 - share))
+
+
+def _shifted_by_padding(x: Array, found: Any) -> Array:
+    """Moved by the padding before, which is not cut off, with zeros for what is moved in."""
+    for axis, index in enumerate(found.places):
+        before = max(-int(index.min(initial=0)), 0)
+        if before:
+            x = np.roll(x, before, 1 + axis)
+            x[(slice(None),) * (1 + axis) + (slice(0, before),)] = 0
+    return x
+
+
+def _without_last_outputs(axis: int) -> Change:
+    """The kernel's gradient without the last outputs along one axis."""
+
+    def kernel(_: Array, found: Any) -> Array:
+        place = (slice(None),) * (1 + axis % found.rank) + (slice(0, -1),)
+        over = tuple(range(1 + found.rank))
+        return np.tensordot(found.windows[place], found.g[place], (over, over))
+
+    return kernel
+
+
 def _undilated(settings: Settings) -> Settings:
     return replace(settings, dilation=v.ones(settings.dilation))
 
@@ -238,6 +279,36 @@ _ALL: Final = (
         "activation.of-output",
         "the activation's slope is taken at its output in place of the sum",
         slope=_slope_of_output,
+    ),
+    _fault(
+        "activation.tanh-unsquared",
+        "the slope of tanh is taken for 1 - tanh(x), without the square",
+        slope=_slope_of("tanh", lambda y: 1 - np.tanh(y)),
+    ),
+    _fault(
+        "activation.softmax-alone",
+        "the gradient of softmax takes each element alone, y (1 - y), without the others",
+        slope=_slope_of("softmax", _of_softmax_alone),
+    ),
+    _fault(
+        "inputs.padding",
+        "the gradient of the inputs is shifted by the padding before them, which is not cut off",
+        inputs=_shifted_by_padding,
+    ),
+    _fault(
+        "kernel.last-row",
+        "the gradient of the kernel leaves the last outputs along the first axis out",
+        kernel=_without_last_outputs(0),
+    ),
+    _fault(
+        "kernel.last-column",
+        "the gradient of the kernel leaves the last outputs along the last axis out",
+        kernel=_without_last_outputs(-1),
+    ),
+    Fault(
+        "gradient.inputs.reshaped",
+        "the gradient of channels_first inputs is reshaped, not transposed",
+        Steps(from_last=lambda x: x.reshape(len(x), x.shape[-1], *x.shape[1:-1])),
     ),
     _fault("dilation.ignored", "the gradients ignore the dilation", settings=_undilated),
     _fault(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import combinations
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +15,7 @@ from conformance.cases.case import Case
 from conformance.cases.operands import Operands, operands
 from conformance.diagnosis.backward import GradientPrediction, predict_gradients
 from conformance.diagnosis.evaluation import CORRECT, Prediction, Steps, predict
-from conformance.diagnosis.faults import Fault, combined
+from conformance.diagnosis.faults import FAULTS, Fault, combined
 from conformance.judge.definition import forbidden
 from conformance.layers.registry import LAYERS
 from conformance.outcomes import Crash, Outcome, Rejection, Value
@@ -92,6 +93,21 @@ class Hypotheses:
     def __init__(self) -> None:
         self._kept: dict[tuple[Hypothesis, Case], Predicted | None] = {}
         self._bytes = 0
+        self._pairs: dict[Failure, list[tuple[Fault, Fault]]] = {}
+
+    def pairs(self, failure: Failure) -> list[tuple[Fault, Fault]]:
+        """The pairs of faults of outputs that explain a failure, each of which changes the case."""
+        if failure not in self._pairs:
+            changing = [fault for fault in FAULTS.values() if self._changes(fault, failure.case)]
+            pairs = (pair for pair in combinations(changing, 2) if are_compatible(*pair))
+            self._pairs[failure] = [pair for pair in pairs if self.explain(pair, failure)]
+        return self._pairs[failure]
+
+    def _changes(self, fault: Fault, case: Case) -> bool:
+        right, faulty = self.prediction((), case), self.prediction((fault,), case)
+        if not isinstance(right, Prediction) or not isinstance(faulty, Prediction):
+            return True
+        return not faulty.gives(right.value)
 
     def explain(self, hypothesis: Hypothesis, failure: Failure) -> bool:
         """Whether an implementation with these faults, and none without, does what was done.

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from conformance.cases.case import Case
 from conformance.diagnosis.diagnosis import Diagnosis, Failure, depending_on_order, diagnose
+from conformance.diagnosis.faults import Fault
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Value
 from conformance.results import Result
@@ -101,11 +102,14 @@ def _with_diagnosis(result: Result, found: dict[str, Diagnosis]) -> Result:
     diagnosis, case = found[result.implementation], result.evidence.case
     for group in diagnosis.readings:
         if group.reading and any(failure.case == case for failure in group.failures):
-            fault, clause = group.reading
-            message = (
-                f"Conforms to another reading of {clause}, which is ambiguous: {fault.sentence}."
-            )
-            return replace(
-                result, verdict=Verdict.CONFORMS, message=message, stage="", evidence=None
-            )
+            return by_reading(result, *group.reading)
     return replace(result, diagnosis=diagnosis.of(case))
+
+
+def by_reading(result: Result, fault: Fault, clause: str) -> Result:
+    """The result as one that conforms, since another reading of an ambiguous clause explains it.
+
+    No other result that conforms has a message.
+    """
+    message = f"Conforms to another reading of {clause}, which is ambiguous: {fault.sentence}."
+    return replace(result, verdict=Verdict.CONFORMS, message=message, stage="", evidence=None)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import Final, TypeVar
 
 from conformance.cases.case import Case
-from conformance.diagnosis.faults import FAULTS, Fault
+from conformance.diagnosis.faults import FAULTS
 from conformance.diagnosis.gradient_faults import GRADIENT_FAULTS
 from conformance.diagnosis.hypotheses import (
     Failure,
     Hypotheses,
     Hypothesis,
-    are_compatible,
     is_predictable,
 )
 from conformance.outcomes import Rejection, Value
@@ -226,13 +224,9 @@ class _Search:
             return
         enough = len(covered) > len(self._failures) // 2
         firsts = {one[0] for one in partners}
-        for one, other in combinations(FAULTS.values(), 2):
-            promising = not enough or one in firsts or other in firsts
-            if promising and self._is_pair(one, other, hard):
+        for one, other in self._hypotheses.pairs(hard):
+            if not enough or one in firsts or other in firsts:
                 yield one, other
-
-    def _is_pair(self, one: Fault, other: Fault, hard: Failure) -> bool:
-        return are_compatible(one, other) and self._hypotheses.explain((one, other), hard)
 
     def _chosen(self, finalists: dict[Hypothesis, tuple[Failure, ...]]) -> Explanation | None:
         """That which explains most, with least contradiction, by the fewest faults."""

@@ -11,8 +11,12 @@ import numpy as np
 from conformance.cases.case import Case
 from conformance.cases.facts import canonical_config
 from conformance.cases.operands import KINDS, Operands, operands
+from conformance.diagnosis.backward import predict_gradients
 from conformance.implementations.registry import split_file
+from conformance.judge.contraction import as_float64
 from conformance.judge.expectation import Expectation, Kind, expect
+from conformance.judge.gradients import convolution_gauges
+from conformance.judge.sums import half_ulp
 from conformance.layers.registry import LAYERS
 
 Array = np.ndarray[Any, Any]
@@ -65,23 +69,40 @@ def snippet(case: Case, spec: str, stage: str = "") -> str | None:
         stage: the stage of the judge that objects.
 
     Returns:
-        None where the case looks at something other than an output or a rejection.
+        None where the case looks at something other than an output, its gradients or a rejection;
+        of gradients, where the implementation is no plug-in, module with Keras' surface or program.
     """
-    if case.observe not in ("output", "rejection"):
+    if case.observe not in ("output", "rejection", "gradients"):
+        return None
+    if case.observe == "gradients" and not _has_gradients(spec):
         return None
     arrays: Any = operands(case)
     if arrays.inputs is None:
         return None
     lines = _operands(case, arrays)
-    lines += ["", *_layer(case, spec, [*arrays.weights]), ""]
     expectation = expect(case, arrays)
-    if expectation.kind is Kind.REJECTION:
-        lines += _rejected()
+    if case.observe == "gradients":
+        lines += [f"upstream = {literal(arrays.upstream)}", ""]
+        lines += [*_differentiated(case, spec, [*arrays.weights]), ""]
+        lines += _gradients_compared(case, arrays, expectation, stage)
     else:
-        lines += _compared(case, arrays, expectation, stage)
+        lines += ["", *_layer(case, spec, [*arrays.weights]), ""]
+        lines += _judged(case, arrays, expectation, stage)
     body = "\n".join(lines)
     head = [f'"""{case.descriptor}"""', "", *_imports(case, spec, body), ""]
     return "\n".join(head) + f"\n{body}\n"
+
+
+def _judged(case: Case, arrays: Operands, expectation: Expectation, stage: str) -> list[str]:
+    if expectation.kind is Kind.REJECTION:
+        return _rejected()
+    return _compared(case, arrays, expectation, stage)
+
+
+def _has_gradients(spec: str) -> bool:
+    """Whether gradients are asked for in a way that a program can show."""
+    path = None if spec.startswith(_PROGRAM) else split_file(spec)[0]
+    return path is not None or bool(_surface(spec)) or _is_module(spec)
 
 
 def _imports(case: Case, spec: str, body: str) -> list[str]:
@@ -91,12 +112,16 @@ def _imports(case: Case, spec: str, body: str) -> list[str]:
     if case.dtype == "bfloat16":
         lines.append("from ml_dtypes import bfloat16")
     if _surface(spec):
-        return [*lines, _surface(spec)]
+        tape = ["import tensorflow as tf"] * ("tf.GradientTape" in body)
+        return [*lines, *tape, _surface(spec)]
     if spec.startswith(_PROGRAM):
         return ["import base64", "import json", "import subprocess", "", *lines]
     path, _ = split_file(spec)
     if path is not None:
-        return ["import runpy", "", *lines]
+        beside = (
+            f"sys.path.append({str(path.resolve().parent)!r})  # it may import what is beside it"
+        )
+        return ["import runpy", "import sys", "", *lines, "", beside]
     return [*lines, f"import {spec.partition(':')[0]}"] if _is_module(spec) else lines
 
 
@@ -158,10 +183,36 @@ def _layer(case: Case, spec: str, names: list[str]) -> list[str]:
     ]
 
 
-def _plugin(case: Case, spec: str, names: list[str]) -> list[str]:
+def _differentiated(case: Case, spec: str, names: list[str]) -> list[str]:
+    """The definition of ``call()``, which asks for the gradients once, a dict of arrays."""
+    if not _surface(spec):
+        return [
+            *_plugin(case, spec, names, "gradients"),
+            "",
+            "def call():",
+            f'    return gradients("{case.layer}", inputs, weights, config, upstream)',
+        ]
+    *built, _ = _layer(case, spec, names)
+    if spec == "reference":
+        return [*built, "    return layer.gradients(inputs, upstream)"]
+    return [
+        *built,
+        "    x = tf.convert_to_tensor(inputs)",
+        "    with tf.GradientTape() as tape:",
+        "        tape.watch(x)",
+        "        y = layer(x)",
+        "    found = tape.gradient(y, [x, *layer.trainable_variables], upstream)",
+        f"    return dict(zip({['inputs', *names]!r}, map(np.asarray, found)))",
+    ]
+
+
+def _plugin(case: Case, spec: str, names: list[str], attribute: str = "") -> list[str]:
     config = {**canonical_config(case), "dtype": case.dtype}
     lines = ["weights = {" + ", ".join(f'"{name}": {name}' for name in names) + "}"]
-    return [*lines, f"config = {config!r}", _callable(case, spec)]
+    asked = _callable(case, spec)
+    if attribute:
+        asked = asked.replace("layer =", f"{attribute} =").replace(case.layer, attribute)
+    return [*lines, f"config = {config!r}", asked]
 
 
 def _callable(case: Case, spec: str) -> str:
@@ -206,3 +257,41 @@ def _compared(case: Case, arrays: Operands, expectation: Expectation, stage: str
     else:
         lines += ["np.testing.assert_array_equal(actual, expected)"]
     return lines
+
+
+def _gradients_compared(
+    case: Case, arrays: Operands, expectation: Expectation, stage: str
+) -> list[str]:
+    bounds = _gradient_bounds(case, arrays, expectation.value)
+    expected = ",\n".join(f'    "{n}": {literal(a)}' for n, a in expectation.value.items())
+    lines = [f"expected = {{\n{expected},\n}}"]
+    lines += [f"bounds = {bounds!r}  # the largest errors of correct arithmetic"]
+    lines += ["actual = call()", "print(actual)"]
+    if stage == "repeat":
+        lines += ["for name, array in call().items():"]
+        lines += ["    np.testing.assert_array_equal(array, actual[name], err_msg=name)"]
+    lines += ["assert sorted(actual) == sorted(expected), sorted(actual)"]
+    lines += ["for name, array in expected.items():"]
+    lines += ["    given = np.asarray(actual[name])"]
+    lines += ["    assert given.dtype == array.dtype, (name, given.dtype)"]
+    compared = "given, array, rtol=0, atol=bounds[name], err_msg=name"
+    return [*lines, f"    np.testing.assert_allclose({compared})"]
+
+
+def _gradient_bounds(case: Case, arrays: Operands, expected: dict[str, Array]) -> dict[str, float]:
+    """The largest finite error of each gradient that correct arithmetic may have."""
+    found = dict.fromkeys(expected, 0.0)
+    if not all(array is not None and array.size for array in (arrays.inputs, arrays.upstream)):
+        return found
+    if LAYERS[case.layer].convolves:
+        for name, gauge in convolution_gauges(case, arrays).items():
+            rounding = half_ulp(as_float64(expected[name]), gauge.format)
+            found[name] = _largest_finite(gauge.error + rounding)
+    elif LAYERS[case.layer].selects:
+        for name, part in predict_gradients(case, arrays).parts.items():
+            found[name] = 0.0 if part.error is None else _largest_finite(part.error)
+    return found
+
+
+def _largest_finite(errors: Array) -> float:
+    return float(np.max(errors, where=np.isfinite(errors), initial=0.0))

@@ -47,6 +47,7 @@ _SLIP: Final = 16.0
 def first_difference(case: Case, operands: Operands, actual: Array) -> str:
     """The stage, one of `STAGES`, at which an output goes wrong.
 
+    * ``shape``: another number of axes;
     * ``layout``: the right elements in other places, or the axes in another order;
     * ``window``: another number of outputs, or elements that are right for other windows;
     * ``activation``: the outputs follow from the right sums by some other monotone function;
@@ -72,6 +73,8 @@ def _in_form(case: Case, operands: Operands, actual: Array, expected: Prediction
     """Where the elements that are right, or only special ones, tell; else empty."""
     layer = LAYERS[case.layer]
     if actual.shape != expected.value.shape:
+        if actual.ndim != expected.value.ndim and not layer.moves:
+            return "shape"
         same_sizes = sorted(actual.shape) == sorted(expected.value.shape)
         return "layout" if same_sizes or layer.moves else "window"
     if layer.moves or _is_permutation(actual, expected):

@@ -12,6 +12,7 @@ import numpy as np
 from conformance.cases.case import Case
 from conformance.diagnosis.evaluation import (
     CORRECT,
+    Along,
     Array,
     Settings,
     Steps,
@@ -22,6 +23,7 @@ from conformance.diagnosis.evaluation import (
     span,
     total_padding,
 )
+from conformance.judge.definition.rounding import Format
 from conformance.layers.registry import LAYERS
 
 Length = Callable[[int, int, int, int], int]
@@ -163,14 +165,125 @@ def pointwise_without_strides(settings: Settings, case: Case) -> Settings:
     )
 
 
-def of_first_axis(axes: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The padding of the first axis on all."""
-    return [(outputs, axes[0][1]) for outputs, _ in axes]
+def of_first_axis(axes: list[Along]) -> list[Along]:
+    """The padding of the first axis before all."""
+    return [replace(one, before=axes[0].before) for one in axes]
 
 
-def of_other_axis(axes: list[tuple[int, int]]) -> list[tuple[int, int]]:
+def of_other_axis(axes: list[Along]) -> list[Along]:
     """The padding of the axes exchanged."""
-    return [(axes[i][0], axes[-1 - i][1]) for i in range(len(axes))]
+    return [replace(axes[i], before=axes[-1 - i].before) for i in range(len(axes))]
+
+
+def of_one_axis(number: int) -> Callable[[list[Along]], list[Along]]:
+    """The padding of one axis on both sides of all, and the outputs that fit then."""
+
+    def padded(axes: list[Along]) -> list[Along]:
+        one = axes[number]
+        if one.padding != "same":
+            return axes
+        total = total_padding(one.length, one.window, one.stride, one.dilation)
+        return [replace(a, before=one.before, outputs=fitting(a, total)) for a in axes]
+
+    return padded
+
+
+def fitting(along: Along, total: int) -> int:
+    """How many windows fit an axis with so much padding."""
+    room = along.length + total - span(along.window, along.dilation)
+    return max(room // along.stride + 1, 0)
+
+
+def pads_on_both_sides(each: Callable[[int, int], int]) -> Steps:
+    """Under ``same`` the padding `each` of k and d on either side, and the outputs that fit."""
+
+    def outputs(n: int, k: int, s: int, d: int) -> int:
+        return max((n + 2 * each(k, d) - span(k, d)) // s + 1, 0)
+
+    return same(lambda n, k, s, d: each(k, d), outputs)
+
+
+def total_undilated(n: int, k: int, s: int, d: int) -> int:
+    """How many windows fit with the padding of the window without dilation."""
+    return max((n + total_padding(n, k, s, 1) - span(k, d)) // s + 1, 0)
+
+
+def half_to_keep_size(n: int, k: int, s: int, d: int) -> int:
+    """Half the padding with which strides leave as many outputs as inputs."""
+    return max((n - 1) * s + span(k, d) - n, 0) // 2
+
+
+def exchanged_window(settings: Settings, case: Case) -> Settings:
+    """The pool's rows and columns exchanged, and the strides that default to them."""
+    if not LAYERS[case.layer].pools:
+        return settings
+    own = case.keywords.get("strides") is None
+    strides = exchanged(settings.strides) if own else settings.strides
+    return replace(settings, window=exchanged(settings.window), strides=strides)
+
+
+def exchanged_window_alone(settings: Settings, case: Case) -> Settings:
+    """The pool's rows and columns exchanged, the strides as they are."""
+    if not LAYERS[case.layer].pools:
+        return settings
+    return replace(settings, window=exchanged(settings.window))
+
+
+def finite(y: Array, fmt: Format) -> Array:
+    """Infinities replaced by the largest numbers, NaN by the largest of all."""
+    return np.where(np.isnan(y), fmt.largest, np.clip(y, -fmt.largest, fmt.largest))
+
+
+def finite_or_zero(y: Array, fmt: Format) -> Array:
+    """Infinities replaced by the largest numbers, NaN by zero."""
+    return np.where(np.isnan(y), 0.0, np.clip(y, -fmt.largest, fmt.largest))
+
+
+def folded(step: Callable[[Array, Array], Array], *, clipped: bool) -> Callable[..., Array]:
+    """Pooling tap by tap, from the first element on: of the padded window, or what is inside."""
+
+    def pooled(windows: Array, inside: Array) -> Array:
+        taps = windows.ndim // 2 - 1
+        least: Any = -np.inf if windows.dtype.kind not in "iu" else np.iinfo(windows.dtype).min
+        within = np.broadcast_to(inside, windows.shape)
+        shape = (*windows.shape[: 1 + taps], -1, windows.shape[-1])
+        if windows.size == 0:
+            return largest(windows, inside)
+        rows = np.where(within, windows, np.asarray(least, windows.dtype)).reshape(shape)
+        held = within.reshape(shape)
+        kept, started = rows[..., 0, :], held[..., 0, :]
+        for tap in range(1, rows.shape[-2]):
+            element, part = rows[..., tap, :], held[..., tap, :]
+            next_one = step(kept, element)
+            if clipped:
+                next_one = np.where(part, np.where(started, next_one, element), kept)
+                started = started | part
+            kept = next_one
+        return np.asarray(kept)
+
+    return pooled
+
+
+def greater_replaces(kept: Array, element: Array) -> Array:
+    """What stands unless a greater comes: NaN stays if it is first, and is passed over later."""
+    return np.where(element > kept, element, kept)
+
+
+def not_less_stays(kept: Array, element: Array) -> Array:
+    """What stands only while it is no less: after NaN, what comes next is taken."""
+    return np.where(kept >= element, kept, element)
+
+
+def pool_from(start: float) -> Callable[[Array, Array], Array]:
+    """The greatest of the window and a number from which the search starts."""
+
+    def pooled(windows: Array, inside: Array) -> Array:
+        found = largest(windows, inside)
+        if windows.dtype.kind in "iu":
+            return found
+        return np.asarray(np.maximum(found, np.asarray(start, windows.dtype)))
+
+    return pooled
 
 
 def memory_order(x: Array) -> Array:
@@ -252,6 +365,23 @@ def whole_groups_of_channels(kernel: Array) -> Array:
     return changed
 
 
+def blocks_of_channels(block: int) -> Callable[[Array], Array]:
+    """Channels beyond the last whole block not read, where there are more than one block."""
+
+    def read(kernel: Array) -> Array:
+        channels = kernel.shape[-2]
+        return channels_to(kernel, channels // block * block if channels > block else channels)
+
+    return read
+
+
+def channels_to(kernel: Array, count: int) -> Array:
+    """Channels beyond so many not read."""
+    changed = kernel.copy()
+    changed[..., count:, :] = 0
+    return changed
+
+
 def flipped(kernel: Array) -> Array:
     """All spatial axes of the kernel in reverse."""
     return kernel[tuple([slice(None, None, -1)] * (kernel.ndim - 2))]
@@ -325,6 +455,18 @@ def gelu_by_tanh(y: Array) -> Array:
     return np.asarray(0.5 * y * (1 + np.tanh(math.sqrt(2 / math.pi) * (y + 0.044715 * y**3))))
 
 
+def hard_sigmoid_of_keras2(y: Array) -> Array:
+    """``clip(0.2 x + 0.5, 0, 1)``."""
+    return np.asarray(np.clip(0.2 * y + 0.5, 0, 1))
+
+
+def selu(scale: float, alpha: float) -> Steps:
+    """Another scale and slope of selu."""
+    return in_place_of(
+        "selu", lambda y: scale * np.where(y > 0, y, alpha * np.expm1(np.minimum(y, 0)))
+    )
+
+
 def leaky_relu(slope: float) -> Steps:
     """leaky_relu with another slope."""
     return in_place_of("leaky_relu", lambda y: np.where(y < 0, slope * y, y))
@@ -391,6 +533,18 @@ def first_eight(y: Array) -> Array:
     changed = y.copy()
     changed[8:] = 0
     return changed
+
+
+def channels_before(x: Array, channels_first: bool) -> Array:
+    """All axes but the first in one, the channels varying slowest."""
+    moved = x if channels_first or x.ndim < 3 else np.moveaxis(x, -1, 1)
+    flat: Array = moved.reshape(len(x), math.prod(x.shape[1:]))
+    return flat
+
+
+def channels_before_if_last(x: Array, channels_first: bool) -> Array:
+    """The same of channels_last inputs alone."""
+    return flatten(x, True) if channels_first else channels_before(x, False)
 
 
 def column_major(x: Array, channels_first: bool) -> Array:

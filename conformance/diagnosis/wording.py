@@ -9,9 +9,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.diagnosis.backward import GradientPrediction
 from conformance.diagnosis.evaluation import CORRECT, predict
-from conformance.diagnosis.hypotheses import Failure, Hypotheses, operands_of
+from conformance.diagnosis.hypotheses import Failure, operands_of
+from conformance.judge.expectation import expect
+from conformance.judge.gradients import judge_gradients
+from conformance.judge.verdict import Verdict
 from conformance.outcomes import Value
 
 _MOST_LOOKED_AT: Final = 60
@@ -19,12 +21,21 @@ _MOST_LOOKED_AT: Final = 60
 
 def wrong_gradients(failure: Failure) -> str:
     """Which gradients are wrong, and which are right; empty where it cannot be told."""
-    right = Hypotheses().prediction((), failure.case)
-    actual = failure.outcome.value if isinstance(failure.outcome, Value) else None
-    if not isinstance(right, GradientPrediction) or not isinstance(actual, dict):
+    case, outcome = failure.case, failure.outcome
+    actual = outcome.value if isinstance(outcome, Value) else None
+    arrays = operands_of(case)
+    right = expect(case, arrays)
+    if not isinstance(actual, dict) or actual.keys() != right.value.keys():
         return ""
-    wrong = [n for n, part in right.parts.items() if not part.fits(actual.get(n))]
-    others = [n for n in right.parts if n not in wrong]
+
+    def is_wrong(name: str) -> bool:
+        expected, given = {name: right.value[name]}, {name: actual[name]}
+        strict = right.demands_equality
+        judged = judge_gradients(case, arrays, expected, given, strict=strict)
+        return judged.verdict is not Verdict.CONFORMS
+
+    wrong = [name for name in right.value if is_wrong(name)]
+    others = [name for name in right.value if name not in wrong]
     if not wrong:
         return ""
     well = f"; {_listed(others)} {_are(others)} right" if others else ""
@@ -51,7 +62,7 @@ def off_activation(name: str, failures: Sequence[Failure]) -> str:
         return ""
     worst = float(ratios[wrong].max())
     by = f"by up to {worst:.2g} bounds" if worst < 1e6 else "by far"
-    return f"{name} is off {by} {_where(sums[wrong], sums[~wrong])}"
+    return f"{name} is off {by} {_where(sums[wrong], sums[~wrong])}; the sums themselves are right"
 
 
 def _sums_and_ratios(failure: Failure) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
@@ -82,4 +93,16 @@ def _where(wrong: NDArray[np.float64], right: NDArray[np.float64]) -> str:
         return f"for sums of {low:.3g} and above, and right below"
     if np.abs(wrong).min() > np.abs(right).max():
         return f"for sums of magnitude {np.abs(wrong).min():.3g} and above, and right below"
-    return f"for {wrong.size} of {wrong.size + right.size} sums, from {low:.3g} to {high:.3g}"
+    return f"for {_in_ranges(wrong, right)}"
+
+
+def _in_ranges(wrong: NDArray[np.float64], right: NDArray[np.float64]) -> str:
+    """The ranges of the wrong sums of either sign, and how many of those seen there are wrong."""
+    sides = [side for side in (wrong[wrong < 0], wrong[wrong >= 0]) if side.size]
+    ends = [(float(side.min()), float(side.max())) for side in sides]
+    among = sum(int(np.count_nonzero((right >= low) & (right <= high))) for low, high in ends)
+    ranges = " and ".join(
+        f"from {low:.3g} to {high:.3g}" if low < high else f"of {low:.3g}" for low, high in ends
+    )
+    share = f", {wrong.size} of {wrong.size + among} seen there" if among else ""
+    return f"sums {ranges}{share}"

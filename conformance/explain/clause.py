@@ -158,7 +158,16 @@ def as_markdown(identifiers: Iterator[str] | None = None) -> str:
         section = clause.source.partition(",")[0]
         sections.setdefault(section, []).append(ClauseExplanation(clause))
     count = sum(map(len, sections.values()))
-    parts = [_MARKDOWN_HEAD.format(citation=citation(), count=count)]
+    standings = "\n".join(f"- *{name}*: {meaning}" for name, meaning in MEANINGS.items())
+    contents = "\n".join(
+        f"- {section}: {explained[0].clause.id} to {explained[-1].clause.id}"
+        for section, explained in sections.items()
+    )
+    parts = [
+        _MARKDOWN_HEAD.format(
+            citation=citation(), count=count, standings=standings, contents=contents
+        )
+    ]
     for section, explained in sections.items():
         parts += [f"## {section}", *_signatures(section), *map(_markdown, explained)]
     return "\n\n".join(parts) + "\n"
@@ -171,6 +180,15 @@ The documentation of the layers as numbered statements, {count} in number.
 
 Source: {citation}.
 
+{contents}
+
+Each has a standing:
+
+{standings}
+
+An example is a case of the suite by its descriptor, with its operands and what the oracle makes of
+them; `conformance explain` with a statement's name shows it alone.
+
 In formulas n is the length of an axis, k the window, s the stride, d the dilation, e the span of a
 window, x the inputs, w the kernel, b the bias, y the outputs and g the upstream gradient; o counts
 outputs, i inputs, t taps, c channels and f filters; \\* is the cross-correlation."""
@@ -178,11 +196,11 @@ outputs, i inputs, t taps, c channels and f filters; \\* is the cross-correlatio
 
 def _markdown(explained: ClauseExplanation) -> str:
     clause = explained.clause
-    lines = [f"### {clause.id}", "", clause.paraphrase, ""]
+    lines = [f"### {clause.id}", "", _escaped(clause.paraphrase), ""]
     if explained.formula:
         lines += ["```text", explained.formula, "```", ""]
     lines.append(f"- standing: {_standing(clause)}")
-    lines += [f"- {label}: {text}" for label, text in explained.notes.items()]
+    lines += [f"- {label}: {_escaped(text)}" for label, text in explained.notes.items()]
     for sentence in explained.sentences:
         is_said = sentence.text and sentence.bullet != SIGNATURE
         said = f": “{_escaped(sentence.text)}”" if is_said else ""

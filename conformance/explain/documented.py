@@ -31,6 +31,12 @@ def paddings(layer: str) -> tuple[str, ...]:
     return LAYERS[layer].paddings
 
 
+def short(value: Any) -> Any:
+    """A size for each axis as one number, where all are the same."""
+    is_equal = isinstance(value, tuple) and len(set(value)) == 1
+    return value[0] if is_equal else value
+
+
 def arguments() -> tuple[str, ...]:
     """The arguments that some layer has, in alphabetical order."""
     documented = {name for layer in layers() for name in signature(layer)}

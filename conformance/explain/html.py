@@ -32,14 +32,19 @@ def as_html(explanation: Explanation) -> str:
 
 def _axes(explanation: Explanation) -> str:
     rows = [
-        f"<tr><th>{escape(axis.name)}</th><td>{escape(axis.formula)}</td>"
-        f"<td>{escape(axis.padding_formula)}</td></tr>"
+        f"<tr>{_cells('th', axis.name)}{_cells('td', axis.formula, axis.padding_formula)}</tr>"
         for axis in explanation.axes
     ]
     if not rows:
         return ""
-    head = "<tr><th></th><th>length</th><th>padding</th></tr>"
+    head = f"<tr>{_cells('th', '', 'length', 'padding')}</tr>"
     return f'<table cellpadding="4">{head}{"".join(rows)}</table>'
+
+
+def _cells(kind: str, *texts: str) -> str:
+    """Cells of a table, to the left whatever the notebook's style."""
+    style = 'style="text-align:left;vertical-align:top"'
+    return "".join(f"<{kind} {style}>{escape(text)}</{kind}>" for text in texts)
 
 
 def _numbers(explanation: Explanation) -> str:

@@ -206,6 +206,8 @@ def case_of(layer: Any, input_shape: Shape) -> Case:
         others = {key: value for key, value in keywords.items() if key != argument}
         if argument not in documented.required(name) and _agree(make(**others), keywords):
             keywords = others
+    if getattr(layer, "rank", 0):
+        keywords = {argument: documented.short(value) for argument, value in keywords.items()}
     return Case.of(name, input_shape, dtype=str(layer.dtype), **keywords)
 
 

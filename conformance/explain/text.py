@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from typing import Final
 
 from conformance.explain.axes import Axis, ranges
@@ -105,25 +106,18 @@ def _numbers(explanation: Explanation) -> str:
 
 def _clauses(explanation: Explanation) -> str:
     lines = [
-        textwrap.fill(
-            f"{clause.id}: {clause.reading or clause.paraphrase}",
-            WIDTH,
-            initial_indent="  ",
-            subsequent_indent="      ",
-            break_on_hyphens=False,
-        )
-        for clause in explanation.clauses
+        f"{clause.id}: {clause.reading or clause.paraphrase}" for clause in explanation.clauses
     ]
-    return (
-        "\n".join(["Clauses that apply (conformance explain CLAUSE-ID):", *lines]) if lines else ""
-    )
+    return _listed("Clauses that apply (conformance explain CLAUSE-ID):", lines)
 
 
 def _deviations(explanation: Explanation) -> str:
-    lines = [
-        textwrap.fill(
-            line, WIDTH, initial_indent="  ", subsequent_indent="      ", break_on_hyphens=False
-        )
-        for line in as_lines(explanation.deviations)
-    ]
-    return "\n".join(["Known to do otherwise here:", *lines]) if lines else ""
+    return _listed("Known to do otherwise here:", as_lines(explanation.deviations))
+
+
+def _listed(title: str, items: Sequence[str]) -> str:
+    """A title and the items below it, each wrapped; empty where there is none."""
+    wrapper = textwrap.TextWrapper(
+        WIDTH, initial_indent="  ", subsequent_indent=" " * 6, break_on_hyphens=False
+    )
+    return "\n".join([title, *map(wrapper.fill, items)]) if items else ""

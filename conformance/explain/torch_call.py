@@ -60,11 +60,12 @@ class Module:
     """A module of torch.nn: its call, and what it corresponds to.
 
     Attributes:
-        call: the text.
+        call: the text; of a Sequential, all of it.
         layer: the documented layer.
         arguments: the module's arguments by torch's names, defaults included.
         keywords: the documented arguments, but for the padding.
         impossible: why no documented argument can say it; empty where one may.
+        zeros: what a ZeroPad before the module adds before and after each axis; empty without one.
     """
 
     call: str
@@ -72,6 +73,7 @@ class Module:
     arguments: Mapping[str, Any]
     keywords: Mapping[str, Any] = field(default_factory=dict)
     impossible: tuple[str, ...] = ()
+    zeros: tuple[tuple[int, int], ...] = ()
 
 
 _FLATTENED: Final = (
@@ -95,6 +97,7 @@ _CONVOLUTION: Final[Mapping[str, Any]] = MappingProxyType(
         "dtype": None,
     }
 )
+_COUNTS: Final = ("in_channels", "out_channels", "groups")
 _POOLING: Final[Mapping[str, Any]] = MappingProxyType(
     {
         "kernel_size": _REQUIRED,
@@ -129,6 +132,12 @@ def _convolution(arguments: Mapping[str, Any], rank: int) -> tuple[dict[str, Any
         keywords["use_bias"] = False
     if arguments["groups"] != 1:
         keywords["groups"] = arguments["groups"]
+    counts = {name: _count(name, arguments[name]) for name in _COUNTS}
+    for name, count in counts.items():
+        if count % counts["groups"]:
+            raise TorchCallError(
+                f"torch refuses groups={counts['groups']}, which does not divide {name}={count}"
+            )
     mode = arguments["padding_mode"]
     return keywords, [] if mode == "zeros" else [f"Keras pads with zeros, not by {mode!r}"]
 
@@ -168,10 +177,20 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
 def parse_module(text: str) -> Module:
     """The module of a call such as ``nn.Conv2d(3, 8, 3, stride=2, padding=1)``.
 
+    Zeros may be padded first: ``nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(...))``.
+
     Raises:
         TorchCallError: if it is no such call, or an argument is unknown, missing or no literal.
     """
-    name, positional, keywords = _read(text)
+    try:
+        call = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError) as error:
+        raise _unreadable(text) from error
+    parts = [call]
+    if isinstance(call, ast.Call) and _name(call) == "Sequential":
+        parts = call.args or parts
+    *padded, call = parts
+    name, positional, keywords = _read(call, text)
     if name not in KINDS:
         raise TorchCallError(
             f"{name!r} has no documented layer beside it; expected one of {', '.join(KINDS)}"
@@ -179,23 +198,43 @@ def parse_module(text: str) -> Module:
     kind = KINDS[name]
     arguments = _bound(name, kind.signature, positional, keywords)
     translated, impossible = kind.translate(arguments, kind.rank)
-    return Module(text.strip(), kind.layer, arguments, translated, tuple(impossible))
+    zeros = _zeros(padded, kind, text) if padded else ()
+    if zeros and kind.signature is not _CONVOLUTION:
+        impossible.append(f"{kind.layer} has no padding with zeros")
+    return Module(text.strip(), kind.layer, arguments, translated, tuple(impossible), zeros)
 
 
-def _read(text: str) -> tuple[str, list[Any], dict[str, Any]]:
-    """The name, the positional and the keyword arguments of a call."""
+def _unreadable(text: str) -> TorchCallError:
     example = "Conv2d(3, 8, 3, stride=2, padding=1)"
-    try:
-        call = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError) as error:
-        raise TorchCallError(f"cannot read {text!r}: expected a call such as {example}") from error
-    if not isinstance(call, ast.Call) or any(keyword.arg is None for keyword in call.keywords):
-        raise TorchCallError(f"cannot read {text!r}: expected a call such as {example}")
-    name = ast.unparse(call.func)
+    return TorchCallError(f"cannot read {text!r}: expected a call such as {example}")
+
+
+def _name(call: ast.expr) -> str:
+    """What is called, without torch's modules; empty where nothing is called."""
+    name = ast.unparse(call.func) if isinstance(call, ast.Call) else ""
     for prefix in _PREFIXES:
         name = name.removeprefix(prefix)
+    return name
+
+
+def _read(call: ast.expr, text: str) -> tuple[str, list[Any], dict[str, Any]]:
+    """The name, the positional and the keyword arguments of a call."""
+    if not isinstance(call, ast.Call) or any(keyword.arg is None for keyword in call.keywords):
+        raise _unreadable(text)
     keywords = {str(keyword.arg): _literal(keyword.value) for keyword in call.keywords}
-    return name, [_literal(argument) for argument in call.args], keywords
+    return _name(call), [_literal(argument) for argument in call.args], keywords
+
+
+def _zeros(padded: Sequence[ast.expr], kind: Kind, text: str) -> tuple[tuple[int, int], ...]:
+    """What is padded before and after each axis; torch begins with the last axis."""
+    wanted = f"ZeroPad{kind.rank}d"
+    if len(padded) > 1 or _name(padded[0]) != wanted or not kind.rank:
+        expected = f"{wanted} alone" if kind.rank else "nothing"
+        raise TorchCallError(f"{text}: expected {expected} before the module in a Sequential")
+    name, positional, keywords = _read(padded[0], text)
+    given = _bound(name, {"padding": _REQUIRED}, positional, keywords)["padding"]
+    flat = _sizes("padding", given, 2 * kind.rank)
+    return tuple(zip(flat[-2::-2], flat[::-2], strict=True))
 
 
 def _literal(node: ast.expr) -> Any:
@@ -231,6 +270,12 @@ def _bound(
     if missing:
         raise TorchCallError(f"{name}: the argument {missing[0]!r} is not given")
     return bound
+
+
+def _count(name: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise TorchCallError(f"the argument {name}={value!r} is not a positive integer")
+    return value
 
 
 def _sizes(name: str, value: Any, rank: int) -> tuple[int, ...]:
@@ -319,7 +364,7 @@ class Answer:
         reasons = () if self.candidates else self.reasons
         lines += [labelled("", reason) for reason in reasons]
         for padding, subject in self.candidates.items():
-            lines += [labelled(padding, _count(self, subject))]
+            lines += [labelled(padding, _differing(self, subject))]
         if self.candidates:
             lines += ["", *_tables(self, list(self.candidates)[-1])]
         padded = self._padded_first()
@@ -405,6 +450,15 @@ def _sides(module: Module, spatial: tuple[int, ...]) -> tuple[Side, ...]:
 def _pads(
     module: Module, window: tuple[int, ...], strides: tuple[int, ...], dilation: tuple[int, ...]
 ) -> list[tuple[int, int]]:
+    """The padding before and after each axis, by the module and by what stands before it."""
+    own = _own_pads(module, window, strides, dilation)
+    zeros = module.zeros or ((0, 0),) * len(window)
+    return [(a + c, b + d) for (a, b), (c, d) in zip(own, zeros, strict=True)]
+
+
+def _own_pads(
+    module: Module, window: tuple[int, ...], strides: tuple[int, ...], dilation: tuple[int, ...]
+) -> list[tuple[int, int]]:
     """The padding before and after each axis, as torch documents it."""
     padding = module.arguments["padding"]
     if min(*window, *strides, *dilation) < 1:
@@ -447,20 +501,15 @@ def _candidates(
 
 
 def _case(module: Module, shape: tuple[int, ...], padding: str) -> Case:
-    keywords = {name: _short(value) for name, value in module.keywords.items()}
+    keywords = {name: documented.short(value) for name, value in module.keywords.items()}
     keywords = {name: value for name, value in keywords.items() if value != 1 or name == "filters"}
     if padding != documented.signature(module.layer)["padding"]:
         keywords["padding"] = padding
     window = "kernel_size" if "kernel_size" in module.keywords else "pool_size"
-    keywords[window] = _short(module.keywords[window])
+    keywords[window] = documented.short(module.keywords[window])
     if window == "pool_size":
-        keywords["strides"] = _short(module.keywords["strides"])
+        keywords["strides"] = documented.short(module.keywords["strides"])
     return Case.of(module.layer, (shape[0], *shape[2:], shape[1]), **keywords)
-
-
-def _short(value: Any) -> Any:
-    is_equal = isinstance(value, tuple) and len(set(value)) == 1
-    return value[0] if is_equal else value
 
 
 def _lengths(answered: Answer, subject: Subject) -> str:
@@ -497,7 +546,7 @@ def _agree_at(answered: Answer, index: int, length: int, padding: str) -> bool:
     return _agree(sides[index], subject.geometry[index])
 
 
-def _count(answered: Answer, subject: Subject) -> str:
+def _differing(answered: Answer, subject: Subject) -> str:
     """How many outputs differ."""
     if subject.output_shape is None:
         return "refuses the input"

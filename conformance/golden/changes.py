@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from conformance.golden.encoding import is_arrays
-from conformance.golden.expected import expected_value, same_values
+from conformance.golden.expected import expected_value
 from conformance.golden.fixture import Fixture
+from conformance.judge.equality import same, same_bits
 
 _MANY = 6
 
@@ -36,7 +37,7 @@ def _by_case(fixtures: Iterable[Fixture]) -> dict[str, tuple[str, Any]]:
 
 
 def _same(left: tuple[str, Any], right: tuple[str, Any]) -> bool:
-    return left[0] == right[0] and same_values(left[1], right[1], bits=True)
+    return left[0] == right[0] and same_bits(left[1], right[1])
 
 
 def describe_difference(left: tuple[str, Any], right: tuple[str, Any]) -> str:
@@ -52,7 +53,7 @@ def describe_difference(left: tuple[str, Any], right: tuple[str, Any]) -> str:
     comparable = isinstance(old, np.ndarray) and isinstance(new, np.ndarray)
     if not comparable or old.dtype != new.dtype or old.shape != new.shape:
         return f"{_short(left)} -> {_short(right)}"
-    unequal = np.argwhere((old != new) & ~((old != old) & (new != new)))
+    unequal = np.argwhere(~same(old, new))
     unequal = unequal if len(unequal) else np.argwhere(np.signbit(old) != np.signbit(new))
     shown = [
         f"{list(map(int, i))}: {old[tuple(i)]!s} -> {new[tuple(i)]!s}" for i in unequal[:_MANY]

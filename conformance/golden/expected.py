@@ -20,6 +20,7 @@ from conformance.golden.encoding import (
     load_array,
 )
 from conformance.golden.fixture import EXPECTED, Fixture, fixture_of
+from conformance.judge.equality import same_values
 from conformance.judge.expectation import Expectation, Kind, expect, expect_by_definition
 
 
@@ -89,33 +90,6 @@ def _same_expectation(left: Expectation, right: Expectation) -> bool:
     if left.kind != right.kind:
         return False
     return left.kind == Kind.REJECTION or same_values(left.value, right.value)
-
-
-def same_values(left: Any, right: Any, *, bits: bool = False) -> bool:
-    """Whether two expected values agree: arrays, shapes or literals, nested as they may be.
-
-    Arrays agree in dtype, shape and values, where +0 is -0 and NaN is NaN; or in every bit.
-    """
-    if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
-        return _same_arrays(left, right, bits)
-    if type(left) is not type(right):
-        return False
-    if isinstance(left, dict):
-        return left.keys() == right.keys() and all(
-            same_values(left[name], right[name], bits=bits) for name in left
-        )
-    if isinstance(left, (list, tuple)):
-        pairs = zip(left, right, strict=False)
-        return len(left) == len(right) and all(same_values(a, b, bits=bits) for a, b in pairs)
-    return bool(left == right or (left != left and right != right))
-
-
-def _same_arrays(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any], bits: bool) -> bool:
-    if left.dtype != right.dtype or left.shape != right.shape:
-        return False
-    if bits:
-        return left.tobytes() == right.tobytes()
-    return bool(np.all((left == right) | ((left != left) & (right != right))))
 
 
 def _described(expectation: Expectation) -> str:

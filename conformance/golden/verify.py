@@ -22,12 +22,14 @@ from conformance.golden.coverage import first_unused
 from conformance.golden.directory import expected_of, read_all
 from conformance.golden.encoding import DataWriter
 from conformance.golden.errors import FixtureError
-from conformance.golden.expected import expected_entry, expected_value, same_values
+from conformance.golden.expected import expected_entry, expected_value
 from conformance.golden.fixture import EXPECTED, Fixture
 from conformance.golden.manifest import Manifest
 from conformance.golden.stored import OBSERVABLE, stored_outcome
+from conformance.judge.equality import same_values
 from conformance.judge.expectation import Expectation, expect_without_packages
 from conformance.judge.judge import judge
+from conformance.judge.verdict import Judgement
 from conformance.results import ACCEPTED
 from conformance.spec.clauses import spec_sha256
 
@@ -56,6 +58,14 @@ class Findings:
         self.expected += other.expected
         self.judged += other.judged
         self.problems += other.problems
+
+    def take(self, fixture: Fixture, case: Case, judgement: Judgement) -> None:
+        """Count an observation that is accepted, or say what is wrong with it."""
+        if judgement.verdict in ACCEPTED:
+            self.judged += 1
+            return
+        name = f"golden:{fixture.implementation}"
+        self.problems.append(f"{name}: {judgement.verdict} {case}: {judgement.message}")
 
 
 def verify(directory: Path, workers: int | None = None) -> Findings:
@@ -146,6 +156,7 @@ def _in_parallel(shares: list[Share], workers: int) -> Iterable[Findings]:
 def verify_share(share: Share) -> Findings:
     """Recompute the expected values of some cases, and judge what was observed of them."""
     expected, observed, cases = share
+    records = known.load()
     findings = Findings()
     for descriptor in cases:
         case = parse(descriptor)
@@ -157,7 +168,8 @@ def verify_share(share: Share) -> Findings:
             findings.expected += 1
         for fixture in observed:
             if descriptor in fixture.entries:
-                _judge(fixture, case, prepared, expectation, findings)
+                judgement = _judgement(fixture, case, prepared, expectation, records)
+                findings.take(fixture, case, judgement)
     return findings
 
 
@@ -173,20 +185,11 @@ def _recomputed(expected: Fixture, case: Case, expectation: Expectation) -> str 
     return f"{case.descriptor}: stored -> computed: {describe_difference(stored, fresh)}"
 
 
-def _judge(
-    fixture: Fixture,
-    case: Case,
-    prepared: Any,
-    expectation: Expectation,
-    findings: Findings,
-) -> None:
-    name = f"golden:{fixture.implementation}"
+def _judgement(
+    fixture: Fixture, case: Case, prepared: Any, expectation: Expectation, records: known.Records
+) -> Judgement:
+    """The judgement of a stored observation, in the light of the known deviations."""
     outcome = stored_outcome(fixture, case.descriptor)
     judgement = judge(case, prepared, expectation, outcome)
     who = known.Who((fixture.implementation,), fixture.versions or {}, fixture.machine or {})
-    records = known.load()
-    judgement = records.judge(who, case, outcome, judgement, lambda: (prepared, expectation))
-    if judgement.verdict in ACCEPTED:
-        findings.judged += 1
-    else:
-        findings.problems.append(f"{name}: {judgement.verdict} {case}: {judgement.message}")
+    return records.judge(who, case, outcome, judgement, lambda: (prepared, expectation))

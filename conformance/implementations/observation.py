@@ -16,6 +16,7 @@ from conformance.cases.case import Case
 from conformance.implementations.memory import filled_otherwise
 from conformance.implementations.protocol import Implementation
 from conformance.implementations.wire import describe, is_numeric
+from conformance.judge.equality import same_bits
 from conformance.outcomes import ANSWER, Crash, Outcome, Rejection, Value
 
 Array = np.ndarray[Any, Any]
@@ -32,9 +33,16 @@ _LONGEST_MESSAGE: Final = 1000
 _LONGEST_READ: Final = 100_000
 
 
-def rejection(error: BaseException, when: str = "") -> Rejection:
-    """The outcome of an ordinary exception; `when` says in which call, if that matters."""
-    return Rejection(type(error).__name__, condensed(f"{when}{_message_of(error)}"))
+def rejection(error: BaseException, when: str = "", place: str = "") -> Rejection:
+    """The outcome of an ordinary exception.
+
+    Args:
+        error: the exception.
+        when: in which call, if that matters.
+        place: which line raised it, where that is known.
+    """
+    message = condensed(f"{when}{_message_of(error)}")
+    return Rejection(type(error).__name__, f"{message} ({place})" if place else message)
 
 
 def _message_of(error: BaseException) -> str:
@@ -186,11 +194,19 @@ def as_array(result: Any) -> Any:
         return None
     if isinstance(result, np.ma.MaskedArray):
         return f"a masked array, of which {int(result.mask.sum())} elements are masked"
+    if _holds_masked(result):
+        return f"a {type(result).__name__} that holds masked arrays"
     try:
         array = np.array(_host_tensor(result))
     except Exception as error:
         return f"{_kind(result)}, not convertible to an array ({type(error).__name__}: {error})"
     return array if is_numeric(array) else _kind(result)
+
+
+def _holds_masked(result: Any) -> bool:
+    if isinstance(result, (list, tuple)):
+        return any(map(_holds_masked, result))
+    return isinstance(result, np.ma.MaskedArray)
 
 
 def _kind(result: Any) -> str:
@@ -203,7 +219,12 @@ def _kind(result: Any) -> str:
 
 
 def _host_tensor(result: Any) -> Any:
-    """Torch tensors, in lists too, as arrays, bfloat16 included; anything else as it is."""
+    """Torch tensors, in lists too, as arrays, bfloat16 included; anything else as it is.
+
+    What offers its elements by DLPack alone becomes an array of them.
+    """
+    if hasattr(result, "__dlpack__") and not hasattr(result, "__array__"):
+        return np.from_dlpack(result)
     torch = sys.modules.get("torch")
     if torch is None:
         return result
@@ -217,29 +238,3 @@ def _host_tensor(result: Any) -> Any:
     import ml_dtypes
 
     return tensor.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
-
-
-def same_bits(left: Any, right: Any) -> bool:
-    """Whether two results are equal in dtype, shape and every bit; any NaN equals any other.
-
-    Dictionaries are equal if they have the same names and equal values.
-    """
-    if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(same_bits(left[k], right[k]) for k in left)
-    if not isinstance(left, np.ndarray) or not isinstance(right, np.ndarray):
-        return type(left) is type(right)
-    if left.dtype != right.dtype or left.shape != right.shape:
-        return False
-    if left.tobytes() == right.tobytes():
-        return True
-    different = _bytes_of(left) != _bytes_of(right)
-    rows = different.reshape(left.size, -1).any(axis=1)
-    return bool(np.all(_is_nan(left).ravel()[rows] & _is_nan(right).ravel()[rows]))
-
-
-def _bytes_of(array: Array) -> Array:
-    return np.frombuffer(array.tobytes(), np.uint8)
-
-
-def _is_nan(array: Array) -> Array:
-    return np.asarray(np.not_equal(array, array))

@@ -130,7 +130,12 @@ def split(spec: str) -> tuple[str, list[str]]:
     match = _FORM.match(spec)
     if match is None:
         return spec, []
-    return match["base"], [part.strip() for part in match["options"].split(",")]
+    return match["base"], [_without_blanks(part) for part in match["options"].split(",")]
+
+
+def _without_blanks(part: str) -> str:
+    """An option without blanks around its name and its value."""
+    return "=".join(word.strip() for word in part.split("="))
 
 
 def choose(base: str, given: list[str], family: Options) -> Choice:
@@ -190,7 +195,7 @@ def one_of(name: str, summary: str, effects: Mapping[str, Effect]) -> Option:
 
 
 def _threads(value: str) -> Effect | None:
-    if not value.isascii() or not value.isdigit() or not 0 < int(value) <= _MOST_THREADS:
+    if value not in map(str, range(1, _MOST_THREADS + 1)):
         return None
     names = (
         "OMP_NUM_THREADS",

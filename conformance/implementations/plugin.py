@@ -36,6 +36,7 @@ from conformance.implementations.observation import (
     describe_result,
     observe_after_another,
     observe_calls,
+    rejection,
 )
 from conformance.implementations.protocol import Implementation, ImplementationError
 from conformance.implementations.registry import split_file
@@ -43,9 +44,22 @@ from conformance.layers.layer import IDENTIFIERS
 from conformance.layers.registry import called_layers
 from conformance.outcomes import Outcome, Unsupported, Value
 
+_HERE: Final = Path(__file__).resolve().parents[1]
+
 _ALWAYS: Final = 16
 _SELDOM: Final = 8
 """The first answers of a layer, and then one of so many, are asked for again after another case."""
+
+_OF_PROGRAMMING: Final = (
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    TypeError,
+    ZeroDivisionError,
+)
+"""Exceptions that tell little without the line that raised them."""
 
 _SIGNATURE: Final = "(inputs, weights, config)"
 
@@ -154,6 +168,8 @@ class Plugin:
             return self._after_another(case, call, outcome)
         except NotImplementedError as error:
             return Unsupported(str(error) or "the plug-in raises NotImplementedError")
+        except _OF_PROGRAMMING as error:
+            return rejection(error, place=_place_of(error))
 
     def _after_another(self, case: Case, call: Callable[[], Any], outcome: Outcome) -> Outcome:
         """Whether the answer stays the same after another case, asked of some of the cases."""
@@ -181,6 +197,16 @@ class Plugin:
             return observe_calls(call, {"inputs": inputs, "upstream": upstream, **weights})
         except NotImplementedError as error:
             return Unsupported(str(error) or "the plug-in raises NotImplementedError")
+        except _OF_PROGRAMMING as error:
+            return rejection(error, place=_place_of(error))
+
+
+def _place_of(error: BaseException) -> str:
+    """The line of the plug-in that raised an exception: ``conv.py, line 12, in pad``."""
+    frames = traceback.extract_tb(error.__traceback__)
+    outside = [f for f in frames if _HERE not in Path(f.filename).parents]
+    own = [frame for frame in outside if "site-packages" not in frame.filename] or outside
+    return f"{Path(own[-1].filename).name}, line {own[-1].lineno}, in {own[-1].name}" if own else ""
 
 
 def _unsupported(case: Case) -> str | None:

@@ -21,17 +21,12 @@ import numpy as np
 from conformance.judge.activations import named, through_activation
 from conformance.judge.activations.activation import Elementwise
 from conformance.judge.definition.rounding import Format
+from conformance.judge.equality import same
 from conformance.judge.running_error import Floats
 from conformance.judge.sums import NARROW, Gauge, Mask, half_ulp
 
 _FAR: Final = 1e4
 """An argument at which activations have reached their limits, or grow like their argument."""
-
-
-def same(left: Floats, right: Floats) -> Mask:
-    """Element-wise equality, plus and minus zero alike, NaN equal to NaN."""
-    result: Mask = (left == right) | (np.isnan(left) & np.isnan(right))
-    return result
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,26 +9,15 @@ import numpy as np
 from conformance.judge.activations import named
 from conformance.judge.bounds import Bound, output_bound
 from conformance.judge.contraction import as_float64
+from conformance.judge.equality import same
 from conformance.judge.messages import WrongElements, sentence_case
 from conformance.judge.precision import named_precision
 from conformance.judge.running_error import Floats
 from conformance.judge.statistics import statistical_bound, sums_tests
-from conformance.judge.sums import Gauge, Mask
+from conformance.judge.sums import Gauge
 from conformance.judge.verdict import Judgement, Verdict
 
 Array = np.ndarray[Any, Any]
-
-
-def equal(actual: Array, expected: Array) -> bool:
-    """Whether all elements are equal, plus and minus zero alike, NaN equal to NaN."""
-    if actual.tobytes() == expected.tobytes():
-        return True
-    return not np.any(_different(actual, expected))
-
-
-def _different(actual: Array, expected: Array) -> Mask:
-    undefined = (actual != actual) & (expected != expected)
-    return np.asarray((actual != expected) & ~undefined)
 
 
 def judge_equality(actual: Array, expected: Array) -> Judgement:
@@ -38,7 +27,7 @@ def judge_equality(actual: Array, expected: Array) -> Judgement:
         actual: the output, of the same shape and dtype as the expected one and not equal to it.
         expected: the expected output.
     """
-    excess = np.where(_different(actual, expected), np.inf, 0.0)
+    excess = np.where(same(actual, expected), 0.0, np.inf)
     wrong = WrongElements(actual, expected, np.zeros(expected.shape), excess)
     message = f"{sentence_case(wrong.sentence())}."
     return Judgement(Verdict.DEVIATES, message, wrong.ratio, "exact")

@@ -33,7 +33,8 @@ from conformance.judge.bounds import Bound
 from conformance.judge.contraction import as_float64, contract
 from conformance.judge.definition import Operands
 from conformance.judge.definition.rounding import FORMATS
-from conformance.judge.elements import equal, judge_equality, judge_within
+from conformance.judge.elements import judge_equality, judge_within
+from conformance.judge.equality import equal
 from conformance.judge.running_error import Floats, growth
 from conformance.judge.sums import Convolution, Gauge, half_ulp
 from conformance.judge.verdict import Judgement, Verdict

@@ -21,10 +21,10 @@ from typing import Any, Final
 import numpy as np
 
 from conformance.cases.case import Case
-from conformance.judge.bounds import same
 from conformance.judge.contraction import as_float64
 from conformance.judge.definition import Operands
-from conformance.judge.elements import equal, judge_equality
+from conformance.judge.elements import judge_equality
+from conformance.judge.equality import equal, same, same_bits
 from conformance.judge.expectation import Expectation, Kind
 from conformance.judge.gradients import judge_gradients
 from conformance.judge.literals import difference
@@ -180,16 +180,12 @@ def _when_repeated(outcome: Value) -> str:
     return f"Called again after this one, the case {outcome.between}"
 
 
-def _has_same_bits(first: Array, second: Any) -> bool:
-    return isinstance(second, np.ndarray) and first.tobytes() == second.tobytes()
-
-
 def _how_repeat_differs(first: Any, second: Any) -> str:
     if isinstance(first, dict) and isinstance(second, dict):
         return "; ".join(
             f"gradient of {name}: {_how_repeat_differs(first[name], second.get(name))}"
             for name in first
-            if not _has_same_bits(first[name], second.get(name))
+            if not same_bits(first[name], second.get(name))
         )
     if not isinstance(second, np.ndarray) or second.shape != first.shape:
         return _described(second)

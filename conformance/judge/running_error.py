@@ -9,7 +9,8 @@ its operands, by the mean value theorem, and adds its own:
   limits of the OpenCL C specification (section "Relative Error as ULPs", single precision), taken
   in the layer's dtype; one ulp of y is at most ``2 u |y|``;
 * where a result can lie below the smallest normal number, that number: it may be flushed to zero;
-  of a reciprocal, which is commonly refined from an approximate one, twice that number.
+  of a reciprocal, which is commonly refined from an approximate one, and of ``exp``, whose power of
+  two is commonly halved on the way (`Running.exp`), twice that number.
 
 The float64 values stand in for exact ones: they are at least as near to them as e, so sizes and
 slopes are taken over ``v - 2 e .. v + 2 e``.  Parameters that are no binary fractions are rounded
@@ -60,10 +61,15 @@ class Running:
         self.error = error
         self.format = fmt
 
-    def _result(self, value: Floats, error: Floats, ulps: float = 0.5) -> Running:
-        """An operation's result, with its own error of `ulps` added."""
+    def _result(
+        self, value: Floats, error: Floats, ulps: float = 0.5, kept: float = 1.0
+    ) -> Running:
+        """An operation's result, with its own error of `ulps` added.
+
+        Below `kept` times the smallest normal number it may be flushed to zero.
+        """
         size = np.abs(value)
-        least = self.format.smallest_normal
+        least = kept * self.format.smallest_normal
         total = error + 2 * ulps * self.format.unit_roundoff * (size + 2 * error)
         near_zero = (size < least + 2 * total) & (size + error > 0)
         return Running(value, total + np.where(near_zero, least, 0.0), self.format)
@@ -138,13 +144,16 @@ class Running:
     def exp(self) -> Running:
         """The exponential.
 
-        It may be twice a power that is half as large, as kernels have it whose power of two would
-        overflow at the largest arguments: below twice the smallest normal number it may be flushed.
+        Kernels without branches take it as ``2 * (2**(n - 1) * p)``, with ``x = n log(2) + r`` and
+        ``p = exp(r)``: ``2**n`` would overflow at the largest arguments.  The power is made by
+        writing n - 1 into the exponent's bits, and where that is below the least normal exponent,
+        zero is written.  So all with ``n`` of the least exponent is flushed: results below twice
+        the smallest normal number where r is in ``[0, log(2))``, below ``sqrt(2)`` times where
+        it is in ``[-log(2) / 2, log(2) / 2)``.  Both are oneDNN's (``eltwise_exp``), the former in
+        the softmax of TensorFlow.
         """
-        value = np.exp(self.value)
-        result = self._result(value, np.exp(self.largest()) * self.error, EXP_ULPS)
-        least = 2 * self.format.smallest_normal
-        return result.loosened(np.where(value < least + 2 * result.error, least, 0.0))
+        error = np.exp(self.largest()) * self.error
+        return self._result(np.exp(self.value), error, EXP_ULPS, kept=2.0)
 
     def expm1(self) -> Running:
         """``exp(x) - 1``, one operation."""

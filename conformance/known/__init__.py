@@ -36,7 +36,7 @@ class Records:
     def __init__(self, own: Iterable[Record], users: Iterable[Record] = ()) -> None:
         self.users: Sequence[Record] = tuple(users)
         self._all = (*self.users, *own)
-        self._active: dict[str, tuple[Record, ...]] = {}
+        self._active: dict[Who, tuple[Record, ...]] = {}
 
     def judge(
         self, who: Who, case: Case, outcome: Outcome, judgement: Judgement, derive: Derive
@@ -67,10 +67,9 @@ class Records:
 
     def about(self, who: Who) -> tuple[Record, ...]:
         """The records that speak of an implementation."""
-        key = repr(who)
-        if key not in self._active:
-            self._active[key] = tuple(record for record in self._all if record.speaks_of(who))
-        return self._active[key]
+        if who not in self._active:
+            self._active[who] = tuple(record for record in self._all if record.speaks_of(who))
+        return self._active[who]
 
     def concerned(self, who: Who, case: Case) -> tuple[str, ...]:
         """Ids of the user's records that are about this case of this implementation."""

@@ -36,8 +36,8 @@ _GROUPS: Final = ("where", "what")
 _OF_CASE: Final = ("clause", "layer", "case")
 _OF_OUTCOME: Final = ("verdict", "stage", "message", "exception", "fault", "effect")
 _LISTS: Final = ("implementation", *_OF_CASE, *_OF_OUTCOME)
-_TEXTS: Final = ("instead", "reason", "reproducer")
-_FLAGS: Final = ("always", "alone")
+_TEXTS: Final = ("instead", "reason", "reproducer", "report", "part_of")
+_FLAGS: Final = ("always", "alone", "documented")
 _KEYS: Final = ("id", "versions", "since", "until", "machine", *_FLAGS)
 _DEFAULT_INSTEAD: Final = "recorded as a known deviation"
 

@@ -45,8 +45,8 @@ class Who:
     """
 
     names: tuple[str, ...]
-    versions: Mapping[str, str] = field(default_factory=dict)
-    machine: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict, hash=False)
+    machine: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,14 @@ class Record:
         fault: faults of the catalogue of which one gives every wrong element.
         effect: names in `effects.EFFECTS` of which one gives what is wrong.
         instead: what happens, in words.
-        reason: why it is so, or where it was reported, as far as known.
+        reason: why it is so, as far as known.
         always: False where a case that it concerns may also conform.
         alone: whether the cases that it concerns may spoil the process, so that each is evaluated
             in a process of its own and none of the following is blamed for it.
         reproducer: a stand-alone program that shows it.
+        report: where it was reported, as ``owner/repository#number``.
+        documented: whether the implementation documents it, so that it is no defect.
+        part_of: the id of the record of the same defect that leads.
         source: the file that it stands in.
     """
 
@@ -106,6 +109,9 @@ class Record:
     always: bool = True
     alone: bool = False
     reproducer: str = ""
+    report: str = ""
+    documented: bool = False
+    part_of: str = ""
     source: str = ""
 
     def speaks_of(self, who: Who) -> bool:

@@ -86,6 +86,7 @@ class Windowed(Plain):
             values.kinds,
             values.activations,
             values.tails,
+            values.special_remainders,
             values.single_products,
             values.long_sums,
             values.more_locality,

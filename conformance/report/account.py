@@ -1,8 +1,8 @@
 """The account of a run: what every form of report is made of.
 
 It is fed results one at a time, live ones or the lines of a JSON-lines report alike, and keeps
-what summaries need: of what conforms the case, its clauses, its error and its time; of the rest
-also the words.
+what summaries need: of what conforms the case, its clauses, its error, its time and which reading
+of an ambiguous clause it follows where that is another than ours; of the rest also the words.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from conformance.judge.verdict import Verdict
+from conformance.report.text import one_line
 from conformance.report.words import alike, cause_of, instead_of, is_refusal
 from conformance.results import ACCEPTED, FAILING, Evidence, Result
 
@@ -171,7 +172,11 @@ class Account:
             seconds=_number(record.get("seconds")),
         )
         if verdict is Verdict.CONFORMS:
-            return entry
+            return (
+                replace(entry, message=str(message))
+                if (message := record.get("message"))
+                else entry
+            )
         return replace(
             entry,
             message=str(record.get("message") or ""),
@@ -257,6 +262,10 @@ class Account:
         """The known deviations that were met again, by the id of their record."""
         return self._grouped(_record_met)
 
+    def readings(self) -> list[Group]:
+        """What conforms to another reading of an ambiguous clause, by the words that say so."""
+        return self._grouped(_reading)
+
     def unsupported(self) -> list[Group]:
         """What was declared unsupported, by reason; most first."""
         return sorted(self._grouped(_reason), key=lambda group: -len(group))
@@ -283,6 +292,10 @@ def _cause(entry: Entry) -> str | None:
     if entry.is_accepted:
         return None
     return cause_of(entry.verdict, entry.message, entry.diagnosis, entry.stage)
+
+
+def _reading(entry: Entry) -> str | None:
+    return (entry.verdict is Verdict.CONFORMS and one_line(entry.message)) or None
 
 
 def _record_met(entry: Entry) -> str | None:

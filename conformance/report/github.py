@@ -8,17 +8,18 @@ from __future__ import annotations
 from typing import Final
 
 from conformance.report.account import Account, Group
-from conformance.report.sentences import clauses_in_words, more_causes
+from conformance.report.sentences import cases_in_words, more_causes
 from conformance.report.text import capitalized, counted, one_line
 
 MOST: Final = 10
 
 
 def commands(account: Account) -> list[str]:
-    """The commands, a line each; a warning for each remark on the report's completeness."""
+    """The commands, a line each; before the causes what is to be known of report and readings."""
     causes = account.causes()
     shown = causes if len(causes) <= MOST else causes[: MOST - 1]
     lines = [_command("warning", "conformance", one_line(note)) for note in account.remarks]
+    lines += [_command("notice", "conformance", _reading(group)) for group in account.readings()]
     lines += [_error(account, cause) for cause in shown]
     if len(causes) > len(shown):
         rest = more_causes(causes[len(shown) :])
@@ -26,12 +27,16 @@ def commands(account: Account) -> list[str]:
     return lines
 
 
+def _reading(group: Group) -> str:
+    return f"{one_line(group.implementation, 80)}, {counted(len(group), 'case')}: {group.words}"
+
+
 def _error(account: Account, cause: Group) -> str:
     smallest = cause.smallest
     text = "\n".join(
         [
             f"{capitalized(cause.words)}.",
-            f"{counted(len(cause), 'case')} of {clauses_in_words(account.specific_clauses(cause))}",
+            cases_in_words(account, cause),
             one_line(smallest.message),
             one_line(smallest.command, 1000),
         ]

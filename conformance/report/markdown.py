@@ -11,21 +11,21 @@ from typing import Final
 
 from conformance.judge.verdict import Verdict
 from conformance.report.account import Account, Group
-from conformance.report.sentences import clauses_in_words, more_causes, verdict
+from conformance.report.sentences import READINGS, clauses_in_words, more_causes, verdict
 from conformance.report.text import capitalized, counted, one_line, shortened
 from conformance.report.words import LABELS, instead_of
 
 _NOTES: Final = 2
-_IMPLEMENTATIONS: Final = 6
+_IMPLEMENTATIONS: Final = 5
 _CAUSES: Final = 3
-_KNOWN: Final = 4
+_KNOWN: Final = 3
 _SHOWN: Final = 160
 _NAME: Final = 60
 
 
 def render(account: Account) -> bytes:
     """The summary."""
-    parts = [_head(account), _table(account), _wrong(account), _known(account)]
+    parts = [part(account) for part in (_head, _table, _wrong, _readings, _known)]
     lines = [line for part in parts if part for line in (*part, "")][:-1]
     return ("\n".join(lines) + "\n").encode()
 
@@ -85,6 +85,15 @@ def _told(number: int, account: Account, cause: Group) -> list[str]:
         f"   - {code(cause.smallest.message)}",
         f"   - {code(cause.smallest.command, 600)}",
     ]
+
+
+def _readings(account: Account) -> list[str]:
+    groups = account.readings()
+    if not groups:
+        return []
+    first, more = groups[0], f"; and {len(groups) - 1} more" if len(groups) > 1 else ""
+    who = f"{code(first.implementation, _NAME)} ({counted(len(first), 'case')})"
+    return [f"{READINGS}: {who}: {code(first.words)}{more}"]
 
 
 def _known(account: Account) -> list[str]:

@@ -17,7 +17,7 @@ from conformance.report.picture import Picture, picture
 from conformance.report.sentences import verdict
 from conformance.report.text import one_line, printable
 from conformance.report.words import LABELS, instead_of, machine_in_words
-from conformance.spec.clauses import Clause, clauses
+from conformance.spec.clauses import MEANINGS, Clause, clauses
 from conformance.version import __version__
 
 LETTERS: Final = dict(zip(LABELS, "okudctxw", strict=True))
@@ -75,6 +75,7 @@ def data(account: Account) -> dict[str, Any]:
         "notes": [printable(note) for note in account.remarks],
         "runs": [_run(header) for header in account.headers],
         "verdicts": [[LETTERS[v], label, str(v)] for v, label in LABELS.items()],
+        "standings": dict(MEANINGS),
         "clauses": [_clause(identifier) for identifier in table.clauses],
         "sets": table.sets,
         "cases": list(map(_shown, cases)),
@@ -82,6 +83,7 @@ def data(account: Account) -> dict[str, Any]:
         "implementations": implementations,
         "messages": table.messages,
         "causes": [_group(group, account, cases) for group in account.causes()],
+        "readings": [_group(group, account, cases) for group in account.readings()],
         "known": [_group(group, account, cases) for group in account.known()],
     }
 
@@ -186,7 +188,7 @@ def _implementation(
         letters[index] = LETTERS[entry.verdict]
         ratios[index] = _rounded(-1.0 if entry.ratio is None else entry.ratio)
         seconds[index] = _rounded(entry.seconds or 0.0)
-        if entry.verdict is not Verdict.CONFORMS:
+        if entry.message or entry.verdict is not Verdict.CONFORMS:
             texts[index] = _texts(entry, table)
     return {
         "name": _name(name),

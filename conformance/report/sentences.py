@@ -10,6 +10,9 @@ from conformance.report.account import Account, Group
 from conformance.report.text import counted, one_line
 from conformance.report.words import LABELS
 
+READINGS: Final = "Another reading of what is ambiguous, followed everywhere and so ok"
+"""The title above the implementations that follow one."""
+
 _CLAUSES: Final = 3
 
 
@@ -43,6 +46,11 @@ def clauses_in_words(ids: Sequence[str]) -> str:
     if len(ids) <= _CLAUSES:
         return f"{counted(len(ids), 'clause')}: {shown}"
     return f"{counted(len(ids), 'clause')}, among them {shown}"
+
+
+def cases_in_words(account: Account, cause: Group) -> str:
+    """``7 cases of 2 clauses: a, b``."""
+    return f"{counted(len(cause), 'case')} of {clauses_in_words(account.specific_clauses(cause))}"
 
 
 def more_causes(causes: Sequence[Group]) -> str:

@@ -15,7 +15,13 @@ from typing import Final, TextIO
 
 from conformance.judge.verdict import Verdict
 from conformance.report.account import Account, Group
-from conformance.report.sentences import clauses_in_words, in_words, more_causes, verdict
+from conformance.report.sentences import (
+    READINGS,
+    cases_in_words,
+    in_words,
+    more_causes,
+    verdict,
+)
 from conformance.report.text import (
     capitalized,
     counted,
@@ -27,7 +33,7 @@ from conformance.report.text import (
 from conformance.report.words import instead_of, machine_in_words
 
 WIDTH: Final = 100
-_CAUSES: Final = 6
+_CAUSES: Final = 5
 _REASONS: Final = 4
 _RAGGED: Final = 30
 _COMMAND: Final = 2000
@@ -75,7 +81,7 @@ def summary(account: Account, style: Style | None = None) -> str:
     sections = [totals(account, style)]
     if style.verbose:
         sections.append(clause_table(account, style))
-    sections += [wrong(account, style), known(account, style), not_judged(account, style)]
+    sections += [part(account, style) for part in (wrong, readings, known, not_judged)]
     return "\n\n".join("\n".join(section) for section in sections if section)
 
 
@@ -177,8 +183,7 @@ def _told(number: int, cause: Group, account: Account, style: Style) -> Iterator
     head, _, remainder = f"{number}. {capitalized(cause.words)}.".partition(" ")
     for line in wrapped(remainder, style.width, f"  {head} ", "     "):
         yield style.paint(line, "red")
-    where = clauses_in_words(account.specific_clauses(cause))
-    yield from wrapped(f"{counted(len(cause), 'case')} of {where}", style.width, *_INDENT)
+    yield from wrapped(cases_in_words(account, cause), style.width, *_INDENT)
     if cause.smallest.message:
         message = one_line(cause.smallest.message, 2 * style.width)
         yield from wrapped(message, style.width, *_INDENT)
@@ -229,6 +234,15 @@ def _open_quote(text: str) -> str:
         if character in "'\"" and quote in ("", character):
             quote = "" if quote else character
     return quote
+
+
+def readings(account: Account, style: Style) -> list[str]:
+    """Which implementations follow another reading of an ambiguous clause, a paragraph each."""
+    lines: list[str] = []
+    for group in account.readings():
+        whose = f"{one_line(group.implementation, 40)} ({counted(len(group), 'case')}): "
+        lines += wrapped(f"{whose}{group.words}", style.width, "  ", "    ")
+    return [style.paint(READINGS, "bold"), *lines] if lines else []
 
 
 def known(account: Account, style: Style) -> list[str]:

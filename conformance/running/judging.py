@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from conformance.cases.case import Case
@@ -49,7 +50,7 @@ class Subject:
         """Its versions in words."""
         return ", ".join(f"{name} {version}" for name, version in self.versions.items())
 
-    @property
+    @cached_property
     def who(self) -> Who:
         """The same as records of known deviations see it; what is stored counts as the original."""
         names = dict.fromkeys(name.removeprefix(STORED) for name in (self.name, self.spec))

@@ -11,6 +11,7 @@ of `wire`: first the setting, then batches of cases; it answers
 from __future__ import annotations
 
 import dataclasses
+import os
 import traceback
 from collections.abc import Sequence
 from typing import Any
@@ -30,9 +31,11 @@ from conformance.running.serving import Connection
 from reference_impl.config import as_never_set
 
 
-def setting(specs: Sequence[str], limits: Limits, known: Sequence[str], keep: bool) -> bytes:
-    """The first request."""
-    return wire.encode([list(specs), dataclasses.asdict(limits), list(known), keep])
+def setting(
+    specs: Sequence[str], limits: Limits, known: Sequence[str], keep: bool, own: Sequence[str]
+) -> bytes:
+    """The first request; `own` names the variables of its environment that are for it alone."""
+    return wire.encode([list(specs), dataclasses.asdict(limits), list(known), keep, list(own)])
 
 
 def batch(cases: Sequence[Case]) -> bytes:
@@ -43,7 +46,11 @@ def batch(cases: Sequence[Case]) -> bytes:
 def main() -> None:
     """Serve the parent until it closes the requests."""
     connection = Connection(wire.read_message, end_all)
-    specs, limits, known, keep = connection.next()
+    specs, limits, known, keep, own = connection.next()
+    for (
+        variable
+    ) in own:  # NumPy's library has read them; isolated processes are not to inherit them
+        os.environ.pop(variable, None)
     with as_never_set():
         try:
             records = deviations.load(known)

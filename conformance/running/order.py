@@ -9,9 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from conformance.cases.case import Case
+from conformance.cases.facts import facts
 from conformance.results import FAILING, Result
 from conformance.running.limits import Limits
 from conformance.running.session import Session
@@ -20,6 +22,9 @@ SECONDS: Final = 40.0
 """How long an implementation's failures are run again at most."""
 
 _PROBES: Final = 4
+_TRIED: Final = 4
+"""For how many failing cases a single case before is looked for."""
+
 _ALIKE: Final = 4
 """How many cases are tried as the only one before, those that are most alike."""
 _BUT: Final = frozenset({"repeat", "inputs", "rejection", "shape", "dtype", "literal"})
@@ -132,35 +137,88 @@ class _Rerun:
 
     def _sequence(self, conforming: frozenset[Case]) -> tuple[Case, ...]:
         """The fewest cases before one of these that make it fail."""
-        for result in self._failing:
-            case = result.case
-            if case in conforming and time.monotonic() < self._end:
-                before = self._before(case)
-                for one in sorted(before, key=lambda c: -_likeness(c, case))[:_ALIKE]:
-                    if self._fails([one, case]):
-                        return one, case
-                if before and self._fails([*before, case]):
-                    return (*self._shortened(before, case), case)
+        cases = [r.case for r in self._failing if r.case in conforming]
+        for case in cases[:_TRIED]:
+            for one in self._most_alike(case):
+                if self._is_late():
+                    return ()
+                if self._fails([one, case]):
+                    return one, case
+        for case in cases:
+            before = self._before(case)
+            if self._is_late():
+                return ()
+            if before and self._fails([*before, case]):
+                return (*self._shortened(self._narrowed(before, case), case), case)
         return ()
+
+    def _is_late(self) -> bool:
+        return time.monotonic() >= self._end
+
+    def _most_alike(self, case: Case) -> list[Case]:
+        """The cases before that share most with it: arrays of the same shapes, then arguments."""
+        before = self._before(case)
+        return sorted(before, key=lambda c: (-_shared_shapes(c, case), -_likeness(c, case)))[
+            :_ALIKE
+        ]
 
     def _before(self, case: Case) -> list[Case]:
         """The cases of the same layer that came before, as the run had them."""
         cases = [result.case for result in self._results]
         return [one for one in cases[: cases.index(case)] if one.layer == case.layer]
 
+    def _narrowed(self, before: list[Case], case: Case) -> list[Case]:
+        """The shortest run of cases that shows it, each end found by halving.
+
+        What one case leaves behind is found in as many tries as the number of cases has digits.
+        """
+        start = self._last_that(lambda n: self._fails([*before[n:], case]), len(before))
+        before = before[start:]
+        cut = self._last_that(
+            lambda n: self._fails([*before[: len(before) - n], case]), len(before)
+        )
+        return before[: len(before) - cut]
+
+    def _last_that(self, fails: Callable[[int], bool], above: int) -> int:
+        """The largest number below `above` that fails, if all below it do; zero does."""
+        low = 0
+        while above - low > 1 and not self._is_late():
+            middle = (low + above) // 2
+            low, above = (middle, above) if fails(middle) else (low, middle)
+        return low
+
     def _shortened(self, before: list[Case], case: Case) -> list[Case]:
         """Halves left out as long as the case still fails; then each alone."""
         chunk = len(before)
-        while chunk > 1 and time.monotonic() < self._end:
+        while chunk > 1 and not self._is_late():
             chunk = (chunk + 1) // 2
             start = 0
-            while start < len(before) and len(before) > 1 and time.monotonic() < self._end:
+            while start < len(before) and len(before) > 1 and not self._is_late():
                 fewer = before[:start] + before[start + chunk :]
                 if fewer and self._fails([*fewer, case]):
                     before = fewer
                 else:
                     start += chunk
         return before
+
+
+def _alikeness(one: Case, other: Case) -> tuple[int, int]:
+    return _shared_shapes(one, other), _likeness(one, other)
+
+
+def _shared_shapes(one: Case, other: Case) -> int:
+    """How many of the arrays' shapes two cases share: inputs, kernel."""
+    if one.dtype != other.dtype:
+        return 0
+    return sum(a == b and a is not None for a, b in zip(_shapes(one), _shapes(other), strict=True))
+
+
+@lru_cache(maxsize=8192)
+def _shapes(case: Case) -> tuple[tuple[int | None, ...] | None, ...]:
+    known = facts(case)
+    if case.inputs is None or None in case.inputs or not known.is_convolution:
+        return case.inputs, None
+    return case.inputs, (*known.window, known.channels or 0, known.config["filters"])
 
 
 def _likeness(one: Case, other: Case) -> int:

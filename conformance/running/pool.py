@@ -28,7 +28,11 @@ _AHEAD: Final = 512
 
 _NOTICE_SECONDS: Final = 1.0
 _MODULE: Final = "conformance.running.judging_process"
-_THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_THREADS: Final = frozenset(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"))
+"""What keeps the arithmetic of a judging process to one thread, unless the user has said more.
+
+They are not for its isolated processes, in which an implementation runs on its own default.
+"""
 
 
 @dataclass(eq=False)
@@ -71,11 +75,11 @@ class Pool:
         self._recorded = 0
         self._results: dict[int, list[Result]] = {}
         self._subjects: list[Subject] | None = None
-        first = setting(specs, limits, known, keep)
-        environment = {name: os.environ.get(name, "1") for name in _THREADS}
+        one_thread = dict.fromkeys(_THREADS - os.environ.keys(), "1")
+        first = setting(specs, limits, known, keep, list(one_thread))
         self._workers: list[_Worker] = []
         for _ in range(min(workers, max(1, -(-len(cases) // _BATCH)))):
-            self._workers.append(_Worker(Child(_MODULE, [], self._events, environment)))
+            self._workers.append(_Worker(Child(_MODULE, [], self._events, one_thread)))
             self._workers[-1].child.send(first)
         self._feed()
 

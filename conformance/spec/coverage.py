@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
@@ -27,6 +27,7 @@ def _rules(layer: Layer, observe: str) -> Rules:
     )
 
 
+@lru_cache(1024)  # implementations, records and reports ask of one case after another
 def clauses_of(case: Case) -> tuple[str, ...]:
     """The ids of the clauses that the case tests, each once; none for an unknown observation."""
     known = facts(case)

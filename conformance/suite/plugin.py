@@ -36,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--conformance-grid",
         default="standard",
-        choices=("smoke", "standard", "full"),
+        choices=("smoke", "standard", "full", "networks"),
         help="which cases (default: standard)",
     )
     group.addoption(

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from conformance.diagnosis.results import bounded, diagnosed
 from conformance.known import Records
 from conformance.report.account import Account
-from conformance.report.terminal import Style, wrong
+from conformance.report.terminal import Style, readings, wrong
 from conformance.report.text import printable, wrapped
 from conformance.results import ACCEPTED, Result, stale
 
 
 def lines(results: Sequence[Result], records: Records, style: Style) -> list[str]:
-    """The causes of what failed, and the user's records that met no case; empty for nothing."""
+    """The causes of what failed, other readings, and the user's records that met no case."""
     account = Account()
     account.stale = stale(records, results)
     if any(result.verdict not in ACCEPTED for result in results):
@@ -21,4 +21,4 @@ def lines(results: Sequence[Result], records: Records, style: Style) -> list[str
     for result in results:
         account.add(result)
     remarks = (line for note in account.remarks for line in wrapped(printable(note), style.width))
-    return [*wrong(account, style), *remarks]
+    return [*wrong(account, style), *readings(account, style), *remarks]

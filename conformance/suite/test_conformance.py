@@ -24,6 +24,7 @@ from conformance.results import ACCEPTED, Result
 from conformance.running.limits import Limits
 from conformance.running.session import Session
 from conformance.suite.plugin import RESULTS
+from conformance.suite.readings import Readings
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -71,11 +72,23 @@ def session(request: pytest.FixtureRequest) -> Iterator[Session]:
         yield opened
 
 
+@pytest.fixture(scope="session")
+def readings(session: Session, request: pytest.FixtureRequest) -> Readings:
+    """What is known of other readings of ambiguous clauses, kept for all items of the session."""
+    options = request.config.option
+    cases = narrowed(grid(options.conformance_grid), options.conformance_layer, [])
+    return Readings(session, cases)
+
+
 def test_conforms(
-    implementation: str, case: Case, session: Session, request: pytest.FixtureRequest
+    implementation: str,
+    case: Case,
+    session: Session,
+    readings: Readings,
+    request: pytest.FixtureRequest,
 ) -> None:
     """The implementation does what the case's clauses say."""
-    result = session.judge(implementation, case)
+    result = readings.settled(implementation, session.judge(implementation, case))
     request.config.stash.setdefault(RESULTS, []).append(result)
     if result.verdict is Verdict.UNSUPPORTED:
         pytest.skip(result.message)

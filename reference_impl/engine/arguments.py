@@ -6,7 +6,7 @@ the value is of a wrong type, ValueError where it is of the right one but out of
 
 from __future__ import annotations
 
-import reprlib
+import os
 from collections.abc import Iterable, Mapping
 from operator import index
 from typing import Any, Final
@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from reference_impl.config import DATA_FORMATS, DIM_ORDERINGS, image_data_format, reading
+from reference_impl.showing import LONGEST, shown
 
 Shape = tuple[int | None, ...]
 """A shape with None for every free length."""
@@ -40,47 +41,6 @@ class DefaultText(str):
 
 VALID: Final = DefaultText("valid")
 """The default of ``padding``."""
-
-
-_LONGEST: Final = 200
-
-
-class _Short(reprlib.Repr):
-    """Representations that cost little, whatever the value: long ones are cut while made."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxfrozenset = 40
-        self.maxarray = self.maxdeque = 40
-        self.maxstring = self.maxother = self.maxlong = _LONGEST
-
-    def repr_int(self, x: int, level: int) -> str:
-        """Large integers by their length: Python writes none of more than 4,300 digits."""
-        return repr(x) if x.bit_length() < 400 else f"an integer of {x.bit_length()} bits"
-
-    def repr_instance(self, x: Any, level: int) -> str:
-        """What the object says of itself, or its type where it fails to."""
-        try:
-            text = repr(x)
-            return str(text) if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
-        except Exception:
-            return f"<{type(x).__name__} object whose repr fails>"
-
-
-_SHORT: Final = _Short()
-
-
-def shown(value: Any) -> str:
-    """The value as an error message shows it: at most 200 characters, all of them printable."""
-    text = _SHORT.repr(value)
-    text = text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
-    return text if text.isprintable() else "".join(map(_printable, text))
-
-
-def _printable(character: str) -> str:
-    if character.isprintable() or character == "\n":
-        return character
-    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
 
 
 def wrong_value(owner: str, argument: str, value: Any, allowed: str) -> ValueError:
@@ -220,6 +180,28 @@ def shape(owner: str, argument: str, value: Any) -> Shape:
     return tuple(lengths)
 
 
+def file_path(owner: str, argument: str, value: Any) -> None:
+    """Refuse what is no path.
+
+    Raises:
+        TypeError: if it is neither a string nor an object with ``__fspath__`` of one.
+    """
+    if not isinstance(value, (str, os.PathLike)):
+        raise wrong_type(owner, argument, value, "the path of a file")
+
+
+def configuration(owner: str, config: Any) -> dict[str, Any]:
+    """A configuration as a dictionary of the constructor's arguments.
+
+    Raises:
+        TypeError: if it is no dictionary, or a key no string.
+    """
+    if not isinstance(config, Mapping) or not all(isinstance(key, str) for key in config):
+        allowed = "a dictionary of the constructor's arguments, as `get_config` returns it"
+        raise wrong_type(owner, "config", config, allowed)
+    return dict(config)
+
+
 def take_padding(
     owner: str, padding: Any, keywords: dict[str, Any], allowed: Iterable[str] = PADDINGS
 ) -> str:
@@ -282,6 +264,6 @@ def refuse_unknown(owner: str, keywords: Mapping[str, Any], allowed: Iterable[st
     """
     if keywords:
         given = ", ".join(f"`{shown(n)[1:-1]}`={shown(v)}" for n, v in keywords.items())
-        given = given if len(given) <= 3 * _LONGEST else given[: 3 * _LONGEST - 3] + "..."
+        given = given if len(given) <= 3 * LONGEST else given[: 3 * LONGEST - 3] + "..."
         expected = ", ".join(sorted(allowed))
         raise ValueError(f"{owner}: unrecognised keyword arguments {given}; expected {expected}")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from reference_impl import constraints, initializers, regularizers
 from reference_impl.engine import arguments, calling
-from reference_impl.engine.arguments import Shape, shown
+from reference_impl.engine.arguments import Shape
 from reference_impl.engine.dtypes import (
     ALL_DTYPES,
     FLOATS,
@@ -29,6 +29,7 @@ from reference_impl.engine.keras_tensor import KerasTensor, Node, record_call, s
 from reference_impl.engine.naming import automatic_name, snake_case
 from reference_impl.engine.structure import flatten, map_shapes, map_structure
 from reference_impl.engine.variable import Variable
+from reference_impl.showing import shown
 
 _SHAPE_KEYWORDS = ("input_shape", "batch_input_shape", "input_dim")
 
@@ -56,7 +57,8 @@ def _remembering(build: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(build)
     def remembered(self: Layer, *shapes: Any, **named: Any) -> None:
-        build(self, *shapes, **named)
+        with calling.scope(self):
+            build(self, *shapes, **named)
         self.built = True
         given = [*shapes, *named.values()]
         if self._build_shape is None and given:
@@ -237,7 +239,7 @@ class Layer:
         regularizer: Any,
         constraint: Any,
     ) -> Variable:
-        name = automatic_name("variable") if given["name"] is None else str(given["name"])
+        name = arguments.optional_name(owner, given["name"]) or automatic_name("variable")
         lengths = _lengths(owner, given["shape"])
         calling.check_elements(owner, name, lengths)
         dtype = self.dtype if given["dtype"] is None else given["dtype"]
@@ -255,7 +257,7 @@ class Layer:
             value,
             dtype,
             name,
-            f"{self.name}/{name}",
+            calling.path_of(self, name),
             arguments.boolean(owner, "trainable", trainable),
             regularizers.get(regularizer, owner, "regularizer"),
             constraints.get(constraint, owner, "constraint"),
@@ -345,7 +347,7 @@ class Layer:
         """`call` on arrays, within the context that its own calls see."""
         self._build_for(given, keywords)
         keywords = self._with_training(keywords)
-        with calling.within(self._inner_context(keywords)):
+        with calling.within(self._inner_context(keywords)), calling.scope(self):
             outputs = self.call(*given, **keywords)
         self.built = True
         if self.activity_regularizer is not None:
@@ -831,7 +833,7 @@ class Layer:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """A layer from its configuration, in Keras 3's or Keras 2's form."""
-        return cls(**config)
+        return cls(**arguments.configuration(cls.__name__, config))
 
     # Saved weights
 
@@ -844,9 +846,16 @@ class Layer:
         """Take the weights that are no inner layer's from such a store.
 
         Raises:
+            TypeError: if `store` is no dictionary from numbers, or what is like one.
             ValueError: if their number or a shape is wrong.
         """
-        keys = sorted(store, key=int)
+        allowed = 'a dictionary of arrays by "0", "1", ...'
+        if not hasattr(store, "keys"):
+            raise arguments.wrong_type("load_own_variables", "store", store, allowed)
+        keys = list(store.keys())
+        if not all(isinstance(key, str) and key.isdecimal() for key in keys):
+            raise arguments.wrong_type("load_own_variables", "store", store, allowed)
+        keys.sort(key=int)
         if len(keys) != len(self._weights):
             raise ValueError(
                 f"{type(self).__name__} {self.name!r}: {len(keys)} arrays are stored; expected "
@@ -861,9 +870,17 @@ class Layer:
         return None if self._build_shape is None else {"input_shape": self._build_shape}
 
     def build_from_config(self, config: dict[str, Any] | None) -> None:
-        """Build on the shape of `get_build_config`."""
-        if config and config.get("input_shape") is not None:
-            self.build(config["input_shape"])
+        """Build on the shape of `get_build_config`.
+
+        Raises:
+            TypeError: if it is no dictionary, or its shape none.
+            ValueError: if the shape is none that the layer takes.
+        """
+        if config is None:
+            return
+        shape = arguments.configuration("build_from_config", config).get("input_shape")
+        if shape is not None:
+            self.build(shape)
 
 
 _OWN_ATTRIBUTES = frozenset(

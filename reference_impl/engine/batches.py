@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reference_impl import metrics as metrics_module
-from reference_impl.engine.arguments import as_integer, shown, wrong_type, wrong_value
+from reference_impl.engine.arguments import as_integer, wrong_type, wrong_value
 from reference_impl.engine.dtypes import Array, as_array, is_array
 from reference_impl.engine.structure import flatten, map_structure
+from reference_impl.showing import shown
 
 if TYPE_CHECKING:
     from reference_impl.engine.model import Model

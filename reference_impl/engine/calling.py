@@ -10,10 +10,11 @@ from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from reference_impl.engine.arguments import shown
 from reference_impl.engine.structure import flatten, map_structure
+from reference_impl.showing import shown
 
 if TYPE_CHECKING:
+    from reference_impl.engine.base_layer import Layer
     from reference_impl.engine.keras_tensor import Node
 
 
@@ -81,6 +82,27 @@ def within(context: Context) -> Iterator[None]:
         yield
     finally:
         _context.reset(token)
+
+
+_scopes: ContextVar[tuple[tuple[object, str], ...]] = ContextVar("scopes", default=())
+
+
+@contextmanager
+def scope(layer: Layer) -> Iterator[None]:
+    """Within the block, the paths of new weights go through a layer, once."""
+    outer = _scopes.get()
+    is_inside = bool(outer) and outer[-1][0] is layer
+    token = _scopes.set(outer if is_inside else (*outer, (layer, layer.name)))
+    try:
+        yield
+    finally:
+        _scopes.reset(token)
+
+
+def path_of(layer: Layer, name: str) -> str:
+    """The path of a new weight of a layer: the layers that it is made within, outermost first."""
+    with scope(layer):
+        return "/".join([*(own for _, own in _scopes.get()), name])
 
 
 _most_elements: ContextVar[int | None] = ContextVar("most_elements", default=None)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from reference_impl.engine.arguments import wrong_value
 from reference_impl.engine.base_layer import Layer
 from reference_impl.engine.input_layer import InputLayer
 from reference_impl.engine.keras_tensor import KerasTensor
 from reference_impl.engine.model import Model
 from reference_impl.engine.operations import Operation
 from reference_impl.engine.sequential import Sequential
-from reference_impl.engine.structure import flatten, map_structure, pack
+from reference_impl.engine.structure import flatten, map_structure, pack, same_structure
+from reference_impl.showing import shown
 
 CloneFunction = Callable[[Layer], Layer]
 
@@ -26,8 +28,8 @@ def cloned(
     """See `reference_impl.models.clone_model`."""
     if not isinstance(model, Model) or not model._is_functional:
         raise ValueError(
-            f"clone_model: argument `model` is {model!r}; expected a graph or a Sequential, not a "
-            "model with a `call` of its own"
+            f"clone_model: argument `model` is {shown(model)}; expected a graph or a Sequential, "
+            "not a model with a `call` of its own"
         )
 
     def clone(layer: Layer) -> Layer:
@@ -68,6 +70,11 @@ def _cloned_graph(
     model: Model, tensors: Any, clone: CloneFunction, call: Callable[..., Any] | None
 ) -> Model:
     graph = model.graph
+    if tensors is not None and not same_structure(tensors, model._input_structure):
+        raise wrong_value(
+            *("clone_model", "input_tensors", tensors),
+            "symbolic tensors in the structure of the model's inputs",
+        )
     starts = [_started(tensor) for tensor in graph.inputs] if tensors is None else flatten(tensors)
     known = {id(old): new for old, new in zip(graph.inputs, starts, strict=True)}
     clones: dict[int, Layer] = {}

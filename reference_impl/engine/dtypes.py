@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference_impl.config import FLOATX, floatx
-from reference_impl.engine.arguments import shown, wrong_type, wrong_value
+from reference_impl.engine.arguments import wrong_type, wrong_value
 from reference_impl.ops.formats import format_of
 from reference_impl.ops.rounding import round_float64
+from reference_impl.showing import shown
 
 Array = NDArray[Any]
 
@@ -64,7 +65,7 @@ def dtype_policy(owner: str, value: Any, allowed: tuple[str, ...] = FLOATS) -> D
 
 
 def dtype_name(owner: str, value: Any, allowed: tuple[str, ...] = FLOATS) -> str:
-    """The name of a dtype given as a name, a NumPy dtype or type, or a dtype policy's dictionary.
+    """The name of a dtype given by name, as NumPy's or a framework's, or as a policy's dictionary.
 
     None stands for `floatx`.
 
@@ -84,11 +85,19 @@ def dtype_name(owner: str, value: Any, allowed: tuple[str, ...] = FLOATS) -> str
 
 
 def _policy_name(value: Any) -> Any:
-    """The name within ``{"class_name": "DTypePolicy", "config": {"name": ...}}``; else `value`."""
+    """The name within ``{"class_name": "DTypePolicy", "config": {"name": ...}}``; else `value`.
+
+    Dtypes and policies of frameworks are taken by their names: ``tf.float32``, ``torch.float32``.
+    """
     if isinstance(value, dict):
         config = value.get("config")
         return config.get("name") if isinstance(config, dict) else None
-    return value
+    if isinstance(value, (str, type, np.dtype)):
+        return value
+    if type(value).__module__ == "torch" and type(value).__name__ == "dtype":
+        return str(value).removeprefix("torch.")
+    name = getattr(value, "name", None)
+    return name if isinstance(name, str) and name in (*ALL_DTYPES, *MIXED) else value
 
 
 def _type_name(value: Any) -> str | None:
@@ -141,7 +150,12 @@ def is_array(value: Any) -> bool:
         return True
     if isinstance(value, (type, str, bytes)):
         return False
-    return any(hasattr(value, name) for name in ("__array__", "toarray", "detach"))
+    protocols = (*_INTERFACES, "__dlpack__", "toarray", "detach")
+    return isinstance(value, memoryview) or any(hasattr(value, name) for name in protocols)
+
+
+_INTERFACES = ("__array__", "__array_interface__", "__array_struct__")
+"""NumPy's own protocols."""
 
 
 def as_array(owner: str, inputs: Any, argument: str = "inputs") -> Array:
@@ -150,7 +164,8 @@ def as_array(owner: str, inputs: Any, argument: str = "inputs") -> Array:
     Taken are arrays and their subclasses (views, memory maps, either byte order), lists and tuples
     of numbers or of arrays (floats in `floatx`), sparse matrices with ``toarray``, and tensors of
     frameworks, by their protocols: ``detach``, ``resolve_neg``, ``resolve_conj`` and ``cpu`` of
-    PyTorch's, whatever their device and gradients, ``__array__``, ``__dlpack__``.
+    PyTorch's, whatever their device and gradients, ``__array__`` and its like, ``__dlpack__``,
+    memory views.
 
     Raises:
         TypeError: if something is masked, or no numbers.
@@ -159,15 +174,13 @@ def as_array(owner: str, inputs: Any, argument: str = "inputs") -> Array:
     if type(inputs) is np.ndarray:
         return _numbers(owner, inputs, argument)
     if isinstance(inputs, np.ma.MaskedArray):
-        raise wrong_type(
-            owner, argument, "a masked array", "an array without a mask (`filled` makes one)"
-        )
+        raise _masked(owner, argument, "a masked array")
     if isinstance(inputs, (list, tuple)):
         return _of_list(owner, inputs, argument)
     if isinstance(inputs, type) or not is_array(inputs):
         raise wrong_value(owner, argument, inputs, "an array or a symbolic tensor (see Input)")
     try:
-        array = np.asarray(_plain(inputs))
+        array = _as_numpy(_plain(inputs))
     except Exception as error:
         raise ValueError(
             f"{owner}: argument `{argument}` is of type {type(inputs).__name__} and cannot be made "
@@ -184,7 +197,14 @@ def _numbers(owner: str, array: Array, argument: str) -> Array:
 
 
 def _of_list(owner: str, inputs: Any, argument: str) -> Array:
-    """A list of numbers, of lists, or of arrays, as one array; Python's floats in `floatx`."""
+    """A list of numbers, of lists, or of arrays, as one array; Python's floats in `floatx`.
+
+    Raises:
+        TypeError: if something in it is masked.
+        ValueError: if it is not made of numbers, in lists of equal lengths.
+    """
+    if _holds_masked(inputs):
+        raise _masked(owner, argument, f"a {type(inputs).__name__} that holds masked arrays")
     try:
         array = np.asarray(_plain_list(inputs))
     except Exception as error:
@@ -198,11 +218,31 @@ def _of_list(owner: str, inputs: Any, argument: str) -> Array:
     return convert(array, floatx()) if is_python else array
 
 
+def _holds_masked(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_masked, value))
+    return isinstance(value, np.ma.MaskedArray)
+
+
+def _masked(owner: str, argument: str, what: str) -> TypeError:
+    return TypeError(
+        f"{owner}: argument `{argument}` is {what}; expected an array without a mask (`filled` "
+        "makes one)"
+    )
+
+
+def _as_numpy(value: Any) -> Array:
+    """An array of what offers its elements by a protocol; DLPack's where there is no other."""
+    if not hasattr(value, "__dlpack__") or any(hasattr(value, name) for name in _INTERFACES):
+        return np.asarray(value)
+    return np.from_dlpack(value)
+
+
 def _plain_list(value: Any) -> Any:
     """The list with arrays for the tensors in it."""
     if isinstance(value, (list, tuple)):
         return [_plain_list(item) for item in value]
-    return _plain(value) if is_array(value) else value
+    return _as_numpy(_plain(value)) if is_array(value) else value
 
 
 def _holds_arrays(value: Any) -> bool:

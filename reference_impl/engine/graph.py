@@ -13,6 +13,7 @@ from reference_impl.engine.input_layer import InputLayer
 from reference_impl.engine.keras_tensor import KerasTensor, Node
 from reference_impl.engine.operations import Operation
 from reference_impl.engine.structure import flatten
+from reference_impl.showing import shown
 
 
 class Graph:
@@ -117,8 +118,9 @@ def _node(tensor: KerasTensor) -> Node:
     node = tensor.node
     if not node.inputs and tensor.value is None:
         raise ValueError(
-            f"Model: argument `outputs` depends on {tensor!r} of the layer {node.layer.name!r}, "
-            "which is not among `inputs`; expected every input that the outputs depend on"
+            f"Model: argument `outputs` depends on {shown(tensor)} of the layer "
+            f"{node.layer.name!r}, which is not among `inputs`; expected every input that the "
+            "outputs depend on"
         )
     return node
 

@@ -28,9 +28,10 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from reference_impl.config import READINGS, reading
-from reference_impl.engine.arguments import shown, wrong_type, wrong_value
+from reference_impl.engine.arguments import wrong_type, wrong_value
 from reference_impl.engine.dtypes import numpy_dtype
 from reference_impl.engine.naming import snake_case
+from reference_impl.showing import shown
 
 _T = TypeVar("_T")
 

@@ -10,11 +10,12 @@ import numpy as np
 
 from reference_impl.config import reading
 from reference_impl.engine import arguments
-from reference_impl.engine.arguments import Shape, shown
+from reference_impl.engine.arguments import Shape
 from reference_impl.engine.base_layer import Layer
 from reference_impl.engine.dtypes import ALL_DTYPES, dtype_name
 from reference_impl.engine.keras_tensor import KerasTensor, record_call
 from reference_impl.engine.naming import automatic_name, get_uid
+from reference_impl.showing import shown
 
 _DTYPES = ALL_DTYPES
 
@@ -111,7 +112,7 @@ class InputLayer(Layer):
         Raises:
             ValueError: if the configuration asks for a ragged input.
         """
-        arguments_given = dict(config)
+        arguments_given = arguments.configuration("InputLayer", config)
         if arguments_given.pop("ragged", False):
             raise arguments.wrong_value("InputLayer", "ragged", True, "False, or nothing")
         if "batch_input_shape" in arguments_given:
@@ -259,7 +260,7 @@ def _check_agreement(
         if value is not None and disagrees[argument]:
             raise ValueError(
                 f"Input: argument `{argument}` is {shown(value)} and argument `tensor` is "
-                f"{tensor!r}; expected them to agree"
+                f"{shown(tensor)}; expected them to agree"
             )
 
 

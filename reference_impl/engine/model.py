@@ -10,7 +10,6 @@ import numpy as np
 
 from reference_impl.config import reading
 from reference_impl.engine import arguments, calling
-from reference_impl.engine.arguments import shown
 from reference_impl.engine.base_layer import INFERRED, Certificate, Layer
 from reference_impl.engine.dtypes import (
     FLOATS,
@@ -27,6 +26,7 @@ from reference_impl.engine.keras_tensor import KerasTensor, record_call, symboli
 from reference_impl.engine.naming import automatic_name, snake_case
 from reference_impl.engine.saving import connect, graph_config, serialize
 from reference_impl.engine.structure import flatten, map_shapes, map_structure, pack
+from reference_impl.showing import shown
 
 if TYPE_CHECKING:
     from reference_impl.engine.training import Training
@@ -138,8 +138,8 @@ class Model(Layer):
         """
         if (name is None) == (index is None):
             raise ValueError(
-                f"{self.name}: argument `name` is {name!r} and argument `index` is {index!r}; "
-                "expected exactly one of them"
+                f"{self.name}: argument `name` is {shown(name)} and argument `index` is "
+                f"{shown(index)}; expected exactly one of them"
             )
         layers = self.layers
         names = [layer.name for layer in layers]
@@ -478,7 +478,8 @@ class Model(Layer):
             TypeError: if an argument is of a wrong type.
             ValueError: if something is outside this oracle.
         """
-        given = {name: value for name, value in config.items() if value is not None}
+        checked = arguments.configuration("compile_from_config", config)
+        given = {name: value for name, value in checked.items() if value is not None}
         self.compile(**given)
 
     @property
@@ -607,12 +608,13 @@ class Model(Layer):
             ValueError: if a class is unknown, an argument out of range, or a tensor missing.
         """
         with custom_object_scope(custom_objects):
-            if "layers" not in config and cls is not Model:
-                return cls(**config)
-            inputs, outputs = connect(config)
+            given = arguments.configuration(cls.__name__, config)
+            if "layers" not in given and cls is not Model:
+                return cls(**given)
+            inputs, outputs = connect(given)
             own = ("layers", "input_layers", "output_layers", "name", "trainable")
-            further = {name: value for name, value in config.items() if name not in own}
-            named = {"name": config.get("name"), "trainable": config.get("trainable", True)}
+            further = {name: value for name, value in given.items() if name not in own}
+            named = {"name": given.get("name"), "trainable": given.get("trainable", True)}
             return cls(inputs=inputs, outputs=outputs, **named, **further)
 
     def get_build_config(self) -> dict[str, Any] | None:

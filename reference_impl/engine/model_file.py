@@ -16,23 +16,25 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Any, Final
 
 import numpy as np
 
-from reference_impl import losses
+from reference_impl import losses, optimizers
 from reference_impl.engine import calling
-from reference_impl.engine.arguments import shown, wrong_value
+from reference_impl.engine.arguments import file_path, wrong_value
 from reference_impl.engine.base_layer import Layer
 from reference_impl.engine.dtypes import Array
 from reference_impl.engine.model import Model
 from reference_impl.engine.naming import snake_case
 from reference_impl.engine.saving import LAYERS, serialize
 from reference_impl.engine.structure import map_structure
+from reference_impl.showing import shown
 
 _CONFIG: Final = "config.json"
 _METADATA: Final = "metadata.json"
@@ -260,6 +262,7 @@ def load_weights(model: Model, path: Path, skip_mismatch: bool = False) -> None:
         OSError: if the file cannot be read.
         ValueError: if a layer's weights are missing, or do not fit.
     """
+    file_path("load_weights", "filepath", path)
     if skip_mismatch is not False:
         raise wrong_value("load_weights", "skip_mismatch", skip_mismatch, "False, the only value")
     source: Any = path if _is_h5(path) else BytesIO(_member(path, _WEIGHTS))
@@ -268,9 +271,41 @@ def load_weights(model: Model, path: Path, skip_mismatch: bool = False) -> None:
         reader = _Reader(path, size)
         if "layer_names" in file.attrs or "model_weights" in file:
             _fill_old(model, file, reader)
+            state = _old_state(file, reader)
         else:
             _fill(model, file, reader, 0)
+            state = _state(file, reader)
+    if state is not None and isinstance(model.optimizer, optimizers.SGD):
+        _fit_state(model, state, reader)
     reader.assign()
+
+
+def _state(file: Any, reader: _Reader) -> list[Array] | None:
+    """The state of an optimizer in a Keras 3 file; None without one."""
+    group = reader.member(file, "optimizer") if "optimizer" in file else {}
+    if "vars" not in group:
+        return None
+    entry = reader.member(group, "vars")
+    return [reader.array(entry, str(number)) for number in range(len(entry))]
+
+
+def _old_state(file: Any, reader: _Reader) -> list[Array] | None:
+    """The same of an ``.h5`` file."""
+    if "optimizer_weights" not in file:
+        return None
+    entry = reader.member(file, "optimizer_weights")
+    names = [_decoded(name) for name in entry.attrs.get("weight_names", ())]
+    return [_old_array(entry, name, reader) for name in names]
+
+
+def _fit_state(model: Model, state: Sequence[Array], reader: _Reader) -> None:
+    """Let the optimizer go on from a state, or start anew, with a warning, if it is another's."""
+    optimizer = model.optimizer
+    optimizer.build(model.trainable_variables)
+    try:
+        reader._found.append((optimizer, optimizer.fitting(state)))
+    except (TypeError, ValueError) as error:
+        warnings.warn(f"{_name(reader.path)}: {error}; it starts anew", stacklevel=2)
 
 
 class _Reader:
@@ -284,7 +319,7 @@ class _Reader:
     def __init__(self, path: Path, size: int) -> None:
         self.path = path
         self._left = _RATIO * size + 4096
-        self._found: list[tuple[Any, Array]] = []
+        self._found: list[tuple[Any, Any]] = []
 
     def member(self, group: Any, key: str) -> Any:
         """What a group holds itself under a name: no link elsewhere, nothing stored elsewhere.
@@ -459,13 +494,16 @@ def _keep_all(reader: _Reader, layer: Layer, weights: Any, arrays: list[Array]) 
 
 
 def save_model(model: Model, path: Path, overwrite: bool = True) -> None:
-    """Write a model to a ``.keras`` or ``.h5`` file.
+    """Write a model to a ``.keras`` or ``.h5`` file, a ``.keras`` file with its optimizer's state.
+
+    Keras 3.15 cannot train a model further that it read with such a state from an ``.h5`` file.
 
     Raises:
         ImportError: if h5py is not installed.
         ValueError: if the path ends in something else.
         FileExistsError: if the file exists and is not to be overwritten.
     """
+    file_path("save", "filepath", path)
     name = os.fspath(path)
     if name.endswith((".h5", ".hdf5")):
         _write(path, overwrite, lambda target: _save_old(model, target, path))
@@ -483,6 +521,7 @@ def save_weights(model: Model, path: Path, overwrite: bool = True) -> None:
         ValueError: if the path ends in something else, or the model is not built.
         FileExistsError: if the file exists and is not to be overwritten.
     """
+    file_path("save_weights", "filepath", path)
     if not os.fspath(path).endswith(".weights.h5"):
         allowed = "a path that ends in .weights.h5"
         raise wrong_value("save_weights", "filepath", os.fspath(path), allowed)
@@ -522,6 +561,12 @@ def _weights(model: Model, path: Path) -> bytes:
     buffer = BytesIO()
     with _h5py(path).File(buffer, "w") as file:
         _put(model, file)
+        optimizer = model.optimizer
+        if isinstance(optimizer, optimizers.SGD):
+            entry = file.create_group("optimizer").create_group("vars")
+            entry.attrs["name"] = optimizer.name
+            for number, value in enumerate(optimizer.variables):
+                _put_array(entry, str(number), np.asarray(value))
     return buffer.getvalue()
 
 
@@ -541,7 +586,7 @@ def _put(layer: Layer, group: Any) -> None:
 
 
 def _put_array(group: Any, name: str, array: Array) -> None:
-    """A data set; bfloat16, which HDF5 does not know, as its 16 bits, as Keras has it."""
+    """A data set; bfloat16, which HDF5 does not know, as float32, which holds it exactly."""
     if array.dtype.name == "bfloat16":
         group.create_dataset(name, data=array.astype(np.float32))
     else:

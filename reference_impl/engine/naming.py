@@ -33,6 +33,6 @@ def automatic_name(prefix: str) -> str:
     return f"{prefix}_{number}" if number else prefix
 
 
-def clear_session() -> None:
-    """Start all automatic names over."""
+def clear_session(free_memory: bool = True) -> None:
+    """Start all automatic names over; there is no memory to free."""
     _used.clear()

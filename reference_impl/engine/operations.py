@@ -13,11 +13,12 @@ import numpy as np
 
 from reference_impl.engine.arguments import as_integer, wrong_type
 from reference_impl.engine.base_layer import Layer
-from reference_impl.engine.dtypes import FLOATS, Array, convert, numpy_dtype
+from reference_impl.engine.dtypes import FLOATS, Array, as_array, convert, numpy_dtype
 from reference_impl.engine.identifiers import Registry
 from reference_impl.engine.keras_tensor import KerasTensor, record_call, symbolic
 from reference_impl.ops.formats import format_of
 from reference_impl.ops.gradients import totals
+from reference_impl.showing import shown
 
 OPERATIONS: Final = Registry("operation", "keras.src.ops.numpy")
 """The operators that a configuration may name."""
@@ -43,10 +44,16 @@ class Operation(Layer):
     def apply(self, given: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         """A call: operands are taken as they are, and a symbolic call is recorded."""
         tensors = symbolic(given)
-        if not tensors:
-            return self.call(*given)
-        operands = tuple(_operand(item, tensors) for item in given)
-        output: KerasTensor = self.compute_output_spec(*operands)
+        operands = tuple(self._operand(item, tensors) for item in given)
+        try:
+            if not tensors:
+                return self.call(*operands)
+            output: KerasTensor = self.compute_output_spec(*operands)
+        except (OverflowError, MemoryError) as error:
+            raise ValueError(
+                f"{type(self).__name__}: the operands are {shown(operands)}; expected "
+                f"numbers within the range of their dtype ({shown(str(error))})"
+            ) from None
         record_call(self, tuple(tensors), (output,), (operands, {}))
         return output
 
@@ -56,6 +63,19 @@ class Operation(Layer):
         pairs = zip(np.shape(first), np.shape(second), strict=True)
         shape = tuple(n if n == m else None for n, m in pairs)
         return KerasTensor(shape, np.asarray(first).dtype.name)
+
+    def _operand(self, item: Any, tensors: list[KerasTensor]) -> Any:
+        """Tensors and numbers as they are, all else as arrays, of float64 in the tensors' dtype.
+
+        Raises:
+            TypeError: if it is masked, or no numbers.
+            ValueError: if it is no array.
+        """
+        if isinstance(item, (KerasTensor, bool, int, float, np.generic)):
+            return item
+        array = as_array(type(self).__name__, item, "operand")
+        dtypes = [tensor.dtype for tensor in tensors if tensor.dtype in FLOATS]
+        return convert(array, dtypes[0]) if array.dtype == np.float64 and dtypes else array
 
     def pull(self, upstream: Array, *given: Any) -> Pulled:
         """The gradients of the operands; of those that are no arrays, None.
@@ -77,14 +97,6 @@ def _zeros(item: Any, length: int) -> Any:
     if not isinstance(item, KerasTensor):
         return item
     return np.zeros([length if n is None else n for n in item.shape], numpy_dtype(item.dtype))
-
-
-def _operand(item: Any, tensors: list[KerasTensor]) -> Any:
-    """Arrays of float64 beside tensors of another floating-point dtype in that dtype."""
-    dtypes = [tensor.dtype for tensor in tensors if tensor.dtype in FLOATS]
-    if isinstance(item, np.ndarray) and item.dtype == np.float64 and dtypes:
-        return convert(item, dtypes[0])
-    return item
 
 
 def _as_operand(upstream: Array, operand: Any) -> Array | None:
@@ -159,64 +171,28 @@ class Negative(_Plain):
         return [-upstream]
 
 
-class TrueDivide(_Plain):
-    """``a / b``."""
-
-    _function = staticmethod(operator.truediv)
-
-
-class FloorDivide(_Plain):
-    """``a // b``."""
-
-    _function = staticmethod(operator.floordiv)
+def _without_gradient(name: str, function: Callable[..., Any], text: str) -> type[_Plain]:
+    """An operator of Python's that is not differentiated here."""
+    members = {"__doc__": text, "__module__": __name__, "_function": staticmethod(function)}
+    return type(name, (_Plain,), members)
 
 
-class Mod(_Plain):
-    """``a % b``."""
-
-    _function = staticmethod(operator.mod)
-
-
-class Power(_Plain):
-    """``a ** b``."""
-
-    _function = staticmethod(operator.pow)
-
-
-class Matmul(_Plain):
-    """``a @ b``, in ordinary floating-point arithmetic."""
-
-    _function = staticmethod(operator.matmul)
-
-
-class Absolute(_Plain):
-    """``abs(a)``."""
-
-    _function = staticmethod(operator.abs)
-
-
-class Less(_Plain):
-    """``a < b``."""
-
-    _function = staticmethod(operator.lt)
-
-
-class LessEqual(_Plain):
-    """``a <= b``."""
-
-    _function = staticmethod(operator.le)
-
-
-class Greater(_Plain):
-    """``a > b``."""
-
-    _function = staticmethod(operator.gt)
-
-
-class GreaterEqual(_Plain):
-    """``a >= b``."""
-
-    _function = staticmethod(operator.ge)
+TrueDivide = _without_gradient("TrueDivide", operator.truediv, "``a / b``.")
+FloorDivide = _without_gradient("FloorDivide", operator.floordiv, "``a // b``.")
+Mod = _without_gradient("Mod", operator.mod, "``a % b``.")
+Power = _without_gradient("Power", operator.pow, "``a ** b``.")
+Matmul = _without_gradient("Matmul", operator.matmul, "``a @ b``, in ordinary arithmetic.")
+Absolute = _without_gradient("Absolute", operator.abs, "``abs(a)``.")
+Less = _without_gradient("Less", operator.lt, "``a < b``.")
+LessEqual = _without_gradient("LessEqual", operator.le, "``a <= b``.")
+Greater = _without_gradient("Greater", operator.gt, "``a > b``.")
+GreaterEqual = _without_gradient("GreaterEqual", operator.ge, "``a >= b``.")
+NotEqual = _without_gradient("NotEqual", operator.ne, "``a != b``.")
+LogicalAnd = _without_gradient("LogicalAnd", np.logical_and, "``a & b``: neither is 0.")
+LogicalOr = _without_gradient("LogicalOr", np.logical_or, "``a | b``: one is not 0.")
+LogicalXor = _without_gradient("LogicalXor", np.logical_xor, "``a ^ b``: just one is not 0.")
+LogicalNot = _without_gradient("LogicalNot", np.logical_not, "``~a``: it is 0.")
+Round = _without_gradient("Round", np.round, "``round(a)``, ties to even.")
 
 
 class GetItem(Operation):
@@ -270,24 +246,30 @@ def _written(part: Any) -> Any:
 
 _KINDS: Final[tuple[type[Operation], ...]] = (
     *(Add, Subtract, Multiply, Negative, TrueDivide, FloorDivide, Mod, Power, Matmul),
-    *(Absolute, Less, LessEqual, Greater, GreaterEqual, GetItem),
+    *(Absolute, Less, LessEqual, Greater, GreaterEqual, NotEqual, GetItem),
+    *(LogicalAnd, LogicalOr, LogicalXor, LogicalNot, Round),
 )
 for _kind in _KINDS:
     OPERATIONS.add(_kind)
 
 
-def _binary(kind: type[Operation]) -> Callable[[Any, Any], Any]:
-    def apply(self: Any, other: Any) -> Any:
-        return kind()(self, other)
+def _method(kind: type[Operation], order: int = 1) -> Callable[..., Any]:
+    """A method that applies an operator to its operands, or with -1 to them in reverse."""
 
-    return apply
+    def method(*given: Any) -> Any:
+        return kind()(*given[::order])
 
-
-def _reflected(kind: type[Operation]) -> Callable[[Any, Any], Any]:
-    return lambda self, other: kind()(other, self)
+    return method
 
 
-_BINARY: Final[dict[str, type[Operation]]] = {
+_COMPARISONS: Final[dict[str, type[Operation]]] = {
+    "lt": Less,
+    "le": LessEqual,
+    "gt": Greater,
+    "ge": GreaterEqual,
+    "ne": NotEqual,
+}
+_ARITHMETIC: Final[dict[str, type[Operation]]] = {
     "add": Add,
     "sub": Subtract,
     "mul": Multiply,
@@ -296,28 +278,18 @@ _BINARY: Final[dict[str, type[Operation]]] = {
     "mod": Mod,
     "pow": Power,
     "matmul": Matmul,
-    "lt": Less,
-    "le": LessEqual,
-    "gt": Greater,
-    "ge": GreaterEqual,
+    "and": LogicalAnd,
+    "or": LogicalOr,
+    "xor": LogicalXor,
 }
-for _name, _kind in _BINARY.items():
-    setattr(KerasTensor, f"__{_name}__", _binary(_kind))
-    if _name not in ("lt", "le", "gt", "ge"):
-        setattr(KerasTensor, f"__r{_name}__", _reflected(_kind))
-
-
-def _negated(tensor: KerasTensor) -> Any:
-    return Negative()(tensor)
-
-
-def _magnitude(tensor: KerasTensor) -> Any:
-    return Absolute()(tensor)
-
-
-def _item(tensor: KerasTensor, key: Any) -> Any:
-    return GetItem(key)(tensor)
-
-
-for _name, _method in (("neg", _negated), ("abs", _magnitude), ("getitem", _item)):
-    setattr(KerasTensor, f"__{_name}__", _method)
+_METHODS: Final[dict[str, Callable[..., Any]]] = {
+    **{name: _method(kind) for name, kind in (_ARITHMETIC | _COMPARISONS).items()},
+    **{f"r{name}": _method(kind, -1) for name, kind in _ARITHMETIC.items()},
+    "neg": _method(Negative),
+    "abs": _method(Absolute),
+    "invert": _method(LogicalNot),
+    "round": _method(Round),
+    "getitem": lambda self, key: GetItem(key)(self),
+}
+for _name, _bound in _METHODS.items():
+    setattr(KerasTensor, f"__{_name}__", _bound)

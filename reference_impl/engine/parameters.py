@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference_impl.config import floatx
-from reference_impl.engine.arguments import as_integer, shown, wrong_type, wrong_value
+from reference_impl.engine.arguments import as_integer, wrong_type, wrong_value
 from reference_impl.engine.dtypes import convert, is_float
+from reference_impl.showing import shown
 
 Array = NDArray[Any]
 Axes = tuple[int, ...]
@@ -49,7 +50,7 @@ def real_number(
     is_finite = abs(number) <= LARGEST
     if number != number or number < least or (finite and not is_finite):
         raise wrong_value(owner, argument, value, allowed)
-    return number if is_finite else math.copysign(math.inf, number)
+    return number if is_finite else (math.inf if number > 0 else -math.inf)
 
 
 def _as_float(value: Any) -> float:

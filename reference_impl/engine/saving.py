@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
-from reference_impl.engine.arguments import as_integer, shown
+from reference_impl.engine.arguments import as_integer, wrong_type
 from reference_impl.engine.base_layer import Layer
 from reference_impl.engine.graph import Graph
 from reference_impl.engine.identifiers import Registry, deserialize_value, serialize_value
 from reference_impl.engine.keras_tensor import KerasTensor, Node
 from reference_impl.engine.operations import OPERATIONS, Operation
 from reference_impl.engine.structure import flatten, map_structure, pack
+from reference_impl.showing import shown
 
 
 class Place:
@@ -41,7 +42,14 @@ LAYERS: Final = Registry("layer", "keras.layers")
 
 
 def serialize(layer: Layer) -> dict[str, Any]:
-    """The configuration of a layer or model, class included."""
+    """The configuration of a layer or model, class included.
+
+    Raises:
+        TypeError: if it is none.
+        ValueError: if it has no configuration.
+    """
+    if not isinstance(layer, Layer):
+        raise wrong_type("serialize", "layer", layer, "a layer or a model")
     registry = OPERATIONS if isinstance(layer, Operation) else LAYERS
     config: dict[str, Any] = registry.serialize(layer)
     build_config = layer.get_build_config()
@@ -95,8 +103,8 @@ def _calls_by_layer(graph: Graph) -> dict[Layer, list[Node]]:
     for tensor in graph.inputs:
         if tensor._keras_history is None or tensor.node.inputs:
             raise ValueError(
-                f"the model's argument `inputs` holds {tensor!r}, which is the output of a layer "
-                "or of none; expected results of Input for a configuration"
+                f"the model's argument `inputs` holds {shown(tensor)}, which is the output "
+                "of a layer or of none; expected results of Input for a configuration"
             )
     starts = {tensor.node.layer: [tensor.node] for tensor in graph.inputs}
     calls: dict[Layer, list[Node]] = starts | {

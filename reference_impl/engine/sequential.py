@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from reference_impl.config import floatx, reading
 from reference_impl.engine import arguments, calling
-from reference_impl.engine.arguments import Shape, shown
+from reference_impl.engine.arguments import Shape
 from reference_impl.engine.base_layer import Layer
 from reference_impl.engine.dtypes import FLOATS, as_array, is_array, is_float
 from reference_impl.engine.identifiers import custom_object_scope
@@ -15,6 +15,7 @@ from reference_impl.engine.input_layer import InputLayer
 from reference_impl.engine.keras_tensor import KerasTensor
 from reference_impl.engine.model import Model
 from reference_impl.engine.saving import deserialize, serialize
+from reference_impl.showing import shown
 
 
 class Sequential(Model):
@@ -65,7 +66,8 @@ class Sequential(Model):
             return
         tensors = [*self._tensors]
         try:
-            self._append(added)
+            with calling.scope(self):
+                self._append(added)
         except Exception:
             self._tensors = tensors
             raise
@@ -242,7 +244,8 @@ class Sequential(Model):
 
     def _chained(self, inputs: Any, training: bool | None) -> Any:
         outputs = inputs
-        with calling.within(calling.Context(calling.resolved_training(training))):
+        context = calling.Context(calling.resolved_training(training))
+        with calling.within(context), calling.scope(self):
             for layer in self._sequence:
                 outputs = layer.apply((outputs,), {})
         self.built = True
@@ -278,7 +281,9 @@ class Sequential(Model):
             TypeError: if an argument of a layer is of a wrong type.
             ValueError: if a class is unknown or an argument out of range.
         """
-        given: dict[str, Any] = {"layers": config} if isinstance(config, list) else config
+        given = arguments.configuration(
+            cls.__name__, {"layers": config} if isinstance(config, list) else config
+        )
         layers = given.get("layers")
         if not isinstance(layers, (list, tuple)):
             raise ValueError(f"`config` holds the layers {shown(layers)}; expected a list of them")

@@ -64,6 +64,17 @@ def map_structure(function: Callable[[Any], Any], structure: Any) -> Any:
     return pack(structure, map(function, flatten(structure)))
 
 
+def same_structure(one: Any, other: Any) -> bool:
+    """Whether two structures have their items at the same places (lists count as tuples)."""
+    if isinstance(one, Mapping) or isinstance(other, Mapping):
+        both = isinstance(one, Mapping) and isinstance(other, Mapping)
+        return both and {*one} == {*other} and all(same_structure(one[k], other[k]) for k in one)
+    sequences = isinstance(one, (list, tuple)), isinstance(other, (list, tuple))
+    if not any(sequences):
+        return True
+    return all(sequences) and len(one) == len(other) and all(map(same_structure, one, other))
+
+
 def is_shape(value: Any) -> bool:
     """Whether a value is a shape rather than a structure of shapes: lengths alone, or none."""
     is_flat = isinstance(value, (list, tuple)) and not any(

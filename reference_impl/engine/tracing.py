@@ -15,12 +15,12 @@ import numpy as np
 
 from reference_impl.config import uncertified
 from reference_impl.engine import calling
-from reference_impl.engine.arguments import shown
 from reference_impl.engine.base_layer import Layer
 from reference_impl.engine.dtypes import numpy_dtype
 from reference_impl.engine.graph import Graph, graph_between
 from reference_impl.engine.keras_tensor import KerasTensor, symbolic
 from reference_impl.engine.structure import flatten, map_structure
+from reference_impl.showing import shown
 
 _LENGTHS: Final = (2, 3)
 """What stands for free lengths: a length of the output that differs between them is free."""
@@ -48,7 +48,8 @@ def traced(layer: Layer, given: Any, keywords: Mapping[str, Any]) -> tuple[Graph
     training = keywords.get("training")
     with _recording(training):
         fresh = map_structure(_fresh, (given, dict(keywords)))
-        outputs = layer.call(*fresh[0], **fresh[1])
+        with calling.scope(layer):
+            outputs = layer.call(*fresh[0], **fresh[1])
         found = flatten(outputs)
         if not found or not all(isinstance(item, KerasTensor) for item in found):
             raise TypeError(f"`call` of {layer.name!r} returned {shown(outputs)}")
@@ -65,6 +66,7 @@ def inferred(layer: Layer, given: Any, keywords: Mapping[str, Any]) -> Any:
     """Shapes and dtypes of the outputs for symbolic tensors, as fresh symbolic tensors.
 
     Raises:
+        NotImplementedError: if the layer has no ``call``.
         ValueError: if ``call`` fails on symbolic tensors and on arrays of zeros alike.
     """
     try:
@@ -79,7 +81,8 @@ def _of_zeros(layer: Layer, given: Any, keywords: Mapping[str, Any]) -> Any:
     try:
         first, second = (_called_on_zeros(layer, given, keywords, n) for n in _LENGTHS)
     except Exception as error:
-        raise ValueError(
+        kind = NotImplementedError if isinstance(error, NotImplementedError) else ValueError
+        raise kind(
             f"{type(layer).__name__} {layer.name!r}: the output's shape is not known, since `call` "
             f"fails on symbolic tensors and on arrays of zeros ({type(error).__name__}: "
             f"{shown(str(error))}); expected `compute_output_shape`"
@@ -97,7 +100,8 @@ def _called_on_zeros(layer: Layer, given: Any, keywords: Mapping[str, Any], leng
 
     arrays, others = map_structure(zeros, (given, dict(keywords)))
     kept = [*layer._activity_losses]
-    with uncertified(), calling.within(calling.Context(keywords.get("training"), [])):
+    context = calling.Context(keywords.get("training"), [])
+    with uncertified(), calling.within(context), calling.scope(layer):
         outputs = layer.call(*arrays, **others)
     layer._activity_losses = kept
     return outputs

@@ -31,7 +31,7 @@ import numpy as np
 from reference_impl import losses, optimizers
 from reference_impl import metrics as metrics_module
 from reference_impl.engine import calling
-from reference_impl.engine.arguments import shown, wrong_value
+from reference_impl.engine.arguments import wrong_value
 from reference_impl.engine.base_layer import Layer
 from reference_impl.engine.batches import Batch, Metrics, by_output, output_names
 from reference_impl.engine.dtypes import Array, as_array, convert, is_float
@@ -46,6 +46,7 @@ from reference_impl.ops.combination import combination
 from reference_impl.ops.formats import format_of
 from reference_impl.ops.rounding import round_fraction
 from reference_impl.regularizers import Regularizer
+from reference_impl.showing import shown
 
 _EXECUTION = ("run_eagerly", "jit_compile", "steps_per_execution", "auto_scale_loss")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from reference_impl.engine.arguments import configuration, wrong_value
 from reference_impl.engine.arguments import shape as checked_shape
-from reference_impl.engine.arguments import wrong_value
 from reference_impl.engine.dtypes import FLOATS, INTEGERS, dtype_name
 from reference_impl.engine.identifiers import Registry
 from reference_impl.engine.parameters import Array
@@ -42,7 +42,8 @@ class Initializer:
 
         A ``dtype``, which early versions of Keras 2 wrote, is ignored: the layer's counts.
         """
-        return cls(**{name: value for name, value in config.items() if name != "dtype"})
+        given = configuration(cls.__name__, config)
+        return cls(**{name: value for name, value in given.items() if name != "dtype"})
 
     def clone(self) -> Initializer:
         """A new initializer of the same configuration; unseeded ones draw other values."""

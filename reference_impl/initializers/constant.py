@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from reference_impl.config import reading
-from reference_impl.engine.arguments import shown, wrong_type
+from reference_impl.engine.arguments import configuration, wrong_type
 from reference_impl.engine.dtypes import convert, is_float, numpy_dtype
 from reference_impl.engine.identifiers import deserialize_value, serialize_value
 from reference_impl.engine.parameters import Array, real_number
 from reference_impl.initializers.base import Initializer, full_shape, number_dtype
+from reference_impl.showing import shown
 
 
 class Zeros(Initializer):
@@ -75,7 +76,8 @@ class Constant(Initializer):
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Initializer:
         """The initializer with this value (0.0 where there is none)."""
-        return cls(deserialize_value(config.get("value", 0.0)))
+        given = configuration(cls.__name__, config)
+        return cls(deserialize_value(given.get("value", 0.0)))
 
 
 class GivenArray(Constant):

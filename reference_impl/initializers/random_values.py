@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference_impl.config import reading
-from reference_impl.engine.arguments import shown, wrong_value
+from reference_impl.engine.arguments import wrong_value
 from reference_impl.engine.identifiers import deserialize_value, serialize_value
 from reference_impl.engine.parameters import Array, axes_of, integers_of, real_number
 from reference_impl.initializers.base import Initializer, float_dtype, full_shape
@@ -28,6 +28,7 @@ from reference_impl.ops import generator
 from reference_impl.ops.formats import Format, format_of
 from reference_impl.ops.rounding import half_spacing, round_float64
 from reference_impl.random import SeedGenerator, seed_of, unseeded
+from reference_impl.showing import shown
 
 TRUNCATED_STDDEV: Final = 0.87962566103423978
 """Standard deviation of the standard normal distribution truncated to two of its own."""
@@ -259,9 +260,10 @@ class VarianceScaling(RandomInitializer):
         if self.scale <= 0:
             raise wrong_value(name, "scale", scale, "a positive finite number")
         self.mode = _one_of(name, "mode", mode, _MODES)
-        lowered = distribution.lower() if isinstance(distribution, str) else distribution
-        lowered = "truncated_normal" if lowered == "normal" else lowered
-        self.distribution = _one_of(name, "distribution", lowered, _DISTRIBUTIONS)
+        given = distribution.lower() if isinstance(distribution, str) else distribution
+        is_normal = isinstance(given, str) and given == "normal"
+        given = "truncated_normal" if is_normal else given
+        self.distribution = _one_of(name, "distribution", given, _DISTRIBUTIONS)
         integers_of(name, "input_axes", input_axes)
         integers_of(name, "output_axes", output_axes)
         self.input_axes = input_axes

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from reference_impl.engine.arguments import boolean, shown, wrong_type, wrong_value
+from reference_impl.engine.arguments import boolean, wrong_type, wrong_value
 from reference_impl.engine.dtypes import is_float
 from reference_impl.engine.identifiers import deserialize_value
 from reference_impl.engine.parameters import Array
@@ -16,6 +16,7 @@ from reference_impl.initializers.base import Initializer, float_dtype, full_shap
 from reference_impl.ops.formats import format_of
 from reference_impl.ops.rounding import round_dyadic
 from reference_impl.ops.trigonometry import BITS, ONE, cosine_of_turn, sine_of_turn
+from reference_impl.showing import shown
 
 _COSINE_SUMS: Final[dict[str, tuple[str, ...]]] = {
     "boxcar": ("1",),

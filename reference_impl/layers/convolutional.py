@@ -10,7 +10,7 @@ import numpy as np
 from reference_impl import activations, constraints, initializers, regularizers
 from reference_impl.config import certification
 from reference_impl.engine import arguments
-from reference_impl.engine.arguments import VALID, Shape, shown
+from reference_impl.engine.arguments import VALID, Shape
 from reference_impl.engine.base_layer import Certificate
 from reference_impl.engine.dtypes import FLOATS, Array, as_float64, convert
 from reference_impl.engine.variable import Variable
@@ -26,6 +26,7 @@ from reference_impl.ops.grouped import (
     grouped_kernel_gradient,
     grouped_sums,
 )
+from reference_impl.showing import shown
 
 
 class Conv(Windowed):

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference_impl.ops.geometry import WindowAxis
-from reference_impl.ops.scratch import KeptScratch, Scratch
+from reference_impl.ops.scratch import Scratch
 from reference_impl.ops.windows import output_shape, pad, padded_shape, window_shape, window_view
 
 Array = NDArray[Any]
@@ -72,14 +72,14 @@ def blocks_of_columns(
     short = _has_short_runs(inputs.shape[-1], axes)
     rows = min(_rows_at_a_time(size, short), most)
     start = 0
-    with KeptScratch(dtype) as memory, KeptScratch(dtype if short else inputs.dtype) as padding:
-        for examples in _groups(inputs, axes, rows):
-            view = _view(inputs[examples], axes, padding, short)
-            for index, stop in _slabs(view.shape[: len(axes) + 1], rows, start):
-                columns = _matrix(memory, stop - start, width, short)
-                _fill(columns, view[index], None if beside is None else beside[start:stop])
-                yield slice(start, stop), columns
-                start = stop
+    memory, padding = Scratch(dtype), Scratch(dtype if short else inputs.dtype)
+    for examples in _groups(inputs, axes, rows):
+        view = _view(inputs[examples], axes, padding, short)
+        for index, stop in _slabs(view.shape[: len(axes) + 1], rows, start):
+            columns = _matrix(memory, stop - start, width, short)
+            _fill(columns, view[index], None if beside is None else beside[start:stop])
+            yield slice(start, stop), columns
+            start = stop
 
 
 def _is_pointwise(axes: Sequence[WindowAxis]) -> bool:

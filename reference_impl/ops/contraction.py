@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from reference_impl.ops.columns import LEAST_ROWS, blocks_of_columns
 from reference_impl.ops.geometry import WindowAxis
-from reference_impl.ops.scratch import KeptScratch, Scratch
+from reference_impl.ops.scratch import Scratch
 from reference_impl.ops.sums import as_matrix
 from reference_impl.ops.windows import output_shape
 
@@ -76,15 +76,15 @@ def blocks_of_sums(
     products, filters = matrix.shape
     beside, below = more or (None, np.empty((0, filters)))
     blocks = blocks_of_columns(inputs, axes, np.float64, most_rows(filters), beside)
-    with KeptScratch() as memory, KeptScratch() as scratch, KeptScratch() as factors:
-        for rows, columns in blocks:
-            sums = memory.array(len(columns), filters)
-            for piece in pieces(products, PIECE):
-                last = piece.stop >= products
-                factor = _stack(matrix[piece], below if last else below[:0], factors)
-                part = columns[:, piece.start : piece.start + len(factor)]
-                add_product(part, factor, sums, None if piece.start == 0 else scratch)
-            yield rows, sums
+    memory, scratch, factors = Scratch(), Scratch(), Scratch()
+    for rows, columns in blocks:
+        sums = memory.array(len(columns), filters)
+        for piece in pieces(products, PIECE):
+            last = piece.stop >= products
+            factor = _stack(matrix[piece], below if last else below[:0], factors)
+            part = columns[:, piece.start : piece.start + len(factor)]
+            add_product(part, factor, sums, None if piece.start == 0 else scratch)
+        yield rows, sums
 
 
 def _stack(above: Array, below: Float64Array, memory: Scratch) -> Float64Array:

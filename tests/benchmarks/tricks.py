@@ -31,7 +31,6 @@ from reference_impl.ops import (
     evaluation,
     exact_sums,
     narrow_sums,
-    scratch,
     wide_sums,
     windows,
 )
@@ -39,6 +38,7 @@ from reference_impl.ops.convolution import convolution_sums, plain_convolution
 from reference_impl.ops.evaluation import evaluate
 from reference_impl.ops.formats import format_of
 from reference_impl.ops.geometry import window_axes
+from reference_impl.ops.scratch import Scratch
 
 Call = Callable[[], object]
 Array = np.ndarray[Any, Any]
@@ -53,13 +53,13 @@ class Trick:
 
     Attributes:
         name: what is done.
-        without: what to put in its place: module, name and value.
+        without: what to put in its place: module or class, name and value.
         serves: the benchmark, in words.
         call: makes it.
     """
 
     name: str
-    without: tuple[tuple[ModuleType, str, Any], ...]
+    without: tuple[tuple[ModuleType | type, str, Any], ...]
     serves: str
     call: Callable[[], Call]
 
@@ -124,10 +124,10 @@ TRICKS: Final = (
         certified("cifar"),
     ),
     Trick(
-        "scratch: memory kept for the next block",
-        ((scratch, "MOST_KEPT", 0), (scratch, "_kept", [])),
-        "plain resnet-56x64",
-        plain("resnet-56x64"),
+        "scratch: memory used again for array after array",
+        ((Scratch, "array", lambda self, *shape: np.empty(shape, self.dtype)),),
+        "certified float64 resnet-56x64",
+        certified("resnet-56x64", np.float64),
     ),
     Trick(
         "windows: views by the constructor of ndarray",

@@ -16,7 +16,6 @@ from conformance.implementations.observation import evaluate
 from conformance.judge.activations import ACTIVATIONS as DOCUMENTED_ACTIVATIONS
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Rejection, Unsupported, Value
-from conformance.results import Result
 from conformance.running.runner import run
 
 pytestmark = pytest.mark.live
@@ -45,37 +44,24 @@ def cases_of_every_kind() -> Iterator[Case]:
 CASES = tuple(cases_of_every_kind())
 
 
-@pytest.fixture(scope="module")
-def tensorflow_results() -> dict[tuple[str, str], Result]:
-    """Every variant on every case, all of them at work at the same time."""
-    return {(r.implementation, str(r.case)): r for r in run(CASES, TENSORFLOW)}
+def test_every_mode_of_tensorflow_conforms() -> None:
+    """All of them at work at the same time.
 
-
-@pytest.mark.parametrize("name", TENSORFLOW)
-def test_every_mode_of_tensorflow_conforms(
-    name: str, tensorflow_results: dict[tuple[str, str], Result]
-) -> None:
-    results = [tensorflow_results[name, str(case)] for case in CASES]
-    assert [(r.case, r.message) for r in results if r.verdict not in (_OK, _UNSUPPORTED)] == []
-
-
-@pytest.mark.parametrize("name", TENSORFLOW)
-def test_channels_first_is_unsupported_where_tensorflow_has_no_kernel(
-    name: str, tensorflow_results: dict[tuple[str, str], Result]
-) -> None:
-    """Which also shows that the variants run with and without the oneDNN kernels.
-
-    Whether oneDNN has float16 kernels, and is chosen by default, depends on the processor.
+    Channels_first is unsupported where TensorFlow has no kernel, which also shows that the variants
+    run with and without those of oneDNN.  Whether it has float16 kernels, and is chosen by default,
+    depends on the processor.
     """
-    for case in CASES:
+    for result in run(CASES, TENSORFLOW):
+        name, case = result.implementation, result.case
+        assert result.verdict in (_OK, _UNSUPPORTED), (name, case, result.message)
         concerned = case.layer == "Conv2D" and case.keywords.get("data_format") == "channels_first"
-        is_unsupported = tensorflow_results[name, str(case)].verdict is _UNSUPPORTED
+        is_unsupported = result.verdict is _UNSUPPORTED
         if not concerned or name.startswith("tf.keras[jit"):
-            assert not is_unsupported, case
+            assert not is_unsupported, (name, case)
         elif "onednn=off" in name:
-            assert is_unsupported, case
+            assert is_unsupported, (name, case)
         elif "onednn=on" in name and case.dtype == "float32":
-            assert not is_unsupported, case
+            assert not is_unsupported, (name, case)
 
 
 @pytest.mark.parametrize("name", TORCH)

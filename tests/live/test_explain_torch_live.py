@@ -16,6 +16,10 @@ CONVOLUTIONS = [
     f"Conv1d(2, 3, {k}, stride={s}, padding={p}, dilation={d})"
     for k, s, p, d in itertools.product(range(1, 5), range(1, 4), range(4), range(1, 3))
 ] + [f"Conv1d(2, 3, {k}, padding='same')" for k in range(1, 5)]
+PADDED = [
+    f"Sequential(nn.ZeroPad1d(({before}, {after})), nn.Conv1d(2, 3, {k}, stride={s}, dilation={d}))"
+    for before, after, k, s, d in itertools.product(range(4), range(3), (2, 3), (1, 2), (1, 2))
+]
 POOLINGS = [
     f"MaxPool1d({k}, {s}, {p}, ceil_mode={c})"
     for k, s, p, c in itertools.product(range(1, 5), range(1, 4), range(3), (False, True))
@@ -24,7 +28,8 @@ POOLINGS = [
 
 def outputs_of(torch, text, inputs):
     """Torch's output, and the oracle's weights for it."""
-    module = eval(f"torch.nn.{text}", {"torch": torch})
+    whole = eval(f"nn.{text}", {"nn": torch.nn})
+    module = whole[-1] if text.startswith("Sequential") else whole
     weights = []
     if hasattr(module, "weight"):
         shape = module.weight.shape
@@ -32,7 +37,7 @@ def outputs_of(torch, text, inputs):
         module.weight.data, module.bias.data = values, torch.arange(3.0)
         weights = [values.permute(2, 1, 0).numpy(), np.arange(3, dtype=np.float32)]
     with torch.no_grad():
-        outputs = module(torch.from_numpy(inputs))
+        outputs = whole(torch.from_numpy(inputs))
     return outputs.numpy(), weights
 
 
@@ -44,7 +49,9 @@ def documented(case, weights, images):
     return layer(images)
 
 
-@pytest.mark.parametrize("texts", [CONVOLUTIONS, POOLINGS], ids=["convolutions", "poolings"])
+@pytest.mark.parametrize(
+    "texts", [CONVOLUTIONS, PADDED, POOLINGS], ids=["convolutions", "padded", "poolings"]
+)
 def test_the_same_is_the_same_and_the_other_is_other(texts):
     """Over all small arguments and lengths, with every element and every tap another number."""
     torch = pytest.importorskip("torch")

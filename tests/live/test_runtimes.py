@@ -69,7 +69,7 @@ def test_each_computes_what_is_documented(name: str) -> None:
 
 
 def pads_dilated(name: str, result: Result) -> bool:
-    """Automatic padding of dilated windows is refused by onnxruntime, which is declared."""
+    """Automatic padding of dilated windows is refused by onnxruntime, which says so."""
     is_refused = result.verdict is Verdict.UNSUPPORTED and "dilation" in str(result.case)
     return name == "onnxruntime[auto_pad]" and is_refused
 

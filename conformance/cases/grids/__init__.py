@@ -2,8 +2,8 @@
 
 ``smoke`` (seconds) has each class once; ``standard`` (continuous integration) has their pairs;
 ``full`` has besides all windows up to a stated size (`exhaustive`).  Each level contains the one
-before.  A list is free of duplicates, the same on every run, and ordered by layer, the plainest
-cases first.
+before.  Beside them stands the tier ``networks``, layers of known networks (`networks`).  A list is
+free of duplicates, the same on every run, and ordered by layer, the plainest cases first.
 """
 
 from __future__ import annotations
@@ -13,20 +13,27 @@ from functools import cache
 from typing import Final
 
 from conformance.cases.case import Case
+from conformance.cases.grids import networks
 from conformance.layers.registry import LAYERS
 
 LEVELS: Final = ("smoke", "standard", "full")
 """The levels, each within the next."""
 
+TIERS: Final = ("networks",)
+"""Grids of their own."""
+
 
 def grid(level: str) -> tuple[Case, ...]:
-    """The cases of a level.
+    """The cases of a level, or of a tier.
 
     Raises:
-        ValueError: if there is no such level.
+        ValueError: if there is neither of that name.
     """
+    if level in TIERS:
+        return tuple(dict.fromkeys(networks.cases()))
     if level not in LEVELS:
-        raise ValueError(f"there is no grid {level!r}: expected one of {', '.join(LEVELS)}")
+        known = ", ".join((*LEVELS, *TIERS))
+        raise ValueError(f"there is no grid {level!r}: expected one of {known}")
     return _grid(level, tuple(LAYERS))
 
 

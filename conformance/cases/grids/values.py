@@ -163,6 +163,15 @@ def tails() -> Iterator[Case]:
         yield _activated(in_turn(position), name, "small")
 
 
+def special_remainders() -> Iterator[Case]:
+    """Pooled NaN and infinities in channels that blocks of 2 to 32 leave over, in every dtype."""
+    for layer in pooling_layers():
+        for dtype, channels in product(FLOATING_DTYPES, (2, 3, 5, 9, 17, 33)):
+            if dtype in ("float32", "float64") or channels in (5, 17):
+                windows = (Axis(9, 2, 1), Axis(8, 3, 2))[: LAYERS[layer].rank]
+                yield windowed(layer, windows, channels=channels, operands="specials", dtype=dtype)
+
+
 def single_products() -> Iterator[Case]:
     """Sums of one product among K, so that reduced precision of an operand shows at any K."""
     for count, dtype, layer in product(LONG_SUMS, FLOATING_DTYPES, convolution_layers()):

@@ -243,6 +243,9 @@ def batches() -> Iterator[Case]:
         if batch < 16:
             strided = (Axis(5, 2, 2), Axis(4, 3, 2))[: LAYERS[layer].rank]
             yield windowed(layer, strided, padding, batch=batch)
+    for layer, batch in product(windowed_layers(), (257, 513)):
+        few = (Axis(3, 2), Axis(2, 1))[: LAYERS[layer].rank]
+        yield windowed(layer, few, batch=batch, channels=1, filters=2)
 
 
 def large() -> Iterator[Case]:

@@ -32,6 +32,7 @@ EFFECTS: Final[Mapping[str, Callable[[Found], bool]]] = MappingProxyType(
             outputs.dilation_by_zeros,
             outputs.exponential_of_nan_is_zero,
             outputs.exponential_of_rounded_argument,
+            outputs.exponential_reduced_in_two_roundings,
             outputs.gelu_with_float32_erf,
             outputs.gelu_with_float32_root,
             outputs.lanes_times_zero,

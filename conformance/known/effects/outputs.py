@@ -19,6 +19,7 @@ from conformance.diagnosis.evaluation import (
 )
 from conformance.diagnosis.variations import half_not_clipped, in_place_of, same
 from conformance.judge.activations import through_activation
+from conformance.judge.bounds import output_bound
 from conformance.judge.contraction import as_float64
 from conformance.judge.definition.rounding import FORMATS
 from conformance.judge.running_error import Floats
@@ -436,6 +437,31 @@ def _greatest_nearby(sizes: Floats, c: Convolution) -> Floats:
         ]
         greatest = np.stack(lines, axis=index)
     return greatest
+
+
+def exponential_reduced_in_two_roundings(found: Found) -> bool:
+    """Softmax by exponentials whose argument x becomes ``x - n log(2)`` with the product rounded.
+
+    Without a fused multiply-add, the remainder is off by up to ``u |n log(2)|``, with
+    ``|n log(2)| <= |x| + log(2)``, and so is the exponential, relatively; ``y = e / sum(e)`` has
+    that error, and the mean of those of its row with the weights y.  As x has the largest of its
+    row taken off, it is ``log(y / max(y))``.
+    """
+    actual = output_of(found)
+    operands, expectation = found.derive()
+    if actual is None or operands.inputs is None or actual.shape != expectation.value.shape:
+        return False
+    gauge = expectation.gauge(found.case, operands)
+    if gauge is None:
+        return False
+    expected = as_float64(expectation.value)
+    with np.errstate(all="ignore"):
+        argument = np.log(expected / expected.max(axis=-1, keepdims=True))
+        own = gauge.format.unit_roundoff * (np.abs(argument) + math.log(2))
+        mean = np.sum(np.where(expected > 0, expected * own, 0.0), axis=-1, keepdims=True)
+        error = output_bound(gauge, expected, gauge.error).error + expected * (own + mean)
+        near = np.abs(as_float64(actual) - expected) <= error
+    return all_wrong_are(found, near)
 
 
 def same_cropped(found: Found) -> bool:

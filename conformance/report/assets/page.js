@@ -7,6 +7,7 @@
   const MARKS = { o: "✓", k: "~", u: "–", d: "✗", c: "!!", t: "…", x: "!", w: "?" };
   const LABELS = Object.fromEntries(data.verdicts.map(([letter, label]) => [letter, label]));
   const BATCH = 100;
+  const MOST_SHOWN = 8;
   const number = new Intl.NumberFormat("en");
   const state = { q: "", layer: "", argument: "", implementation: "", verdict: "", clause: "", of: "", case: "", list: "" };
   const FILTERS = { q: "q", layer: "layer", argument: "argument", implementation: "implementation", verdict: "verdicts" };
@@ -72,6 +73,7 @@
     $("notes").append(...data.notes.map((note) => make("li", {}, `⚠ ${note}`)));
     $("cards").append(...data.implementations.map(card));
     group("wrong", "causes", data.causes, true);
+    group("readings", "followed", data.readings, false);
     group("known", "records", data.known, false);
     $("legend").append(...data.verdicts.map(([letter]) => tag(letter)));
     $("about").append(...data.runs.map(about));
@@ -114,7 +116,7 @@
     });
     const inexact = ratios.filter((ratio) => ratio > 0 && ratio < ENDLESS);
     const endless = ratios.length - exact - inexact.length;
-    const size = (ratio) => (ratio < 1000 ? String(Number(ratio.toPrecision(2))) : number.format(Number(ratio.toPrecision(2))));
+    const size = (ratio) => (ratio < 1000 ? String(Number(ratio.toPrecision(2))) : ratio < 1e7 ? number.format(Number(ratio.toPrecision(2))) : ratio.toExponential(1).replace("e+", "e"));
     const beyond = endless ? `; ${number.format(endless)} off where no error is allowed` : "";
     const at = (share) => inexact[Math.min(inexact.length - 1, Math.floor(share * inexact.length))];
     const words = inexact.length
@@ -136,13 +138,18 @@
       if (withCommand) item.append(commandLine(one.command));
       $(list).append(item);
     }
+    const items = [...$(list).children].slice(MOST_SHOWN);
+    if (items.length < 2) return;
+    const more = make("button", { type: "button", onclick: () => { for (const item of items) item.hidden = false; more.remove(); items[0].querySelector("button").focus(); } }, `Show ${number.format(items.length)} more`);
+    for (const item of items) item.hidden = true;
+    $(list).after(more);
   }
 
   function about(run) {
     const rows = { "Suite": run.suite_version, "Grid": run.grid || "single cases", "Started": run.started, "Platform": run.platform, "Python": run.python, "Clauses, SHA-256": run.spec_sha256 };
     const list = make("dl");
     for (const [term, text] of Object.entries(rows)) if (text) list.append(make("dt", {}, term), make("dd", {}, text));
-    for (const [who, text] of Object.entries(run.machine || {})) list.append(make("dt", {}, short(who)), make("dd", {}, text));
+    for (const [who, text] of Object.entries(run.machine || {})) if (text) list.append(make("dt", {}, short(who)), make("dd", {}, text));
     return list;
   }
 
@@ -302,7 +309,7 @@
   function chosen() {
     if (state.list && state.list !== "all") {
       const [section, index] = state.list.split(":");
-      const one = (section === "wrong" ? data.causes : data.known)[Number(index)];
+      const one = ({ wrong: data.causes, readings: data.readings, known: data.known }[section] || [])[Number(index)];
       return one ? { title: capital(one.words), entries: one.cases.map((index) => [index, one.implementation]) } : null;
     }
     const of = data.implementations.findIndex((one) => one.name === state.of);
@@ -379,8 +386,7 @@
     return make("div", { class: "clause" }, make("p", {}, clause.text || "This suite does not know the clause."), listing);
   }
 
-  const STANDINGS = { "holds": "holds: as documented", "holds-if": "holds-if: true under the condition", "ambiguous": "ambiguous: judged by the reading below", "superseded": "superseded: newer versions do something else" };
-  const standing = (clause) => STANDINGS[clause.standing] || clause.standing;
+  const standing = (clause) => (clause.standing ? `${clause.standing}: ${data.standings[clause.standing]}` : "");
 
   function caseBox(index, implementation, several) {
     const letter = data.implementations[implementation].verdicts[index];

@@ -1,0 +1,289 @@
+"""Where the wrong elements of outputs lie, and what they are, in words that lead to a loop.
+
+What goes wrong in the remainder of a loop, beyond a block or at an end shows in the indices of the
+wrong elements along one axis, whatever the arithmetic was.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+
+from conformance.cases.case import Case
+from conformance.cases.facts import facts
+from conformance.diagnosis.backward import GradientPrediction
+from conformance.diagnosis.evaluation import Prediction, to_channels_last
+from conformance.diagnosis.hypotheses import Failure, Hypotheses, is_predictable
+from conformance.layers.registry import LAYERS
+from conformance.outcomes import Value
+
+Array = np.ndarray[Any, Any]
+
+_BLOCKS: Final = (2, 4, 8, 16, 32, 64, 128)
+_LEAST_FROM: Final = 4
+"""The least index from which on elements are wrong that is called a limit, not an end."""
+
+_LEAST: Final = 2
+"""How many failures a place is told of; one alone may be wrong there by chance."""
+
+
+_NAN_LOST: Final = "NaN is lost there"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Indices along one axis, beyond which elements are wrong, and before which they are right.
+
+    Attributes:
+        axis: which axis, in words for several of its elements.
+        block: the length of a block, whose remainder is wrong; 0 for `start`.
+        start: the first wrong index, whatever the length.
+        above: whether only axes longer than the block have it.
+    """
+
+    axis: str
+    block: int = 0
+    start: int = 0
+    above: bool = False
+
+    @property
+    def words(self) -> str:
+        """``the filters beyond a multiple of 8, where there are more than 8``."""
+        if not self.block:
+            return f"the {self.axis} from index {self.start} on"
+        above = f", where there are more than {self.block}" if self.above else ""
+        return f"the {self.axis} beyond the last multiple of {self.block}{above}"
+
+    def first(self, length: int) -> int:
+        """The first index that is wrong; `length` where none is."""
+        if not self.block:
+            return min(self.start, length)
+        if self.above and length <= self.block:
+            return length
+        return length // self.block * self.block
+
+
+@dataclass(frozen=True, eq=False)
+class Located:
+    """Failures whose wrong elements lie at one place.
+
+    Attributes:
+        place: the place.
+        failures: these.
+        contradicted: passing cases that have it as well.
+        what: what the wrong elements are; empty where nothing simple is.
+    """
+
+    place: Place
+    failures: tuple[Failure, ...]
+    contradicted: tuple[Case, ...]
+    what: str
+
+    @property
+    def words(self) -> str:
+        """The whole, to follow "only"."""
+        return self.place.words + (f" ({self.what})" if self.what else "")
+
+
+def located(
+    failures: Sequence[Failure], passed: Sequence[Case], hypotheses: Hypotheses
+) -> list[Located]:
+    """The places that explain most failures, one after the other, as long as they are credible.
+
+    A place is credible where more failures have their wrong elements there than passing cases have
+    such elements at all.
+    """
+    seen = {f: one for f in failures if (one := _seen(f, hypotheses)) is not None}
+    found: list[Located] = []
+    while len(seen) >= _LEAST:
+        best = _best(seen, passed)
+        if best is None:
+            break
+        found.append(best)
+        seen = {f: one for f, one in seen.items() if f not in set(best.failures)}
+    return found
+
+
+def _best(seen: dict[Failure, _Seen], passed: Sequence[Case]) -> Located | None:
+    counts = Counter((f.case.layer, place) for f, one in seen.items() for place in one.places)
+    found: list[tuple[tuple[int, int, int], int, Located]] = []
+    for (layer, place), count in counts.most_common(24):
+        if count < _LEAST:
+            break
+        those = [f for f, one in seen.items() if f.case.layer == layer and place in one.places]
+        against = [c for c in passed if c.layer == layer and _has(place, c)]
+        telling = _telling(seen, those, against)
+        if _is_credible(place, [seen[f] for f in those], telling):
+            one = Located(place, tuple(those), tuple(against), _what(seen, those))
+            found.append((_weight(one, telling), len(found), one))
+    return max(found)[-1] if found else None
+
+
+def _telling(seen: dict[Failure, _Seen], those: Sequence[Failure], against: Sequence[Case]) -> int:
+    """How many passing cases speak against a place.
+
+    Those of other dtypes do not where all failures are of one, nor those without NaN where it is
+    NaN that is lost.
+    """
+    dtypes = {failure.case.dtype for failure in those}
+    kinds = {failure.case.operands for failure in those}
+    lost = all(seen[failure].effect == _NAN_LOST for failure in those)
+    return sum(
+        (len(dtypes) > 1 or case.dtype in dtypes) and (not lost or case.operands in kinds)
+        for case in against
+    )
+
+
+def _weight(one: Located, telling: int) -> tuple[int, int, int]:
+    """Most failures for the least contradiction; of the same a plain limit, then small blocks."""
+    return len(one.failures) - telling, -one.place.above, -one.place.block
+
+
+def _is_credible(place: Place, seen: Sequence[_Seen], against: int) -> bool:
+    lengths = {one.lengths[place.axis] for one in seen}
+    varied = len(lengths) > 1 or place.start >= 2 * _LEAST_FROM
+    return varied and len(seen) > against
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What is wrong in one output.
+
+    Attributes:
+        places: all places that its wrong elements lie at.
+        lengths: the lengths of its axes, by name.
+        effect: what the wrong elements are.
+    """
+
+    places: frozenset[Place]
+    lengths: dict[str, int]
+    effect: str
+
+
+def _seen(failure: Failure, hypotheses: Hypotheses) -> _Seen | None:
+    case, outcome = failure.case, failure.outcome
+    if not isinstance(outcome, Value) or not is_predictable(case) or not LAYERS[case.layer].rank:
+        return None
+    right = hypotheses.prediction((), case)
+    if isinstance(right, GradientPrediction) and isinstance(outcome.value, dict):
+        return _seen_in_gradients(case, outcome.value, right)
+    if not isinstance(right, Prediction) or case.observe != "output":
+        return None
+    return _seen_in(outcome.value, right, _axes(case), first=facts(case).channels_first)
+
+
+def _seen_in_gradients(
+    case: Case, actual: dict[str, Array], right: GradientPrediction
+) -> _Seen | None:
+    """Where one gradient is wrong and the others are right."""
+    wrong = [name for name, part in right.parts.items() if not part.fits(actual.get(name))]
+    if len(wrong) != 1:
+        return None
+    (name,) = wrong
+    first = facts(case).channels_first and name == "inputs"
+    return _seen_in(actual[name], right.parts[name], _axes_of_gradient(case, name), first=first)
+
+
+def _seen_in(
+    actual: Array, right: Prediction, axes: tuple[str, ...], *, first: bool
+) -> _Seen | None:
+    if not isinstance(actual, np.ndarray) or actual.shape != right.value.shape:
+        return None
+    wrong, given, wanted = (
+        to_channels_last(a) if first else a for a in (~right.allows(actual), actual, right.value)
+    )
+    if not wrong.any():
+        return None
+    lengths = dict(zip(axes, wrong.shape, strict=True))
+    return _Seen(frozenset(_places(wrong, lengths)), lengths, _effect(wrong, given, wanted))
+
+
+def _axes(case: Case) -> tuple[str, ...]:
+    """The axes of an output whose channels are last, each in words for several elements."""
+    last = "filters" if facts(case).is_convolution else "channels"
+    return ("samples", *_inner(case), last)
+
+
+def _axes_of_gradient(case: Case, name: str) -> tuple[str, ...]:
+    """The axes of a gradient whose channels are last."""
+    axes = {
+        "inputs": ("samples", *_inner(case), "channels"),
+        "kernel": (*_inner(case), "channels", "filters"),
+        "bias": ("filters",),
+    }[name]
+    return tuple(f"{axis} of the gradient of the {name}" for axis in axes)
+
+
+def _inner(case: Case) -> tuple[str, ...]:
+    return ("steps",) if facts(case).rank == 1 else ("rows", "columns")
+
+
+def _places(wrong: Array, lengths: dict[str, int]) -> Iterator[Place]:
+    for number, (axis, length) in enumerate(lengths.items()):
+        others = tuple(i for i in range(wrong.ndim) if i != number)
+        (indices,) = np.nonzero(wrong.any(axis=others))
+        lowest = int(indices[0])
+        if lowest == 0 and length >= min(_BLOCKS):
+            continue
+        if lowest >= _LEAST_FROM:
+            yield Place(axis, start=lowest)
+        for block in _BLOCKS:
+            if length % block and lowest >= length // block * block:
+                yield Place(axis, block)
+                if length > block:
+                    yield Place(axis, block, above=True)
+
+
+def _effect(wrong: Array, given: Array, wanted: Array) -> str:
+    values, right = given[wrong], wanted[wrong]
+    if not np.any(values):
+        return "they are zero"
+    if values.dtype.kind not in "iu" and np.all(np.isnan(right) & ~np.isnan(values)):
+        return _NAN_LOST
+    channels = wrong.any(axis=tuple(range(wrong.ndim - 1)))
+    start = int(np.argmax(channels))
+    tail = given.shape[-1] - start
+    if 0 < tail <= start and np.array_equal(
+        given[..., start:], given[..., :tail], equal_nan=given.dtype.kind not in "iu"
+    ):
+        return "they repeat the first ones"
+    return ""
+
+
+def _what(seen: dict[Failure, _Seen], those: Sequence[Failure]) -> str:
+    effects = {seen[failure].effect for failure in those}
+    return effects.pop() if len(effects) == 1 else ""
+
+
+@lru_cache(maxsize=8192)
+def _lengths(case: Case) -> dict[str, int] | None:
+    """The lengths of the axes by name, of all gradients; None where they are not known."""
+    if case.observe not in ("output", "gradients") or not is_predictable(case):
+        return None
+    known = facts(case)
+    if not known.rank:
+        return None
+    try:
+        inner = [axis.output for axis in known.axes]
+    except ValueError:
+        return None
+    channels, filters = known.channels or 0, known.config.get("filters", 0)
+    batch = known.batch or 0
+    if case.observe == "output":
+        last = filters if known.is_convolution else channels
+        return dict(zip(_axes(case), (batch, *inner, last), strict=True))
+    sizes = {"inputs": (batch, *(n or 0 for n in known.spatial), channels)}
+    if known.is_convolution:
+        sizes |= {"kernel": (*known.window, channels // known.groups, filters), "bias": (filters,)}
+    names = (zip(_axes_of_gradient(case, n), s, strict=True) for n, s in sizes.items())
+    return {axis: length for pairs in names for axis, length in pairs}
+
+
+def _has(place: Place, case: Case) -> bool:
+    length = (_lengths(case) or {}).get(place.axis, 0)
+    return place.first(length) < length

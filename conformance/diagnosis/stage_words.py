@@ -1,0 +1,37 @@
+"""What is wrong where no fault explains it: the stages of judge and evaluation, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+IN_STAGE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "padding": "only outputs whose window reaches into the padding are wrong",
+        "window": "the outputs are those of windows in other places, or there are more or fewer "
+        "of them than there should be",
+        "contraction": "windows and their number are right, what is computed from each window is "
+        "not",
+        "bias": "all outputs of a filter are off by the same number, as with a wrong bias",
+        "activation": "the sums are right, what the activation makes of them is not",
+        "layout": "the right elements stand in the wrong places",
+        "nan": "only outputs that are NaN, or should be, are wrong: NaN is lost, or made",
+        "infinity": "only outputs that are infinite, or should be, are wrong",
+        "channels": "the outputs of some channels are those of other channels",
+        "selection": "what is taken from a window is none of the inputs of its channel",
+        "shape": "the output has the wrong shape, or is no array",
+        "dtype": "the output has the wrong dtype",
+        "inputs": "the call changes its operands",
+        "repeat": "the same call gives another answer the second time",
+        "refused": "valid arguments are refused",
+        "accepted": "what must be refused is accepted",
+        "literal": "what is observed besides output values is not as documented",
+        "process": "the process ended or did not answer",
+        "exact": "wrong values",
+        "bound": "values farther off than correct arithmetic can be",
+        "statistics": "rounding errors larger than correct arithmetic makes on such operands",
+        "locality": "outputs feel an input that their window does not hold",
+    }
+)
+"""By the stage's name; the words stand after "what is wrong:"."""

@@ -1,0 +1,98 @@
+"""Faults of loops are told by where the wrong elements lie; a table of them and of their words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conformance.cases.case import Case
+from conformance.cases.facts import facts
+from conformance.cases.grids import grid
+from conformance.cases.operands import Operands
+from conformance.diagnosis.diagnosis import diagnose
+from conformance.diagnosis.evaluation import evaluate
+from conformance.diagnosis.selftest import Bench
+
+Array = np.ndarray[Any, Any]
+Change = Callable[[Array], None]
+
+
+@pytest.fixture(scope="module")
+def bench() -> Bench:
+    """Outputs of `standard` that are quickly had, among them sizes around all blocks."""
+    cases = [case for case in grid("standard") if case.observe == "output"]
+    plain = (case for case in cases if case.operands in ("integers", "one_nan"))
+    return Bench(c for c in plain if c.dtype == "float32" and np.prod(c.inputs or 0) < 5000)
+
+
+def of_layer(layer: str, change: Change) -> Callable[[Case, Operands], Array]:
+    """An implementation whose outputs of one layer, channels last, are changed in place."""
+
+    def compute(case: Case, operands: Operands) -> Array:
+        y = evaluate(case, operands).copy()
+        if case.layer == layer:
+            change(np.moveaxis(y, 1, -1) if facts(case).channels_first else y)
+        return y
+
+    return compute
+
+
+class Cut:
+    """What a loop over blocks leaves."""
+
+    def __init__(self, block: int, above: bool) -> None:
+        self.block, self.above = block, above
+
+    def of(self, length: int) -> slice:
+        short = self.above and length <= self.block
+        return slice(length if short else length // self.block * self.block, length)
+
+
+def zero_filters(block: int) -> Change:
+    def change(y: Array) -> None:
+        y[..., Cut(block, above=True).of(y.shape[-1])] = 0
+
+    return change
+
+
+def repeat_filters(block: int) -> Change:
+    def change(y: Array) -> None:
+        part = Cut(block, above=True).of(y.shape[-1])
+        y[..., part] = y[..., : part.stop - part.start]
+
+    return change
+
+
+def lose_nan(y: Array) -> None:
+    part = y[..., Cut(2, above=False).of(y.shape[-1])]
+    part[np.isnan(part)] = 0
+
+
+def zero_columns(y: Array) -> None:
+    y[..., Cut(4, above=True).of(y.shape[-2]), :] = 0
+
+
+@pytest.mark.parametrize(
+    ("layer", "change", "words"),
+    [
+        ("Conv1D", zero_filters(8), "filters beyond the last multiple of 8"),
+        ("Conv2D", zero_filters(16), "filters beyond the last multiple of 16"),
+        ("Conv2D", zero_filters(32), "filters beyond the last multiple of 32"),
+        ("Conv2D", repeat_filters(8), "(they repeat the first ones)"),
+        ("MaxPooling2D", zero_filters(8), "channels beyond the last multiple of 8"),
+        ("Conv2D", zero_columns, "columns beyond the last multiple of 4"),
+    ],
+)
+def test_the_remainder_of_a_loop_is_told(
+    layer: str, change: Change, words: str, bench: Bench
+) -> None:
+    failures = bench.failures(of_layer(layer, change))
+    failed = {failure.case for failure in failures}
+    found = diagnose(failures, [case for case in bench.cases if case not in failed])
+    assert found is not None
+    assert words in found.groups[0].clause(len(failures)), found.message
+    assert found.groups[0].stage == "place"
+    assert len(found.groups[0].failures) > 0.8 * len(failures)
