@@ -89,21 +89,31 @@ def is_the_records_own(record: Record, case: Case, value: Any) -> bool:
     )
 
 
+OTHER_NAN = {
+    *("pooling.nan", "pooling.nan-first", "pooling.nan-first-inside"),
+    *("pooling.nan-last", "pooling.nan-last-inside", "values.nan", "values.subnormal"),
+    *("pooling.positive", "pooling.from1.17549e-38"),
+}
+"""What becomes of NaN by one comparison or another, and of subnormal numbers beside it."""
+
+LEAST_FINITE = {"pooling.finite", "pooling.from-3.40282e+38", "values.infinity"}
+
 EQUIVALENT = {
-    "onnx.reference-pooling-nan": {"pooling.nan", "values.nan", "values.subnormal"},
+    "onnx.reference-pooling-nan": OTHER_NAN,
     "onnx.reference-auto-pad-negative": {"same.not-clipped"},
     "onnxruntime-auto-pad-negative": {"same.not-clipped"},
     "onnxruntime-pooling-lowest": {"values.infinity"},
-    "onnxruntime-pooling-nan": {"pooling.nan", "values.nan", "values.subnormal"},
+    "onnxruntime-pooling-nan": OTHER_NAN,
     "tflite-exponential-rounded": {"arithmetic.transform"},
     "tflite-not-local": {"arithmetic.transform"},
+    "tflite-sums-clamped": {"values.clamped", "values.finite"},
     "tflite-pooling-lowest": {"values.infinity"},
-    "tflite-pooling-nan": {"pooling.nan", "values.nan", "values.subnormal", "values.infinity"},
-    "tf.keras-pooling-drops-nan": {"pooling.nan", "values.nan", "values.subnormal"},
+    "tflite-pooling-nan": OTHER_NAN | LEAST_FINITE,
+    "tf.keras-pooling-drops-nan": OTHER_NAN,
     "tf.keras-pooling-flushes-subnormals": {"values.subnormal", "pooling.float32"},
     "tf.keras-pooling-lowest": {"values.infinity"},
-    "tf.keras-onednn-empty-input": {"valid.same", "strides.ignored"},
-    "tf.keras-onednn-fused-relu-drops-nan": {"relu.nan"},
+    "tf.keras-onednn-empty-input": {"valid.same", "strides.ignored", "same.size"},
+    "tf.keras-onednn-fused-relu-drops-nan": {"relu.nan", "values.finite"},
     "torch.nn-winograd": {"kernel.tap", "arithmetic.transform"},
 }
 """Faults that do what the record says: the same in other words, or errors of its own size."""

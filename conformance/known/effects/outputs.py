@@ -129,7 +129,7 @@ def exponential_of_rounded_argument(found: Found) -> bool:
     room = fmt.unit_roundoff * (2 * x + 8) * wide
     room = np.where(wide < fmt.smallest_normal, fmt.smallest_normal, room)
     with np.errstate(all="ignore"):
-        near = np.abs(got - wide) <= room
+        near = np.isfinite(wide) & (np.abs(got - wide) <= room)
     return all_wrong_are(found, near | ((got == np.inf) & (wide >= fmt.largest / 2)))
 
 
