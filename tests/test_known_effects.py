@@ -103,10 +103,13 @@ FROM_LEAST = {"values.infinity", "pooling.finite", "pooling.from-3.40282e+38"}
 
 EQUIVALENT = {
     "onnx.reference-pooling-nan": LOSES_NAN | AS_ZERO,
+    "onnx.reference-auto-pad-negative": {"same.not-clipped"},
     "onnxruntime-auto-pad-negative": {"same.not-clipped"},
     "onnxruntime-pooling-lowest": {"values.infinity"},
     "onnxruntime-pooling-nan": LOSES_NAN | AS_ZERO,
+    "tflite-exponential-rounded": {"arithmetic.transform"},
     "tflite-not-local": {"arithmetic.transform"},
+    "tflite-sums-clamped": {"values.clamped", "values.finite"},
     "tflite-pooling-lowest": {"values.infinity"},
     "tflite-pooling-nan": LOSES_NAN | AS_ZERO | FROM_LEAST,
     "tf.keras-pooling-drops-nan": LOSES_NAN | AS_ZERO | FROM_LEAST,

@@ -86,7 +86,17 @@ class KerasOnBackend(KerasStyle):
             named = {case.dtype, str(case.keywords.get("dtype"))}
             if named & _WIDE:
                 return f"JAX has no {case.dtype} unless JAX_ENABLE_X64 is set (the option x64)"
-        return _refused_by_torch(case) if self._backend == "torch" else None
+        refused = {"torch": _refused_by_torch, "jax": _refused_by_jax}.get(self._backend)
+        return None if refused is None else refused(case)
+
+
+def _refused_by_jax(case: Case) -> str | None:
+    """What Keras refuses on JAX; None where it does not."""
+    known = facts(case)
+    observes = case.observe in ("output", "gradients")
+    if observes and known.is_convolution and known.padding == "causal" and 0 in known.spatial:
+        return "on JAX, Keras takes no convolution of an empty spatial axis that it pads itself"
+    return None
 
 
 def _refused_by_torch(case: Case) -> str | None:

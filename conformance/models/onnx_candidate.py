@@ -110,8 +110,10 @@ class OnnxCandidate:
     def _fed(self, inputs: Sequence[Array]) -> dict[str, Array]:
         declared = self._plain.get_inputs()
         if len(declared) != len(inputs):
+            named = ", ".join(f"{item.name!r} {item.shape}" for item in declared)
             raise ModelError(
-                f"{self.name} has {len(declared)} inputs, and the source {len(inputs)}"
+                f"{self.name} has {len(declared)} inputs, and the source {len(inputs)}: {named}"
+                f"{_LEFT_OPEN if len(declared) > len(inputs) else ''}"
             )
         order = reordered([item.name for item in declared], self.input_names)
         return {
@@ -178,6 +180,12 @@ class OnnxCandidate:
             for item in self._model.graph.initializer
         }
         return {name: array for name, array in arrays.items() if array.dtype.kind == "f"}
+
+
+_LEFT_OPEN: Final = (
+    "; what the source does not have as an input is a constant that the converter left open: "
+    "convert it again, or make it an initializer"
+)
 
 
 def _said(error: BaseException) -> str:

@@ -49,8 +49,9 @@ def folded(operation: Operation, normalization: Operation) -> Iterator[Variant]:
     The operation is what both make together.
     """
     weights, kernel = normalization.weights, operation.weights.get("kernel")
-    is_last = operation.kind in ("convolution", "dense") and kernel is not None
-    if not is_last or operation.settings.get("activation") not in (None, "linear"):
+    if kernel is None or operation.kind not in ("convolution", "dense"):
+        return
+    if operation.settings.get("activation") not in (None, "linear"):
         return
     scale = weights.get("gamma", np.float64(1.0)) / np.sqrt(
         weights["variance"] + normalization.settings["epsilon"]

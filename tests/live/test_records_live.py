@@ -62,7 +62,7 @@ def test_the_reproducer_shows_its_defect(program: str) -> None:
 def needed(program: str) -> list[str]:
     """The runtimes of files that a program imports; the frameworks are always there."""
     names = re.findall(r"^(?:import|from) (\w+)", (FOLDER / program).read_text(), re.MULTILINE)
-    return [name for name in names if name in {"onnx", "onnxruntime", "ai_edge_litert"}]
+    return [name for name in names if name in {"onnx", "onnxruntime", "ai_edge_litert", "jax"}]
 
 
 def test_every_program_belongs_to_a_record() -> None:

@@ -19,6 +19,7 @@ from conformance.diagnosis.evaluation import (
     settings_of,
 )
 from conformance.diagnosis.variations import half_not_clipped, in_place_of, same
+from conformance.judge.activations import through_activation
 from conformance.judge.bounds import output_bound
 from conformance.judge.contraction import as_float64
 from conformance.judge.definition.rounding import FORMATS
@@ -76,6 +77,71 @@ def lanes_times_zero(found: Found) -> bool:
         spread[..., :width, :], np.zeros(convolution.kernel.shape[-1], bool)
     )
     return all_wrong_are(found, np.isnan(as_float64(actual)) & convolution.laid_out(felt))
+
+
+_ONE_DIGIT: Final = 1e-5
+
+
+def sums_are_clamped(found: Found) -> bool:
+    """Sums beyond the finite numbers become the largest of them before the activation."""
+    actual, fmt = output_of(found), FORMATS.get(found.case.dtype)
+    operands, expectation = found.derive()
+    if actual is None or fmt is None or actual.shape != expectation.value.shape:
+        return False
+    gauge = expectation.gauge(found.case, operands)
+    if gauge is None:
+        return False
+    sums = gauge.convolution.laid_out(gauge.undefined)
+    with np.errstate(all="ignore"):
+        clamped = np.clip(sums, -fmt.largest, fmt.largest)
+        name = facts(found.case).activation or "linear"
+        made = through_activation(name, clamped, np.zeros_like(clamped), fmt).value
+        near = np.abs(as_float64(actual) - made) <= _ONE_DIGIT * np.abs(made)
+    return all_wrong_are(found, near)
+
+
+def exponential_of_nan_is_zero(found: Found) -> bool:
+    """The exponential of NaN is 0."""
+    return as_steps(found, in_place_of("exponential", _exponential_without_nan))
+
+
+def _exponential_without_nan(y: Array) -> Array:
+    with np.errstate(all="ignore"):
+        return np.asarray(np.where(np.isnan(y), 0.0, np.exp(y)))
+
+
+def exponential_of_rounded_argument(found: Found) -> bool:
+    """The exponential is a power of two, whose exponent was rounded to float32.
+
+    An argument x is off by ``u |x|``, and so is the relative error; near the largest numbers, from
+    ``2**127`` on, it may overflow, and subnormal results may be zero.
+    """
+    actual, fmt = output_of(found), FORMATS.get(found.case.dtype)
+    operands, expectation = found.derive()
+    if actual is None or fmt is None or facts(found.case).activation != "exponential":
+        return False
+    if actual.shape != expectation.value.shape:
+        return False
+    gauge = expectation.gauge(found.case, operands)
+    if gauge is None:
+        return False
+    x = np.abs(gauge.convolution.laid_out(gauge.centre))
+    wide, got = as_float64(expectation.value), as_float64(actual)
+    room = fmt.unit_roundoff * (2 * x + 8) * wide
+    room = np.where(wide < fmt.smallest_normal, fmt.smallest_normal, room)
+    with np.errstate(all="ignore"):
+        near = np.isfinite(wide) & (np.abs(got - wide) <= room)
+    return all_wrong_are(found, near | ((got == np.inf) & (wide >= fmt.largest / 2)))
+
+
+def subnormal_parts_are_lost(found: Found) -> bool:
+    """Softmax loses what is subnormal: parts are off by the least normal number."""
+    actual, fmt = output_of(found), FORMATS.get(found.case.dtype)
+    _, expectation = found.derive()
+    if actual is None or fmt is None or actual.shape != expectation.value.shape:
+        return False
+    distance = np.abs(as_float64(actual) - as_float64(expectation.value))
+    return all_wrong_are(found, distance <= fmt.smallest_normal)
 
 
 def _with_neighbours(marked: Mask) -> Mask:
@@ -419,8 +485,13 @@ _PASSED_ON: Final[dict[str, Callable[[Floats], Floats]]] = {
 
 
 def same_cropped(found: Found) -> bool:
-    """SAME padding that is negative crops the inputs, half of it or half of one less at first."""
-    return any(as_steps(found, same(half)) for half in (half_not_clipped, _half_of_one_less))
+    """SAME padding that is negative crops the inputs, half of it at first, however rounded."""
+    halves = (half_not_clipped, _half_of_one_less, _half_by_floor)
+    return any(as_steps(found, same(half)) for half in halves)
+
+
+def _half_by_floor(n: int, k: int, s: int, d: int) -> int:
+    return int((-(-n // s) - 1) * s + (k - 1) * d + 1 - n) // 2
 
 
 def _half_of_one_less(n: int, k: int, s: int, d: int) -> int:
