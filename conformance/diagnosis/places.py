@@ -28,6 +28,9 @@ _BLOCKS: Final = (2, 4, 8, 16, 32, 64, 128)
 _LEAST_FROM: Final = 4
 """The least index from which on elements are wrong that is called a limit, not an end."""
 
+_LENGTHS: Final = 3
+"""At how many lengths a remainder is seen at least, and at one failure more."""
+
 _LEAST: Final = 2
 """How many failures a place is told of; one alone may be wrong there by chance."""
 
@@ -145,9 +148,10 @@ def _weight(one: Located, telling: int) -> tuple[int, int, int]:
 
 
 def _is_credible(place: Place, seen: Sequence[_Seen], against: int) -> bool:
+    """A remainder shows at several lengths; a few failures lie in one by chance."""
     lengths = {one.lengths[place.axis] for one in seen}
-    varied = len(lengths) > 1 or place.start >= 2 * _LEAST_FROM
-    return varied and len(seen) > against
+    varied = len(lengths) >= _LENGTHS and len(seen) > _LENGTHS
+    return (varied or place.start >= 2 * _LEAST_FROM) and len(seen) > against
 
 
 @dataclass(frozen=True, eq=False)

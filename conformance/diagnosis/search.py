@@ -56,6 +56,8 @@ def explanations(
     remaining = _explained_away(remaining, passed, hypotheses, found, whole=True)
     for key in _CLUSTERS:
         for cluster in clusters(remaining, key):
+            if key is not _by_what_was_done and not any(map(_has_values, cluster)):
+                continue  # rejections of one message are one cluster, however they are divided
             left = _explained_away(cluster, passed, hypotheses, found)
             gone = set(cluster) - set(left)
             remaining = [failure for failure in remaining if failure not in gone]
@@ -89,6 +91,10 @@ def _explained_away(
         explained = set(best.failures)
         failures = [failure for failure in failures if failure not in explained]
     return failures
+
+
+def _has_values(failure: Failure) -> bool:
+    return isinstance(failure.outcome, Value)
 
 
 def _by_what_was_done(failure: Failure) -> Hashable:
@@ -165,6 +171,7 @@ class _Search:
         self._whole = whole
         self._passed = passed
         self._hypotheses = hypotheses
+        self._against: dict[tuple[Hypothesis, frozenset[tuple[str, str]]], tuple[Case, ...]] = {}
         self._probes = _spread(sorted(failures, key=_size), _PROBES)
         faults = list(FAULTS.values())
         if any(failure.case.observe == "gradients" for failure in failures):
@@ -242,10 +249,13 @@ class _Search:
         return Explanation(first, finalists[first], contradicted[first], tuple(others))
 
     def _contradicted(self, one: Hypothesis, covered: Sequence[Failure]) -> tuple[Case, ...]:
-        looked_at = {(failure.case.layer, _observed(failure.case)) for failure in covered}
-        alike = [case for case in self._passed if (case.layer, _observed(case)) in looked_at]
-        witnesses = _spread(alike, _WITNESSES)
-        return tuple(case for case in witnesses if self._hypotheses.affect(one, case))
+        looked_at = frozenset((f.case.layer, _observed(f.case)) for f in covered)
+        if (one, looked_at) not in self._against:
+            alike = [case for case in self._passed if (case.layer, _observed(case)) in looked_at]
+            witnesses = _spread(alike, _WITNESSES)
+            affected = tuple(case for case in witnesses if self._hypotheses.affect(one, case))
+            self._against[one, looked_at] = affected
+        return self._against[one, looked_at]
 
     def _is_credible(self, explanation: Explanation) -> bool:
         """Not one that explains a few failures by chance: contradicted more often than not.
