@@ -237,7 +237,8 @@ def _places(wrong: Array, lengths: dict[str, int]) -> Iterator[Place]:
         if lowest >= _LEAST_FROM:
             yield Place(axis, start=lowest)
         for block in _BLOCKS:
-            if length % block and lowest >= length // block * block:
+            holds = block < length or (length == 1 and block == min(_BLOCKS))
+            if holds and length % block and lowest >= length // block * block:
                 yield Place(axis, block)
                 if length > block:
                     yield Place(axis, block, above=True)
