@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Final, TypeVar
 
 from conformance.cases.case import Case
-from conformance.diagnosis.faults import FAULTS
+from conformance.diagnosis.faults import FAULTS, Fault
 from conformance.diagnosis.gradient_faults import GRADIENT_FAULTS
 from conformance.diagnosis.hypotheses import (
     Failure,
     Hypotheses,
     Hypothesis,
+    are_compatible,
     is_predictable,
 )
 from conformance.outcomes import Rejection, Value
@@ -231,8 +233,20 @@ class _Search:
             return
         enough = len(covered) > len(self._failures) // 2
         firsts = {one[0] for one in partners}
-        for one, other in self._hypotheses.pairs(hard):
-            if not enough or one in firsts or other in firsts:
+        found = dict.fromkeys(self._hypotheses.pairs(hard))
+        found |= dict.fromkeys(self._with_partners(firsts, hard))
+        yield from (p for p in found if not enough or p[0] in firsts or p[1] in firsts)
+
+    def _with_partners(self, firsts: set[Fault], hard: Failure) -> Iterator[tuple[Fault, Fault]]:
+        """Pairs of a fault that explains the failure alone and one that changes other cases."""
+        alone = {fault for (fault,) in self._singles if self._hypotheses.explain((fault,), hard)}
+        for one, other in combinations(FAULTS.values(), 2):
+            mixed = (one in alone and other in firsts) or (other in alone and one in firsts)
+            if (
+                mixed
+                and are_compatible(one, other)
+                and self._hypotheses.explain((one, other), hard)
+            ):
                 yield one, other
 
     def _chosen(self, finalists: dict[Hypothesis, tuple[Failure, ...]]) -> Explanation | None:
