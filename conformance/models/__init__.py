@@ -1,1 +1,1 @@
-"""Saved models, and what converters have made of them, judged layer by layer (contract C13)."""
+"""Saved models, and what converters have made of them, judged layer by layer."""

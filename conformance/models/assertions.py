@@ -1,4 +1,4 @@
-"""A whole model judged in someone's own tests: `assert_model_conforms` (contract C13)."""
+"""A whole model judged in someone's own tests: `assert_model_conforms`."""
 
 from __future__ import annotations
 

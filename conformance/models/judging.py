@@ -259,7 +259,7 @@ class LayerJudge:
         values = place.read(self.held)
         unbounded = not np.isfinite(span.error).all()
         if unbounded:
-            self._note(step, Verdict.NOT_JUDGED, None, _unbounded(values, span), place)
+            self._note(step, Verdict.NOT_JUDGED, None, _unbounded(step, values, span), place)
         else:
             problem = self._exactly(step, values) if not folded else None
             verdict = Verdict.WRONG if problem else _verdict(values, span, self._dtype(place))
@@ -607,9 +607,14 @@ def _verdict(values: Floats, span: Span, dtype: str) -> Verdict:
     return Verdict.RIGHT if same.all() else Verdict.ROUNDING
 
 
-def _unbounded(values: Floats, span: Span) -> str:
+def _unbounded(step: Step, values: Floats, span: Span) -> str:
     far = float(np.abs(values - span.value).max(initial=0.0))
-    return f"computed by Keras, no bound known; the largest difference is {far:.3g}"
+    why = (
+        "computed by Keras, no bound known"
+        if step.operation.kind == "elsewhere"
+        else "rounding has no finite bound on these values"
+    )
+    return f"{why}; the largest difference is {far:.3g}"
 
 
 def _wrong(values: Floats, span: Span, dtype: str) -> tuple[str, float]:

@@ -99,7 +99,7 @@ class Account:
     """Results by implementation and case.
 
     Attributes:
-        headers: the header of each run that went in (contract C6).
+        headers: the header of each run that went in, the first line of a JSON Lines report.
         notes: what a reader has to know of their completeness, a sentence each.
         stale: the user's records of known deviations that met no case, with their files.
         versions: the version of each implementation, by its name in this account.

@@ -19,7 +19,8 @@ from conformance.diagnosis.evaluation import (
     settings_of,
 )
 from conformance.diagnosis.variations import half_not_clipped, in_place_of, same
-from conformance.judge.activations import through_activation
+from conformance.judge.activations import named, through_activation
+from conformance.judge.activations.activation import Elementwise
 from conformance.judge.bounds import output_bound
 from conformance.judge.contraction import as_float64
 from conformance.judge.definition.rounding import FORMATS
@@ -94,10 +95,13 @@ def sums_are_clamped(found: Found) -> bool:
     sums = gauge.convolution.laid_out(gauge.undefined)
     with np.errstate(all="ignore"):
         clamped = np.clip(sums, -fmt.largest, fmt.largest)
+        felt = ~(np.abs(sums) <= fmt.largest)
         name = facts(found.case).activation or "linear"
+        if not isinstance(named(name), Elementwise):
+            felt |= felt.any(axis=-1, keepdims=True)
         made = through_activation(name, clamped, np.zeros_like(clamped), fmt).value
         near = np.abs(as_float64(actual) - made) <= _ONE_DIGIT * np.abs(made)
-    return all_wrong_are(found, near)
+    return all_wrong_are(found, felt & near)
 
 
 def exponential_of_nan_is_zero(found: Found) -> bool:
