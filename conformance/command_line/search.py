@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 from conformance.command_line.errors import UsageError
+from conformance.implementations import registry
 from conformance.implementations.protocol import ImplementationError
 from conformance.judge.verdict import Verdict
 from conformance.report.text import say
@@ -29,6 +30,10 @@ def search(options: argparse.Namespace) -> int:
     Raises:
         UsageError: for an implementation that does not exist, or without Hypothesis.
     """
+    try:
+        registry.resolve(options.implementation)
+    except ImplementationError as error:
+        raise UsageError(str(error)) from error
     try:
         from conformance.counterexamples import Search
     except ModuleNotFoundError as error:
