@@ -30,6 +30,7 @@ IMPLEMENTATIONS = {
     "torch.nn": ("torch.nn",),
     "torch.nn.functional": ("torch.nn",),
     "tf.keras": ("tf.keras", "tf.keras[onednn]"),
+    "jax": ("keras[backend=jax,x64]",),
 }
 """The implementations whose known deviations a notation's programs may share."""
 
