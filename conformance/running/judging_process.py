@@ -47,10 +47,8 @@ def main() -> None:
     """Serve the parent until it closes the requests."""
     connection = Connection(wire.read_message, end_all)
     specs, limits, known, keep, own = connection.next()
-    for (
-        variable
-    ) in own:  # NumPy's library has read them; isolated processes are not to inherit them
-        os.environ.pop(variable, None)
+    for name in own:  # NumPy's library has read them; isolated processes are not to inherit them
+        os.environ.pop(name, None)
     with as_never_set():
         try:
             records = deviations.load(known)

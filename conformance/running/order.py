@@ -202,10 +202,6 @@ class _Rerun:
         return before
 
 
-def _alikeness(one: Case, other: Case) -> tuple[int, int]:
-    return _shared_shapes(one, other), _likeness(one, other)
-
-
 def _shared_shapes(one: Case, other: Case) -> int:
     """How many of the arrays' shapes two cases share: inputs, kernel."""
     if one.dtype != other.dtype:
