@@ -304,7 +304,10 @@ def _value_classes(layer: Layer) -> Named:
         yield "products/1", _is("products", 1)
         for padding in ("valid", "same"):
             yield f"blocks/{padding}", _both(_is("padding", padding), _fills_blocks)
-        yield "blocks/outputs", lambda f: f.observes_values and prod(f.output_shape) > 2**14
+        yield (
+            "blocks/outputs",
+            lambda f: f.case.observe == "output" and prod(f.output_shape) > 2**14,
+        )
         for count, dtype, kind in product(LONG_SUMS, FLOATING_DTYPES, SUMMED_KINDS):
             yield f"products/{count} {dtype} {kind}", _sums(count, dtype, kind)
         for kind, (spread, predicate) in product(LOCAL_KINDS, _SPREADING.items()):
@@ -313,7 +316,10 @@ def _value_classes(layer: Layer) -> Named:
 
 def _fills_blocks(f: Facts) -> bool:
     """Whether the windows, copied one beside the other, hold more than 2**17 numbers."""
-    return f.observes_values and prod(f.output_shape) // f.config["filters"] * f.products > 2**17
+    return (
+        f.case.observe == "output"
+        and prod(f.output_shape) // f.config["filters"] * f.products > 2**17
+    )
 
 
 def _sums(count: int, dtype: str, kind: str) -> Predicate:

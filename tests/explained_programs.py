@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,9 @@ from conformance.cases.facts import facts
 from conformance.cases.grids import grid
 from conformance.cases.operands import INTEGER_DTYPES, has_its_dtype, operands
 from conformance.explain.code import NOTATIONS, Unsayable, code
-from conformance.explain.deviations import is_known_of
 from conformance.explain.subject import of_case
+from conformance.implementations import registry
+from conformance.known import Who, own
 
 IMPLEMENTATIONS = {
     "torch.nn": ("torch.nn",),
@@ -170,6 +172,13 @@ def judge(notation: str, case: Case) -> str:
             return "known"
         raise AssertionError(f"{case}\n{program}\n{type(error).__name__}: {error}") from error
     return "conforms"
+
+
+def is_known_of(implementation: str, case: Case) -> bool:
+    """Whether a deviation is recorded of an installed implementation for this very case."""
+    who = Who((implementation,), registry.versions(registry.resolve(implementation)))
+    speaking = (record for record in own() if replace(record, machine={}).speaks_of(who))
+    return any(record.concerns(case) for record in speaking)
 
 
 def is_known(notation: str, case: Case) -> bool:

@@ -59,11 +59,6 @@ class Facts:
         return self.descriptor.pools
 
     @property
-    def observes_values(self) -> bool:
-        """Whether the case looks at output values."""
-        return self.case.observe == "output"
-
-    @property
     def rank(self) -> int:
         """Number of spatial axes of a layer that slides a window; 0 for the others."""
         return self.descriptor.rank

@@ -6,12 +6,12 @@ This is the one place of the package that reads the records of known deviations.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 from conformance.cases.case import Case
-from conformance.known import Record, Who, own
+from conformance.known import Record, own
 
 _FLOATS: Final = ("float16", "bfloat16", "float32", "float64")
 
@@ -51,15 +51,6 @@ def deviations_of(case: Case) -> list[Deviation]:
 def deviations_from(clause: str) -> list[Deviation]:
     """The deviations recorded for a clause."""
     return [_deviation(record) for record in records() if clause in record.clause]
-
-
-def is_known_of(implementation: str, case: Case) -> bool:
-    """Whether a deviation is recorded of an installed implementation for this very case."""
-    from conformance.implementations import registry
-
-    who = Who((implementation,), registry.versions(registry.resolve(implementation)))
-    speaking = (record for record in records() if replace(record, machine={}).speaks_of(who))
-    return any(record.concerns(case) for record in speaking)
 
 
 @cache

@@ -47,11 +47,6 @@ def _exponential(x: Fraction, digits: int) -> Number:
     return Ball.of(x, digits).exp() if x else Fraction(1)
 
 
-def _run_exponential(x: Running) -> Running:
-    """``exp(x)``."""
-    return x.exp()
-
-
 EXPONENTIAL: Final = Elementwise(
     "exponential", _exponential, _exponential, Running.exp, Running.exp, limits=UPWARDS
 )
@@ -131,11 +126,6 @@ def _tanh(x: Fraction, digits: int) -> Number:
 def _tanh_slope(x: Fraction, digits: int) -> Number:
     """``4 sigmoid'(2 x)``."""
     return 4 * _sigmoid_slope(2 * x, digits)
-
-
-def _run_tanh(x: Running) -> Running:
-    """``tanh(x)``, one operation."""
-    return x.tanh()
 
 
 def _run_tanh_slope(x: Running) -> Running:
