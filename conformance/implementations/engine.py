@@ -19,6 +19,7 @@ from conformance.implementations.canonical import has_plain_geometry, uncanonica
 from conformance.implementations.observation import as_array, describe_result, observe_calls
 from conformance.layers.registry import LAYERS
 from conformance.outcomes import Outcome, Unsupported, Value
+from reference_impl.engine.dtypes import numpy_dtype
 
 Array = np.ndarray[Any, Any]
 Call = Callable[[Array], Any]
@@ -112,25 +113,16 @@ class Engine(ABC):
 
     def _on_zeros(self, case: Case) -> Any:
         shape, weights = self._zeros(case)
-        inputs = np.zeros(shape, dtype_of(case.dtype))
+        inputs = np.zeros(shape, numpy_dtype(case.dtype))
         return as_array(self.graph(case, shape, weights)(inputs))
 
     @staticmethod
     def _zeros(case: Case) -> tuple[tuple[int, ...], dict[str, Array]]:
         """The input's shape, and weights of zeros."""
-        dtype = dtype_of(case.dtype)
+        dtype = numpy_dtype(case.dtype)
         sizes = LAYERS[case.layer].weight_shapes(case)
         weights = {name: np.zeros(size, dtype) for name, size in sizes.items()}
         return tuple(length or 0 for length in case.inputs or ()), weights
-
-
-def dtype_of(name: str) -> Any:
-    """The dtype of a name, bfloat16 included."""
-    if name != "bfloat16":
-        return np.dtype(name)
-    import ml_dtypes
-
-    return np.dtype(ml_dtypes.bfloat16)
 
 
 def family_of(known: Facts) -> str:

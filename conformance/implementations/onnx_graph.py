@@ -15,6 +15,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from conformance.cases.case import Case
 from conformance.cases.facts import Facts, facts
 from conformance.implementations.engine import Array, family_of, pads_of
+from reference_impl.engine.dtypes import numpy_dtype
 
 OPSET: Final = 22
 _IR_VERSION: Final = 10
@@ -72,7 +73,7 @@ def model_of(
             being given as numbers.
     """
     known = facts(case)
-    kind = helper.np_dtype_to_tensor_dtype(_dtype(case))
+    kind = helper.np_dtype_to_tensor_dtype(numpy_dtype(case.dtype))
     nodes = [*_nodes(known, len(shape), weights, auto_pad)]
     nodes[-1].output[0] = "outputs"
     graph = helper.make_graph(
@@ -84,12 +85,6 @@ def model_of(
     )
     opset = [helper.make_opsetid("", OPSET)]
     return helper.make_model(graph, opset_imports=opset, ir_version=_IR_VERSION)
-
-
-def _dtype(case: Case) -> Any:
-    from conformance.implementations.engine import dtype_of
-
-    return dtype_of(case.dtype)
 
 
 def _initializers(known: Facts, weights: Mapping[str, Array]) -> Iterator[TensorProto]:

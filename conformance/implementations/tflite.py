@@ -26,11 +26,11 @@ from conformance.implementations.engine import (
     Call,
     Engine,
     Takes,
-    dtype_of,
     family_of,
     pads_of,
 )
 from conformance.implementations.protocol import Implementation
+from reference_impl.engine.dtypes import numpy_dtype
 
 _FLOAT: Final = frozenset({"float32"})
 _TYPES: Final[Mapping[str, int]] = {
@@ -289,7 +289,7 @@ def _window(writer: _Writer, known: Facts, tensor: int, weights: Mapping[str, Ar
     options |= {"dilationHFactor": dilation[0], "dilationWFactor": dilation[1]}
     kernel = weights["kernel"].reshape(*window, *weights["kernel"].shape[-2:])
     filters = kernel.shape[-1]
-    bias = weights.get("bias", np.zeros(filters, dtype_of(known.case.dtype)))
+    bias = weights.get("bias", np.zeros(filters, numpy_dtype(known.case.dtype)))
     operands = [tensor, writer.constant(np.moveaxis(kernel, -1, 0)), writer.constant(bias)]
     return writer.operator("CONV_2D", operands, [batch, *lengths, filters], **options)
 
