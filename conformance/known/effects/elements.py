@@ -80,6 +80,17 @@ def output_of(found: Found) -> Array | None:
     return outcome.value if isinstance(outcome.value, np.ndarray) else None
 
 
+def shaped_output_of(found: Found) -> Array | None:
+    """The array that an output case gave; None where it has not the shape that is expected."""
+    actual = output_of(found)
+    if actual is None:
+        return None
+    operands, expectation = found.derive()
+    if operands.inputs is None or actual.shape != np.shape(expectation.value):
+        return None
+    return actual
+
+
 def is_right(found: Found, actual: Array) -> Mask:
     """Which elements of an output the judge accepts; none where the shape is wrong."""
     operands, expectation = found.derive()

@@ -26,7 +26,7 @@ from conformance.judge.contraction import as_float64
 from conformance.judge.definition.rounding import FORMATS
 from conformance.judge.running_error import Floats
 from conformance.judge.sums import Convolution
-from conformance.known.effects.elements import all_wrong_are, as_steps, output_of
+from conformance.known.effects.elements import all_wrong_are, as_steps, output_of, shaped_output_of
 
 if TYPE_CHECKING:
     from conformance.known.record import Found
@@ -40,9 +40,9 @@ def neighbour_times_zero(found: Found) -> bool:
 
     Kernels that take the products in pairs fill up odd numbers of them so.
     """
-    actual = output_of(found)
-    operands, expectation = found.derive()
-    if actual is None or operands.inputs is None or actual.shape != expectation.value.shape:
+    actual = shaped_output_of(found)
+    operands, _ = found.derive()
+    if actual is None:
         return False
     known = facts(found.case)
     inputs = as_float64(operands.inputs)
@@ -64,9 +64,9 @@ def lanes_times_zero(found: Found) -> bool:
 
     So an infinity or NaN gives NaN in outputs up to four places beside those that it is part of.
     """
-    actual = output_of(found)
-    operands, expectation = found.derive()
-    if actual is None or operands.inputs is None or actual.shape != expectation.value.shape:
+    actual = shaped_output_of(found)
+    operands, _ = found.derive()
+    if actual is None:
         return False
     convolution = Convolution.of(found.case, operands)
     marked: Mask = ~np.isfinite(convolution.inputs)
@@ -85,9 +85,9 @@ _ONE_DIGIT: Final = 1e-5
 
 def sums_are_clamped(found: Found) -> bool:
     """Sums beyond the finite numbers become the largest of them before the activation."""
-    actual, fmt = output_of(found), FORMATS.get(found.case.dtype)
+    actual, fmt = shaped_output_of(found), FORMATS.get(found.case.dtype)
     operands, expectation = found.derive()
-    if actual is None or fmt is None or actual.shape != expectation.value.shape:
+    if actual is None or fmt is None:
         return False
     gauge = expectation.gauge(found.case, operands)
     if gauge is None:
@@ -120,11 +120,9 @@ def exponential_of_rounded_argument(found: Found) -> bool:
     An argument x is off by ``u |x|``, and so is the relative error; near the largest numbers, from
     ``2**127`` on, it may overflow, and subnormal results may be zero.
     """
-    actual, fmt = output_of(found), FORMATS.get(found.case.dtype)
+    actual, fmt = shaped_output_of(found), FORMATS.get(found.case.dtype)
     operands, expectation = found.derive()
     if actual is None or fmt is None or facts(found.case).activation != "exponential":
-        return False
-    if actual.shape != expectation.value.shape:
         return False
     gauge = expectation.gauge(found.case, operands)
     if gauge is None:
@@ -140,9 +138,9 @@ def exponential_of_rounded_argument(found: Found) -> bool:
 
 def subnormal_parts_are_lost(found: Found) -> bool:
     """Softmax loses what is subnormal: parts are off by the least normal number."""
-    actual, fmt = output_of(found), FORMATS.get(found.case.dtype)
+    actual, fmt = shaped_output_of(found), FORMATS.get(found.case.dtype)
     _, expectation = found.derive()
-    if actual is None or fmt is None or actual.shape != expectation.value.shape:
+    if actual is None or fmt is None:
         return False
     distance = np.abs(as_float64(actual) - as_float64(expectation.value))
     return all_wrong_are(found, distance <= fmt.smallest_normal)
@@ -197,12 +195,9 @@ def pooling_compares_from_least_finite(found: Found) -> bool:
 
 
 def _pooled_by_comparison(found: Found, least: float) -> bool:
-    actual = output_of(found)
-    operands, expectation = found.derive()
+    actual = shaped_output_of(found)
     fmt = FORMATS.get(found.case.dtype)
-    if actual is None or operands.inputs is None or fmt is None:
-        return False
-    if actual.shape != expectation.value.shape:
+    if actual is None or fmt is None:
         return False
     got = as_float64(actual)
     possible = [np.maximum(v, least) for v in _greatest_of_windows(found, fmt.smallest_normal)]
@@ -248,12 +243,10 @@ def pooling_restarts_at_nan_and_clamps(found: Found) -> bool:
 
 
 def _restarts_at_nan(found: Found, *, clamps: bool) -> bool:
-    actual = output_of(found)
-    operands, expectation = found.derive()
+    actual = shaped_output_of(found)
+    operands, _ = found.derive()
     fmt = FORMATS.get(found.case.dtype)
-    if actual is None or operands.inputs is None or fmt is None:
-        return False
-    if actual.shape != expectation.value.shape:
+    if actual is None or fmt is None:
         return False
     first = facts(found.case).channels_first
     inputs, got = (
@@ -283,12 +276,12 @@ def logistic_by_absolute_error(found: Found) -> bool:
 
     sigmoid is off by ``2**-23`` at most, and silu, which multiplies by it, by that times the sum.
     """
-    actual = output_of(found)
+    actual = shaped_output_of(found)
     name = facts(found.case).activation
     operands, expectation = found.derive()
     if actual is None or name not in ("sigmoid", "silu", "swish"):
         return False
-    if found.case.dtype != "float32" or actual.shape != expectation.value.shape:
+    if found.case.dtype != "float32":
         return False
     gauge = expectation.gauge(found.case, operands)
     if gauge is None:
@@ -305,12 +298,10 @@ def dilation_by_zeros(found: Found) -> bool:
 
     So an infinity or NaN there gives NaN, where it has no part.
     """
-    actual = output_of(found)
-    operands, expectation = found.derive()
+    actual = shaped_output_of(found)
+    operands, _ = found.derive()
     known = facts(found.case)
-    if actual is None or operands.inputs is None or max(known.dilation) == 1:
-        return False
-    if actual.shape != expectation.value.shape:
+    if actual is None or max(known.dilation) == 1:
         return False
     convolution = Convolution.of(found.case, operands)
     special: Mask = np.any(~np.isfinite(convolution.inputs), axis=-1)
@@ -342,12 +333,10 @@ def log_of_softmax(found: Found) -> bool:
     A part p of it, off by some units of the roundoff and of the least subnormal number, becomes
     ``log p``: minus infinity where p is below that number.
     """
-    actual = output_of(found)
+    actual = shaped_output_of(found)
     _, expectation = found.derive()
     fmt = FORMATS.get(found.case.dtype)
     if actual is None or fmt is None or facts(found.case).activation != "log_softmax":
-        return False
-    if actual.shape != expectation.value.shape:
         return False
     wide, got = as_float64(expectation.value), as_float64(actual)
     with np.errstate(all="ignore"):
@@ -413,9 +402,9 @@ def larger_tiles(found: Found) -> bool:
     that a tile of 8 can hold, as the transforms of windows of 3 (Winograd's F(6, 3)) multiply and
     add numbers of up to that size; an infinity or NaN in a tile turns it into NaN.
     """
-    actual = output_of(found)
+    actual = shaped_output_of(found)
     operands, expectation = found.derive()
-    if actual is None or operands.inputs is None or actual.shape != expectation.value.shape:
+    if actual is None:
         return False
     c = Convolution.of(found.case, operands)
     special = ~np.isfinite(c.inputs)
@@ -452,12 +441,10 @@ def exponential_reduced_in_two_roundings(found: Found) -> bool:
     has that error, and the mean of those of its row with the weights of the exponentials;
     ``x e / (1 + e)`` (silu) has ``1 / (1 + e)`` of it.
     """
-    actual = output_of(found)
+    actual = shaped_output_of(found)
     operands, expectation = found.derive()
     name = facts(found.case).activation or ""
-    if actual is None or operands.inputs is None or name not in _PASSED_ON:
-        return False
-    if actual.shape != expectation.value.shape:
+    if actual is None or name not in _PASSED_ON:
         return False
     gauge, expected = expectation.gauge(found.case, operands), as_float64(expectation.value)
     if gauge is None:
