@@ -158,6 +158,39 @@ def test_normalization_by_hand():
     assert operation.kind in KINDS
 
 
+# Activations of one's own
+
+
+FUNCTIONS = {
+    "piecewise linear": lambda x: np.where(x > 1, 2 * x - 1.75, x / 4),
+    "its own float64 evaluation": lambda x: x * np.sin(x),
+}
+
+
+@pytest.mark.parametrize("how", FUNCTIONS)
+def test_own_callables_are_activations(how):
+    """Judged layer by layer and as a whole, as `assert_conforms` does, and said so."""
+    layers = [
+        keras.Input((8, 7, 3)),
+        keras.layers.Conv2D(4, 3, activation=FUNCTIONS[how], name="own"),
+        keras.layers.Conv2D(2, 2, activation="tanh", name="last"),
+    ]
+    made = keras.Sequential(layers)
+    inputs = np.random.default_rng(0).normal(size=(2, 8, 7, 3)).astype("float32")
+    outputs = {"own": made.layers[0](inputs), "last": made(inputs)}
+    assert_model_conforms(outputs, made, inputs)
+    assert_model_conforms(outputs["last"], made, inputs)
+    wrong = np.array(outputs["own"])
+    wrong[1, 2, 3, 1] += np.float32(1e-3)
+    with pytest.raises(AssertionError, match=f"'own': .*1 of 240 .*callable: {how}"):
+        assert_model_conforms({**outputs, "own": wrong}, made, inputs)
+    plain = keras.layers.Conv2D(4, 3)
+    plain.build(inputs.shape)
+    plain.set_weights(made.layers[0].get_weights())
+    with pytest.raises(AssertionError, match="the activation is missing"):
+        assert_model_conforms({**outputs, "own": plain(inputs)}, made, inputs)
+
+
 # Files
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from conformance.asserting.callables import greatest_slope, how_judged
 from conformance.judge.messages import WrongElements, sentence_case
 from conformance.judge.running_error import Floats
 from conformance.models.candidates import Array, Held
@@ -264,7 +265,7 @@ class LayerJudge:
             problem = self._exactly(step, values) if not folded else None
             verdict = Verdict.WRONG if problem else _verdict(values, span, self._dtype(place))
             ratio = difference(values, span)
-            self._note(step, verdict, ratio, problem or "", place)
+            self._note(step, verdict, ratio, problem or _callable_words(step), place)
         for index in folded:
             inner = self.source.steps[index]
             said = self.findings[step.name]
@@ -560,7 +561,9 @@ class LayerJudge:
             self._note(steps[index], Verdict.NOT_JUDGED, None, words, place)
             self._keep(end, place)
             return max(self._last_done(chain), index)
-        self._note(steps[index], Verdict.WRONG, ratio, message + joined + hint, place, fault)
+        own = _callable_words(steps[index])
+        said = message + joined + hint + (f" ({sentence_case(own)}.)" if own else "")
+        self._note(steps[index], Verdict.WRONG, ratio, said, place, fault)
         self._keep(end, place)
         return max(self._last_done(chain), index)
 
@@ -615,6 +618,14 @@ def _unbounded(step: Step, values: Floats, span: Span) -> str:
         else "rounding has no finite bound on these values"
     )
     return f"{why}; the largest difference is {far:.3g}"
+
+
+def _callable_words(step: Step) -> str:
+    """How an activation that is a callable was judged; empty for any other."""
+    function = step.operation.settings.get("activation")
+    if not callable(function):
+        return ""
+    return f"the activation is a callable: {how_judged(greatest_slope(function))}"
 
 
 def _wrong(values: Floats, span: Span, dtype: str) -> tuple[str, float]:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from conformance.asserting.callables import through
 from conformance.judge.activations import through_activation
 from conformance.judge.definition.rounding import FORMATS, Format
 from conformance.judge.running_error import Floats, growth
@@ -128,6 +129,9 @@ def _activated(operation: Operation, span: Span) -> Span:
     name = operation.settings.get("activation") or "linear"
     if name == "linear":
         return span
+    if callable(name):
+        made = through(name, span.value, span.error, operation.format)
+        return Span(made.value, made.error)
     if name == NAIVE_SOFTPLUS:
         exponential = np.exp(span.value.astype(np.float32)).astype(np.float64)
         error = span.error * 2 + 8 * operation.format.unit_roundoff

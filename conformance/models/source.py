@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from conformance.asserting.layer import arguments_of, own_activation
 from conformance.models.errors import ModelError
 from conformance.models.operation import Operation, Span
 from conformance.models.stand_in import StandIn, stand_in
@@ -286,9 +287,12 @@ def _operation(layer: Any, kind: str, ndim: int) -> Operation:
         if kind not in TRANSLATIONS:
             raise ValueError("it is none of the layers that are computed here")
         weights = {w.name: np.asarray(w, np.float64) for w in layer.weights}
-        config = layer.get_config()
-        return operation_of(
-            kind, config | {"dtype": getattr(layer, "dtype", "float32")}, ndim, weights
-        )
+        function = own_activation(layer)
+        if function is not None:  # which a configuration may not be able to hold
+            return operation_of(kind, arguments_of(layer), ndim, weights).altered(
+                activation=function
+            )
+        config = layer.get_config() | {"dtype": getattr(layer, "dtype", "float32")}
+        return operation_of(kind, config, ndim, weights)
     except ValueError as error:
         raise ModelError(f"the layer {layer.name!r} ({kind}): {error}") from error
