@@ -356,6 +356,21 @@ def _elsewhere(operation: Operation, spans: Sequence[Span]) -> Span:
     return Span(value, np.full(value.shape, np.inf))
 
 
+def _unknown(operation: Operation, spans: Sequence[Span]) -> Span:
+    """What nothing here computes: of a declared shape, free lengths as the input has them."""
+    given = spans[0].value.shape
+    declared = operation.settings["shape"] or given
+    lengths = [*given[1:]] if len(given) == len(declared) else [1] * len(declared)
+    shape = (
+        given[0],
+        *(
+            length or 1 if n is None else n
+            for n, length in zip(declared[1:], lengths, strict=False)
+        ),
+    )
+    return Span(np.full(shape, np.nan), np.full(shape, np.inf))
+
+
 KINDS: Final[dict[str, Callable[[Operation, Sequence[Span]], Span]]] = {
     "convolution": _convolution,
     "depthwise": _depthwise,
@@ -375,6 +390,7 @@ KINDS: Final[dict[str, Callable[[Operation, Sequence[Span]], Span]]] = {
     "cropping": _cropped,
     "repetition": _repeated,
     "elsewhere": _elsewhere,
+    "unknown": _unknown,
 }
 """The kinds of operations with their evaluations."""
 
