@@ -389,6 +389,16 @@ def test_one_unusable_candidate_does_not_lose_the_others(tmp_path, capsys):
     assert f"{good} (a callable): r" in printed.out
 
 
+def test_files_of_absurd_size_are_refused(tmp_path, capsys):
+    """Before they are read."""
+    _, path = saved(tmp_path)
+    for name in ("c.onnx", "c.tflite"):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(1 << 40)
+        assert main(["model", str(path), "--against", str(tmp_path / name)]) == 2
+        assert f"{name}: 1099511627776 bytes; expected at most 2 GiB" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("spec", "words"),
     [

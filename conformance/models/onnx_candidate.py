@@ -11,9 +11,7 @@ import numpy as np
 from conformance.models.candidates import Array, Tensor, laid_for, reordered
 from conformance.models.errors import CandidateError, ModelError
 
-_LARGEST: Final = 1 << 31
-"""Bytes of a file: a protocol buffer has no more."""
-
+_DEEPEST: Final = 20
 _SHOWN: Final = 160
 
 
@@ -48,15 +46,11 @@ class OnnxCandidate:
         }
 
     def _read(self, path: Path) -> Any:
-        if path.stat().st_size > _LARGEST:
-            raise ModelError(
-                f"{path}: {path.stat().st_size} bytes; a protocol buffer has at most 2 GiB"
-            )
         try:
             model = self._onnx.load(str(path), load_external_data=False)
         except Exception as error:
             raise ModelError(f"{path} is no ONNX file, or a damaged one ({_said(error)})") from None
-        for tensor in self._all_tensors(model.graph, 0):
+        for tensor in self._stored(model):
             if tensor.data_location == self._onnx.TensorProto.EXTERNAL or tensor.external_data:
                 raise ModelError(
                     f"{path}: the tensor {tensor.name!r} is stored in another file, which is not "
@@ -67,21 +61,32 @@ class OnnxCandidate:
             raise ModelError(f"{path}: the graph has no nodes")
         return model
 
+    def _stored(self, model: Any) -> Iterator[Any]:
+        """Every tensor that a file holds: its graph's, its functions', its training's."""
+        yield from self._all_tensors(model.graph, 0)
+        for function in model.functions:
+            yield from self._constants(function.node, 0)
+        for training in model.training_info:
+            yield from self._all_tensors(training.initialization, 0)
+            yield from self._all_tensors(training.algorithm, 0)
+
     def _all_tensors(self, graph: Any, depth: int) -> Iterator[Any]:
         """Initializers and constants, those of graphs within nodes included."""
-        if depth > 20:
-            raise ModelError("graphs within graphs, deeper than 20")
         yield from graph.initializer
         for sparse in graph.sparse_initializer:
             yield from (sparse.values, sparse.indices)
-        for node in graph.node:
-            for attribute in node.attribute:
-                yield from (attribute.t, *attribute.tensors)
-                for inner in (
-                    *attribute.graphs,
-                    *([attribute.g] if attribute.HasField("g") else []),
-                ):
-                    yield from self._all_tensors(inner, depth + 1)
+        yield from self._constants(graph.node, depth)
+
+    def _constants(self, nodes: Any, depth: int) -> Iterator[Any]:
+        if depth > _DEEPEST:
+            raise ModelError(f"{self.name}: graphs within graphs, deeper than {_DEEPEST}")
+        for attribute in (attribute for node in nodes for attribute in node.attribute):
+            yield from (attribute.t, *attribute.tensors)
+            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+                yield from (sparse.values, sparse.indices)
+            inner = [attribute.g] if attribute.HasField("g") else []
+            for graph in (*attribute.graphs, *inner):
+                yield from self._all_tensors(graph, depth + 1)
 
     def _with_all_outputs(self) -> Any:
         copy = self._onnx.ModelProto()
@@ -181,5 +186,6 @@ _LEFT_OPEN: Final = (
 
 
 def _said(error: BaseException) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:_SHOWN]
+    """What the runtime says; of a long message its ends, as the reason is the last."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 2 * _SHOWN else f"{text[:_SHOWN]} ... {text[-_SHOWN:]}"

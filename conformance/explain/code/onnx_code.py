@@ -77,7 +77,8 @@ def _activation(subject: Subject) -> str | None:
     operators = [node.operator for node in ACTIVATIONS[name or "linear"]]
     if subject.dtype == "bfloat16" and "Shrink" in operators:
         raise Unsayable("ONNX's Shrink takes no bfloat16")
-    return name
+    is_elu = name == "celu" and subject.dtype != "float32"  # which alone ONNX' Celu takes
+    return "elu" if is_elu else name
 
 
 def _listed(nodes: Sequence[Node]) -> list[str]:
