@@ -22,7 +22,7 @@ import numpy as np
 from conformance.asserting.layer import assert_layer_conforms
 from conformance.cases.case import Case
 from conformance.cases.operands import operands
-from conformance.implementations.registry import Entry
+from conformance.implementations.families import Entry
 
 Array = np.ndarray[Any, Any]
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from conformance.command_line.errors import UsageError
 from conformance.implementations import registry
+from conformance.implementations.families import Entry
 from conformance.implementations.protocol import ImplementationError
 from conformance.model_files import ModelError, judge_calls, observe_model, operands_for
 from conformance.report.text import say
@@ -50,7 +51,7 @@ def _refuse_reports(options: argparse.Namespace) -> None:
         raise UsageError(f"--model judges one model and takes no --{given[0]}")
 
 
-def _entry(name: str) -> registry.Entry:
+def _entry(name: str) -> Entry:
     try:
         entry = registry.resolve(name)
     except ImplementationError as error:
@@ -79,7 +80,7 @@ def _inputs(paths: list[Path] | None, model: Any) -> list[Any]:
     return arrays
 
 
-def _judge(model: Any, path: Path, inputs: list[Any], entry: registry.Entry, timeout: float) -> int:
+def _judge(model: Any, path: Path, inputs: list[Any], entry: Entry, timeout: float) -> int:
     try:
         calls = observe_model(path, inputs, entry, timeout)
         judged = list(judge_calls(model, calls))
