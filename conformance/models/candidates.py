@@ -12,8 +12,8 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from conformance.implementations import registry
+from conformance.implementations.families import Entry
 from conformance.implementations.protocol import ImplementationError
-from conformance.implementations.registry import Entry
 from conformance.models.errors import ModelError
 
 Array = np.ndarray[Any, Any]

@@ -16,7 +16,7 @@ from conformance.explain.code.program import (
 )
 from conformance.explain.subject import Subject
 from conformance.implementations.onnx_operators import (
-    ACTIVATIONS,
+    NODES,
     Node,
     flattened,
     window_attributes,
@@ -67,14 +67,14 @@ _HEAD: Final = ("from onnx import helper", "")
 
 def _attributes(subject: Subject, dilation: Sequence[int] = (), groups: int = 1) -> dict[str, Any]:
     padded = pairs(subject) if is_padded(subject) else ()
-    return window_attributes(subject.window, subject.strides, dilation, groups, padded)
+    return window_attributes(subject.window, subject.strides, dilation, groups, padded, terse=True)
 
 
 def _activation(subject: Subject) -> str | None:
     name = activation_name(subject)
-    if name is not None and name not in ACTIVATIONS:
+    if name is not None and name not in NODES:
         raise Unsayable(f"ONNX has no operator for the activation {name}")
-    operators = [node.operator for node in ACTIVATIONS[name or "linear"]]
+    operators = [node.operator for node in NODES[name or "linear"]]
     if subject.dtype == "bfloat16" and "Shrink" in operators:
         raise Unsayable("ONNX's Shrink takes no bfloat16")
     is_elu = name == "celu" and subject.dtype != "float32"  # which alone ONNX' Celu takes
