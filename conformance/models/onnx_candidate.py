@@ -41,6 +41,9 @@ class OnnxCandidate:
         self._plain = self._session(self._model, fused=True)
         self._initial = {item.name for item in self._model.graph.initializer}
         self._exposed = self._session(self._with_all_outputs(), fused=False)
+        self._unread = self._of_no_node()
+        if self._unread:
+            self.maker += f"; inputs that no node reads are given zeros: {', '.join(self._unread)}"
         self._makers = {
             output: node for node in self._model.graph.node for output in node.output if output
         }
@@ -111,8 +114,20 @@ class OnnxCandidate:
         except Exception as error:
             raise ModelError(f"{self.name}: onnxruntime cannot load it ({_said(error)})") from None
 
+    def _of_no_node(self) -> dict[str, Array]:
+        """Inputs that nothing reads, which some converters leave open, with anything for them."""
+        graph = self._model.graph
+        read = {name for node in graph.node for name in node.input}
+        read |= {item.name for item in graph.output}
+        read |= {name for node in graph.node for a in node.attribute for name in _free(a)}
+        return {
+            item.name: np.zeros(_shape_of(item), _NUMPY.get(item.type, "float32"))
+            for item in self._plain.get_inputs()
+            if item.name not in read
+        }
+
     def _fed(self, inputs: Sequence[Array]) -> dict[str, Array]:
-        declared = self._plain.get_inputs()
+        declared = [item for item in self._plain.get_inputs() if item.name not in self._unread]
         if len(declared) != len(inputs):
             named = ", ".join(f"{item.name!r} {item.shape}" for item in declared)
             raise ModelError(
@@ -120,10 +135,11 @@ class OnnxCandidate:
                 f"{_LEFT_OPEN if len(declared) > len(inputs) else ''}"
             )
         order = reordered([item.name for item in declared], self.input_names)
-        return {
+        taken = {
             item.name: laid_for(inputs[place], item.shape, item.name)
             for item, place in zip(declared, order, strict=True)
         }
+        return taken | self._unread
 
     def _run(self, session: Any, names: Sequence[str] | None, inputs: Sequence[Array]) -> Any:
         try:
@@ -137,7 +153,8 @@ class OnnxCandidate:
     def tensors(self, inputs: Sequence[Array]) -> list[Tensor]:
         """The inputs, and what the nodes make; shapes are found by running the file in parts."""
         fed = self._fed(inputs)
-        found = [Tensor(n, a.shape, a.dtype.name, "input of the file") for n, a in fed.items()]
+        given = {name: array for name, array in fed.items() if name not in self._unread}
+        found = [Tensor(n, a.shape, a.dtype.name, "input of the file") for n, a in given.items()]
         names = [name for name in self._makers if name not in self._initial]
         for start in range(0, len(names), 16):
             part = names[start : start + 16]
@@ -178,6 +195,31 @@ class OnnxCandidate:
         """Tensors are not named after layers reliably."""
         return False
 
+
+def _free(attribute: Any) -> Iterator[str]:
+    """The names that graphs within a node take, from wherever they are."""
+    inner = [attribute.g] if attribute.HasField("g") else []
+    for graph in (*attribute.graphs, *inner):
+        for node in graph.node:
+            yield from node.input
+            for own in node.attribute:
+                yield from _free(own)
+        yield from (item.name for item in graph.output)
+
+
+def _shape_of(item: Any) -> tuple[int, ...]:
+    """The declared shape of an input, free lengths one."""
+    return tuple(n if isinstance(n, int) and n > 0 else 1 for n in item.shape)
+
+
+_NUMPY: Final = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(float16)": "float16",
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(bool)": "bool",
+}
 
 _LEFT_OPEN: Final = (
     "; what the source does not have as an input is a constant that the converter left open: "
