@@ -164,12 +164,26 @@ class OnnxCandidate:
                     found.append(Tensor(name, array.shape, array.dtype.name, self._described(node)))
         return found
 
-    def _described(self, node: Any) -> str:
+    def _described(self, node: Any, depth: int = 0) -> str:
+        """A node with its attributes, behind those that it is the end of: padding, window, sums."""
+        words = self._alone(node)
+        before = self._makers.get(node.input[0]) if node.input else None
+        goes_on = node.op_type not in _MAIN or (before and before.op_type == "Pad")
+        if before is None or depth >= _BEHIND or not goes_on:
+            return words
+        told = self._described(before, depth + 1)
+        is_end = node.op_type in _MAIN or any(f"{kind}(" in told for kind in _MAIN)
+        return f"{told}, {words}" if is_end else words
+
+    def _alone(self, node: Any) -> str:
         values = [
-            f"{a.name}={self._onnx.helper.get_attribute_value(a)!r}"
+            f"{a.name}={_plain(self._onnx.helper.get_attribute_value(a))}"
             for a in node.attribute
             if a.type in (a.INT, a.INTS, a.FLOAT, a.STRING)
         ]
+        if node.op_type == "Pad" and len(node.input) > 1 and node.input[1] in self._initial:
+            stored = next(i for i in self._model.graph.initializer if i.name == node.input[1])
+            values.append(f"pads={self._onnx.numpy_helper.to_array(stored).tolist()}")
         words = f"{node.op_type}({', '.join(values)})"
         return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}...)"
 
@@ -220,6 +234,16 @@ _NUMPY: Final = {
     "tensor(int32)": "int32",
     "tensor(bool)": "bool",
 }
+
+_MAIN: Final = ("Conv", "MaxPool", "AveragePool", "Gemm", "MatMul")
+"""Operators whose attributes, or weights, are what most mistakes are about."""
+_BEHIND: Final = 4
+"""Nodes before one that are looked at for one of these."""
+
+
+def _plain(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
 
 _LEFT_OPEN: Final = (
     "; what the source does not have as an input is a constant that the converter left open: "
