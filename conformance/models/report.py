@@ -32,7 +32,7 @@ def table(comparison: Comparison, source: Source, verbose: bool = False) -> str:
     first = comparison.first_wrong
     if first is not None:
         lines += ["", f"The first wrong layer is {first.layer}: {sentence(first)}"]
-        lines += _repeat(first, source)
+        lines += _explained(first, source)
     lines += ["", *_rows(comparison.findings)]
     if verbose:
         lines += [
@@ -51,13 +51,13 @@ def sentence(finding: Finding) -> str:
     return f"{fault}{finding.message}{seen}{tensor}"
 
 
-def _repeat(finding: Finding, source: Source) -> list[str]:
-    """The command that repeats the layer alone."""
+def _explained(finding: Finding, source: Source) -> list[str]:
+    """The command that explains the layer on its shape."""
     from conformance.models.single import descriptor
 
     step = next(step for step in source.steps if step.name == finding.layer)
     found = descriptor(step.layer, source)
-    return [] if found is None else ["", f"This layer alone: conformance explain '{found}'"]
+    return [] if found is None else ["", f"How it is documented: conformance explain '{found}'"]
 
 
 def _rows(findings: Sequence[Finding]) -> list[str]:
