@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +242,44 @@ def test_the_command_says_that_there_is_nothing_to_shrink(
     case = "Conv1D/inputs:2x7x3/filters:4/kernel_size:3/use_bias:False"
     assert main(["shrink", case, "--implementation", plugin]) == 0
     assert "nothing to shrink" in capsys.readouterr().out
+
+
+CACHING = """
+import numpy as np
+import reference_impl
+
+kernels = {}
+
+def Conv1D(inputs, weights, config):
+    kernel = kernels.setdefault(weights["kernel"].shape, weights["kernel"].copy())
+    names = ("filters", "kernel_size", "strides", "padding", "use_bias", "dtype")
+    layer = reference_impl.layers.Conv1D(**{name: config[name] for name in names})
+    layer.build(inputs.shape)
+    layer.set_weights([kernel, *([weights["bias"]] if config["use_bias"] else [])])
+    return layer(inputs)
+"""
+
+
+def test_a_sequence_is_shrunk_to_a_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The kernel of the first case is used in the last; what lies between has nothing to say."""
+    monkeypatch.chdir(tmp_path)
+    Path("cache.py").write_text(CACHING, encoding="utf-8")
+    first, other, last = (
+        f"Conv1D/inputs:2x{n}x3/operands:{kind}/filters:4/kernel_size:{k}"
+        for n, kind, k in ((5, "reals", 3), (6, "reals", 2), (5, "integers", 3))
+    )
+    command = ["shrink", "--implementation", "cache.py", "--seconds", "5"]
+    assert main([*command, first, other, last]) == 1
+    printed = capsys.readouterr().out
+    assert "2 cases, of which the last fails" in printed
+    assert "conformance run --implementation cache.py --case Conv1D/inputs:" in printed
+    program = textwrap.dedent(printed.split("As a program of its own:")[1])
+    with pytest.raises(AssertionError):
+        run_program(program)
+    assert main([*command, other, last]) == 0
+    assert "no sequence to shrink" in capsys.readouterr().out
 
 
 def test_a_wrong_descriptor_is_wrong_usage(plugin: str) -> None:
