@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from conformance.command_line import main
 from conformance.diagnosis.evaluation import Steps, evaluate
 from conformance.diagnosis.faults import FAULTS
 from conformance.diagnosis.shrink import Shrinker, candidates
+from conformance.diagnosis.shrink_sequence import SequenceShrinker
 from conformance.diagnosis.snippet import literal, snippet
 from conformance.outcomes import Outcome, Rejection, Value
 from conformance.results import Result
@@ -260,25 +262,46 @@ def Conv1D(inputs, weights, config):
 """
 
 
-def test_a_sequence_is_shrunk_to_a_program(
+FIRST, OTHER, LAST = (
+    parse(f"Conv1D/inputs:2x{n}x3/operands:{kind}/filters:4/kernel_size:{k}")
+    for n, kind, k in ((5, "reals", 3), (6, "reals", 2), (5, "integers", 3))
+)
+
+
+def test_a_sequence_is_made_shorter_and_smaller() -> None:
+    """What fails where a case before has a kernel of the same shape and other operands."""
+
+    def fails(cases: Sequence[Case]) -> bool:
+        *before, last = cases
+        kernel = [last.inputs[-1:], last.keywords["kernel_size"], last.keywords["filters"]]
+        return any(
+            [one.inputs[-1:], one.keywords["kernel_size"], one.keywords["filters"]] == kernel
+            and one.operands != last.operands
+            for one in before
+            if one.inputs
+        )
+
+    smallest = "Conv1D/inputs:1x1x1/operands:{}/filters:1/kernel_size:1"
+    shrunk = SequenceShrinker(fails).shrink([FIRST, OTHER, LAST])
+    assert shrunk == (parse(smallest.format("reals")), parse(smallest.format("small")))
+    assert SequenceShrinker(fails).shrink([OTHER, LAST]) is None
+    assert SequenceShrinker(lambda cases: True).shrink([FIRST, LAST]) is None
+
+
+def test_a_sequence_is_printed_as_a_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The kernel of the first case is used in the last; what lies between has nothing to say."""
     monkeypatch.chdir(tmp_path)
     Path("cache.py").write_text(CACHING, encoding="utf-8")
-    first, other, last = (
-        f"Conv1D/inputs:2x{n}x3/operands:{kind}/filters:4/kernel_size:{k}"
-        for n, kind, k in ((5, "reals", 3), (6, "reals", 2), (5, "integers", 3))
-    )
-    command = ["shrink", "--implementation", "cache.py", "--seconds", "5"]
-    assert main([*command, first, other, last]) == 1
+    command = ["shrink", "--implementation", "cache.py", "--seconds", "1"]
+    assert main([*command, str(FIRST), str(LAST)]) == 1
     printed = capsys.readouterr().out
     assert "2 cases, of which the last fails" in printed
     assert "conformance run --implementation cache.py --case Conv1D/inputs:" in printed
     program = textwrap.dedent(printed.split("As a program of its own:")[1])
     with pytest.raises(AssertionError):
         run_program(program)
-    assert main([*command, other, last]) == 0
+    assert main([*command, str(OTHER), str(LAST)]) == 0
     assert "no sequence to shrink" in capsys.readouterr().out
 
 
