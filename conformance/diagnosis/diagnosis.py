@@ -177,7 +177,8 @@ def diagnose(
         return None
     hypotheses = hypotheses or Hypotheses()
     ordinary = [failure for failure in failures if _has_wrong_output(failure)]
-    found = explanations(ordinary, passed, hypotheses)
+    told = {failure for failure in _without_chance_names(ordinary) if failure.named}
+    found = explanations(ordinary, passed, hypotheses, told)
     explained = {failure for one in found for failure in one.failures}
     groups = [_explained(one) for one in found]
     left = _without_chance_names([f for f in failures if f not in explained])
@@ -293,8 +294,10 @@ class _Telling:
     def __init__(self, failures: list[Failure], passed: Sequence[Case]) -> None:
         self.failures = failures
         self._linear = {case.layer for case in passed if _is_plain(case)}
+        plain = (failure.case for failure in failures if _is_plain(failure.case))
+        self._wrong_sums = {(case.layer, case.dtype) for case in plain}
         ordinary = (failure.case for failure in failures if not KINDS[failure.case.operands].place)
-        self._ordinary = {_apart_from_operands(case) for case in ordinary}
+        self._ordinary = {(case.layer, case.dtype) for case in ordinary}
         self._linear -= {failure.case.layer for failure in failures if _is_plain(failure.case)}
 
     def stage(self, failure: Failure) -> str:
@@ -305,13 +308,15 @@ class _Telling:
         activated = failure.case.observe == "output" and isinstance(failure.outcome, Value)
         if activated and reason in _OF_SUMS and failure.case.layer in self._linear:
             return "activation"
-        return reason
+        sums = (failure.case.layer, failure.case.dtype) in self._wrong_sums
+        return "contraction" if reason == "activation" and sums else reason
 
     def _is_of_locality(self, failure: Failure) -> bool:
         """Whether an input that stands apart is what makes others wrong, which are right else."""
         if failure.stage != "locality" or failure.case.observe != "output":
             return False
-        return _apart_from_operands(failure.case) not in self._ordinary or makes_nan(failure)
+        case = failure.case
+        return (case.layer, case.dtype) not in self._ordinary or makes_nan(failure)
 
     def kind(self, failure: Failure, stage: str) -> str:
         """What tells groups of one stage apart."""
@@ -340,10 +345,6 @@ class _Telling:
 
 _OF_SUMS: Final = frozenset({"contraction", "window", "bias", "layout", "activation", "channels"})
 _OF_JUDGE: Final = frozenset({"exact", "bound", "statistics", "locality"})
-
-
-def _apart_from_operands(case: Case) -> tuple[str, str]:
-    return case.layer, str(case.keywords.get("activation"))
 
 
 def _is_plain(case: Case) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import product
 from types import MappingProxyType
 from typing import Final
 
@@ -32,6 +33,9 @@ _PARTS: Final[MappingProxyType[str, tuple[bool, bool]]] = MappingProxyType(
     {"operands": (True, True), "kernels": (False, True), "inputs": (True, False)}
 )
 """Which of inputs and kernel are rounded; one alone is tried after both."""
+_BITS: Final = (8, 4)
+"""To how many bits operands are quantized that are stored as integers and a scale."""
+
 _TYPICAL_UNITS: Final = 0.5
 _MOST_UNITS: Final = 4.0
 _LEAST_UNITS: Final = 2.0**-6
@@ -80,6 +84,9 @@ def named_precision(gauge: Gauge, actual: Floats, expected: Floats) -> str | Non
                     continue
                 if _fits(gauge, actual, sums) and not _fits(gauge, expected, sums):
                     return name.format(part) + suffix
+    quantized = _quantized(gauge, actual, expected)
+    if quantized is not None:
+        return quantized
     for fmt in _shorter_formats(gauge.format):
         if _is_rounded(actual, fmt) and np.all(
             np.abs(actual - expected)
@@ -129,6 +136,29 @@ def _sums_of_rounded(
     if any(m and np.array_equal(r, g) for r, g, m in zip(rounded, given, which, strict=True)):
         return None
     return gauge.convolution.with_operands(*rounded)
+
+
+def _quantized(gauge: Gauge, actual: Floats, expected: Floats) -> str | None:
+    """Whether kernel, or inputs as well, are integers times a scale; None for neither."""
+    c = gauge.convolution
+    if not np.isfinite(c.kernel).all() or not np.isfinite(c.inputs).all():
+        return None
+    everything, each = tuple(range(c.kernel.ndim)), tuple(range(c.kernel.ndim - 1))
+    for bits, (words, axes) in product(_BITS, (("", everything), (" a filter", each))):
+        kernel = _on_scale(c.kernel, axes, bits)
+        for inputs, part in ((c.inputs, "kernels"), (_on_scale(c.inputs, None, bits), "operands")):
+            sums = c.with_operands(inputs, kernel)
+            if _fits(gauge, actual, sums) and not _fits(gauge, expected, sums):
+                return f"{part} quantized to {bits} bits, with one scale{words}"
+    return None
+
+
+def _on_scale(array: Floats, axes: tuple[int, ...] | None, bits: int) -> Floats:
+    """Multiples of a scale, the largest of which is that of all, or of those along the axes."""
+    steps = 2 ** (bits - 1) - 1
+    scale = np.abs(array).max(axis=axes, keepdims=True, initial=0.0) / steps
+    scale = np.where(scale == 0, 1.0, scale)
+    return np.asarray(np.rint(array / scale) * scale)
 
 
 def _allowance(gauge: Gauge, sums: Floats, values: Floats) -> Floats:
