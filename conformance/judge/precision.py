@@ -73,20 +73,10 @@ def named_precision(gauge: Gauge, actual: Floats, expected: Floats) -> str | Non
     finite = np.isfinite(actual).all() and np.isfinite(expected).all()
     if not finite or not actual.size or gauge.overflow is not None:
         return None
-    rounded = _other_rounding(gauge, actual)
-    if rounded is not None:
-        return rounded
-    for part, which in _PARTS.items():
-        for name, fmt, digits in _shorter_operands(gauge):
-            for suffix, mode in _MODES.items():
-                sums = _sums_of_rounded(gauge, fmt, digits, mode, which)
-                if sums is None:
-                    continue
-                if _fits(gauge, actual, sums) and not _fits(gauge, expected, sums):
-                    return name.format(part) + suffix
-    quantized = _quantized(gauge, actual, expected)
-    if quantized is not None:
-        return quantized
+    for found in (_other_rounding, _rounded_operands, _quantized):
+        name = found(gauge, actual, expected)
+        if name is not None:
+            return name
     for fmt in _shorter_formats(gauge.format):
         if _is_rounded(actual, fmt) and np.all(
             np.abs(actual - expected)
@@ -96,8 +86,22 @@ def named_precision(gauge: Gauge, actual: Floats, expected: Floats) -> str | Non
     return _short_accumulator(gauge, actual, expected)
 
 
-def _other_rounding(gauge: Gauge, actual: Floats) -> str | None:
+def _rounded_operands(gauge: Gauge, actual: Floats, expected: Floats) -> str | None:
+    """Which operands are rounded to how many bits; None where that explains nothing."""
+    for part, which in _PARTS.items():
+        for name, fmt, digits in _shorter_operands(gauge):
+            for suffix, mode in _MODES.items():
+                sums = _sums_of_rounded(gauge, fmt, digits, mode, which)
+                if sums is None:
+                    continue
+                if _fits(gauge, actual, sums) and not _fits(gauge, expected, sums):
+                    return name.format(part) + suffix
+    return None
+
+
+def _other_rounding(gauge: Gauge, actual: Floats, expected: Floats) -> str | None:
     """How exact sums are rounded, where that is not to nearest; None for nothing such."""
+    del expected
     c = gauge.convolution
     if not c.exact or c.placed or c.activation != "linear":
         return None
