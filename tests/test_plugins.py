@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -417,6 +418,21 @@ def test_weights_that_are_kept_by_their_address_are_noticed(activation: str | No
     for outcome in in_turn(KeepsKernels(False), cases, "Conv1D"):
         assert isinstance(outcome, Value)
         assert outcome.changed_inputs == ()
+
+
+def test_no_correct_convolution_is_said_to_keep_its_weights() -> None:
+    """Every case of a grid is asked, those too whose windows hold nothing but padding."""
+    padded = parse("Conv1D/inputs:1x1x8/filters:5/kernel_size:2/padding:same/dilation_rate:2")
+    cases = [case for case in grid("smoke") if case.layer == "Conv1D" and case.observe == "output"]
+    for case in [*cases, padded]:
+        if case.dtype == "bfloat16":
+            continue
+        arrays = operands(case)
+        weights, answer = dict(arrays.weights), expect(case, arrays).value
+        for name, array in plugin._telling(case, weights, answer).items():
+            doubled = {**weights, name: array * array.dtype.type(2)}
+            again = expect(case, replace(arrays, weights=doubled)).value
+            assert not np.array_equal(again, answer), (case, name)
 
 
 def test_a_correct_plug_in_raises_no_alarm() -> None:
