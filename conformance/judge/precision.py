@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import product
 from types import MappingProxyType
 from typing import Final
 
@@ -32,6 +33,9 @@ _PARTS: Final[MappingProxyType[str, tuple[bool, bool]]] = MappingProxyType(
     {"operands": (True, True), "kernels": (False, True), "inputs": (True, False)}
 )
 """Which of inputs and kernel are rounded; one alone is tried after both."""
+_BITS: Final = (8, 4)
+"""To how many bits operands are quantized that are stored as integers and a scale."""
+
 _TYPICAL_UNITS: Final = 0.5
 _MOST_UNITS: Final = 4.0
 _LEAST_UNITS: Final = 2.0**-6
@@ -69,17 +73,10 @@ def named_precision(gauge: Gauge, actual: Floats, expected: Floats) -> str | Non
     finite = np.isfinite(actual).all() and np.isfinite(expected).all()
     if not finite or not actual.size or gauge.overflow is not None:
         return None
-    rounded = _other_rounding(gauge, actual)
-    if rounded is not None:
-        return rounded
-    for part, which in _PARTS.items():
-        for name, fmt, digits in _shorter_operands(gauge):
-            for suffix, mode in _MODES.items():
-                sums = _sums_of_rounded(gauge, fmt, digits, mode, which)
-                if sums is None:
-                    continue
-                if _fits(gauge, actual, sums) and not _fits(gauge, expected, sums):
-                    return name.format(part) + suffix
+    for found in (_other_rounding, _rounded_operands, _quantized):
+        name = found(gauge, actual, expected)
+        if name is not None:
+            return name
     for fmt in _shorter_formats(gauge.format):
         if _is_rounded(actual, fmt) and np.all(
             np.abs(actual - expected)
@@ -89,8 +86,22 @@ def named_precision(gauge: Gauge, actual: Floats, expected: Floats) -> str | Non
     return _short_accumulator(gauge, actual, expected)
 
 
-def _other_rounding(gauge: Gauge, actual: Floats) -> str | None:
+def _rounded_operands(gauge: Gauge, actual: Floats, expected: Floats) -> str | None:
+    """Which operands are rounded to how many bits; None where that explains nothing."""
+    for part, which in _PARTS.items():
+        for name, fmt, digits in _shorter_operands(gauge):
+            for suffix, mode in _MODES.items():
+                sums = _sums_of_rounded(gauge, fmt, digits, mode, which)
+                if sums is None:
+                    continue
+                if _fits(gauge, actual, sums) and not _fits(gauge, expected, sums):
+                    return name.format(part) + suffix
+    return None
+
+
+def _other_rounding(gauge: Gauge, actual: Floats, expected: Floats) -> str | None:
     """How exact sums are rounded, where that is not to nearest; None for nothing such."""
+    del expected
     c = gauge.convolution
     if not c.exact or c.placed or c.activation != "linear":
         return None
@@ -129,6 +140,29 @@ def _sums_of_rounded(
     if any(m and np.array_equal(r, g) for r, g, m in zip(rounded, given, which, strict=True)):
         return None
     return gauge.convolution.with_operands(*rounded)
+
+
+def _quantized(gauge: Gauge, actual: Floats, expected: Floats) -> str | None:
+    """Whether kernel, or inputs as well, are integers times a scale; None for neither."""
+    c = gauge.convolution
+    if not np.isfinite(c.kernel).all() or not np.isfinite(c.inputs).all():
+        return None
+    everything, each = tuple(range(c.kernel.ndim)), tuple(range(c.kernel.ndim - 1))
+    for bits, (words, axes) in product(_BITS, (("", everything), (" a filter", each))):
+        kernel = _on_scale(c.kernel, axes, bits)
+        for inputs, part in ((c.inputs, "kernels"), (_on_scale(c.inputs, None, bits), "operands")):
+            sums = c.with_operands(inputs, kernel)
+            if _fits(gauge, actual, sums) and not _fits(gauge, expected, sums):
+                return f"{part} quantized to {bits} bits, with one scale{words}"
+    return None
+
+
+def _on_scale(array: Floats, axes: tuple[int, ...] | None, bits: int) -> Floats:
+    """Multiples of a scale, the largest of which is that of all, or of those along the axes."""
+    steps = 2 ** (bits - 1) - 1
+    scale = np.abs(array).max(axis=axes, keepdims=True, initial=0.0) / steps
+    scale = np.where(scale == 0, 1.0, scale)
+    return np.asarray(np.rint(array / scale) * scale)
 
 
 def _allowance(gauge: Gauge, sums: Floats, values: Floats) -> Floats:
