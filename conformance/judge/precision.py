@@ -16,6 +16,7 @@ import numpy as np
 
 from conformance.judge.activations import named, through_activation
 from conformance.judge.definition.rounding import FORMATS, Format
+from conformance.judge.parts import Part, Parts
 from conformance.judge.running_error import Floats
 from conformance.judge.sums import Gauge, half_ulp, round_to
 
@@ -43,29 +44,50 @@ _MODES: Final[MappingProxyType[str, Callable[[Floats], Floats]]] = MappingProxyT
 """How hardware rounds operands, as a suffix of the hypothesis' name."""
 
 
-def named_precision(gauge: Gauge, actual: Floats, expected: Floats) -> str | None:
+def named_precision(parts: Parts) -> str | None:
     """The reduced precision that explains the errors of an outcome; None if none does.
 
     Args:
-        gauge: the sums and their possible errors.
-        actual: the outputs as float64.
-        expected: the correctly rounded outputs as float64.
+        parts: the outputs, the expected ones and their sums.
     """
-    finite = np.isfinite(actual).all() and np.isfinite(expected).all()
-    if not finite or not actual.size or gauge.overflow is not None:
+    if not parts.given.size or not all(map(_is_ordinary, parts)):
         return None
+    gauge = parts.gauge
     for name, fmt, digits in _shorter_operands(gauge):
         for suffix, mode in _MODES.items():
-            sums = _sums_of_rounded(gauge, fmt, digits, mode)
-            if _fits(gauge, actual, sums) and not _fits(gauge, expected, sums):
+            if _are_of_rounded(parts, fmt, digits, mode):
                 return name + suffix
     for fmt in _shorter_formats(gauge.format):
-        if _is_rounded(actual, fmt) and np.all(
-            np.abs(actual - expected)
-            <= half_ulp(expected, fmt) + _allowance(gauge, gauge.centre, expected)
-        ):
+        if all(_are_rounded_results(part, fmt) for part in parts):
             return f"results rounded to {fmt.name}"
-    return _short_accumulator(gauge, actual, expected)
+    return _short_accumulator(parts)
+
+
+def _is_ordinary(part: Part) -> bool:
+    finite = np.isfinite(part.actual).all() and np.isfinite(part.expected).all()
+    return bool(finite) and part.gauge.overflow is None
+
+
+def _are_of_rounded(
+    parts: Parts, fmt: Format, digits: int, mode: Callable[[Floats], Floats]
+) -> bool:
+    """Whether all outputs are those of rounded operands, and the expected ones are not."""
+    expected_fits = True
+    for part in parts:
+        sums = _sums_of_rounded(part.gauge, fmt, digits, mode)
+        if not _fits(part.gauge, part.actual, sums):
+            return False
+        expected_fits = expected_fits and _fits(part.gauge, part.expected, sums)
+    return not expected_fits
+
+
+def _are_rounded_results(part: Part, fmt: Format) -> bool:
+    """Whether outputs are the expected ones rounded to a format, up to errors of the sums."""
+    if not _is_rounded(part.actual, fmt):
+        return False
+    allowance = _allowance(part.gauge, part.gauge.centre, part.expected)
+    distance = np.abs(part.actual - part.expected)
+    return bool(np.all(distance <= half_ulp(part.expected, fmt) + allowance))
 
 
 def _shorter_operands(gauge: Gauge) -> Iterator[tuple[str, Format, int]]:
@@ -110,16 +132,18 @@ def _is_rounded(values: Floats, fmt: Format) -> bool:
     return bool(np.all(round_to(values, fmt) == values))
 
 
-def _short_accumulator(gauge: Gauge, actual: Floats, expected: Floats) -> str | None:
+def _short_accumulator(parts: Parts) -> str | None:
     """The accumulator whose typical errors are nearest to those seen, if any is near."""
+    gauge = parts.gauge
     c = gauge.convolution
     if not c.random_sign or named(c.activation).rounds:
         return None
-    rounding = c.laid_out(gauge.narrow_error) + half_ulp(expected, c.format)
-    surplus = np.maximum(np.abs(actual - expected) - rounding, 0.0)
-    magnitude = c.laid_out(gauge.magnitude)
-    relative = np.divide(surplus, magnitude, out=np.zeros_like(surplus), where=magnitude > 0)
-    typical, largest = math.sqrt(float(np.mean(relative**2))), float(relative.max())
+    squares, largest = 0.0, 0.0
+    for part in parts:
+        relative = _relative_surplus(part)
+        squares += float((relative**2).sum())
+        largest = max(largest, float(relative.max(initial=0.0)))
+    typical = math.sqrt(squares / parts.given.size)
     candidates = [
         fmt
         for fmt in _shorter_formats(gauge.accumulator)
@@ -132,6 +156,20 @@ def _short_accumulator(gauge: Gauge, actual: Floats, expected: Floats) -> str | 
     nearest = min(
         candidates, key=lambda fmt: abs(math.log2(typical / (_TYPICAL_UNITS * fmt.unit_roundoff)))
     )
-    if nearest.precision < c.format.precision and _is_rounded(actual, nearest):
+    if nearest.precision < c.format.precision and all(
+        _is_rounded(part.actual, nearest) for part in parts
+    ):
         return f"computed in {nearest.name}"
     return f"{nearest.name} accumulation (by the size of the errors)"
+
+
+def _relative_surplus(part: Part) -> Floats:
+    """The errors beyond the outputs' own rounding, in units of the sums' magnitudes."""
+    lay, fmt = part.gauge.convolution.laid_out, part.gauge.format
+    rounding = lay(part.gauge.narrow_error) + half_ulp(part.expected, fmt)
+    surplus = np.maximum(np.abs(part.actual - part.expected) - rounding, 0.0)
+    magnitude = lay(part.gauge.magnitude)
+    relative: Floats = np.divide(
+        surplus, magnitude, out=np.zeros_like(surplus), where=magnitude > 0
+    )
+    return relative
