@@ -41,11 +41,8 @@ def run_model(options: argparse.Namespace) -> int:
 
 
 def _refuse_reports(options: argparse.Namespace) -> None:
-    given = [
-        name
-        for name in ("case", "layer", "clause", "shard", "known", "jsonl", "resume", "junit")
-        if getattr(options, name)
-    ]
+    refused = ("case", "layer", "clause", "shard", "known", "jsonl", "resume", "junit", "cluster")
+    given = [name for name in refused if getattr(options, name)]
     if given:
         raise UsageError(f"--model judges one model and takes no --{given[0]}")
 

@@ -63,10 +63,15 @@ def _add_run(commands: Any) -> None:
         "-n",
         dest="workers",
         type=_positive(int),
-        default=1,
         metavar="WORKERS",
         help="how many pairs of processes work at the same time, one that judges and one that "
         "holds the implementation (default 1)",
+    )
+    run.add_argument(
+        "--cluster",
+        metavar="ADDRESS|local:N",
+        help="judge on the workers of a Dask cluster, given by its scheduler's address, or on N "
+        "workers of this machine; needs the extra `cluster`",
     )
     _add_model(run)
     run.add_argument(
