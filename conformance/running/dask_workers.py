@@ -26,6 +26,9 @@ DEATHS: Final = 2
 
 MOST_LOCAL: Final = 1024
 _SCHEMES: Final = ("tcp", "tls", "ucx", "ws", "wss")
+_HEED_NO_INTERRUPT: Final = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+"""Ctrl-C reaches a terminal's processes all together; the workers are ended by who started them."""
+
 _CONNECT_SECONDS: Final = 10.0
 _END_SECONDS: Final = 5.0
 _GATHER_SECONDS: Final = 60.0
@@ -211,6 +214,7 @@ def _local_cluster(distributed: Any, count: int) -> Any:
     settings = {
         "distributed.nanny.pre-spawn-environ": {},
         "distributed.scheduler.allowed-failures": DEATHS - 1,
+        "distributed.worker.preload": [_HEED_NO_INTERRUPT],
     }
     with dask.config.set(settings):
         return distributed.LocalCluster(
