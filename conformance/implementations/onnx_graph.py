@@ -15,49 +15,11 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from conformance.cases.case import Case
 from conformance.cases.facts import Facts, facts
 from conformance.implementations.engine import Array, family_of, pads_of
+from conformance.implementations.onnx_operators import ALIASES, COMPOSED, SINGLE
 from reference_impl.engine.dtypes import numpy_dtype
 
 OPSET: Final = 22
 _IR_VERSION: Final = 10
-
-_ALIASES: Final = {"swish": "silu", "hard_swish": "hard_silu"}
-
-_SINGLE: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
-    "celu": ("Celu", {"alpha": 1.0}),
-    "elu": ("Elu", {"alpha": 1.0}),
-    "exponential": ("Exp", {}),
-    "gelu": ("Gelu", {"approximate": "none"}),
-    "hard_shrink": ("Shrink", {"lambd": 0.5, "bias": 0.0}),
-    "hard_sigmoid": ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}),
-    "hard_silu": ("HardSwish", {}),
-    "leaky_relu": ("LeakyRelu", {"alpha": 0.2}),
-    "log_softmax": ("LogSoftmax", {"axis": -1}),
-    "mish": ("Mish", {}),
-    "relu": ("Relu", {}),
-    "selu": ("Selu", {"alpha": 1.6732632423543772, "gamma": 1.0507009873554805}),
-    "sigmoid": ("Sigmoid", {}),
-    "soft_shrink": ("Shrink", {"lambd": 0.5, "bias": 0.5}),
-    "softmax": ("Softmax", {"axis": -1}),
-    "softplus": ("Softplus", {}),
-    "softsign": ("Softsign", {}),
-    "sparse_sigmoid": ("HardSigmoid", {"alpha": 0.5, "beta": 0.5}),
-    "tanh": ("Tanh", {}),
-}
-"""The activations that are one node, by Keras' names."""
-
-_COMPOSED: Final[Mapping[str, tuple[tuple[str, tuple[str, ...], str], ...]]] = {
-    "log_sigmoid": (
-        ("Neg", ("y",), "minus"),
-        ("Softplus", ("minus",), "plus"),
-        ("Neg", ("plus",), "a"),
-    ),
-    "silu": (("Sigmoid", ("y",), "gate"), ("Mul", ("y", "gate"), "a")),
-    "tanh_shrink": (("Tanh", ("y",), "t"), ("Sub", ("y", "t"), "a")),
-}
-"""Those that are several nodes: operator, inputs, output."""
-
-ACTIVATIONS: Final = frozenset({"linear", *_SINGLE, *_COMPOSED, *_ALIASES})
-"""The activations that ONNX has operators for."""
 
 
 def model_of(
@@ -148,12 +110,12 @@ def _attributes(known: Facts, auto_pad: bool) -> dict[str, Any]:
 
 def activation_nodes(name: str | None) -> Iterator[NodeProto]:
     """The nodes that make ``a`` of ``y``; none for the identity."""
-    name = _ALIASES.get(name or "linear", name or "linear")
+    name = ALIASES.get(name or "linear", name or "linear")
     if name == "linear":
         return
-    if name in _SINGLE:
-        operator, attributes = _SINGLE[name]
+    if name in SINGLE:
+        operator, attributes = SINGLE[name]
         yield helper.make_node(operator, ["y"], ["a"], **attributes)
         return
-    for operator, operands, made in _COMPOSED[name]:
+    for operator, operands, made in COMPOSED[name]:
         yield helper.make_node(operator, [*operands], [made])
