@@ -169,6 +169,33 @@ def test_a_run_that_is_cut_off_leaves_no_process_and_is_gone_on_with(
     assert records(many) == records(one)
 
 
+WRONG = """
+import numpy as np
+def Flatten(inputs, weights, config):
+    return inputs.reshape(inputs.shape[0], int(np.prod(inputs.shape[1:])))
+"""
+
+
+@has_dask
+@pytest.mark.skipif(
+    importlib.util.find_spec("hypothesis") is None, reason="needs the package hypothesis"
+)
+def test_a_search_finds_on_workers_what_is_wrong(tmp_path: Path) -> None:
+    """The plug-in takes no notice of channels_first."""
+    path = tmp_path / "wrong.py"
+    path.write_text(WRONG, encoding="utf-8")
+    search = [sys.executable, "-m", "conformance", "search", "--seed", "1", "--minutes", "0.5"]
+    where = ["--layer", "Flatten", "--cluster", "local:2", "--implementation"]
+    found = run([*search, *where, str(path)])
+    assert found.returncode == 1, found.stderr
+    assert "counterexample 1: Flatten/inputs:" in found.stdout
+    assert "data_format:channels_first" in found.stdout
+    assert "--seed 1 repeats the search" in found.stdout
+    broken = run([*search, *where, "exec:false"])
+    assert broken.returncode == 2
+    assert "cannot be loaded" in broken.stderr
+
+
 SCHEDULER = """
 import sys
 from distributed import LocalCluster

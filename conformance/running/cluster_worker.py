@@ -123,7 +123,7 @@ def judge(request: bytes) -> bytes:
     worker = f"{socket.gethostname()} (process {os.getpid()})"
     try:
         run, what, descriptors = wire.read_message(io.BytesIO(request))
-        problem = _difference(what)
+        problem = difference(what)
         if problem:
             return wire.encode(["differs", worker, problem])
         kind, *rest = _pairs.judge(run, what, descriptors)
@@ -139,7 +139,7 @@ def release(run: bytes) -> bytes:
 
 
 @cache
-def _difference(what: bytes) -> str:
+def difference(what: bytes) -> str:
     """In what this worker differs from the client; empty where in nothing."""
     suite, files, _, directory, *_ = wire.read_message(io.BytesIO(what))
     here = suite_here()
@@ -159,16 +159,24 @@ def _directory(path: str) -> Path:
     return Path(path) if Path(path).is_dir() else Path.cwd()
 
 
+def child_for(what: bytes, module: str, events: Events) -> tuple[Child, list[str]]:
+    """A process of this worker for a run, and the variables that its own children must not have.
+
+    They are those that Dask, or `child_for`, has set, and whoever asks has not.
+    """
+    _, _, given, directory, *_ = wire.read_message(io.BytesIO(what))
+    environment = dict.fromkeys(_THREADS, "1") | given
+    child = Child(module, [], events, environment, str(_directory(directory)))
+    return child, [name for name in _OF_DASK if name not in given]
+
+
 class _Pair:
     """A judging process, which has isolated processes of its own."""
 
     def __init__(self, what: bytes) -> None:
-        fields = wire.read_message(io.BytesIO(what))
-        *_, given, directory, specs, limits, known, keep = fields
+        *_, specs, limits, known, keep = wire.read_message(io.BytesIO(what))
         self._events: Events = queue.SimpleQueue()
-        environment = dict.fromkeys(_THREADS, "1") | given
-        own = [name for name in _OF_DASK if name not in given]
-        self._child = Child(_MODULE, [], self._events, environment, str(_directory(directory)))
+        self._child, own = child_for(what, _MODULE, self._events)
         self._child.send(setting(specs, _unpacked_limits(limits), known, keep, own))
         self._subjects: list[Any] = []
         self.used = time.monotonic()
