@@ -63,11 +63,11 @@ def _add_run(commands: Any) -> None:
         "-n",
         dest="workers",
         type=_positive(int),
-        default=1,
         metavar="WORKERS",
         help="how many pairs of processes work at the same time, one that judges and one that "
         "holds the implementation (default 1)",
     )
+    _add_cluster(run, "judge")
     _add_model(run)
     run.add_argument(
         "--memory",
@@ -124,6 +124,15 @@ def _add_run(commands: Any) -> None:
         default=60.0,
         metavar="SECONDS",
         help="time allowed for one case (default 60)",
+    )
+
+
+def _add_cluster(command: Any, what: str) -> None:
+    command.add_argument(
+        "--cluster",
+        metavar="ADDRESS|local:N",
+        help=f"{what} on the workers of a Dask cluster, given by its scheduler's address, or on N "
+        "workers of this machine; needs the extra `cluster`",
     )
 
 
@@ -379,6 +388,7 @@ def _add_search(commands: Any) -> None:
     search.add_argument(
         "--minutes", type=_positive(float), default=1.0, help="when to stop (default 1)"
     )
+    _add_cluster(search, "search")
     search.add_argument(
         "--seed", type=int, help="the same seed tries the same cases; default: another each time"
     )
