@@ -13,7 +13,14 @@ from typing import Final
 
 from conformance.implementations.families import Family
 
-ADAPTERS: Final = ("opencv",)
+ADAPTERS: Final = (
+    "mnn",
+    "ncnn",
+    "opencv",
+    "openvino",
+    "tract",
+    "tvm",
+)
 """The modules of this package that declare an adapter."""
 
 

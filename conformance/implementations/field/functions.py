@@ -83,6 +83,10 @@ class Functions(Adapted):
         """The engine's array of a contiguous one that nothing else refers to."""
         return array
 
+    def array(self, tensor: Tensor) -> Any:
+        """NumPy's array of one of the engine's."""
+        return as_array(tensor)
+
     @abstractmethod
     def convolve(self, x: Tensor, kernel: Tensor, bias: Tensor | None, window: Window) -> Tensor:
         """A convolution, in the engine's layouts."""
@@ -111,7 +115,7 @@ class Functions(Adapted):
         given = [self.tensor(array) for array in plan.weights(weights)]
 
         def call(inputs: Array) -> Any:
-            return plan.restored(as_array(plan.function(self.tensor(plan.entered(inputs)), *given)))
+            return plan.restored(self.array(plan.function(self.tensor(plan.entered(inputs)), *given)))
 
         return call
 
@@ -125,7 +129,7 @@ class Functions(Adapted):
         def call(inputs: Array, upstream: Array) -> dict[str, Any]:
             tensors = [self.tensor(a.copy()) for a in (plan.entered(inputs), *given)]
             u = self.tensor(plan.left(upstream))
-            found = [as_array(g) for g in self.backward(plan.function, tensors, u)]
+            found = [self.array(g) for g in self.backward(plan.function, tensors, u)]
             return dict(zip(("inputs", *weights), plan.gradients(found), strict=True))
 
         return call
