@@ -13,7 +13,20 @@ from typing import Final
 
 from conformance.implementations.families import Family
 
-ADAPTERS: Final = ("opencv",)
+ADAPTERS: Final = (
+    "opencv",
+    "chainer_functions",
+    "dezero_functions",
+    "flax_layers",
+    "jax_lax",
+    "mlx_arrays",
+    "paddle_functional",
+    "scipy_signal",
+    "smallpebble_functions",
+    "tinygrad_tensors",
+    "tensorflow_js",
+    "convnet_js",
+)
 """The modules of this package that declare an adapter."""
 
 
