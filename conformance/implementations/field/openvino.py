@@ -42,7 +42,9 @@ class OpenVINO(Graphs):
             "INFERENCE_NUM_THREADS": self.threads,
         }
         self._core.set_property("CPU", {k: v for k, v in settings.items() if v})
-        self.machine["isa"] = " ".join(sorted(self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")))
+        self.machine["isa"] = " ".join(
+            sorted(self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+        )
 
     def compiled(self, model: Any, shape: tuple[int, ...]) -> Call:
         """An inference request."""
