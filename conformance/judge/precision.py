@@ -73,7 +73,7 @@ def named_precision(gauge: Gauge, actual: Floats, expected: Floats) -> str | Non
     finite = np.isfinite(actual).all() and np.isfinite(expected).all()
     if not finite or not actual.size or gauge.overflow is not None:
         return None
-    for found in (_other_rounding, _rounded_operands, _quantized):
+    for found in (_other_rounding, _rounded_operands, _rounded_bias, _quantized):
         name = found(gauge, actual, expected)
         if name is not None:
             return name
@@ -96,6 +96,16 @@ def _rounded_operands(gauge: Gauge, actual: Floats, expected: Floats) -> str | N
                     continue
                 if _fits(gauge, actual, sums) and not _fits(gauge, expected, sums):
                     return name.format(part) + suffix
+    return None
+
+
+def _rounded_bias(gauge: Gauge, actual: Floats, expected: Floats) -> str | None:
+    """To how many bits the bias is rounded; None where that explains nothing."""
+    bias = gauge.convolution.bias
+    for name, fmt, digits in _shorter_operands(gauge):
+        sums = gauge.centre - bias + round_to(bias, fmt, digits)
+        if _fits(gauge, actual, sums) and not _fits(gauge, expected, sums):
+            return name.format("biases")
     return None
 
 
