@@ -31,6 +31,9 @@ from conformance.results import Result
 
 Judge = Callable[[Case], Result]
 
+CATALOGUE: Final = {**FAULTS, **GRADIENT_FAULTS}
+"""All faults by identifier."""
+
 Aspect = tuple[str, str, str]
 """A layer, and a field with its value."""
 
@@ -79,6 +82,15 @@ class Finding:
             return any(hypotheses.explain(one, failure) for one in self.faults)
         if not isinstance(own.outcome, Value):
             return failure.what == own.what
+        return self._is_alike(result)
+
+    def is_like(self, other: Finding) -> bool:
+        """Whether another finding, of another search, has the same cause."""
+        if self.faults and other.faults:
+            return bool(set(self.faults) & set(other.faults))
+        return self._is_alike(other.result)
+
+    def _is_alike(self, result: Result) -> bool:
         same = _stage(result) == _stage(self.result)
         return same and set(self.result.clauses) <= set(result.clauses)
 
@@ -199,8 +211,8 @@ class Search:
     def _faults(self, result: Result) -> tuple[Hypothesis, ...]:
         """The faults of the catalogue that explain a failure, each alone."""
         failure = failure_of(result)
-        catalogue = {**FAULTS, **GRADIENT_FAULTS} if isinstance(failure.outcome, Value) else {}
-        singles = ((fault,) for fault in catalogue.values())
+        catalogue = CATALOGUE.values() if isinstance(failure.outcome, Value) else ()
+        singles = ((fault,) for fault in catalogue)
         return tuple(one for one in singles if self._hypotheses.explain(one, failure))
 
     def _is_not_offered(self, case: Case) -> bool:
