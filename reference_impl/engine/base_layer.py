@@ -597,7 +597,9 @@ class Layer:
 
     def _set_trainable(self, value: bool) -> None:
         """Set it, for the inner layers as well, as Keras does."""
-        self._trainable = arguments.boolean(type(self).__name__, "trainable", value)
+        if not isinstance(value, (bool, np.bool_)):
+            raise arguments.wrong_type(type(self).__name__, "trainable", value, "True or False")
+        self._trainable = bool(value)
         for layer in self._members():
             layer.trainable = value
 

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from mmap import ACCESS_READ, mmap
+from time import strftime
 from typing import Any, Final
 
 import numpy as np
@@ -606,7 +607,12 @@ def _save_archive(model: Model, target: Any, path: Path) -> None:
     from reference_impl.version import __version__
 
     config = serialize(model) | {"compile_config": model.get_compile_config()}
-    metadata = {"keras_version": "3.15.1", "written_by": f"layerproof {__version__}"}
+    saved = strftime("%Y-%m-%d@%H:%M:%S")
+    metadata = {
+        "keras_version": "3.15.1",
+        "date_saved": saved,
+        "written_by": f"layerproof {__version__}",
+    }
     with ZipFile(target, "w") as archive:
         archive.writestr(_METADATA, json.dumps(metadata))
         archive.writestr(_CONFIG, json.dumps(config))
