@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import zipfile
 from itertools import pairwise
 
@@ -12,8 +13,10 @@ import pytest
 import reference_impl as keras
 from conformance import assert_model_conforms
 from conformance.command_line import main
+from conformance.models.comparison import compare
 from conformance.models.errors import ModelError
 from conformance.models.operation import KINDS, Operation, Span
+from conformance.models.program_candidate import CallableCandidate
 from conformance.models.source import of_model, read
 from conformance.models.variants import variants
 
@@ -157,6 +160,39 @@ def test_normalization_by_hand():
     assert operation.kind in KINDS
 
 
+# Activations of one's own
+
+
+FUNCTIONS = {
+    "piecewise linear": lambda x: np.where(x > 1, 2 * x - 1.75, x / 4),
+    "its own float64 evaluation": lambda x: x * np.sin(x),
+}
+
+
+@pytest.mark.parametrize("how", FUNCTIONS)
+def test_own_callables_are_activations(how):
+    """Judged layer by layer and as a whole, as `assert_conforms` does, and said so."""
+    layers = [
+        keras.Input((8, 7, 3)),
+        keras.layers.Conv2D(4, 3, activation=FUNCTIONS[how], name="own"),
+        keras.layers.Conv2D(2, 2, activation="tanh", name="last"),
+    ]
+    made = keras.Sequential(layers)
+    inputs = np.random.default_rng(0).normal(size=(2, 8, 7, 3)).astype("float32")
+    outputs = {"own": made.layers[0](inputs), "last": made(inputs)}
+    assert_model_conforms(outputs, made, inputs)
+    assert_model_conforms(outputs["last"], made, inputs)
+    wrong = np.array(outputs["own"])
+    wrong[1, 2, 3, 1] += np.float32(1e-3)
+    with pytest.raises(AssertionError, match=f"'own': .*1 of 240 .*callable: {how}"):
+        assert_model_conforms({**outputs, "own": wrong}, made, inputs)
+    plain = keras.layers.Conv2D(4, 3)
+    plain.build(inputs.shape)
+    plain.set_weights(made.layers[0].get_weights())
+    with pytest.raises(AssertionError, match="the activation is missing"):
+        assert_model_conforms({**outputs, "own": plain(inputs)}, made, inputs)
+
+
 # Files
 
 
@@ -237,9 +273,6 @@ def first_layer(**changes):
 
 
 HOSTILE = {
-    "foreign module": first_layer(module="evil", class_name="Dense", registered_name="Dense"),
-    "registered elsewhere": first_layer(class_name="Dense", registered_name="os>system"),
-    "lambda": first_layer(class_name="Lambda", registered_name=None),
     "no layers": lambda config: config["config"].pop("layers"),
     "layers are numbers": lambda config: config["config"].update(layers=[5]),
     "settings are a number": first_layer(config=5),
@@ -257,8 +290,43 @@ def test_hostile_sources_are_refused(tmp_path, kind):
     """A corrupt or malicious file ends in an error that names it; nothing of it is run."""
     _, path = saved(tmp_path)
     altered(path, HOSTILE[kind])
-    with pytest.raises(ModelError, match=r"m\.keras|Lambda"):
+    with pytest.raises(ModelError, match=r"m\.keras"):
         read(path)
+
+
+OTHERS = {
+    "of a module": {"module": "evil", "class_name": "Dense", "registered_name": "Dense"},
+    "registered": {"class_name": "Dense", "registered_name": "evil>Dense"},
+    "code in the file": {"class_name": "Lambda", "registered_name": None},
+    "none of Keras'": {"class_name": "Mine", "registered_name": None},
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_layers_that_nothing_computes_are_taken_from_the_candidate(tmp_path, monkeypatch, kind):
+    """They are shown as not judged, nothing of them is run, and those behind them are judged."""
+    (tmp_path / "evil.py").write_text("raise SystemExit\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    made, path = saved(tmp_path)
+    altered(path, first_layer(**OTHERS[kind]))
+    source, inputs = read(path), images()
+    outputs = by_layer(made, inputs)
+    outputs["c2"] = np.array(outputs["c2"])
+    outputs["c2"][0, 0, 0, 0] += 1
+    found = compare(source, CallableCandidate(lambda *_: outputs, "port"), [inputs]).findings
+    said = {f.layer: f.verdict.value for f in found}
+    assert said == {"c1": "not judged", "p": "right", "c2": "wrong", "f": "wrong"}
+    assert found[0].message == "taken from the candidate: nothing that is installed computes it"
+
+
+def test_layers_behind_an_output_that_is_not_found_are_not_judged(tmp_path):
+    """Nothing is known of them; the candidate is not called wrong."""
+    made, path = saved(tmp_path)
+    altered(path, first_layer(**OTHERS["registered"]))
+    inputs = images()
+    outputs = {"c2": by_layer(made, inputs)["c2"]}
+    found = compare(read(path), CallableCandidate(lambda *_: outputs, "port"), [inputs]).findings
+    assert [f.verdict.value for f in found[:3]] == ["not judged"] * 3
 
 
 def test_truncated_source_is_refused(tmp_path):
@@ -267,3 +335,99 @@ def test_truncated_source_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(ModelError, match=r"m\.keras"):
         read(path)
+
+
+# Candidates that do not answer
+
+
+MISBEHAVING = {
+    "def model(x):\n    import os\n    os.kill(os.getpid(), 11)\n": "crashed while it was run",
+    "import os\nos.kill(os.getpid(), 11)\n": "crashed while it was loaded",
+    "import sys\ndef model(x):\n    sys.exit(7)\n": "ended by exit status 7",
+    "import sys\nprint('last', file=sys.stderr)\nsys.exit(3)\n": "its last words:\nlast",
+    "import time\ndef model(x):\n    time.sleep(60)\n": "no answer within 1 seconds while it was",
+    "def model(x):\n    return x / missing\n": "NameError: name 'missing' is not defined (line 2",
+    "def model(x):\n    raise ValueError('\\ud800\\x1b[31m')\n": "ValueError",
+    "import os\ndef model(x):\n    os.write(1, b'noise' * 999)\n    os._exit(0)\n": "exit status 0",
+}
+
+
+@pytest.mark.parametrize("body", MISBEHAVING)
+def test_candidates_that_crash_hang_or_raise_are_told(tmp_path, capsys, body):
+    """The judge outlives them, says what they did, and judges the others."""
+    _, path = saved(tmp_path)
+    bad = program(tmp_path, body)
+    good = tmp_path / "good.py"
+    good.write_text(
+        f"from reference_impl.models import load_model\nmodel = load_model({str(path)!r})\n"
+    )
+    reports = {name: tmp_path / f"r.{name}" for name in ("jsonl", "junit", "html")}
+    options = [item for name, file in reports.items() for item in (f"--{name}", str(file))]
+    arguments = ["model", str(path), "--against", bad, "--against", str(good), "--timeout", "1"]
+    started = time.monotonic()
+    assert main([*arguments, *options]) == 1
+    assert time.monotonic() - started < 45
+    said = capsys.readouterr().out
+    assert MISBEHAVING[body] in said
+    assert f"{good} (a callable): " in said
+    lines = [json.loads(line) for line in reports["jsonl"].read_text().splitlines()]
+    (failure,) = [line for line in lines if line["kind"] == "failure"]
+    assert failure["verdict"] in ("crashed", "timed out", "raised")
+    assert 'errors="1"' in reports["junit"].read_text()
+    assert "candidate.py: " in reports["html"].read_text()
+
+
+def test_one_unusable_candidate_does_not_lose_the_others(tmp_path, capsys):
+    """What can be judged is; what cannot be used ends in 2, and is named."""
+    _, path = saved(tmp_path)
+    body = f"from reference_impl.models import load_model\nmodel = load_model({str(path)!r})\n"
+    good = program(tmp_path, body)
+    missing = str(tmp_path / "missing.onnx")
+    assert main(["model", str(path), "--against", missing, "--against", good]) == 2
+    printed = capsys.readouterr()
+    assert f"{missing}: there is no such file" in printed.err
+    assert f"{good} (a callable): r" in printed.out
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("model.pb", "expected a .onnx or .tflite file, FILE.py[:ATTRIBUTE], tf.keras"),
+        ("keras[backend=mxnet]", "backend"),
+        ("missing.py", "missing.py: there is no such file"),
+    ],
+)
+def test_what_is_no_candidate_is_refused(tmp_path, capsys, spec, words):
+    """The message says what is allowed."""
+    _, path = saved(tmp_path)
+    assert main(["model", str(path), "--against", spec]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_program_may_import_what_lies_beside_it(tmp_path, capsys):
+    """And not in place of Python's own library."""
+    _, path = saved(tmp_path)
+    (tmp_path / "weights_of_mine.py").write_text(
+        f"from reference_impl.models import load_model\nmodel = load_model({str(path)!r})\n"
+    )
+    (tmp_path / "random.py").write_text("raise SystemError\n")
+    candidate = program(tmp_path, "import random\nfrom weights_of_mine import model\n")
+    assert main(["model", str(path), "--against", candidate]) == 0
+    assert "wrong" not in capsys.readouterr().out
+
+
+def test_reports_that_cannot_be_written_are_noticed_first(tmp_path, capsys):
+    """Before anything is run, with the option that names the file."""
+    _, path = saved(tmp_path)
+    assert main(["model", str(path), "--html", str(tmp_path / "no" / "r.html")]) == 2
+    assert "--html" in capsys.readouterr().err
+
+
+def test_jsonl_may_go_to_standard_output(tmp_path, capsys):
+    """``-`` is standard output; the table gives way to standard error."""
+    _, path = saved(tmp_path)
+    body = f"from reference_impl.models import load_model\nmodel = load_model({str(path)!r})\n"
+    assert main(["model", str(path), "--against", program(tmp_path, body), "--jsonl", "-"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0]["kind"] == "header"
+    assert lines[-1]["kind"] == "footer"

@@ -288,7 +288,7 @@ def test_a_failing_case_is_shrunk_and_printed() -> None:
 
 def test_the_reference_declares_that_it_lacks_the_layer() -> None:
     case = cases("smoke")[0]
-    outcome = reference.load().evaluate(case, operands(case))
+    outcome = reference.load("reference").evaluate(case, operands(case))
     assert outcome == Unsupported(f"reference_impl has no layer {NAME}")
 
 

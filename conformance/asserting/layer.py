@@ -138,6 +138,12 @@ def _activation(layer: Any) -> str | None:
     return None
 
 
+def own_activation(layer: Any) -> Any:
+    """The activation of a layer, where it has parameters or is the caller's; None of any other."""
+    given = getattr(layer, "activation", None)
+    return None if given is None or _activation(layer) is not None else given
+
+
 def problem_of(actual: Any, layer: Any, inputs: Array) -> str | None:
     """What is wrong with a layer's output; None if nothing is.
 
@@ -158,17 +164,24 @@ def value_of(layer: Any, inputs: Array) -> Array:
 
 def _problem_of_callable(actual: Any, layer: Any, inputs: Array) -> str | None:
     """The judgement by the callable's own float64 evaluation."""
-    plain = type(layer).from_config({**_config(layer), "activation": None})
-    plain.build(inputs.shape)
-    plain.set_weights(layer.get_weights())
+    plain = without_activation(layer, inputs)
     sums = value_of(plain, inputs)
-    expected = expected_of(layer.activation, _gauge(plain, inputs))
+    expected = expected_of(layer.activation, gauge_of(plain, inputs))
     return _form_problem(
         actual, expected.value.shape, sums.dtype, lambda a: problem_with(a, expected)
     )
 
 
-def _config(layer: Any) -> dict[str, Any]:
+def without_activation(layer: Any, inputs: Array, dtype: str = "") -> Any:
+    """A convolution's sums alone, as a layer with its weights, in its dtype or another."""
+    changed = {"activation": None, "dtype": dtype or layer.dtype}
+    plain = type(layer).from_config({**arguments_of(layer), **changed})
+    plain.build(inputs.shape)
+    plain.set_weights([convert(weight, plain.dtype) for weight in layer.get_weights()])
+    return plain
+
+
+def arguments_of(layer: Any) -> dict[str, Any]:
     """The arguments of a layer, those left out that need no part in its sums."""
     arguments = {
         name: getattr(layer, name)
@@ -208,7 +221,7 @@ def _elements_problem(actual: Array, expected: Array, layer: Any, inputs: Array)
         return None
     if not isinstance(layer, _classes(convolution_layers())):
         return judge_equality(actual, expected).message
-    judgement = judge_sums(_gauge(layer, inputs), actual, expected)
+    judgement = judge_sums(gauge_of(layer, inputs), actual, expected)
     return None if judgement.verdict is Verdict.CONFORMS else judgement.message
 
 
@@ -218,7 +231,7 @@ def taken_by(layer: Any, inputs: Array) -> Array:
     return convert(inputs, layer.dtype) if is_converted else inputs
 
 
-def _gauge(layer: Any, inputs: Array) -> Gauge:
+def gauge_of(layer: Any, inputs: Array) -> Gauge:
     """The sums of a convolution, and what their errors depend on."""
     channels_first = layer.data_format == "channels_first"
     images = as_float64(taken_by(layer, inputs))

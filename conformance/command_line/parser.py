@@ -63,11 +63,11 @@ def _add_run(commands: Any) -> None:
         "-n",
         dest="workers",
         type=_positive(int),
-        default=1,
         metavar="WORKERS",
         help="how many pairs of processes work at the same time, one that judges and one that "
         "holds the implementation (default 1)",
     )
+    _add_cluster(run, "judge")
     _add_model(run)
     run.add_argument(
         "--memory",
@@ -127,12 +127,22 @@ def _add_run(commands: Any) -> None:
     )
 
 
+def _add_cluster(command: Any, what: str) -> None:
+    command.add_argument(
+        "--cluster",
+        metavar="ADDRESS|local:N",
+        help=f"{what} on the workers of a Dask cluster, given by its scheduler's address, or on N "
+        "workers of this machine; needs the extra `cluster`",
+    )
+
+
 def _add_model(run: Any) -> None:
     run.add_argument(
         "--model",
         type=Path,
         metavar="FILE.keras",
-        help="judge what tf.keras makes of this model, layer by layer, instead of a grid",
+        help="judge what Keras makes of this model, instead of a grid: the other name of "
+        "conformance model FILE --against tf.keras",
     )
     run.add_argument(
         "--inputs",
@@ -203,7 +213,8 @@ def _add_converted(commands: Any) -> None:
         description="Judge a converted model layer by layer: each layer is computed from the "
         "candidate's own input of it, and judged by what rounding can explain, so that the one "
         "that is wrong is named, and no other; and the final outputs as a whole. Exit status: 0 "
-        "right or rounding; 1 wrong; 2 a file that cannot be used; 3 nothing was judged.",
+        "right or rounding; 1 wrong, or it crashed, hung or raised; 2 a file that cannot be used; "
+        "3 nothing was judged.",
     )
     model.set_defaults(command=_converted)
     model.add_argument("source", type=Path, metavar="SOURCE", help="a .keras or .h5 file")
@@ -212,8 +223,9 @@ def _add_converted(commands: Any) -> None:
         action="append",
         metavar="CANDIDATE",
         help="a .onnx or .tflite file, FILE.py[:ATTRIBUTE] with a callable that takes the inputs "
-        "and returns the outputs or a dict of them by layer name, or tf.keras for the source "
-        "itself (the default); may be repeated",
+        "and returns the outputs or a dict of them by layer name, or, for the source itself, "
+        "tf.keras (the default), with options as in tf.keras[graph], or keras[backend=torch|jax]; "
+        "may be repeated",
     )
     model.add_argument(
         "--inputs",
@@ -233,6 +245,13 @@ def _add_converted(commands: Any) -> None:
         "--verbose", action="store_true", help="show each layer's tensor, and how it was found"
     )
     model.add_argument("--quiet", action="store_true", help="show no progress")
+    model.add_argument(
+        "--timeout",
+        type=_positive(float),
+        default=600.0,
+        metavar="SECONDS",
+        help="time allowed for one run of a candidate (default 600)",
+    )
     for name in ("jsonl", "junit", "html"):
         model.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write a {name} report")
 
@@ -312,10 +331,16 @@ def _add_shrink(commands: Any) -> None:
         help="shrink a failing case",
         description="Shrink a failing case to a smallest one that fails for the same reason (the "
         "same known fault, else the same stage), and print it as a command and as a program that "
-        "needs only NumPy and the implementation. Exit status: 1, or 0 where it does not fail.",
+        "needs only NumPy and the implementation. Of several cases the last is shrunk together "
+        "with those after which it fails. Exit status: 1, or 0 where it does not fail.",
     )
     shrink.set_defaults(command=_shrink)
-    shrink.add_argument("descriptor", metavar="DESCRIPTOR", help="the failing case")
+    shrink.add_argument(
+        "descriptors",
+        metavar="DESCRIPTOR",
+        nargs="+",
+        help="the failing case, after those that make it fail where it conforms alone",
+    )
     shrink.add_argument(
         "--implementation",
         required=True,
@@ -363,6 +388,7 @@ def _add_search(commands: Any) -> None:
     search.add_argument(
         "--minutes", type=_positive(float), default=1.0, help="when to stop (default 1)"
     )
+    _add_cluster(search, "search")
     search.add_argument(
         "--seed", type=int, help="the same seed tries the same cases; default: another each time"
     )

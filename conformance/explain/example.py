@@ -33,7 +33,7 @@ def worked(case: Case) -> str:
         given = {"inputs": arrays.inputs, **arrays.weights, "upstream": arrays.upstream}
         lines = [_line(name, array) for name, array in given.items() if array is not None]
     try:
-        lines.append(_outcome(load().evaluate(case, arrays), case))
+        lines.append(_outcome(load("reference").evaluate(case, arrays), case))
     except (TypeError, ValueError) as error:
         reason = re.sub(r"_\d+'", "'", str(error))  # automatic names count on
         lines.append(textwrap.fill(f"refused: {reason}", _WIDTH, subsequent_indent="  "))

@@ -6,6 +6,7 @@ not stand among wrong values, and builds the graph of a case; the rest is here.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -37,12 +38,22 @@ class Takes:
         activations: names; of the others it has no operator.
         empty: which arrays without elements it takes: ``any``, ``batch`` where only the batch axis
             may be empty, or ``none``.
+        ranks: numbers of spatial axes over which it slides windows.
+        dilation: whether it dilates kernels.
+        groups: whether it convolves in groups.
+        gradients: whether it differentiates.
+        largest: the most elements of an output, where it is asked for shapes by computing.
         narrower: of activations that are not taken in every dtype, the dtypes in which they are.
     """
 
     dtypes: Mapping[str, frozenset[str]]
     activations: frozenset[str]
     empty: str = "any"
+    ranks: frozenset[int] = frozenset({1, 2})
+    dilation: bool = True
+    groups: bool = True
+    gradients: bool = False
+    largest: int | None = None
     narrower: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
@@ -66,6 +77,8 @@ class Engine(ABC):
             "shape": self._shape,
             "rejection": self._rejection,
         }
+        if self.takes.gradients:
+            observe["gradients"] = self._gradients
         layer = LAYERS[case.layer]
         if case.observe not in observe or not layer.takes_inputs:
             return Unsupported(f"{self.maker} runs a layer's output, and has no model API")
@@ -83,6 +96,9 @@ class Engine(ABC):
         takes, family = self.takes, family_of(known)
         if known.case.dtype not in takes.dtypes[family]:
             return f"{self.maker} has no {family} in {known.case.dtype}"
+        reason = self._of_windows(known) if known.rank else None
+        if reason:
+            return reason
         if takes.empty != "any" and _is_empty(known, takes.empty == "batch"):
             axes = " but along the batch" if takes.empty == "batch" else ""
             return f"{self.maker} takes no arrays without elements{axes}"
@@ -93,9 +109,37 @@ class Engine(ABC):
             return f"{self.maker} has no {activation} in {known.case.dtype}"
         return None
 
+    def _of_windows(self, known: Facts) -> str | None:
+        """What it does not take of a window that slides."""
+        takes = self.takes
+        if known.rank not in takes.ranks:
+            return f"{self.maker} slides no windows over {known.rank} axes"
+        if not takes.dilation and max(known.dilation) > 1:
+            return f"{self.maker} has no dilated convolution"
+        if not takes.groups and known.groups > 1:
+            return f"{self.maker} has no convolution in groups"
+        lengths = (axis.output for axis in known.axes) if known.has_axes else ()
+        if takes.largest is not None and math.prod(lengths) > takes.largest:
+            return f"{self.maker} is asked for no outputs of more than {takes.largest} elements"
+        return None
+
     def _output(self, case: Case, operands: Any) -> Outcome:
         call = self.graph(case, operands.inputs.shape, operands.weights)
         return observe_calls(lambda: call(operands.inputs), {"inputs": operands.inputs})
+
+    def _gradients(self, case: Case, operands: Any) -> Outcome:
+        call = self.derivative(case, operands.inputs.shape, operands.weights)
+        arrays = {"inputs": operands.inputs, "upstream": operands.upstream}
+        return observe_calls(lambda: call(operands.inputs, operands.upstream), arrays)
+
+    def derivative(
+        self, case: Case, shape: tuple[int, ...], weights: Mapping[str, Array]
+    ) -> Callable[[Array, Array], dict[str, Any]]:
+        """What gives, of the input and the output's gradient, the gradients by name.
+
+        Only engines that say that they differentiate are asked.
+        """
+        raise NotImplementedError(f"{self.maker} differentiates no {case.layer} of {shape}")
 
     def _shape(self, case: Case, operands: Any) -> Outcome:
         del operands

@@ -10,7 +10,8 @@ from onnx.reference import ReferenceEvaluator
 
 from conformance.cases.case import Case
 from conformance.implementations.engine import Array, Call, Engine, Takes
-from conformance.implementations.onnx_graph import ACTIVATIONS, model_of
+from conformance.implementations.onnx_graph import model_of
+from conformance.implementations.onnx_operators import ACTIVATIONS
 from conformance.implementations.protocol import Implementation
 
 _FLOATS: Final = frozenset({"bfloat16", "float16", "float32", "float64"})

@@ -11,7 +11,8 @@ import onnxruntime
 from conformance.cases.case import Case
 from conformance.cases.facts import Facts
 from conformance.implementations.engine import Array, Call, Engine, Takes
-from conformance.implementations.onnx_graph import ACTIVATIONS, model_of
+from conformance.implementations.onnx_graph import model_of
+from conformance.implementations.onnx_operators import ACTIVATIONS
 from conformance.implementations.protocol import Implementation
 
 _QUIET: Final = 4

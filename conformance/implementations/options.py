@@ -252,3 +252,6 @@ DEVICE: Final = one_of(
     },
 )
 """Where it is computed."""
+
+AUTO_PAD: Final = flag("auto_pad", "which works out SAME padding itself", auto_pad=True)
+"""Whether SAME padding is left to a runtime of graphs, instead of being given in numbers."""

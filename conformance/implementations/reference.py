@@ -9,10 +9,10 @@ from conformance.implementations.protocol import Implementation
 from conformance.layers.registry import LAYERS
 
 
-def load() -> Implementation:
-    """`reference_impl`, behind the protocol."""
+def load(name: str) -> Implementation:
+    """`reference_impl`, behind the protocol, by the name that reports call it."""
     version = getattr(reference_impl, "__version__", "")
-    return KerasStyle("reference", version, reference_impl, unsupported=_lacks)
+    return KerasStyle(name, version, reference_impl, unsupported=_lacks)
 
 
 def _lacks(case: Case) -> str | None:

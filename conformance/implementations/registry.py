@@ -1,7 +1,7 @@
 """The built-in implementations by name, and plug-ins by module or file.
 
-Nothing here imports a framework: whether one is installed, and in which version, is read from the
-metadata of the installed distributions.  `Entry.load` imports it, in the worker process.
+Nothing here imports a framework (`families`).  Those of the field, each declared in its own file,
+are listed in `field`.
 """
 
 from __future__ import annotations
@@ -13,33 +13,35 @@ import re
 import shlex
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cache
-from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
-from conformance.implementations import memory
+from conformance.implementations import field, memory
+from conformance.implementations.families import (
+    GOLDEN_LOADER,
+    Entry,
+    Family,
+    installed_version,
+)
 from conformance.implementations.options import (
+    AUTO_PAD,
     DEVICE,
     ISA,
     THREADS,
     Effect,
     Option,
     Options,
-    choose,
     flag,
     one_of,
     split,
 )
-from conformance.implementations.protocol import Implementation, ImplementationError
+from conformance.implementations.protocol import ImplementationError
 from conformance.version import __version__
 
 _PLUGIN_LOADER: Final = "conformance.implementations.plugin:load"
 _PROGRAM_LOADER: Final = "conformance.implementations.program:load"
 _STORED: Final = "conformance.golden.implementation"
-_GOLDEN_LOADER: Final = f"{_STORED}:load"
 _PROGRAM: Final = "exec:"
 _PLUGIN_FORMS: Final = "MODULE, MODULE:ATTRIBUTE, FILE.py, FILE.py:ATTRIBUTE or exec:COMMAND"
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*\Z")
@@ -50,98 +52,6 @@ _ONE_THREAD: Final = {
     "MKL_NUM_THREADS": "1",
 }
 """The oracle's values do not depend on threads; its products are too small to gain by them."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """An implementation that can be asked for.
-
-    Attributes:
-        name: the name to ask for, variant in brackets.
-        summary: what it is, in one sentence.
-        loader: module and function, as ``MODULE:FUNCTION``, that make the implementation.
-        options: keyword arguments for the loader.
-        distributions: the distributions that it needs; empty where NumPy alone is enough.
-        environment: environment variables of its worker processes.
-        trusted: whether it may be evaluated in the suite's own process.
-        by_definition: whether it is the oracle itself, and so judged by the second derivation.
-    """
-
-    name: str
-    summary: str
-    loader: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    distributions: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    trusted: bool = False
-    by_definition: bool = False
-
-    @property
-    def is_stored(self) -> bool:
-        """Whether it answers from the fixtures, and so needs no operands."""
-        return self.loader == _GOLDEN_LOADER
-
-    def load(self) -> Implementation:
-        """Import what it needs and make it.
-
-        Raises:
-            ImplementationError: if it is not installed or, for a plug-in, cannot be used.
-        """
-        missing = [name for name in self.distributions if _version(name) is None]
-        if missing:
-            raise ImplementationError(
-                f"{self.name} needs {', '.join(missing)}, which is not installed"
-            )
-        module, _, function = self.loader.partition(":")
-        made: Implementation = getattr(importlib.import_module(module), function)(**self.options)
-        return made
-
-
-@dataclass(frozen=True)
-class Family:
-    """A built-in implementation with all its options.
-
-    Attributes:
-        name: its name without options.
-        summary: what it is, in one sentence.
-        loader, arguments, distributions, environment, trusted, by_definition: as of `Entry`.
-        options: what can be asked for.
-        variants: combinations of options in which people run it, which ``NAME[*`` stands for.
-    """
-
-    name: str
-    summary: str
-    loader: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    distributions: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    trusted: bool = False
-    by_definition: bool = False
-    options: Options = field(default_factory=Options)
-    variants: tuple[str, ...] = ()
-
-    def entry(self, given: list[str], spec: str = "") -> Entry:
-        """The implementation with the given options.
-
-        Raises:
-            ImplementationError: for options that it does not have, or that do not go together.
-        """
-        if given and not self.options.options:
-            raise ImplementationError(f"{spec!r}: {self.name} has no options")
-        choice = choose(self.name, given, self.options)
-        name = self.name + choice.canonical
-        arguments = {"name": name} if self.options.options else {}
-        return Entry(
-            name=name,
-            summary=", ".join([self.summary, *choice.summaries]),
-            loader=self.loader,
-            options={**arguments, **self.arguments, **choice.arguments},
-            distributions=(*self.distributions, *choice.distributions),
-            environment={**memory.ENVIRONMENT, **self.environment, **choice.environment},
-            trusted=self.trusted,
-            by_definition=self.by_definition,
-        )
-
 
 _ONEDNN: Final = one_of(
     "onednn",
@@ -165,7 +75,6 @@ _BACKEND: Final = one_of(
         for name in ("torch", "jax")
     },
 )
-_AUTO_PAD: Final = flag("auto_pad", "which works out SAME padding itself", auto_pad=True)
 _XNNPACK: Final = one_of(
     "xnnpack",
     "with its XNNPACK kernels {}",
@@ -191,7 +100,7 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
             Family(
                 name="golden",
                 summary="the stored expected values, held against the present oracle",
-                loader=_GOLDEN_LOADER,
+                loader=GOLDEN_LOADER,
                 arguments={"name": "golden", "observed": ""},
                 trusted=True,
             ),
@@ -199,7 +108,7 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
                 Family(
                     name=f"golden:{observed}",
                     summary=f"what {observed} did when it was observed",
-                    loader=_GOLDEN_LOADER,
+                    loader=GOLDEN_LOADER,
                     arguments={"name": f"golden:{observed}", "observed": observed},
                     trusted=True,
                 )
@@ -264,7 +173,7 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
                 summary="onnxruntime on ONNX graphs, SAME padding given in numbers",
                 loader="conformance.implementations.onnx_runtime:load",
                 distributions=("onnx", "onnxruntime"),
-                options=Options((_AUTO_PAD, THREADS)),
+                options=Options((AUTO_PAD, THREADS)),
                 variants=("auto_pad",),
             ),
             Family(
@@ -273,7 +182,7 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
                 loader="conformance.implementations.onnx_reference:load",
                 distributions=("onnx",),
                 environment=_ONE_THREAD,
-                options=Options((_AUTO_PAD,)),
+                options=Options((AUTO_PAD,)),
                 variants=("auto_pad",),
             ),
             Family(
@@ -285,6 +194,7 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
                 options=Options((_XNNPACK, THREADS)),
                 variants=("xnnpack=off",),
             ),
+            *field.families(),
         )
     }
 )
@@ -406,7 +316,7 @@ def installed(entry: Entry) -> bool:
     """Whether every distribution, or fixture, that `entry` needs is there."""
     if entry.is_stored:
         return bool(versions(entry))
-    return all(_version(name) is not None for name in entry.distributions)
+    return all(installed_version(name) is not None for name in entry.distributions)
 
 
 def options(entry: Entry) -> tuple[Option, ...]:
@@ -428,7 +338,7 @@ def versions(entry: Entry) -> dict[str, str]:
         return _stored("stored_versions", entry)
     if not entry.distributions:
         return {"layerproof": __version__}
-    found = {name: _version(name) for name in entry.distributions}
+    found = {name: installed_version(name) for name in entry.distributions}
     return {name: version for name, version in found.items() if version is not None}
 
 
@@ -443,23 +353,3 @@ def _stored(function: str, entry: Entry) -> dict[str, str]:
         entry.options["observed"]
     )
     return dict(found)
-
-
-_TENSORFLOW_DISTRIBUTIONS: Final = (
-    "tensorflow",
-    "tensorflow-cpu",
-    "tensorflow-intel",
-    "tensorflow-macos",
-)
-"""The names under which TensorFlow is distributed."""
-
-
-@cache
-def _version(distribution: str) -> str | None:
-    tensorflow = distribution == "tensorflow"
-    for name in _TENSORFLOW_DISTRIBUTIONS if tensorflow else (distribution,):
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return None

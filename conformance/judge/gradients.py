@@ -123,13 +123,24 @@ def _spread(values: Floats, axes: tuple[WindowAxis, ...]) -> Floats:
     return spread
 
 
-def convolution_gauges(case: Case, operands: Operands) -> dict[str, Gauge]:
-    """The gauges of the gradients of a convolution with at least one output, by name."""
+def convolution_gauges(
+    case: Case, operands: Operands, factor: tuple[Floats, Floats] | None = None
+) -> dict[str, Gauge]:
+    """The gauges of the gradients of a convolution with at least one output, by name.
+
+    Args:
+        case: the case.
+        operands: its operands.
+        factor: g and its errors, laid out as the output, where they are not the case's: of an
+            activation that it has no name for.
+    """
     forward = Convolution.of(case, operands)
     upstream, kind = as_float64(operands.upstream), KINDS[case.operands]
     exact = kind.exact and kind.exact_gradients and not named(forward.activation).slope_rounds
     gradient, errors = upstream, None
-    if forward.activation != "linear":
+    if factor is not None:
+        gradient, errors = factor
+    elif forward.activation != "linear":
         sums = Gauge(forward)
         lay = forward.laid_out
         running = through_slope(

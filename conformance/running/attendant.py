@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from conformance.cases.case import Case
+from conformance.implementations.families import Entry
 from conformance.implementations.protocol import ImplementationError
-from conformance.implementations.registry import Entry
 from conformance.outcomes import Crash, Outcome, Rejection, Timeout, Unsupported, Value
 from conformance.running.child import Child, Event, Events, next_event
 from conformance.running.limits import Limits

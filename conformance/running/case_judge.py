@@ -16,8 +16,8 @@ from types import TracebackType
 
 from conformance.cases.case import Case
 from conformance.implementations import registry
+from conformance.implementations.families import Entry
 from conformance.implementations.observation import evaluate
-from conformance.implementations.registry import Entry
 from conformance.known import Records, Who
 from conformance.outcomes import Unsupported
 from conformance.results import Result

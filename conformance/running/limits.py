@@ -1,9 +1,13 @@
-"""What an implementation's process is allowed."""
+"""What an implementation's process is allowed, and what is refused where it is to run."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+
+
+class ClusterError(RuntimeError):
+    """A cluster that cannot be used, or cannot any more."""
 
 
 def most_of_the_memory() -> int | None:
@@ -27,3 +31,12 @@ class Limits:
     timeout: float = 60.0
     start: float = 240.0
     memory: int | None = field(default_factory=most_of_the_memory)
+
+
+def limit_memory(limit: int) -> None:
+    """Let allocations beyond `limit` bytes of data fail, where the system can do that."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
