@@ -331,10 +331,16 @@ def _add_shrink(commands: Any) -> None:
         help="shrink a failing case",
         description="Shrink a failing case to a smallest one that fails for the same reason (the "
         "same known fault, else the same stage), and print it as a command and as a program that "
-        "needs only NumPy and the implementation. Exit status: 1, or 0 where it does not fail.",
+        "needs only NumPy and the implementation. Of several cases the last is shrunk together "
+        "with those after which it fails. Exit status: 1, or 0 where it does not fail.",
     )
     shrink.set_defaults(command=_shrink)
-    shrink.add_argument("descriptor", metavar="DESCRIPTOR", help="the failing case")
+    shrink.add_argument(
+        "descriptors",
+        metavar="DESCRIPTOR",
+        nargs="+",
+        help="the failing case, after those that make it fail where it conforms alone",
+    )
     shrink.add_argument(
         "--implementation",
         required=True,
