@@ -115,7 +115,9 @@ class Functions(Adapted):
         given = [self.tensor(array) for array in plan.weights(weights)]
 
         def call(inputs: Array) -> Any:
-            return plan.restored(self.array(plan.function(self.tensor(plan.entered(inputs)), *given)))
+            return plan.restored(
+                self.array(plan.function(self.tensor(plan.entered(inputs)), *given))
+            )
 
         return call
 
