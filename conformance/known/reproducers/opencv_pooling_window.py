@@ -16,8 +16,9 @@ network.setInput(np.ones((1, 1, 1, 3), np.float32), "x")
 network.forward()
 '''
 try:
-    ended = subprocess.run([sys.executable, "-c", PROGRAM], timeout=20, check=False).returncode
+    subprocess.run([sys.executable, "-c", PROGRAM], timeout=20, check=False)
 except subprocess.TimeoutExpired:
-    ended = None
-print("a window of 5 over 3 elements", "never ends" if ended is None else f"ends with {ended}")
-sys.exit(int(ended == 1))
+    print("a window of 5 over 3 elements never ends")
+    sys.exit(0)
+print("a window of 5 over 3 elements is refused, or gives something")
+sys.exit(1)
