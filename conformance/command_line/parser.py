@@ -64,11 +64,11 @@ def _add_run(commands: Any) -> None:
         "-n",
         dest="workers",
         type=_positive(int),
-        default=1,
         metavar="WORKERS",
         help="how many pairs of processes work at the same time, one that judges and one that "
         "holds the implementation (default 1)",
     )
+    _add_cluster(run, "judge")
     _add_model(run)
     run.add_argument(
         "--memory",
@@ -125,6 +125,15 @@ def _add_run(commands: Any) -> None:
         default=60.0,
         metavar="SECONDS",
         help="time allowed for one case (default 60)",
+    )
+
+
+def _add_cluster(command: Any, what: str) -> None:
+    command.add_argument(
+        "--cluster",
+        metavar="ADDRESS|local:N",
+        help=f"{what} on the workers of a Dask cluster, given by its scheduler's address, or on N "
+        "workers of this machine; needs the extra `cluster`",
     )
 
 
@@ -352,10 +361,16 @@ def _add_shrink(commands: Any) -> None:
         help="shrink a failing case",
         description="Shrink a failing case to a smallest one that fails for the same reason (the "
         "same known fault, else the same stage), and print it as a command and as a program that "
-        "needs only NumPy and the implementation. Exit status: 1, or 0 where it does not fail.",
+        "needs only NumPy and the implementation. Of several cases the last is shrunk together "
+        "with those after which it fails. Exit status: 1, or 0 where it does not fail.",
     )
     shrink.set_defaults(command=_shrink)
-    shrink.add_argument("descriptor", metavar="DESCRIPTOR", help="the failing case")
+    shrink.add_argument(
+        "descriptors",
+        metavar="DESCRIPTOR",
+        nargs="+",
+        help="the failing case, after those that make it fail where it conforms alone",
+    )
     shrink.add_argument(
         "--implementation",
         required=True,
@@ -403,6 +418,7 @@ def _add_search(commands: Any) -> None:
     search.add_argument(
         "--minutes", type=_positive(float), default=1.0, help="when to stop (default 1)"
     )
+    _add_cluster(search, "search")
     search.add_argument(
         "--seed", type=int, help="the same seed tries the same cases; default: another each time"
     )
