@@ -268,6 +268,11 @@ def _add_list(commands: Any) -> None:
         action="store_true",
         help="print clauses as a document, each with its source, formula and example; or defects",
     )
+    listing.add_argument(
+        "--report",
+        metavar="ID",
+        help="print a defect as a report to be filed with its project, in the form it asks for",
+    )
 
 
 def _add_explain(commands: Any) -> None:
