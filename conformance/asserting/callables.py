@@ -165,10 +165,10 @@ def problem_with(actual: Array, expected: Expected) -> str | None:
         excess = np.where(distance == 0, 0.0, distance / expected.error)
     same = (values == expected.value) | (np.isnan(values) & np.isnan(expected.value))
     excess = np.where(same, 0.0, np.where(np.isnan(excess), np.inf, excess))
-    if not np.any(excess > 1):
-        return None
     shown = expected.value.astype(actual.dtype)
-    wrong = WrongElements(actual, shown, expected.error, excess)
+    wrong = WrongElements.of(actual, shown, expected.error, excess)
+    if not wrong.count:
+        return None
     return f"{sentence_case(wrong.sentence())}. (The activation is a callable: {expected.how}.)"
 
 

@@ -16,8 +16,9 @@ from conformance.cases.case import Case
 from conformance.cases.operands import Operands
 from conformance.implementations.observation import as_array
 from conformance.judge.activations import ACTIVATIONS
+from conformance.judge.boxes import boxes
 from conformance.judge.contraction import as_float64
-from conformance.judge.definition.rounding import FORMATS
+from conformance.judge.definition.rounding import FORMATS, Format
 from conformance.judge.elements import judge_equality, judge_sums
 from conformance.judge.equality import equal
 from conformance.judge.running_error import Floats
@@ -29,6 +30,9 @@ from reference_impl.engine.dtypes import convert, is_float
 from reference_impl.ops.geometry import window_axes
 
 Array = np.ndarray[Any, Any]
+
+_PART: Final = 1 << 16
+"""Elements of an operand that are looked at a time."""
 
 
 def assert_layer_conforms(actual: Any, layer: Any, inputs: Any) -> None:
@@ -149,13 +153,19 @@ def problem_of(actual: Any, layer: Any, inputs: Array) -> str | None:
     convolves = isinstance(layer, _classes(convolution_layers()))
     if convolves and _activation(layer) is None:
         return _problem_of_callable(actual, layer, inputs)
-    return _problem(actual, layer.certify(inputs).value, layer, inputs)
+    return _problem(actual, value_of(layer, inputs), layer, inputs)
+
+
+def value_of(layer: Any, inputs: Array) -> Array:
+    """A layer's output, leaving its losses as they are; without the bounds of `certify`."""
+    value: Array = layer.call(layer._prepared(inputs))
+    return value
 
 
 def _problem_of_callable(actual: Any, layer: Any, inputs: Array) -> str | None:
     """The judgement by the callable's own float64 evaluation."""
     plain = without_activation(layer, inputs)
-    sums: Array = plain.certify(inputs).value
+    sums = value_of(plain, inputs)
     expected = expected_of(layer.activation, gauge_of(plain, inputs))
     return _form_problem(
         actual, expected.value.shape, sums.dtype, lambda a: problem_with(a, expected)
@@ -245,35 +255,46 @@ def _every_order_is_exact(gauge: Gauge) -> bool:
     """Whether no partial sum, in whatever order, needs more bits than the format has.
 
     All products and biases are then multiples of one power of two, which is at least the smallest
-    normal number, and the sums of their magnitudes are below ``2**precision`` of it.
+    normal number, and the sums of their magnitudes are below ``2**precision`` of it.  Real numbers
+    fail that in the first part.
     """
+    _, first = next(gauge.parts(), ((), gauge))
+    return (first is gauge or _is_exact(first)) and _is_exact(gauge)
+
+
+def _is_exact(gauge: Gauge) -> bool:
     c, fmt = gauge.convolution, gauge.format
-    operands = (c.inputs, c.kernel, c.bias)
-    if not all(np.isfinite(array).all() for array in operands):
+    inputs, kernel, bias = (_unit_exponent(array, fmt) for array in (c.inputs, c.kernel, c.bias))
+    unit = min(inputs + kernel, bias)
+    if -math.inf in (inputs, kernel) or unit < fmt.quantum_exponent + fmt.precision - 1:
         return False
-    if any(_smallest(array) < fmt.smallest_normal for array in operands):
-        return False
-    unit = min(_unit_exponent(c.inputs) + _unit_exponent(c.kernel), _unit_exponent(c.bias))
     if math.isinf(unit):
         return True  # nothing but zeros
-    if unit < fmt.quantum_exponent + fmt.precision - 1:
-        return False
-    largest = float(gauge.magnitude.max(initial=0.0))
-    return largest < min(math.ldexp(1.0, fmt.precision + int(unit)), fmt.largest)
+    limit = min(math.ldexp(1.0, fmt.precision + int(unit)), fmt.largest)
+    return all(float(part.magnitude.max(initial=0.0)) < limit for _, part in gauge.parts())
 
 
-def _smallest(array: Floats) -> float:
-    """The smallest magnitude that is not zero; infinity without one."""
-    magnitudes = np.abs(array[array != 0])
-    return float(magnitudes.min(initial=math.inf))
+def _unit_exponent(array: Floats, fmt: Format) -> float:
+    """The exponent of the largest power of two that divides all elements; infinity for zeros.
+
+    Minus infinity where an element is subnormal or not finite.
+    """
+    return min(
+        (_unit_of_part(array[box], fmt) for box in boxes(array.shape, _PART)), default=math.inf
+    )
 
 
-def _unit_exponent(array: Floats) -> float:
-    """The exponent of the largest power of two that divides all elements; infinity for zeros."""
-    significand, exponent = np.frexp(array[array != 0])
+def _unit_of_part(array: Floats, fmt: Format) -> float:
+    values = array[array != 0]
+    magnitudes = np.abs(values)
+    if not values.size:
+        return math.inf
+    if not (magnitudes.min() >= fmt.smallest_normal and magnitudes.max() < math.inf):
+        return -math.inf
+    significand, exponent = np.frexp(values)
     integers = np.ldexp(significand, 53).astype(np.int64)
     lowest_bit = np.frexp((integers & -integers).astype(np.float64))[1] - 1
-    return float((lowest_bit + exponent - 53).min(initial=2**20)) if integers.size else math.inf
+    return float((lowest_bit + exponent - 53).min())
 
 
 def _explanation(actual: Any, layer: Any, inputs: Array) -> str:

@@ -692,8 +692,8 @@ def _wrong(values: Floats, span: Span, dtype: str) -> tuple[str, float]:
     if values.shape != span.value.shape:
         words = f"The shape is {values.shape}, but should be {span.value.shape}."
         return words, float("inf")
-    wrong = WrongElements(values, span.value.astype(dtype), span.error, excess(values, span))
-    if wrong.ratio <= 1:
+    wrong = WrongElements.of(values, span.value.astype(dtype), span.error, excess(values, span))
+    if not wrong.count:
         return "", wrong.ratio
     return f"{sentence_case(wrong.sentence())}.", wrong.ratio
 

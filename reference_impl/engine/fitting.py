@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from reference_impl.engine.arguments import boolean, positive_integer, wrong_value
+from reference_impl.engine.arguments import (
+    ArgumentError,
+    as_integer,
+    boolean,
+    positive_integer,
+    unknown_value,
+    wrong_value,
+)
 from reference_impl.engine.batches import Batch, arrays, count_of, sliced
 from reference_impl.engine.dtypes import Array
 from reference_impl.engine.parameters import real_number
@@ -83,7 +90,7 @@ def _options(owner: str, given: Mapping[str, Any], defaults: Mapping[str, Any]) 
     """
     unknown = sorted(set(given) - set(defaults) - {"verbose", "callbacks"})
     if unknown:
-        raise TypeError(
+        raise ArgumentError(
             f"{owner}: unrecognised arguments {', '.join(unknown)}; expected "
             f"{', '.join(sorted(defaults))}"
         )
@@ -140,7 +147,7 @@ def fit(model: Model, x: Any, y: Any, **given: Any) -> History:
     owner = f"{model.name}.fit"
     o = _options(owner, given, _FIT)
     training = model._compiled()
-    epochs = positive_integer(owner, "epochs", o["epochs"])
+    epochs, first = (_count(owner, name, o[name]) for name in ("epochs", "initial_epoch"))
     size = _size(owner, "batch_size", o["batch_size"])
     steps = _steps(owner, "steps_per_epoch", o["steps_per_epoch"])
     data = _data(model, x, y, o["sample_weight"])
@@ -149,7 +156,8 @@ def fit(model: Model, x: Any, y: Any, **given: Any) -> History:
         data = sliced(data, slice(0, count_of(owner, data) - count_of(owner, held)))
     count = count_of(owner, data)
     history = History(model)
-    for epoch in range(int(o["initial_epoch"]), epochs):
+    frequency = positive_integer(owner, "validation_freq", o["validation_freq"])
+    for epoch in range(first, epochs):
         mean = _Mean()
         training.compiled_metrics.reset()
         order = _order(owner, o["shuffle"], count)
@@ -158,7 +166,7 @@ def fit(model: Model, x: Any, y: Any, **given: Any) -> History:
             batch = Batch.of(model, inputs, targets, weights, o["class_weight"])
             mean.add(training.step(model, batch))
         found = mean.found()
-        if held is not None and (epoch + 1) % int(o["validation_freq"]) == 0:
+        if held is not None and (epoch + 1) % frequency == 0:
             found |= _validated(model, held, o)
         history.add(epoch, found)
     return history
@@ -235,6 +243,13 @@ def _data(model: Model, x: Any, y: Any, weights: Any) -> tuple[Any, Any, Any]:
         else arrays(owner, "sample_weight", weights)
     )
     return (*given, weights)
+
+
+def _count(owner: str, argument: str, value: Any) -> int:
+    number = as_integer(value)
+    if number is None or number < 0:
+        raise unknown_value(owner, argument, value, "an integer that is not negative")
+    return number
 
 
 def _size(owner: str, argument: str, value: Any) -> int:
