@@ -33,7 +33,7 @@ from reference_impl.engine.parameters import (
     real_number,
 )
 from reference_impl.ops.certified import round_enclosed
-from reference_impl.ops.formats import format_of
+from reference_impl.ops.formats import format_of, widened
 from reference_impl.showing import shown
 
 __all__ = [
@@ -110,7 +110,7 @@ class _NormConstraint(Constraint):
         axes = axes_of(name, "axis", self.axis, w.ndim)
         if not w.size:
             return w.copy()
-        wide = w.astype(np.float64)
+        wide = widened(w)
         low, high = self._enclose(wide, axes)
         return round_enclosed(low, high, format_of(w.dtype), self._resolver(wide, axes, w.dtype))
 

@@ -27,7 +27,7 @@ from reference_impl.engine.identifiers import Registry
 from reference_impl.engine.naming import snake_case
 from reference_impl.ops.combination import combination
 from reference_impl.ops.exact_sums import exact_sum, sum_of_squares
-from reference_impl.ops.formats import Format, format_of
+from reference_impl.ops.formats import Format, format_of, widened
 from reference_impl.ops.rounding import round_fraction
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ class MeanSquaredError(Loss):
             return combination([(factor, predictions), (-factor, targets)], format)
         rows, wanted = _rows(predictions), _rows(targets)
         gradient = np.zeros_like(rows)
-        flat = weights.reshape(-1).astype(np.float64)
+        flat = widened(weights.reshape(-1))
         for weight in np.unique(flat):
             chosen = (flat == weight) | (np.isnan(flat) & np.isnan(weight))
             own = factor * Fraction(float(weight)) if math.isfinite(weight) else math.nan
@@ -277,7 +277,7 @@ def _exact_rows(predictions: Array, targets: Array | None = None) -> list[Fracti
     from fractions import Fraction
 
     if targets is None:
-        values = predictions.reshape(-1).astype(np.float64).tolist()
+        values = widened(predictions.reshape(-1)).tolist()
         return [Fraction(value) if math.isfinite(value) else value for value in values]
     return [_mean_of_squares(*pair) for pair in zip(targets, predictions, strict=True)]
 
@@ -292,7 +292,7 @@ def _weighted(losses: Sequence[Fraction | float], weights: Any) -> list[Any]:
 
     if weights is None:
         return [*losses]
-    factors = weights.reshape(-1).astype(np.float64).tolist()
+    factors = widened(weights.reshape(-1)).tolist()
     return [
         loss
         * (Fraction(factor) if math.isfinite(factor) and not isinstance(loss, float) else factor)
@@ -389,7 +389,7 @@ def operands(owner: str, y_true: Any, y_pred: Any) -> tuple[Array, Array]:
 def _mean_of_squares(targets: Array, predictions: Array) -> Fraction | float:
     from fractions import Fraction
 
-    p, t = predictions.astype(np.float64), targets.astype(np.float64)
+    p, t = widened(predictions), widened(targets)
     with np.errstate(all="ignore"):
         difference = p - t
         if not (np.isfinite(p).all() and np.isfinite(t).all()):

@@ -21,7 +21,7 @@ from reference_impl.engine.parameters import real_number
 from reference_impl.engine.variable import Variable
 from reference_impl.ops.combination import combination
 from reference_impl.ops.exact_sums import sum_of_squares
-from reference_impl.ops.formats import format_of
+from reference_impl.ops.formats import format_of, widened
 from reference_impl.showing import shown
 
 __all__ = ["SGD", "deserialize", "get", "serialize"]
@@ -271,7 +271,9 @@ class SGD:
             )
         iterations, rate = int(arrays[0]), float(arrays[1])
         # Keras keeps the rate in float32, its configuration the number that was given.
-        kept = self.learning_rate if rate == float(np.float32(self.learning_rate)) else rate
+        with np.errstate(over="ignore"):
+            own = float(np.float32(self.learning_rate))
+        kept = self.learning_rate if rate == own else rate
         real_number(self.name, "learning_rate", kept, least=0)
         velocities = [w.fitting(array) for w, array in zip(weights, arrays[2:], strict=True)]
         return State(iterations, kept, dict(zip(weights, velocities, strict=True)))
@@ -306,7 +308,7 @@ def _optional(owner: str, argument: str, value: Any) -> float | None:
 
 def as_float(array: Array) -> Array:
     """A gradient in a floating-point dtype."""
-    return array if is_float(array.dtype) else array.astype(np.float64)
+    return array if is_float(array.dtype) else widened(array)
 
 
 def _clipped(gradient: Array, limit: float) -> Array:

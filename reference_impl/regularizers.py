@@ -27,7 +27,7 @@ from reference_impl.engine.identifiers import Registry
 from reference_impl.engine.parameters import Array, floating, real_number
 from reference_impl.ops.certified import round_enclosed
 from reference_impl.ops.exact_sums import sum_of_magnitudes, sum_of_squares
-from reference_impl.ops.formats import FLOAT64, format_of
+from reference_impl.ops.formats import FLOAT64, format_of, widened
 from reference_impl.ops.rounding import round_fraction
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class L1L2(Regularizer):
         divisor = positive_integer(type(self).__name__, "divisor", divisor)
         constant, slope = Fraction(self.l1) / divisor, 2 * Fraction(self.l2) / divisor
         format = format_of(x.dtype)
-        wide = x.astype(np.float64)
+        wide = widened(x)
         with np.errstate(over="ignore", invalid="ignore"):
             value = round_fraction(constant, FLOAT64) * np.sign(wide)
             if slope:

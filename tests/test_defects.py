@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,7 +61,13 @@ def test_parts_stand_with_the_record_that_leads_and_the_worst_counts() -> None:
     text = as_markdown([found])
     assert "| some.thing | 1 | 0 | 0 | 0 |" in text
     assert "It rounds twice. It crashes." in text
-    assert "- report: none found" in text
+    assert "- report: not searched for" in text
+
+
+@pytest.mark.parametrize("record", known.own(), ids=lambda record: record.identifier)
+def test_a_report_is_named_as_trackers_name_it(record: Record) -> None:
+    reports = record.report.split(", ") if record.report not in ("", "none found") else []
+    assert all(re.fullmatch(r"[\w.-]+/[\w.-]+#[1-9]\d*", report) for report in reports)
 
 
 def test_a_part_of_nothing_is_told() -> None:

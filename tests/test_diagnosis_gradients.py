@@ -144,6 +144,19 @@ def test_the_shortest_sequence_is_found(culprit: int) -> None:
     assert f"--case {CASES[culprit].descriptor} --case {CASES[-1].descriptor}" in message
 
 
+def test_cases_with_bad_arguments_may_stand_before() -> None:
+    """The likeness of cases is looked at whatever they are: all that the grid has are tried."""
+    before = [case for case in grid("standard") if case.layer == "Conv1D"]
+    last = before.pop(next(i for i, c in enumerate(before) if c.observe == "output" and i > 400))
+    culprit = before[7]
+
+    def fails(cases: Sequence[Case]) -> bool:
+        return cases[-1] == last and culprit in cases[:-1]
+
+    results = [result(case, None) for case in before] + [result(last, Value("wrong"))]
+    assert order_of(results, Limits(), fails=lambda spec: fails)["x"].sequence == (culprit, last)
+
+
 def test_what_fails_alone_does_not_depend_on_the_order() -> None:
     results = [result(CASES[0], None), result(CASES[1], Value("wrong"))]
     assert order_of(results, Limits(), fails=lambda spec: lambda cases: True) == {}

@@ -164,3 +164,34 @@ def test_signalling_nans_and_numbers_without_axes_raise_nothing_from_the_inside(
     assert np.isnan(keras.layers.Flatten(dtype="bfloat16")(signalling).astype(float)).all()
     with pytest.raises(ValueError, match=r"shape \(\)"):
         keras.layers.Flatten(dtype="bfloat16")(np.array(1.0))
+
+
+SIGNALLING = {
+    "float16": np.array([0x7D00], np.uint16).view(np.float16),
+    "float32": np.array([0x7FA00000], np.uint32).view(np.float32),
+    "float64": np.array([0x7FF4 << 48], np.uint64).view(np.float64),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", SIGNALLING)
+def test_signalling_nans_warn_nowhere(dtype: str) -> None:
+    """NumPy warns when it converts one, which users who turn warnings into errors would meet."""
+    x = SIGNALLING[dtype].reshape(1, 1, 1)
+    for activation in (None, "relu", "tanh", "softmax", "sparsemax"):
+        for own in SIGNALLING:
+            layer = keras.layers.Conv1D(1, 1, activation=activation, dtype=own)
+            assert np.isnan(layer(x)).all()
+            assert np.isnan(layer.gradients(x, x)["inputs"]).all()
+    for name in ("relu", "gelu", "softmax", "sparsemax", "squareplus"):
+        assert np.isnan(getattr(keras.activations, name)(x)).all()
+    assert np.isnan(keras.layers.MaxPooling1D(1, dtype=dtype).gradients(x, x)["inputs"]).all()
+    assert np.isnan(keras.constraints.MaxNorm()(x)).all()
+    assert np.isnan(keras.constraints.MinMaxNorm()(x)).all()
+    assert np.isnan(keras.regularizers.L1L2(0.1, 0.1)(x))
+    assert np.isnan(keras.regularizers.L1L2(0.1, 0.1).gradient(x)).all()
+    assert np.isnan(keras.regularizers.OrthogonalRegularizer()(x[0]))
+    assert np.isnan(keras.losses.mean_squared_error(x, x)).all()
+    model = keras.Sequential([keras.Input((1, 1)), keras.layers.Conv1D(1, 1)])
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9, clipnorm=1.0), "mse", metrics=["mse"])
+    assert np.isnan(model.train_on_batch(x, x)).all()

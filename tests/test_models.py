@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import zipfile
 from itertools import pairwise
 
@@ -267,3 +268,99 @@ def test_truncated_source_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(ModelError, match=r"m\.keras"):
         read(path)
+
+
+# Candidates that do not answer
+
+
+MISBEHAVING = {
+    "def model(x):\n    import os\n    os.kill(os.getpid(), 11)\n": "crashed while it was run",
+    "import os\nos.kill(os.getpid(), 11)\n": "crashed while it was loaded",
+    "import sys\ndef model(x):\n    sys.exit(7)\n": "ended by exit status 7",
+    "import sys\nprint('last', file=sys.stderr)\nsys.exit(3)\n": "its last words:\nlast",
+    "import time\ndef model(x):\n    time.sleep(60)\n": "no answer within 1 seconds while it was",
+    "def model(x):\n    return x / missing\n": "NameError: name 'missing' is not defined (line 2",
+    "def model(x):\n    raise ValueError('\\ud800\\x1b[31m')\n": "ValueError",
+    "import os\ndef model(x):\n    os.write(1, b'noise' * 999)\n    os._exit(0)\n": "exit status 0",
+}
+
+
+@pytest.mark.parametrize("body", MISBEHAVING)
+def test_candidates_that_crash_hang_or_raise_are_told(tmp_path, capsys, body):
+    """The judge outlives them, says what they did, and judges the others."""
+    _, path = saved(tmp_path)
+    bad = program(tmp_path, body)
+    good = tmp_path / "good.py"
+    good.write_text(
+        f"from reference_impl.models import load_model\nmodel = load_model({str(path)!r})\n"
+    )
+    reports = {name: tmp_path / f"r.{name}" for name in ("jsonl", "junit", "html")}
+    options = [item for name, file in reports.items() for item in (f"--{name}", str(file))]
+    arguments = ["model", str(path), "--against", bad, "--against", str(good), "--timeout", "1"]
+    started = time.monotonic()
+    assert main([*arguments, *options]) == 1
+    assert time.monotonic() - started < 45
+    said = capsys.readouterr().out
+    assert MISBEHAVING[body] in said
+    assert f"{good} (a callable): " in said
+    lines = [json.loads(line) for line in reports["jsonl"].read_text().splitlines()]
+    (failure,) = [line for line in lines if line["kind"] == "failure"]
+    assert failure["verdict"] in ("crashed", "timed out", "raised")
+    assert 'errors="1"' in reports["junit"].read_text()
+    assert "candidate.py: " in reports["html"].read_text()
+
+
+def test_one_unusable_candidate_does_not_lose_the_others(tmp_path, capsys):
+    """What can be judged is; what cannot be used ends in 2, and is named."""
+    _, path = saved(tmp_path)
+    body = f"from reference_impl.models import load_model\nmodel = load_model({str(path)!r})\n"
+    good = program(tmp_path, body)
+    missing = str(tmp_path / "missing.onnx")
+    assert main(["model", str(path), "--against", missing, "--against", good]) == 2
+    printed = capsys.readouterr()
+    assert f"{missing}: there is no such file" in printed.err
+    assert f"{good} (a callable): r" in printed.out
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("model.pb", "expected a .onnx or .tflite file, FILE.py[:ATTRIBUTE], tf.keras"),
+        ("keras[backend=mxnet]", "backend"),
+        ("missing.py", "missing.py: there is no such file"),
+    ],
+)
+def test_what_is_no_candidate_is_refused(tmp_path, capsys, spec, words):
+    """The message says what is allowed."""
+    _, path = saved(tmp_path)
+    assert main(["model", str(path), "--against", spec]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_program_may_import_what_lies_beside_it(tmp_path, capsys):
+    """And not in place of Python's own library."""
+    _, path = saved(tmp_path)
+    (tmp_path / "weights_of_mine.py").write_text(
+        f"from reference_impl.models import load_model\nmodel = load_model({str(path)!r})\n"
+    )
+    (tmp_path / "random.py").write_text("raise SystemError\n")
+    candidate = program(tmp_path, "import random\nfrom weights_of_mine import model\n")
+    assert main(["model", str(path), "--against", candidate]) == 0
+    assert "wrong" not in capsys.readouterr().out
+
+
+def test_reports_that_cannot_be_written_are_noticed_first(tmp_path, capsys):
+    """Before anything is run, with the option that names the file."""
+    _, path = saved(tmp_path)
+    assert main(["model", str(path), "--html", str(tmp_path / "no" / "r.html")]) == 2
+    assert "--html" in capsys.readouterr().err
+
+
+def test_jsonl_may_go_to_standard_output(tmp_path, capsys):
+    """``-`` is standard output; the table gives way to standard error."""
+    _, path = saved(tmp_path)
+    body = f"from reference_impl.models import load_model\nmodel = load_model({str(path)!r})\n"
+    assert main(["model", str(path), "--against", program(tmp_path, body), "--jsonl", "-"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0]["kind"] == "header"
+    assert lines[-1]["kind"] == "footer"

@@ -3,44 +3,74 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from conformance.command_line.errors import UsageError
-from conformance.models.candidates import open_candidate
 from conformance.models.comparison import Comparison, compare
-from conformance.models.errors import ModelError
+from conformance.models.errors import CandidateError, ModelError
 from conformance.models.inputs import read_inputs
+from conformance.models.isolated import LIMITS, Isolated
 from conformance.models.judging import Verdict
-from conformance.models.report import table, write_html, write_jsonl, write_junit
+from conformance.models.report import FORMS, table
 from conformance.models.source import Source, read
+from conformance.report.files import STANDARD_OUTPUT, check_outputs, write_atomically
 from conformance.report.text import say
 
 EXIT_WRONG = 1
+EXIT_USAGE = 2
 EXIT_NOTHING_JUDGED = 3
 
 
 def run_converted(options: argparse.Namespace) -> int:
-    """Judge each candidate.
+    """Judge each candidate; one that cannot be used does not keep the others from it.
 
     Raises:
-        UsageError: if a file cannot be used.
+        UsageError: if the source, the inputs or a report's file cannot be used.
     """
+    reports = {name: getattr(options, name) for name in FORMS if getattr(options, name)}
     try:
+        check_outputs({f"--{name}": path for name, path in reports.items()})
         source = read(options.source)
+        inputs = read_inputs(source.model, options.inputs, source.names) if options.inputs else None
         given = dict(_pair(item) for item in options.map)
-        names = source.names
-        inputs = read_inputs(source.model, options.inputs, names) if options.inputs else None
-        made = [
-            compare(source, open_candidate(spec, options.source), inputs, given, _progress(options))
-            for spec in options.against or ["tf.keras"]
-        ]
-    except ModelError as error:
+    except (ModelError, ValueError) as error:
         raise UsageError(str(error)) from error
-    for comparison in made:
-        say(table(comparison, source, options.verbose))
-    _write(options, made, source)
-    return _status(made)
+    made: list[Comparison] = []
+    unusable = []
+    for judged in _judged(options, source, inputs, given):
+        if isinstance(judged, ModelError):
+            unusable.append(judged)
+            say(f"conformance: {judged}", sys.stderr)
+        else:
+            made.append(judged)
+            say(table(judged, source, options.verbose), _stream(reports))
+    for name, path in reports.items():
+        _write(path, FORMS[name](made, source, options.source))
+    return EXIT_USAGE if unusable else _status(made)
+
+
+def _judged(
+    options: argparse.Namespace, source: Source, inputs: Any, given: dict[str, str]
+) -> Iterator[Comparison | ModelError]:
+    """The judgement of each candidate, or why it cannot be used."""
+    limits = dataclasses.replace(LIMITS, timeout=options.timeout)
+    for spec in options.against or ["tf.keras"]:
+        try:
+            candidate = Isolated(spec, options.source, limits)
+        except CandidateError as error:
+            yield Comparison(spec, "not loaded", (), failure=error)
+        except ModelError as error:
+            yield error
+        else:
+            try:
+                yield compare(source, candidate, inputs, given, _progress(options))
+            except ModelError as error:
+                yield error
+            finally:
+                candidate.close()
 
 
 def _pair(item: str) -> tuple[str, str]:
@@ -50,7 +80,7 @@ def _pair(item: str) -> tuple[str, str]:
     return layer, tensor
 
 
-def _progress(options: argparse.Namespace) -> Any:
+def _progress(options: argparse.Namespace) -> Callable[[str], None]:
     def show(text: str) -> None:
         if not options.quiet:
             say(f"conformance: {text}", sys.stderr)
@@ -58,19 +88,22 @@ def _progress(options: argparse.Namespace) -> Any:
     return show
 
 
-def _write(options: argparse.Namespace, made: list[Comparison], source: Source) -> None:
+def _stream(reports: dict[str, Any]) -> Any:
+    """Where the tables go: to standard error where a report goes to standard output."""
+    return sys.stderr if STANDARD_OUTPUT in reports.values() else sys.stdout
+
+
+def _write(path: Any, content: bytes) -> None:
+    if path == STANDARD_OUTPUT:
+        sys.stdout.write(content.decode())
+        return
     try:
-        if options.jsonl:
-            write_jsonl(options.jsonl, made, options.source)
-        if options.junit:
-            write_junit(options.junit, made)
-        if options.html:
-            write_html(options.html, made, source)
+        write_atomically(path, content)
     except OSError as error:
         raise UsageError(f"the report cannot be written: {error}") from error
 
 
-def _status(made: list[Comparison]) -> int:
+def _status(made: Sequence[Comparison]) -> int:
     verdicts = [comparison.verdict for comparison in made]
     if Verdict.WRONG in verdicts:
         return EXIT_WRONG

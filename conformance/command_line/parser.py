@@ -132,7 +132,8 @@ def _add_model(run: Any) -> None:
         "--model",
         type=Path,
         metavar="FILE.keras",
-        help="judge what tf.keras makes of this model, layer by layer, instead of a grid",
+        help="judge what Keras makes of this model, instead of a grid: the other name of "
+        "conformance model FILE --against tf.keras",
     )
     run.add_argument(
         "--inputs",
@@ -203,7 +204,8 @@ def _add_converted(commands: Any) -> None:
         description="Judge a converted model layer by layer: each layer is computed from the "
         "candidate's own input of it, and judged by what rounding can explain, so that the one "
         "that is wrong is named, and no other; and the final outputs as a whole. Exit status: 0 "
-        "right or rounding; 1 wrong; 2 a file that cannot be used; 3 nothing was judged.",
+        "right or rounding; 1 wrong, or it crashed, hung or raised; 2 a file that cannot be used; "
+        "3 nothing was judged.",
     )
     model.set_defaults(command=_converted)
     model.add_argument("source", type=Path, metavar="SOURCE", help="a .keras or .h5 file")
@@ -212,8 +214,9 @@ def _add_converted(commands: Any) -> None:
         action="append",
         metavar="CANDIDATE",
         help="a .onnx or .tflite file, FILE.py[:ATTRIBUTE] with a callable that takes the inputs "
-        "and returns the outputs or a dict of them by layer name, or tf.keras for the source "
-        "itself (the default); may be repeated",
+        "and returns the outputs or a dict of them by layer name, or, for the source itself, "
+        "tf.keras (the default), with options as in tf.keras[graph], or keras[backend=torch|jax]; "
+        "may be repeated",
     )
     model.add_argument(
         "--inputs",
@@ -233,6 +236,13 @@ def _add_converted(commands: Any) -> None:
         "--verbose", action="store_true", help="show each layer's tensor, and how it was found"
     )
     model.add_argument("--quiet", action="store_true", help="show no progress")
+    model.add_argument(
+        "--timeout",
+        type=_positive(float),
+        default=600.0,
+        metavar="SECONDS",
+        help="time allowed for one run of a candidate (default 600)",
+    )
     for name in ("jsonl", "junit", "html"):
         model.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write a {name} report")
 

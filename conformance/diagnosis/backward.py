@@ -158,6 +158,29 @@ def overwrite(target: Array, index: Array, parts: Array) -> None:
     target[index] = parts
 
 
+def overwrite_winners(target: Array, index: Array, parts: Array) -> None:
+    """The last part that is not zero stays: only what wins its window is written."""
+    order = np.arange(1, len(index) + 1).reshape(-1, *[1] * (parts.ndim - 1))
+    last = np.zeros(target.shape, np.intp)
+    np.maximum.at(last, index, np.where(parts != 0, order, 0))
+    _write(target, parts, last - 1, last > 0)
+
+
+def keep_first_winner(target: Array, index: Array, parts: Array) -> None:
+    """The first part that is not zero stays, as where taps are gone through one after another."""
+    none = len(index)
+    order = np.arange(none).reshape(-1, *[1] * (parts.ndim - 1))
+    first = np.full(target.shape, none, np.intp)
+    np.minimum.at(first, index, np.where(parts != 0, order, none))
+    _write(target, parts, first, first < none)
+
+
+def _write(target: Array, parts: Array, chosen: Array, where: Array) -> None:
+    if len(parts):
+        taken = np.take_along_axis(parts, np.where(where, chosen, 0), axis=0)
+        target[...] = np.where(where, taken, target)
+
+
 class _Convolved(_Windowed):
     def __init__(self, case: Case, operands: Operands, steps: Steps) -> None:
         super().__init__(case, operands, steps)

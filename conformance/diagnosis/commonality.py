@@ -15,6 +15,8 @@ from conformance.layers.registry import LAYERS
 _LARGEST_CONJUNCTION: Final = 3
 _LIMITS: Final = (4, 8, 16, 32, 64, 128, 256, 512, 1024)
 _BLOCKS: Final = (4, 2, 8, 16, 32)
+_PRODUCTS: Final = (4096, 1024, 512, 256, 128, 64)
+_LENGTHS: Final = (65535, 32767, 1024, 256, 64)
 _OBSERVED: Final = MappingProxyType(
     {"output": "outputs", "shape": "the shape alone", "rejection": "arguments to be refused"}
 )
@@ -90,7 +92,7 @@ def _of_geometry(known: Facts) -> Iterator[str]:
         yield "an activation" if known.activation not in (None, "linear") else "no activation"
     if known.batch is not None:
         yield f"batch = {known.batch}" if known.batch < 2 else "batch > 1"
-        yield from ["batch > 8"] * (known.batch > 8)
+        yield from (f"batch > {limit}" for limit in reversed(_LIMITS[1:]) if known.batch > limit)
     if known.descriptor.input_ranks:
         yield f"inputs of rank {len(known.case.inputs or ())}"
     if known.rank:
@@ -103,6 +105,8 @@ def _of_windows(known: Facts) -> Iterator[str]:
     if known.descriptor.dilates:
         yield "dilation_rate > 1" if max(known.dilation) > 1 else "dilation_rate = 1"
     yield f"{argument} > 1" if max(known.window) > 1 else f"{argument} = 1"
+    if len(set(known.window)) == 1 and known.window[0] > 1:
+        yield f"{argument} = {known.window[0]}"
     yield f"an even {argument}" if any(k % 2 == 0 for k in known.window) else f"an odd {argument}"
     for name, sizes in (("strides", known.strides), (argument, known.window)):
         if len(set(sizes)) > 1:
@@ -115,6 +119,7 @@ def _of_windows(known: Facts) -> Iterator[str]:
     if known.is_convolution:
         yield from _of_size("filters", known.config["filters"])
         yield "filters = 1" if known.config["filters"] == 1 else "filters > 1"
+        yield from (f"sums of more than {n} products" for n in _PRODUCTS if known.products > n)
         yield from ["filters as many as channels"] * (known.config["filters"] == known.channels)
     yield from ["groups > 1"] * (known.groups > 1)
     if known.has_axes:
@@ -133,6 +138,8 @@ def _of_axes(known: Facts) -> Iterator[str]:
         padded = any(axis.padding_total for axis in axes)
         yield "padded elements" if padded else "no padded element"
         yield from ["an odd number of padded elements"] * any(a.padding_total % 2 for a in axes)
+    longest = max(axis.length for axis in axes)
+    yield from (f"more than {n} steps along an axis" for n in _LENGTHS if longest > n)
     if any(axis.length % axis.stride for axis in axes):
         yield "a length that strides do not divide"
     if any(axis.receptive_field > axis.length for axis in axes):

@@ -26,7 +26,12 @@ from conformance.diagnosis.places import located
 from conformance.diagnosis.search import Explanation, explanations
 from conformance.diagnosis.stage_words import IN_STAGE
 from conformance.diagnosis.stages import first_difference
-from conformance.diagnosis.wording import off_activation, wrong_gradients
+from conformance.diagnosis.wording import (
+    off_activation,
+    reach_of_error,
+    what_of_nan,
+    wrong_gradients,
+)
 from conformance.layers.registry import LAYERS
 from conformance.outcomes import Value
 
@@ -241,7 +246,7 @@ def _by_place(
             one.failures,
             stage="place",
             common=common([failure.case for failure in one.failures], one.contradicted),
-            what=f"only {one.words} are wrong in {one.failures[0].case.layer}",
+            what=f"only {one.words} are wrong in {one.layers}",
         )
         for one in located(plain, passed, hypotheses)
     ]
@@ -280,6 +285,8 @@ class _Telling:
     def stage(self, failure: Failure) -> str:
         """As `failure_reason`; the activation where the same layer is right without one."""
         reason = failure_reason(failure)
+        if failure.stage == "locality" and failure.case.observe == "output":
+            return "locality"
         activated = failure.case.observe == "output" and isinstance(failure.outcome, Value)
         if activated and reason in _OF_SUMS and failure.case.layer in self._linear:
             return "activation"
@@ -291,6 +298,10 @@ class _Telling:
             return failure.what
         if stage == "activation":
             return str(failure.case.keywords.get("activation"))
+        if stage == "locality":
+            return reach_of_error(failure)
+        if stage == "nan" and failure.case.observe == "output":
+            return what_of_nan(failure)
         if failure.case.observe == "gradients" and stage in _OF_JUDGE:
             return wrong_gradients(failure)
         return ""

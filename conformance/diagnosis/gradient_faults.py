@@ -211,6 +211,16 @@ _ALL: Final = (
         scatter=b.overwrite,
     ),
     _fault(
+        "pooling.overwritten",
+        "what windows that overlap give one input is overwritten by the last, not summed",
+        scatter=b.overwrite_winners,
+    ),
+    _fault(
+        "pooling.first-kept",
+        "of what windows that overlap give one input the first is kept, not the sum",
+        scatter=b.keep_first_winner,
+    ),
+    _fault(
         "inputs.flipped",
         "the gradient of the inputs is taken with the kernel flipped",
         flips=v.flipped,

@@ -34,6 +34,9 @@ _LENGTHS: Final = 3
 _LEAST: Final = 2
 """How many failures a place is told of; one alone may be wrong there by chance."""
 
+_FAR: Final = 32
+"""The least index from which on one failure alone tells, if most elements there are wrong."""
+
 
 _NAN_LOST: Final = "NaN is lost there"
 
@@ -92,6 +95,11 @@ class Located:
         """The whole, to follow "only"."""
         return self.place.words + (f" ({self.what})" if self.what else "")
 
+    @property
+    def layers(self) -> str:
+        """The layers in which they were seen."""
+        return " and ".join(sorted({failure.case.layer for failure in self.failures}))
+
 
 def located(
     failures: Sequence[Failure], passed: Sequence[Case], hypotheses: Hypotheses
@@ -103,7 +111,7 @@ def located(
     """
     seen = {f: one for f in failures if (one := _seen(f, hypotheses)) is not None}
     found: list[Located] = []
-    while len(seen) >= _LEAST:
+    while seen:
         best = _best(seen, passed)
         if best is None:
             break
@@ -113,18 +121,26 @@ def located(
 
 
 def _best(seen: dict[Failure, _Seen], passed: Sequence[Case]) -> Located | None:
-    counts = Counter((f.case.layer, place) for f, one in seen.items() for place in one.places)
+    counts = Counter(place for one in seen.values() for place in one.places)
     found: list[tuple[tuple[int, int, int], int, Located]] = []
-    for (layer, place), count in counts.most_common(24):
-        if count < _LEAST:
-            break
-        those = [f for f, one in seen.items() if f.case.layer == layer and place in one.places]
-        against = [c for c in passed if c.layer == layer and _has(place, c)]
-        telling = _telling(seen, those, against)
-        if _is_credible(place, [seen[f] for f in those], telling):
-            one = Located(place, tuple(those), tuple(against), _what(seen, those))
-            found.append((_weight(one, telling), len(found), one))
+    for place, count in counts.most_common(24):
+        if count < _LEAST and not any(place in one.dense for one in seen.values()):
+            continue
+        having = [failure for failure, one in seen.items() if place in one.places]
+        for layers in _choices(having):
+            those = [failure for failure in having if failure.case.layer in layers]
+            against = [c for c in passed if c.layer in layers and _has(place, c)]
+            telling = _telling(seen, those, against)
+            if _is_credible(place, [seen[f] for f in those], telling):
+                one = Located(place, tuple(those), tuple(against), _what(seen, those))
+                found.append((_weight(one, telling), len(found), one))
     return max(found)[-1] if found else None
+
+
+def _choices(failures: Sequence[Failure]) -> list[set[str]]:
+    """The layers of some failures, each alone, and all of them where they are several."""
+    layers = {failure.case.layer for failure in failures}
+    return [{layer} for layer in sorted(layers)] + [layers] * (len(layers) > 1)
 
 
 def _telling(seen: dict[Failure, _Seen], those: Sequence[Failure], against: Sequence[Case]) -> int:
@@ -149,6 +165,8 @@ def _weight(one: Located, telling: int) -> tuple[int, int, int]:
 
 def _is_credible(place: Place, seen: Sequence[_Seen], against: int) -> bool:
     """A remainder shows at several lengths; a few failures lie in one by chance."""
+    if len(seen) < _LEAST and not all(place in one.dense for one in seen):
+        return False
     lengths = {one.lengths[place.axis] for one in seen}
     varied = len(lengths) >= _LENGTHS and len(seen) > _LENGTHS
     return (varied or place.start >= 2 * _LEAST_FROM) and len(seen) > against
@@ -162,11 +180,13 @@ class _Seen:
         places: all places that its wrong elements lie at.
         lengths: the lengths of its axes, by name.
         effect: what the wrong elements are.
+        dense: the places far along an axis from which on most elements are wrong.
     """
 
     places: frozenset[Place]
     lengths: dict[str, int]
     effect: str
+    dense: frozenset[Place] = frozenset()
 
 
 def _seen(failure: Failure, hypotheses: Hypotheses) -> _Seen | None:
@@ -204,7 +224,14 @@ def _seen_in(
     if not wrong.any():
         return None
     lengths = dict(zip(axes, wrong.shape, strict=True))
-    return _Seen(frozenset(_places(wrong, lengths)), lengths, _effect(wrong, given, wanted))
+    found = frozenset(_places(wrong, lengths))
+    dense = frozenset(place for place in found if _is_dense(place, wrong, lengths))
+    return _Seen(found, lengths, _effect(wrong, given, wanted), dense)
+
+
+def _is_dense(place: Place, wrong: Array, lengths: dict[str, int]) -> bool:
+    beyond = wrong.swapaxes(0, list(lengths).index(place.axis))[place.start :]
+    return place.start >= _FAR and bool(beyond.mean() > 0.5)
 
 
 def _axes(case: Case) -> tuple[str, ...]:

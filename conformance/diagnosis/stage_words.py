@@ -16,7 +16,7 @@ IN_STAGE: Final[Mapping[str, str]] = MappingProxyType(
         "bias": "all outputs of a filter are off by the same number, as with a wrong bias",
         "activation": "the sums are right, what the activation makes of them is not",
         "layout": "the right elements stand in the wrong places",
-        "nan": "only outputs that are NaN, or should be, are wrong: NaN is lost, or made",
+        "nan": "only outputs that are NaN, or should be, are wrong",
         "infinity": "only outputs that are infinite, or should be, are wrong",
         "channels": "the outputs of some channels are those of other channels",
         "selection": "what is taken from a window is none of the inputs of its channel",

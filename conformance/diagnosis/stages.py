@@ -185,7 +185,8 @@ def _is_constant_per_filter(case: Case, actual: Array, expected: Prediction) -> 
     if len(rows) < 2 or not np.isfinite(rows).all():
         return False
     error = 0.0 if expected.error is None else 2 * float(expected.error.max())
-    return bool(np.all(np.ptp(rows, axis=0) <= error))
+    alike = np.all(np.ptp(rows, axis=0) <= error)
+    return bool(alike and np.any(np.abs(rows).min(axis=0) > error))
 
 
 def _is_monotone(sums: Array, actual: Array) -> bool:

@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.diagnosis.evaluation import CORRECT, predict
+from conformance.cases.facts import facts
+from conformance.diagnosis.evaluation import CORRECT, predict, to_channels_last
 from conformance.diagnosis.hypotheses import Failure, operands_of
 from conformance.judge.expectation import expect
 from conformance.judge.gradients import judge_gradients
@@ -48,6 +49,68 @@ def _listed(names: Sequence[str]) -> str:
 
 def _are(names: Sequence[str]) -> str:
     return "is" if len(names) == 1 else "are"
+
+
+def what_of_nan(failure: Failure) -> str:
+    """Whether NaN is lost, or made, and of what; empty where it is both."""
+    case, outcome = failure.case, failure.outcome
+    actual = outcome.value if isinstance(outcome, Value) else None
+    right = predict(case, operands_of(case), with_error=False).value
+    if not isinstance(actual, np.ndarray) or actual.shape != right.shape:
+        return ""
+    lost, made = np.isnan(right) & ~np.isnan(actual), np.isnan(actual) & ~np.isnan(right)
+    if lost.any() and not made.any():
+        return "it is lost"
+    if lost.any() or not made.any():
+        return ""
+    if np.isinf(right[made]).all():
+        return (
+            "infinity becomes NaN, as where it is multiplied by zero, or a transform such as "
+            "Winograd's subtracts it from itself"
+        )
+    return "it is made of finite numbers" if np.isfinite(right[made]).all() else "it is made"
+
+
+def reach_of_error(failure: Failure) -> str:
+    """How far beyond its window an input that stands apart is felt; empty where it is not told."""
+    case, outcome = failure.case, failure.outcome
+    actual = outcome.value if isinstance(outcome, Value) else None
+    arrays = operands_of(case)
+    gauge, right = expect(case, arrays).gauge(case, arrays), predict(case, arrays)
+    if gauge is None or gauge.touched is None or not isinstance(actual, np.ndarray):
+        return ""
+    if actual.shape != right.value.shape:
+        return ""
+    wrong = ~right.allows(actual)
+    wrong = to_channels_last(wrong) if facts(case).channels_first else wrong
+    felt, reached = wrong.any(axis=-1), gauge.touched.any(axis=-1)
+    if (felt & ~reached).reshape(len(felt), -1).any(axis=1)[~_samples(reached)].any():
+        return "even in other samples"
+    for _places in range(1, _TILE):
+        reached = _grown(reached)
+        if not (felt & ~reached).any():
+            beyond = _grown(reached) & ~reached
+            return _TILES if beyond.any() else ""
+    return "far off, as a Fourier transform of the whole sample has it"
+
+
+_TILE: Final = 6
+_TILES: Final = "a few places beyond, as Winograd's transform of tiles has it"
+
+
+def _samples(places: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return np.asarray(places.reshape(len(places), -1).any(axis=1), np.bool_)
+
+
+def _grown(places: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """With the neighbours along every axis but the first."""
+    for axis in range(1, places.ndim):
+        moved = np.moveaxis(places, axis, 0)
+        wider = moved.copy()
+        wider[1:] |= moved[:-1]
+        wider[:-1] |= moved[1:]
+        places = np.moveaxis(wider, 0, axis)
+    return places
 
 
 def off_activation(name: str, failures: Sequence[Failure]) -> str:

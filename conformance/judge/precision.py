@@ -1,8 +1,9 @@
 """Which reduced precision explains an outcome: its prediction is evaluated and compared.
 
-Rounded operands and rounded results predict each value, up to the errors of correct arithmetic.  A
-short accumulator predicts, its order of summation being unknown, only the size of the errors: about
-half a unit roundoff of S, less where partial sums are added in blocks or pairs.
+Rounded operands, both or one of them, and rounded results predict each value, up to the errors of
+correct arithmetic.  A short accumulator predicts, its order of summation being unknown, only the
+size of the errors: about half a unit roundoff of S, less where partial sums are added in blocks or
+pairs.
 """
 
 from __future__ import annotations
@@ -21,12 +22,16 @@ from conformance.judge.sums import Gauge, half_ulp, round_to
 
 _OPERANDS: Final[MappingProxyType[str, tuple[Format, int]]] = MappingProxyType(
     {
-        "float32 operands": (FORMATS["float32"], 24),
-        "TF32 operands (11 significant bits)": (FORMATS["float32"], 11),
-        "float16 operands": (FORMATS["float16"], 11),
-        "bfloat16 operands": (FORMATS["bfloat16"], 8),
+        "float32 {}": (FORMATS["float32"], 24),
+        "TF32 {} (11 significant bits)": (FORMATS["float32"], 11),
+        "float16 {}": (FORMATS["float16"], 11),
+        "bfloat16 {}": (FORMATS["bfloat16"], 8),
     }
 )
+_PARTS: Final[MappingProxyType[str, tuple[bool, bool]]] = MappingProxyType(
+    {"operands": (True, True), "kernels": (False, True), "inputs": (True, False)}
+)
+"""Which of inputs and kernel are rounded; one alone is tried after both."""
 _TYPICAL_UNITS: Final = 0.5
 _MOST_UNITS: Final = 4.0
 _LEAST_UNITS: Final = 2.0**-6
@@ -42,6 +47,16 @@ _MODES: Final[MappingProxyType[str, Callable[[Floats], Floats]]] = MappingProxyT
 )
 """How hardware rounds operands, as a suffix of the hypothesis' name."""
 
+_RESULTS: Final[MappingProxyType[str, Callable[[Floats], Floats]]] = MappingProxyType(
+    {
+        "results rounded towards zero": np.trunc,
+        "results rounded down": np.floor,
+        "results rounded up": np.ceil,
+        "results rounded to nearest, ties away from zero": _half_away,
+    }
+)
+"""How an exact sum can be rounded in the layer's own format, beside to nearest, ties to even."""
+
 
 def named_precision(gauge: Gauge, actual: Floats, expected: Floats) -> str | None:
     """The reduced precision that explains the errors of an outcome; None if none does.
@@ -54,11 +69,17 @@ def named_precision(gauge: Gauge, actual: Floats, expected: Floats) -> str | Non
     finite = np.isfinite(actual).all() and np.isfinite(expected).all()
     if not finite or not actual.size or gauge.overflow is not None:
         return None
-    for name, fmt, digits in _shorter_operands(gauge):
-        for suffix, mode in _MODES.items():
-            sums = _sums_of_rounded(gauge, fmt, digits, mode)
-            if _fits(gauge, actual, sums) and not _fits(gauge, expected, sums):
-                return name + suffix
+    rounded = _other_rounding(gauge, actual)
+    if rounded is not None:
+        return rounded
+    for part, which in _PARTS.items():
+        for name, fmt, digits in _shorter_operands(gauge):
+            for suffix, mode in _MODES.items():
+                sums = _sums_of_rounded(gauge, fmt, digits, mode, which)
+                if sums is None:
+                    continue
+                if _fits(gauge, actual, sums) and not _fits(gauge, expected, sums):
+                    return name.format(part) + suffix
     for fmt in _shorter_formats(gauge.format):
         if _is_rounded(actual, fmt) and np.all(
             np.abs(actual - expected)
@@ -66,6 +87,17 @@ def named_precision(gauge: Gauge, actual: Floats, expected: Floats) -> str | Non
         ):
             return f"results rounded to {fmt.name}"
     return _short_accumulator(gauge, actual, expected)
+
+
+def _other_rounding(gauge: Gauge, actual: Floats) -> str | None:
+    """How exact sums are rounded, where that is not to nearest; None for nothing such."""
+    c = gauge.convolution
+    if not c.exact or c.placed or c.activation != "linear":
+        return None
+    for name, mode in _RESULTS.items():
+        if np.array_equal(actual, c.laid_out(round_to(gauge.centre, gauge.format, None, mode))):
+            return name
+    return None
 
 
 def _shorter_operands(gauge: Gauge) -> Iterator[tuple[str, Format, int]]:
@@ -81,13 +113,22 @@ def _shorter_formats(fmt: Format) -> list[Format]:
 
 
 def _sums_of_rounded(
-    gauge: Gauge, fmt: Format, digits: int, mode: Callable[[Floats], Floats]
-) -> Floats:
-    """The sums of operands rounded to so many significant bits."""
-    c = gauge.convolution
-    return c.with_operands(
-        round_to(c.inputs, fmt, digits, mode), round_to(c.kernel, fmt, digits, mode)
-    )
+    gauge: Gauge,
+    fmt: Format,
+    digits: int,
+    mode: Callable[[Floats], Floats],
+    which: tuple[bool, bool],
+) -> Floats | None:
+    """The sums of operands, of inputs and kernel those marked, rounded to so many bits.
+
+    None where one that is marked has no more bits: its rounding would be told without a sign of it.
+    """
+    given = (gauge.convolution.inputs, gauge.convolution.kernel)
+    pairs = zip(given, which, strict=True)
+    rounded = [round_to(array, fmt, digits, mode) if marked else array for array, marked in pairs]
+    if any(m and np.array_equal(r, g) for r, g, m in zip(rounded, given, which, strict=True)):
+        return None
+    return gauge.convolution.with_operands(*rounded)
 
 
 def _allowance(gauge: Gauge, sums: Floats, values: Floats) -> Floats:

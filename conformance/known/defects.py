@@ -125,7 +125,7 @@ def _facts(defect: Defect) -> Iterator[tuple[str, str]]:
         yield "only where", ", ".join(_condition(*item) for item in record.machine.items())
     if defect.clauses:
         yield "clause", ", ".join(f"`{clause}`" for clause in defect.clauses)
-    yield "report", record.report or "none found"
+    yield "report", record.report or "not searched for"
     if record.reproducer:
         yield "shown by", f"`python {_REPRODUCERS}/{record.reproducer}`"
 

@@ -84,7 +84,8 @@ class Record:
         alone: whether the cases that it concerns may spoil the process, so that each is evaluated
             in a process of its own and none of the following is blamed for it.
         reproducer: a stand-alone program that shows it.
-        report: where it was reported, as ``owner/repository#number``.
+        report: where it was reported, as ``owner/repository#number``, or that it is "none found";
+            empty where nobody has looked.
         documented: whether the implementation documents it, so that it is no defect.
         part_of: the id of the record of the same defect that leads.
         source: the file that it stands in.

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
 
+from conformance.implementations import registry
+from conformance.implementations.families import Entry
+from conformance.implementations.protocol import ImplementationError
 from conformance.models.errors import ModelError
 
 Array = np.ndarray[Any, Any]
@@ -50,13 +53,11 @@ class Runner(Protocol):
     Attributes:
         name: the file or the callable.
         maker: what runs it, with its version.
-        note: a word on how it was run; empty if there is none.
         input_names: the source's, set before it is run; empty where the order alone counts.
     """
 
     name: str
     maker: str
-    note: str
     input_names: Sequence[str]
 
     def tensors(self, inputs: Sequence[Array]) -> list[Tensor]:
@@ -73,9 +74,6 @@ class Runner(Protocol):
 
     def named(self) -> bool:
         """Whether tensors are named after layers, one each, so that nothing is left to find."""
-
-    def weights(self) -> Mapping[str, Array]:
-        """Its constants of floating point by name, for a look at their precision."""
 
 
 class Held:
@@ -123,38 +121,64 @@ class Held:
             total -= self._held.pop(name).nbytes
 
 
-def open_candidate(spec: str, source: Path | None) -> Runner:
-    """The candidate of a command line's ``--against``.
+def load_candidate(spec: str, source: Path | str | None) -> Runner:
+    """The candidate of a command line's ``--against``, in this process.
 
     Args:
-        spec: a ``.onnx`` or ``.tflite`` file, ``FILE.py[:ATTRIBUTE]``, or ``tf.keras``.
-        source: the source's file, for ``tf.keras``.
+        spec: a ``.onnx`` or ``.tflite`` file, ``FILE.py[:ATTRIBUTE]``, or a Keras by its name, such
+            as ``tf.keras[graph]`` or ``keras[backend=jax]``.
+        source: the source's file, for Keras.
 
     Raises:
         ModelError: if it is none of these, cannot be read, or needs what is not installed.
     """
-    if spec == "tf.keras":
+    entry = keras_entry(spec)
+    if entry is not None:
         from conformance.models.keras_candidate import KerasCandidate
 
         if source is None:
-            raise ModelError("tf.keras runs a source that is a file")
-        return KerasCandidate(source)
+            raise ModelError(f"{spec} runs a source that is a file")
+        return KerasCandidate(Path(source), entry.name, str(entry.options.get("mode", "eager")))
     path, _, attribute = spec.partition(".py:")
     if attribute or spec.endswith(".py"):
         from conformance.models.program_candidate import ProgramCandidate
 
         return ProgramCandidate(Path(f"{path}.py" if attribute else spec), attribute or None)
+    if not spec.endswith((".onnx", ".tflite")):
+        raise ModelError(f"{spec}: expected {_FORMS}")
     if not Path(spec).is_file():
         raise ModelError(f"{spec}: there is no such file")
     if spec.endswith(".onnx"):
         from conformance.models.onnx_candidate import OnnxCandidate
 
         return OnnxCandidate(Path(spec))
-    if spec.endswith(".tflite"):
-        from conformance.models.tflite_candidate import TFLiteCandidate
+    from conformance.models.tflite_candidate import TFLiteCandidate
 
-        return TFLiteCandidate(Path(spec))
-    raise ModelError(f"{spec}: expected a .onnx or .tflite file, FILE.py[:ATTRIBUTE], or tf.keras")
+    return TFLiteCandidate(Path(spec))
+
+
+_FORMS: Final = (
+    "a .onnx or .tflite file, FILE.py[:ATTRIBUTE], tf.keras, keras[backend=torch] or "
+    "keras[backend=jax]"
+)
+
+
+def keras_entry(spec: str) -> Entry | None:
+    """The Keras, with options, that a candidate's name asks for; None for another candidate.
+
+    Raises:
+        ModelError: if it has no such options, or is not installed.
+    """
+    if spec.partition("[")[0] not in ("tf.keras", "keras"):
+        return None
+    try:
+        entry = registry.resolve(spec)
+    except ImplementationError as error:
+        raise ModelError(str(error)) from error
+    if not registry.installed(entry):
+        missing = ", ".join(entry.distributions)
+        raise ModelError(f"{entry.name} needs {missing}, not all of which are installed")
+    return entry
 
 
 def laid_for(array: Array, shape: Sequence[Any], name: str) -> Array:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from conformance.models.candidates import Array, Held, Runner
-from conformance.models.errors import ModelError
+from conformance.models.errors import CandidateError, ModelError
 from conformance.models.inputs import KINDS, generated
 from conformance.models.judging import (
     RANK,
@@ -30,12 +30,14 @@ class Comparison:
         maker: what ran it.
         findings: one per layer, in order.
         wholes: the final outputs, one per kind of inputs and output.
+        failure: why there is nothing of these: it crashed, timed out or raised when it was run.
     """
 
     candidate: str
     maker: str
     findings: tuple[Finding, ...]
     wholes: tuple[tuple[str, Whole], ...] = field(default=())
+    failure: CandidateError | None = None
 
     @property
     def first_wrong(self) -> Finding | None:
@@ -44,11 +46,18 @@ class Comparison:
 
     @property
     def verdict(self) -> Verdict:
-        """The gravest verdict of a layer, or wrong where an output is beyond its bound."""
+        """The gravest verdict of a layer, or wrong where an output is beyond its bound, or none."""
+        if self.failure is not None:
+            return Verdict.WRONG
         beyond = [w for _, w in self.wholes if w.message or (w.ratio is not None and w.ratio > 1)]
         if beyond:
             return Verdict.WRONG
         return max((f.verdict for f in self.findings), key=RANK.index, default=Verdict.NOT_JUDGED)
+
+    @property
+    def headline(self) -> str:
+        """The verdict, or what the candidate did instead of answering."""
+        return self.verdict.value if self.failure is None else self.failure.ending
 
 
 def compare(
@@ -68,8 +77,21 @@ def compare(
         progress: is told what is being done.
 
     Raises:
-        ModelError: if the candidate cannot be run, or `given` names what does not exist.
+        ModelError: if the candidate takes other inputs, or `given` names what does not exist.
     """
+    try:
+        return _compared(source, runner, inputs, given or {}, progress)
+    except CandidateError as error:
+        return Comparison(runner.name, runner.maker, (), failure=error)
+
+
+def _compared(
+    source: Source,
+    runner: Runner,
+    inputs: Sequence[Array] | None,
+    given: Mapping[str, str],
+    progress: Callable[[str], None],
+) -> Comparison:
     runner.input_names = source.names
     sets = {"given": [*inputs]} if inputs else {k: generated(source.model, k) for k in KINDS}
     results: list[list[Finding]] = []
@@ -78,8 +100,8 @@ def compare(
     for kind, arrays in sets.items():
         progress(f"{runner.name}: {kind} inputs")
         held = Held(runner, arrays)
-        _check_map(given or {}, source, held)
-        judge = LayerJudge(source, held, given or {}, places)
+        _check_map(given, source, held)
+        judge = LayerJudge(source, held, given, places)
         results.append(judge.run())
         places = places or judge.places
         wholes += [(kind, whole) for whole in _wholes(source, runner, arrays, judge)]

@@ -6,40 +6,59 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from conformance.models.candidates import Array
 from conformance.models.errors import ModelError
 from conformance.models.program_candidate import CallableCandidate
 
 
 class KerasCandidate(CallableCandidate):
-    """A model file loaded and run by Keras.
+    """A model file loaded and run by Keras, on the backend that it was imported with.
+
+    Args:
+        path: the file.
+        name: what to call it.
+        mode: ``eager``, or on TensorFlow ``graph`` or ``jit``: the whole model in one function.
 
     Raises:
-        ModelError: if Keras is missing, or cannot load it.
+        ModelError: if Keras cannot load it.
     """
 
-    def __init__(self, path: Path) -> None:
-        try:
-            import keras
-        except ImportError as error:
-            raise ModelError(
-                f"{path}: tf.keras needs Keras: install layerproof[tensorflow]"
-            ) from error
+    def __init__(self, path: Path, name: str = "tf.keras", mode: str = "eager") -> None:
+        import keras
+
         try:
             self._model = keras.models.load_model(path, compile=False, safe_mode=True)
         except Exception as error:
             raise ModelError(
                 f"{path}: Keras cannot load it ({str(error).splitlines()[0]})"
             ) from error
-        super().__init__(self._run, "tf.keras")
+        super().__init__(self._run if mode == "eager" else self._compiled(mode == "jit"), name)
         self.maker = f"keras {keras.__version__} ({keras.backend.backend()})"
 
-    def _run(self, *inputs: Array) -> dict[str, Any]:
+    def _run(self, *inputs: Any) -> dict[str, Any]:
+        """Each layer's output."""
+        import keras
+
         outputs: dict[str, Any] = {}
         self._walk(self._model, "", [*inputs] if len(inputs) > 1 else inputs[0], outputs)
-        return {name: np.asarray(array) for name, array in outputs.items()}
+        return {name: keras.ops.convert_to_numpy(made) for name, made in outputs.items()}
+
+    def _compiled(self, jit: bool) -> Any:
+        """The same in a function of TensorFlow's."""
+        import tensorflow as tf
+
+        def traced(*inputs: Any) -> dict[str, Any]:
+            outputs: dict[str, Any] = {}
+            self._walk(self._model, "", [*inputs] if len(inputs) > 1 else inputs[0], outputs)
+            return outputs
+
+        function = tf.function(traced, jit_compile=jit)
+
+        def run(*inputs: Array) -> dict[str, Any]:
+            made = function(*map(tf.constant, inputs))
+            return {name: made[name].numpy() for name in made}
+
+        return run
 
     def _walk(self, model: Any, prefix: str, given: Any, outputs: dict[str, Any]) -> Any:
         """Run a graph, models within it layer by layer too, and note each layer's output."""
@@ -55,8 +74,7 @@ class KerasCandidate(CallableCandidate):
                     )
                 made = operation(*arguments, **keywords)
                 if not isinstance(operation, keras.layers.InputLayer):
-                    key = _unused(prefix + operation.name, outputs)
-                    outputs[key] = keras.ops.convert_to_numpy(made)
+                    outputs[_unused(prefix + operation.name, outputs)] = made
                 return made
 
             return called

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from conformance.models.candidates import Array, Tensor, laid_for, reordered
-from conformance.models.errors import ModelError
+from conformance.models.errors import CandidateError, ModelError
 
 _LARGEST: Final = 1 << 31
 """Bytes of a file: a protocol buffer has no more."""
@@ -38,7 +38,6 @@ class OnnxCandidate:
         self.name = str(path)
         self.input_names: Sequence[str] = ()
         self.maker = f"onnxruntime {onnxruntime.__version__}"
-        self.note = "intermediate tensors without the runtime's fusions, outputs with them"
         self._onnx, self._runtime = onnx, onnxruntime
         self._model = self._read(path)
         self._plain = self._session(self._model, fused=True)
@@ -127,7 +126,8 @@ class OnnxCandidate:
         except ModelError:
             raise
         except Exception as error:
-            raise ModelError(f"{self.name}: onnxruntime cannot run it ({_said(error)})") from None
+            words = f"{self.name}: onnxruntime cannot run it ({_said(error)})"
+            raise CandidateError("raised", words) from None
 
     def tensors(self, inputs: Sequence[Array]) -> list[Tensor]:
         """The inputs, and what the nodes make; shapes are found by running the file in parts."""
@@ -172,14 +172,6 @@ class OnnxCandidate:
     def named(self) -> bool:
         """Tensors are not named after layers reliably."""
         return False
-
-    def weights(self) -> Mapping[str, Array]:
-        """The initializers."""
-        arrays = {
-            item.name: self._onnx.numpy_helper.to_array(item)
-            for item in self._model.graph.initializer
-        }
-        return {name: array for name, array in arrays.items() if array.dtype.kind == "f"}
 
 
 _LEFT_OPEN: Final = (

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from conformance.implementations.observation import as_array
+from conformance.implementations.import_paths import import_after_the_library
+from conformance.implementations.observation import as_array, rejection
 from conformance.models.candidates import Array, Tensor
-from conformance.models.errors import ModelError
+from conformance.models.errors import CandidateError, ModelError
+
+_HERE: Final = Path(__file__).resolve().parents[1]
 
 
 class CallableCandidate:
@@ -24,7 +28,7 @@ class CallableCandidate:
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         self.function, self.name = function, name
-        self.maker, self.note = "a callable", ""
+        self.maker = "a callable"
         self.input_names: Sequence[str] = ()
         self._last: tuple[int, ...] | None = None
         self._made: dict[str, Array] = {}
@@ -42,7 +46,7 @@ class CallableCandidate:
         try:
             made = self.function(*[array.copy() for array in inputs])
         except Exception as error:
-            raise ModelError(f"{self.name} raised {type(error).__name__}: {error}") from error
+            raise CandidateError("raised", f"{self.name} raised {_said(error)}") from error
         self._is_named = isinstance(made, Mapping)
         return outputs_by_name(made, self.name)
 
@@ -66,10 +70,6 @@ class CallableCandidate:
     def named(self) -> bool:
         """Whether it returns a dict by layer name."""
         return self._is_named
-
-    def weights(self) -> Mapping[str, Array]:
-        """None are seen."""
-        return {}
 
 
 def outputs_by_name(made: Any, name: str) -> dict[str, Array]:
@@ -100,6 +100,7 @@ class ProgramCandidate(CallableCandidate):
     def __init__(self, path: Path, attribute: str | None) -> None:
         if not path.is_file():
             raise ModelError(f"{path}: there is no such file")
+        import_after_the_library(str(path.resolve().parent))
         spec = importlib.util.spec_from_file_location(f"conformance_candidate_{path.stem}", path)
         assert spec is not None
         assert spec.loader is not None
@@ -107,7 +108,7 @@ class ProgramCandidate(CallableCandidate):
         try:
             spec.loader.exec_module(module)
         except Exception as error:
-            raise ModelError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
+            raise ModelError(f"{path} cannot be imported: {_said(error)}") from error
         function = getattr(module, attribute or "model", None)
         if not callable(function):
             raise ModelError(
@@ -115,3 +116,18 @@ class ProgramCandidate(CallableCandidate):
                 "model's inputs (name another with FILE.py:ATTRIBUTE)"
             )
         super().__init__(function, str(path) + (f":{attribute}" if attribute else ""))
+
+
+def _said(error: Exception) -> str:
+    """The exception, and the line of a program that raised it."""
+    said = rejection(error, place=_place(error))
+    return f"{said.exception}: {said.message}"
+
+
+def _place(error: BaseException) -> str:
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not Path(frame.filename).is_relative_to(_HERE)
+    ]
+    return f"line {frames[-1].lineno} of {frames[-1].filename}" if frames else ""

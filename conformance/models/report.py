@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree
@@ -26,7 +26,9 @@ def table(comparison: Comparison, source: Source, verbose: bool = False) -> str:
         source: the source, for what repeats a layer.
         verbose: whether each layer's tensor is shown, and how it was found.
     """
-    lines = [f"{comparison.candidate} ({comparison.maker}): {comparison.verdict}"]
+    lines = [f"{comparison.candidate} ({comparison.maker}): {comparison.headline}"]
+    if comparison.failure is not None:
+        return "\n".join([*lines, "", str(comparison.failure)])
     first = comparison.first_wrong
     if first is not None:
         lines += ["", f"The first wrong layer is {first.layer}: {sentence(first)}"]
@@ -96,6 +98,8 @@ def records(comparisons: Sequence[Comparison], source: Path) -> list[dict[str, A
     """Header, a result per layer and output, and footer, for JSON lines."""
     made: list[dict[str, Any]] = [{"kind": "header", "source": str(source)}]
     for comparison in comparisons:
+        if comparison.failure is not None:
+            made.append(_failure(comparison))
         made += [_record(comparison, finding) for finding in comparison.findings]
         made += [
             {
@@ -110,6 +114,15 @@ def records(comparisons: Sequence[Comparison], source: Path) -> list[dict[str, A
             for kind, whole in comparison.wholes
         ]
     return [*made, {"kind": "footer", "results": len(made) - 1}]
+
+
+def _failure(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "kind": "failure",
+        "candidate": comparison.candidate,
+        "verdict": comparison.headline,
+        "message": str(comparison.failure),
+    }
 
 
 def _record(comparison: Comparison, finding: Finding) -> dict[str, Any]:
@@ -131,25 +144,30 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def write_jsonl(path: Path, comparisons: Sequence[Comparison], source: Path) -> None:
-    """Write the records, one a line."""
-    lines = [json.dumps(record, ensure_ascii=True) for record in records(comparisons, source)]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+def as_jsonl(comparisons: Sequence[Comparison], source: Source, path: Path) -> bytes:
+    """The records, one a line."""
+    lines = [json.dumps(record, ensure_ascii=True) for record in records(comparisons, path)]
+    return ("\n".join(lines) + "\n").encode()
 
 
-def write_junit(path: Path, comparisons: Sequence[Comparison]) -> None:
-    """Write a suite per candidate, a test case per layer."""
+def as_junit(comparisons: Sequence[Comparison], source: Source, path: Path) -> bytes:
+    """A suite per candidate, a test case per layer."""
     root = ElementTree.Element("testsuites")
     for comparison in comparisons:
         wrong = [f for f in comparison.findings if f.verdict == Verdict.WRONG]
         skipped = [f for f in comparison.findings if f.verdict == Verdict.NOT_JUDGED]
         counts = {
-            "tests": len(comparison.findings),
+            "tests": len(comparison.findings) + (comparison.failure is not None),
             "failures": len(wrong),
+            "errors": int(comparison.failure is not None),
             "skipped": len(skipped),
         }
         named = {"name": one_line(comparison.candidate), **{k: str(v) for k, v in counts.items()}}
         suite = ElementTree.SubElement(root, "testsuite", named)
+        if comparison.failure is not None:
+            case = ElementTree.SubElement(suite, "testcase", {"name": "the candidate's run"})
+            words = {"type": comparison.headline, "message": one_line(str(comparison.failure))}
+            ElementTree.SubElement(case, "error", words)
         for finding in comparison.findings:
             case = ElementTree.SubElement(
                 suite, "testcase", {"classname": finding.kind, "name": one_line(finding.layer)}
@@ -158,11 +176,12 @@ def write_junit(path: Path, comparisons: Sequence[Comparison]) -> None:
                 ElementTree.SubElement(case, "failure", {"message": one_line(sentence(finding))})
             elif finding.verdict == Verdict.NOT_JUDGED:
                 ElementTree.SubElement(case, "skipped", {"message": one_line(finding.message)})
-    ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+    ElementTree.indent(root)
+    return bytes(ElementTree.tostring(root, "utf-8", xml_declaration=True))
 
 
-def write_html(path: Path, comparisons: Sequence[Comparison], source: Source) -> None:
-    """Write one page with each candidate's table."""
+def as_html(comparisons: Sequence[Comparison], source: Source, path: Path) -> bytes:
+    """One page with each candidate's table."""
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><title>Converted models</title>",
         (
@@ -172,8 +191,11 @@ def write_html(path: Path, comparisons: Sequence[Comparison], source: Source) ->
     ]
     for comparison in comparisons:
         parts.append(
-            f"<h1>{html.escape(one_line(comparison.candidate))}: {comparison.verdict}</h1>"
+            f"<h1>{html.escape(one_line(comparison.candidate))}: {comparison.headline}</h1>"
         )
+        if comparison.failure is not None:
+            parts.append(f"<pre class=wrong>{html.escape(str(comparison.failure))}</pre>")
+            continue
         first = comparison.first_wrong
         if first is not None:
             words = f"The first wrong layer is {first.layer}: {sentence(first)}"
@@ -187,4 +209,12 @@ def write_html(path: Path, comparisons: Sequence[Comparison], source: Source) ->
             parts.append(f"<tr class='{f.verdict.value.replace(' ', '-')}'>{row}</tr>")
         parts.append("</table>")
         parts += [f"<p>{html.escape(_whole_line(k, w))}</p>" for k, w in comparison.wholes]
-    path.write_text("\n".join(parts) + "</html>\n", encoding="utf-8")
+    return ("\n".join(parts) + "</html>\n").encode()
+
+
+FORMS: Final[Mapping[str, Callable[[Sequence[Comparison], Source, Path], bytes]]] = {
+    "jsonl": as_jsonl,
+    "junit": as_junit,
+    "html": as_html,
+}
+"""The reports that are written, by the options that ask for them."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from conformance.models.candidates import Array, Tensor, laid_for, reordered
-from conformance.models.errors import ModelError
+from conformance.models.errors import CandidateError, ModelError
 
 
 class TFLiteCandidate:
@@ -25,7 +25,7 @@ class TFLiteCandidate:
     """
 
     def __init__(self, path: Path) -> None:
-        self.name, self.note = str(path), ""
+        self.name = str(path)
         self.input_names: Sequence[str] = ()
         interpreter, self.maker = _interpreter(path)
         content = path.read_bytes()
@@ -58,7 +58,8 @@ class TFLiteCandidate:
                 interpreter.set_tensor(item["index"], array.astype(item["dtype"]))
             interpreter.invoke()
         except Exception as error:
-            raise ModelError(f"{self.name} cannot be run ({_said(error)})") from None
+            words = f"{self.name} cannot be run ({_said(error)})"
+            raise CandidateError("raised", words) from None
         return [array for _, array in laid]
 
     def _assigned(self, details: Sequence[Any], inputs: Sequence[Array]) -> list[tuple[Any, Array]]:
@@ -127,10 +128,6 @@ class TFLiteCandidate:
     def named(self) -> bool:
         """Tensors are not named after layers reliably."""
         return False
-
-    def weights(self) -> Mapping[str, Array]:
-        """Constants are not listed apart from other tensors."""
-        return {}
 
 
 def _interpreter(path: Path) -> tuple[Any, str]:

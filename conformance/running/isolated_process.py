@@ -22,7 +22,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
-from typing import Any, BinaryIO, Final, NoReturn
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 
@@ -34,7 +34,8 @@ from conformance.implementations.last_words import BEGIN
 from conformance.implementations.observation import evaluate
 from conformance.implementations.protocol import Implementation, ImplementationError
 from conformance.outcomes import Crash, Outcome, Rejection, Unsupported, Value
-from conformance.running.serving import Connection
+from conformance.running.limits import limit_memory
+from conformance.running.serving import Connection, end_by
 
 _OURS: Final = ("conformance", "reference_impl", "numpy", "ml_dtypes")
 _clock: Final = time.perf_counter
@@ -46,7 +47,7 @@ def main(arguments: list[str]) -> None:
     connection = Connection(_request)
     faulthandler.enable()
     if memory:
-        _limit_memory(int(memory[0]))
+        limit_memory(int(memory[0]))
     import_after_the_library(os.getcwd())
     try:
         implementation = registry.resolve(spec).load()
@@ -54,7 +55,7 @@ def main(arguments: list[str]) -> None:
         connection.answer("failed", str(error))
         return
     except BaseException as error:
-        _end_by(error)
+        end_by(error)
     connection.answer("ready", *_introduction(implementation))
     surroundings = _Surroundings()
     while True:
@@ -76,15 +77,6 @@ def _introduction(implementation: Implementation) -> tuple[str, str, dict[str, s
     machine = facts if isinstance(facts, Mapping) else {}
     named = {str(name): str(value) for name, value in machine.items()}
     return implementation.name, implementation.version, named
-
-
-def _limit_memory(limit: int) -> None:
-    """Let allocations beyond `limit` bytes of data fail, where the system can do that."""
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 class _Surroundings:
@@ -142,20 +134,7 @@ def _evaluate(implementation: Implementation, case: Case, prepared: Any) -> Outc
     try:
         return evaluate(implementation, case, prepared)
     except BaseException as error:
-        _end_by(error)
-
-
-def _end_by(error: BaseException) -> NoReturn:
-    """End as the interpreter would, without finalization, where foreign code may hang."""
-    if isinstance(error, SystemExit):
-        status = error.code if isinstance(error.code, int) else int(error.code is not None)
-    else:
-        traceback.print_exception(error)
-        status = 1
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):
-            stream.flush()
-    os._exit(status & 0xFF)
+        end_by(error)
 
 
 if __name__ == "__main__":

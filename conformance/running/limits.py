@@ -27,3 +27,12 @@ class Limits:
     timeout: float = 60.0
     start: float = 240.0
     memory: int | None = field(default_factory=most_of_the_memory)
+
+
+def limit_memory(limit: int) -> None:
+    """Let allocations beyond `limit` bytes of data fail, where the system can do that."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))

@@ -30,6 +30,12 @@ _ALIKE: Final = 4
 _BUT: Final = frozenset({"repeat", "inputs", "rejection", "shape", "dtype", "literal"})
 """Stages whose objection does not depend on other calls, or says so itself."""
 
+_WIDER: Final = 8
+"""The factor by which more of the cases just before are tried."""
+
+_OBSERVED: Final = frozenset({"output", "gradients", "shape"})
+"""What cases look at whose arguments are well-formed."""
+
 _RESERVED: Final = 0.5
 """The share of the time that is kept for the sequence."""
 
@@ -145,12 +151,23 @@ class _Rerun:
                 if self._fails([one, case]):
                     return one, case
         for case in cases:
-            before = self._before(case)
+            before = self._latest(case)
+            if before:
+                return (*self._shortened(self._narrowed(before, case), case), case)
             if self._is_late():
                 return ()
-            if before and self._fails([*before, case]):
-                return (*self._shortened(self._narrowed(before, case), case), case)
         return ()
+
+    def _latest(self, case: Case) -> list[Case]:
+        """The fewest of the cases just before it, by powers of eight, after which it fails."""
+        before, size = self._before(case), 1
+        while before and not self._is_late():
+            if self._fails([*before[-size:], case]):
+                return before[-size:]
+            if size >= len(before):
+                break
+            size *= _WIDER
+        return []
 
     def _is_late(self) -> bool:
         return time.monotonic() >= self._end
@@ -212,7 +229,8 @@ def _shared_shapes(one: Case, other: Case) -> int:
 @lru_cache(maxsize=8192)
 def _shapes(case: Case) -> tuple[tuple[int | None, ...] | None, ...]:
     known = facts(case)
-    if case.inputs is None or None in case.inputs or not known.is_convolution:
+    told = case.observe in _OBSERVED and case.inputs is not None and None not in case.inputs
+    if not told or not known.is_convolution:
         return case.inputs, None
     return case.inputs, (*known.window, known.channels or 0, known.config["filters"])
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from reference_impl.config import FLOATX, floatx
 from reference_impl.engine.arguments import wrong_type, wrong_value
-from reference_impl.ops.formats import format_of
+from reference_impl.ops.formats import format_of, widened
 from reference_impl.ops.rounding import round_float64
 from reference_impl.showing import shown
 
@@ -126,7 +126,7 @@ def is_float(dtype: np.dtype[Any]) -> bool:
 
 def as_float64(array: Array) -> Array:
     """A floating-point or integer array in float64 (exact but for integers beyond 2**53)."""
-    return array if array.dtype == np.float64 else array.astype(np.float64)
+    return array if array.dtype == np.float64 else widened(array)
 
 
 def convert(array: Array, name: str) -> Array:

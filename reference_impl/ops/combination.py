@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference_impl.ops.certified import round_enclosed
-from reference_impl.ops.formats import Format
+from reference_impl.ops.formats import Format, widened
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -33,7 +33,7 @@ def combination(terms: Sequence[tuple[Fraction | float, Array]], format: Format)
         format: what to round to.
     """
     shape = terms[0][1].shape
-    used = [(factor, array.astype(np.float64)) for factor, array in terms if factor]
+    used = [(factor, widened(array)) for factor, array in terms if factor]
     value, radius = np.zeros(shape), np.zeros(shape)
     special = np.zeros(shape)
     with np.errstate(all="ignore"):

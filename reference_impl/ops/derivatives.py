@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from reference_impl.ops.double_double import Expansion, Pair
 from reference_impl.ops.elementwise import Elementwise
 from reference_impl.ops.evaluation import FEW, CertifiedActivation, blocks
-from reference_impl.ops.formats import FLOAT64
+from reference_impl.ops.formats import FLOAT64, widened
 from reference_impl.ops.rounding import round_pairs
 from reference_impl.ops.rows import GLU, LOG_SOFTMAX, SOFTMAX, SPARSEMAX
 from reference_impl.ops.sums import Sums
@@ -161,7 +161,7 @@ def _pull_back_smooth(sums: Sums, upstream: Float64Array, activation: Elementwis
     from reference_impl.ops.slopes import rounded_product, slope, slope_at_infinity
 
     function = slope(activation.name, *activation.parameters)
-    result = np.array(upstream, np.float64).reshape(-1)
+    result = widened(upstream).reshape(-1)
     indices = np.flatnonzero((result != 0) | ~np.isfinite(sums.low + sums.high).reshape(-1))
     indices = _pull_back_expanded(result, indices, sums, activation)
     for i, value in zip(indices, sums.exact(indices), strict=True):

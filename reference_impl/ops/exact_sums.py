@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from reference_impl.ops.formats import widened
+
 if TYPE_CHECKING:
     from fractions import Fraction
 
@@ -43,10 +45,10 @@ def _in_chunks(values: NDArray[Any], power: int) -> Fraction:
 
     flat = np.asarray(values).reshape(-1)
     if flat.size <= _FEW:
-        return _sum_of_few(flat.astype(np.float64).tolist(), power)
+        return _sum_of_few(widened(flat).tolist(), power)
     total = Fraction(0)
     for start in range(0, flat.size, _CHUNK):
-        significand, exponent = np.frexp(flat[start : start + _CHUNK].astype(np.float64))
+        significand, exponent = np.frexp(widened(flat[start : start + _CHUNK]))
         integers = np.ldexp(significand, 53).astype(np.int64)
         total += _sum(integers, exponent.astype(np.int64) - 53, power)
     return total

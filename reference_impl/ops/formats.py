@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +100,12 @@ def format_of(dtype: Any) -> Format:
     if name not in FORMATS:
         raise TypeError(f"dtype {name!r} is not supported: use {', '.join(FORMATS)}")
     return FORMATS[name]
+
+
+def widened(array: NDArray[Any]) -> NDArray[np.float64]:
+    """The elements of an array in float64, in a new array.
+
+    Signalling NaNs become quiet ones, which NumPy would warn about.
+    """
+    with np.errstate(invalid="ignore"):
+        return array.astype(np.float64)

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from reference_impl.ops.convolution import convolution_sums
 from reference_impl.ops.evaluation import evaluate
-from reference_impl.ops.formats import Format
+from reference_impl.ops.formats import Format, widened
 from reference_impl.ops.geometry import WindowAxis, cut_to, meeting_window
 from reference_impl.ops.windows import meeting, output_shape, window_shape
 
@@ -191,7 +191,7 @@ def _nonfinite(kernel: Array, upstream: Array, axes: Sequence[WindowAxis]) -> Ar
 
 
 def _signs(array: Array) -> Array:
-    wide = array.astype(np.float64)
+    wide = widened(array)
     return np.where(np.isfinite(wide), np.sign(wide), wide)
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference_impl.ops.contraction import contract
+from reference_impl.ops.formats import widened
 from reference_impl.ops.geometry import WindowAxis, without_padding
 from reference_impl.ops.windows import output_shape, pad
 
@@ -87,4 +88,4 @@ def _count_products(
 def _convolve(
     x: Float64Array | Booleans, w: Float64Array | Booleans, axes: Sequence[WindowAxis]
 ) -> Float64Array:
-    return contract(x.astype(np.float64), w.astype(np.float64), axes)
+    return contract(widened(x), widened(w), axes)

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from reference_impl.ops.formats import Format, format_of
+from reference_impl.ops.formats import Format, format_of, widened
 from reference_impl.ops.rounding import round_fraction
 
 Array = NDArray[Any]
@@ -98,7 +98,7 @@ def _row_gradient(rows: list[Vector], squares: Vector, i: int) -> list[tuple[Vec
 def rounded_quotients(values: Array, factor: Fraction, square: Fraction) -> Array:
     """``v factor / sqrt(square)`` of each element v, rounded once to the array's dtype."""
     format = format_of(values.dtype)
-    flat = values.reshape(-1).astype(np.float64).tolist()
+    flat = widened(values.reshape(-1)).tolist()
     found = [_rounded_sum([(Fraction(v) * factor, square)], format) for v in flat]
     return np.array(found, np.float64).astype(values.dtype).reshape(values.shape)
 
@@ -152,7 +152,7 @@ def _signed_quotient(value: Fraction, square: Fraction, bits: int) -> Interval:
 
 def _rows(x: Array, epsilon: float) -> tuple[list[Vector], Vector]:
     """The rows as fractions, and ``N_i**2``."""
-    rows = [[Fraction(value) for value in row] for row in x.astype(np.float64).tolist()]
+    rows = [[Fraction(value) for value in row] for row in widened(x).tolist()]
     least = Fraction(epsilon) ** 2
     return rows, [max(_dot(row, row), least) for row in rows]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from reference_impl.ops.double_double import Pair, pair
 from reference_impl.ops.dyadics import Dyadic, dyadic
-from reference_impl.ops.formats import Format
+from reference_impl.ops.formats import Format, widened
 from reference_impl.ops.rounding import round_float64, round_into
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Sums:
     @classmethod
     def of_array(cls, array: NDArray[Any]) -> Sums:
         """The elements of a floating-point array, which are exact."""
-        values = np.array(array, np.float64)
+        values = widened(array)
         shape = values.shape
         finite = np.isfinite(values)
         special = None

@@ -23,7 +23,7 @@ import keras  # noqa: E402
 from faithful import MODELS, model_of  # noqa: E402
 from sabotages import SABOTAGES, filled, pair  # noqa: E402
 
-from conformance.models.candidates import open_candidate  # noqa: E402
+from conformance.models.candidates import load_candidate  # noqa: E402
 from conformance.models.comparison import compare  # noqa: E402
 from conformance.models.errors import ModelError  # noqa: E402
 from conformance.models.program_candidate import CallableCandidate  # noqa: E402
@@ -75,7 +75,7 @@ def test_faithful_conversions_are_right(name, form, tmp_path):
     source = source_of(model, tmp_path)
     path = tmp_path / "source.keras"
     spec = form if form == "tf.keras" else str(converted(model, tmp_path / f"c.{form}"))
-    comparison = compare(source, open_candidate(spec, path))
+    comparison = compare(source, load_candidate(spec, path))
     assert wrong(comparison) == []
     assert comparison.verdict in ("right", "rounding")
     assert [f.layer for f in comparison.findings if f.verdict == "not judged"] == []
@@ -86,7 +86,7 @@ def test_softplus_of_tflite_is_found_out(tmp_path):
     model = model_of("Conv1D")
     source = source_of(model, tmp_path)
     path = converted(model, tmp_path / "c.tflite")
-    ((layer, _),) = wrong(compare(source, open_candidate(str(path), None)))
+    ((layer, _),) = wrong(compare(source, load_candidate(str(path), None)))
     assert layer == source.steps[0].name
 
 
@@ -94,7 +94,7 @@ def test_groups_of_the_onnx_export_are_refused(tmp_path):
     """Keras' export leaves a call in the ONNX file of a convolution in groups: no valid file."""
     path = converted(model_of("Conv2D, groups"), tmp_path / "c.onnx")
     with pytest.raises(ModelError, match=r"c\.onnx: onnxruntime cannot load it"):
-        open_candidate(str(path), None)
+        load_candidate(str(path), None)
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -103,7 +103,7 @@ def test_sabotages_are_blamed_on_their_layer(sabotage, form, tmp_path):
     """One layer is called wrong, the one that was altered, and its mistake is named."""
     right, altered = pair(sabotage)
     source = source_of(right, tmp_path)
-    candidate = open_candidate(str(converted(altered, tmp_path / f"c.{form}")), None)
+    candidate = load_candidate(str(converted(altered, tmp_path / f"c.{form}")), None)
     ((layer, fault),) = wrong(compare(source, candidate))
     assert layer == sabotage[5]
     assert sabotage[6] in fault
@@ -114,7 +114,7 @@ def test_h5_is_read_like_keras(tmp_path):
     model = model_of("inverted")
     source = source_of(model, tmp_path, ".h5")
     path = converted(model, tmp_path / "c.tflite")
-    assert wrong(compare(source, open_candidate(str(path), None))) == []
+    assert wrong(compare(source, load_candidate(str(path), None))) == []
 
 
 def test_layers_of_keras_alone_are_not_judged(tmp_path):
@@ -126,7 +126,7 @@ def test_layers_of_keras_alone_are_not_judged(tmp_path):
     source = source_of(model, tmp_path)
     path = converted(model, tmp_path / "c.onnx")
     verdicts = {
-        f.layer: f.verdict for f in compare(source, open_candidate(str(path), None)).findings
+        f.layer: f.verdict for f in compare(source, load_candidate(str(path), None)).findings
     }
     assert verdicts["ln"] == "not judged"
     assert {verdicts["before"], verdicts["after"]} <= {"right", "rounding"}
@@ -180,7 +180,7 @@ def test_external_data_is_not_read(tmp_path):
     entry.key, entry.value = "location", "/etc/hostname"
     path.write_bytes(model.SerializeToString())
     with pytest.raises(ModelError, match="stored in another file, which is not read"):
-        open_candidate(str(path), None)
+        load_candidate(str(path), None)
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -190,4 +190,4 @@ def test_damaged_candidates_are_refused(content, form, tmp_path):
     path = tmp_path / f"c.{form}"
     path.write_bytes(content)
     with pytest.raises(ModelError, match=f"c.{form}"):
-        open_candidate(str(path), None)
+        load_candidate(str(path), None)

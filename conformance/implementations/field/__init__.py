@@ -14,18 +14,23 @@ from typing import Final
 from conformance.implementations.families import Family
 
 ADAPTERS: Final = (
-    "opencv",
     "chainer_functions",
+    "convnet_js",
     "dezero_functions",
     "flax_layers",
     "jax_lax",
     "mlx_arrays",
+    "mnn",
+    "ncnn",
+    "opencv",
+    "openvino",
     "paddle_functional",
     "scipy_signal",
     "smallpebble_functions",
-    "tinygrad_tensors",
     "tensorflow_js",
-    "convnet_js",
+    "tinygrad_tensors",
+    "tract",
+    "tvm",
 )
 """The modules of this package that declare an adapter."""
 
