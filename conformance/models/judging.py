@@ -22,7 +22,7 @@ from conformance.judge.messages import WrongElements, sentence_case
 from conformance.judge.running_error import Floats
 from conformance.models.candidates import Array, Held
 from conformance.models.fitting import fitted
-from conformance.models.matching import Finder, Place, difference, excess, moves
+from conformance.models.matching import Finder, Place, difference, excess, layouts
 from conformance.models.operation import Operation, Span
 from conformance.models.repeating import Evidence
 from conformance.models.source import Source, Step
@@ -263,7 +263,7 @@ class LayerJudge:
             return None
         for name in (names[position], *names):
             shape = self.held.by_name[name].shape if name in self.held.by_name else ()
-            for axes in moves(shape, span.value.shape):
+            for axes in layouts(shape, span.value.shape):
                 place = Place(name, axes, "being the output")
                 if difference_of(place, self.held, span) <= 1:
                     return place
@@ -555,7 +555,7 @@ class LayerJudge:
             if tensor is None:
                 return 0
             shape = self._through(chain, {}).value.shape
-            axes = (moves(tensor.shape, shape) or (tuple(range(len(tensor.shape))),))[0]
+            axes = (layouts(tensor.shape, shape) or (tuple(range(len(tensor.shape))),))[0]
             return 1 + self._blame(chain[0], chain, Place(name, axes, "being the output"), "")
         return 0
 
@@ -763,7 +763,7 @@ _TOO_MANY: Final = (
 
 
 def _whole(name: str, span: Span, array: Array, why: str) -> Whole:
-    found = moves(array.shape, span.value.shape)
+    found = layouts(array.shape, span.value.shape)
     if not found:
         words = f"the shape is {array.shape}, but should be {span.value.shape}"
         return Whole(name, float("inf"), None, words)
