@@ -368,6 +368,9 @@ class LayerJudge:
                 or (self._by_output(index) if self._has_outputs_alone else 0)
                 or self._miss(index, "the candidate shows no output of this layer")
             ) - 1
+        if self._is_before_unknown(step):
+            words = "not found; what is behind it is not computed, and may have it folded in"
+            return (self._by_mistake(index) or self._miss(index, words)) - 1
         return (
             self._by_mistake(index)
             or self._by_number(index)
@@ -376,6 +379,11 @@ class LayerJudge:
             or self._by_nearness(index)
             or self._miss(index, "no tensor of the candidate was found to be its output")
         ) - 1
+
+    def _is_before_unknown(self, step: Step) -> bool:
+        """Whether a layer's output goes into one that nothing here computes."""
+        takers = (other for other in self.source.steps if step.output in other.sources)
+        return any(other.operation.kind == "unknown" for other in takers)
 
     def _chain(self, index: int) -> Iterator[list[int]]:
         """A layer, then it with what takes its output alone, and so on."""
@@ -389,6 +397,8 @@ class LayerJudge:
             takers = [i for i, s in enumerate(self.source.steps) if output in s.sources]
             if len(takers) != 1 or not self._is_ready(takers[0], chain):
                 return
+            if self.source.steps[takers[0]].operation.kind == "unknown":
+                return
             chain.append(takers[0])
             if not self._is_computed(chain):
                 return
@@ -398,7 +408,7 @@ class LayerJudge:
         """Whether each layer of a chain takes what the one before it makes."""
         try:
             self._through(chain, {})
-        except (ValueError, IndexError):
+        except (ValueError, LookupError):
             return False
         return True
 
