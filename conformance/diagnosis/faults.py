@@ -233,6 +233,16 @@ def _steps_of_windows() -> tuple[Fault, ...]:
             v.read_as(dilation=lambda s: s.dilation[:1] * len(s.window)),
         ),
         Fault(
+            "dilation.one-more",
+            "dilated taps lie one place too far apart",
+            v.read_as(dilation=lambda s: tuple(d + (d > 1) for d in s.dilation)),
+        ),
+        Fault(
+            "dilation.one-less",
+            "dilated taps lie one place too near to each other",
+            v.read_as(dilation=lambda s: tuple(d - (d > 1) for d in s.dilation)),
+        ),
+        Fault(
             "dilation.strides",
             "the dilation rates are taken for strides",
             v.read_as(
