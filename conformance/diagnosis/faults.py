@@ -173,6 +173,11 @@ def _causal() -> tuple[Fault, ...]:
             Steps(geometry=v.causal_by_window),
         ),
         Fault(
+            "causal.earlier",
+            "causal windows end one step too early, before the step of their output",
+            Steps(geometry=v.causal_one_earlier),
+        ),
+        Fault(
             "causal.last",
             "the causal padding stands after the last step",
             Steps(geometry=v.causal_last),
