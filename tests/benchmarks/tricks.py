@@ -26,14 +26,13 @@ from reference_impl import activations
 from reference_impl.ops import (
     columns,
     contraction,
-    derivatives,
-    enclosures,
     evaluation,
     exact_sums,
     narrow_sums,
     wide_sums,
     windows,
 )
+from reference_impl.ops.activations import derivatives, enclosures
 from reference_impl.ops.convolution import convolution_sums, plain_convolution
 from reference_impl.ops.evaluation import evaluate
 from reference_impl.ops.formats import format_of
