@@ -239,6 +239,10 @@ class TestSequential:
         model.pop()
         assert model.output_shape == (None, 4, 5, 4)
 
+    def test_take_a_single_layer(self):
+        layer = Flatten()
+        assert Sequential(layer).layers == [layer]
+
     @pytest.mark.parametrize(
         ("given", "shape"),
         [
