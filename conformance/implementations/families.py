@@ -6,11 +6,16 @@ metadata of the installed distributions.  `Entry.load` imports it, in the worker
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import json
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 from typing import Any, Final
 
 from conformance.implementations import memory
@@ -125,9 +130,32 @@ _TENSORFLOW_DISTRIBUTIONS: Final = (
 """The names under which TensorFlow is distributed."""
 
 
+_OF_NODE: Final = "npm:"
+"""What stands before the name of a package of Node.js."""
+
+
+def node_modules() -> tuple[Path, ...]:
+    """Where packages of Node.js are looked for: beside Python's own, and where it is told to."""
+    told = os.environ.get("NODE_PATH", "").split(os.pathsep)
+    return (Path(sys.prefix, "node_modules"), *(Path(path) for path in told if path))
+
+
+def _version_of_node(package: str) -> str | None:
+    for folder in node_modules():
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            described = json.loads((folder / package / "package.json").read_text(encoding="utf-8"))
+            return str(described["version"])
+    return None
+
+
 @cache
 def installed_version(distribution: str) -> str | None:
-    """The version of an installed distribution; None where it is not."""
+    """The version of an installed distribution; None where it is not.
+
+    That of a package of Node.js is asked for as ``npm:PACKAGE``.
+    """
+    if distribution.startswith(_OF_NODE):
+        return _version_of_node(distribution.removeprefix(_OF_NODE))
     tensorflow = distribution == "tensorflow"
     for name in _TENSORFLOW_DISTRIBUTIONS if tensorflow else (distribution,):
         try:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from conformance.asserting.callables import through
 from conformance.judge.activations import through_activation
 from conformance.judge.definition.rounding import FORMATS, Format
 from conformance.judge.running_error import Floats, growth
@@ -128,6 +129,9 @@ def _activated(operation: Operation, span: Span) -> Span:
     name = operation.settings.get("activation") or "linear"
     if name == "linear":
         return span
+    if callable(name):
+        made = through(name, span.value, span.error, operation.format)
+        return Span(made.value, made.error)
     if name == NAIVE_SOFTPLUS:
         exponential = np.exp(span.value.astype(np.float32)).astype(np.float64)
         error = span.error * 2 + 8 * operation.format.unit_roundoff
@@ -226,12 +230,13 @@ def _global(operation: Operation, spans: Sequence[Span]) -> Span:
 
 
 def _normalized(operation: Operation, spans: Sequence[Span]) -> Span:
-    w, (inputs,) = operation.weights, spans
+    w: dict[str, Any] = {**operation.settings.get("statistics", {}), **operation.weights}
+    (inputs,) = spans
     shape = [1] * inputs.value.ndim
     shape[operation.settings["axis"]] = -1
     scale = w.get("gamma", 1.0) / np.sqrt(w["variance"] + operation.settings["epsilon"])
     scale, mean = scale.reshape(shape), w["mean"].reshape(shape)
-    shift = w.get("beta", np.zeros_like(w["mean"])).reshape(shape)
+    shift = np.asarray(w.get("beta", 0.0)).reshape(shape if "beta" in w else ())
     value = (inputs.value - mean) * scale + shift
     size = (np.abs(inputs.value) + np.abs(mean)) * np.abs(scale) + np.abs(shift)
     error = growth(_FOLDED, operation.format.unit_roundoff) * size + inputs.error * np.abs(scale)
@@ -352,6 +357,21 @@ def _elsewhere(operation: Operation, spans: Sequence[Span]) -> Span:
     return Span(value, np.full(value.shape, np.inf))
 
 
+def _unknown(operation: Operation, spans: Sequence[Span]) -> Span:
+    """What nothing here computes: of a declared shape, free lengths as the input has them."""
+    given = spans[0].value.shape
+    declared = operation.settings["shape"] or given
+    lengths = [*given[1:]] if len(given) == len(declared) else [1] * len(declared)
+    shape = (
+        given[0],
+        *(
+            length or 1 if n is None else n
+            for n, length in zip(declared[1:], lengths, strict=False)
+        ),
+    )
+    return Span(np.full(shape, np.nan), np.full(shape, np.inf))
+
+
 KINDS: Final[dict[str, Callable[[Operation, Sequence[Span]], Span]]] = {
     "convolution": _convolution,
     "depthwise": _depthwise,
@@ -359,6 +379,7 @@ KINDS: Final[dict[str, Callable[[Operation, Sequence[Span]], Span]]] = {
     "pooling": _pooled,
     "global pooling": _global,
     "normalization": _normalized,
+    "scaling": _normalized,
     "relu": _piecewise,
     "activation": _activation,
     "merge": _merged,
@@ -371,6 +392,7 @@ KINDS: Final[dict[str, Callable[[Operation, Sequence[Span]], Span]]] = {
     "cropping": _cropped,
     "repetition": _repeated,
     "elsewhere": _elsewhere,
+    "unknown": _unknown,
 }
 """The kinds of operations with their evaluations."""
 

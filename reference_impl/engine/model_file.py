@@ -407,9 +407,14 @@ class _Reader:
     def keep(self, layer: Layer, arrays: Mapping[str, Array]) -> None:
         """Take in the arrays of a layer's own weights, by number.
 
+        A layer with a `load_own_variables` of its own gets them by it, as in Keras.
+
         Raises:
             ValueError: if they do not fit; the file and the layer are named.
         """
+        if type(layer).load_own_variables is not Layer.load_own_variables:
+            layer.load_own_variables(arrays)
+            return
         hint = layer._unbuilt_hint()
         try:
             ordered = [arrays[key] for key in sorted(arrays, key=int)]

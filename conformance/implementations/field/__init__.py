@@ -13,7 +13,25 @@ from typing import Final
 
 from conformance.implementations.families import Family
 
-ADAPTERS: Final = ("opencv",)
+ADAPTERS: Final = (
+    "chainer_functions",
+    "convnet_js",
+    "dezero_functions",
+    "flax_layers",
+    "jax_lax",
+    "mlx_arrays",
+    "mnn",
+    "ncnn",
+    "opencv",
+    "openvino",
+    "paddle_functional",
+    "scipy_signal",
+    "smallpebble_functions",
+    "tensorflow_js",
+    "tinygrad_tensors",
+    "tract",
+    "tvm",
+)
 """The modules of this package that declare an adapter."""
 
 
