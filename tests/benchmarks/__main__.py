@@ -3,7 +3,8 @@
     PYTHONPATH=. python tests/benchmarks [NAME [ARGUMENT ...]]
 
 NAME is a module of this directory: ``convolutions``, ``elementwise`` (activations and their
-gradients) or ``tricks`` (what each thing done for speed alone is worth).  Without a name, all run.
+gradients), ``growth`` (of judging, with cases and elements) or ``tricks`` (what each thing done for
+speed alone is worth).  Without a name, all run.
 """
 
 from __future__ import annotations
