@@ -55,7 +55,9 @@ def excess(values: Floats, span: Span) -> Floats:
     """Errors in units of the bound; infinite beyond a bound of zero, and for stray NaN."""
     with np.errstate(all="ignore"):
         distance = np.asarray(np.abs(values - span.value))
-        ratio = np.divide(distance, span.error, out=np.zeros_like(distance), where=distance != 0)
+        ratio: Floats = np.divide(
+            distance, span.error, out=np.zeros_like(distance), where=distance != 0
+        )
     if not np.isnan(ratio.max(initial=0.0)):
         return ratio
     same = (values == span.value) | (np.isnan(values) & np.isnan(span.value))
