@@ -9,11 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from conformance import known
 from conformance.command_line.errors import UsageError
 from conformance.command_line.selection import select_cases, selected_clauses
-from conformance.implementations import registry
-from conformance.known import defects
 from conformance.layers import LAYERS
 from conformance.spec.clauses import MEANINGS, clauses, first_parts
 from conformance.spec.coverage import clauses_of
@@ -58,6 +55,9 @@ def _document(options: argparse.Namespace) -> int:
     if options.what not in ("clauses", "defects") or options.json:
         raise UsageError("--markdown is for `list clauses` and `list defects`, without --json")
     if options.what == "defects":
+        from conformance import known
+        from conformance.known import defects
+
         print(defects.as_markdown(defects.defects(known.own())), end="")
         return 0
     from conformance.explain.clause import as_markdown
@@ -102,6 +102,8 @@ def _cases(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _implementations(_: argparse.Namespace) -> list[dict[str, Any]]:
+    from conformance.implementations import registry
+
     return [
         {
             "name": entry.name,
@@ -115,6 +117,9 @@ def _implementations(_: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _defects(_: argparse.Namespace) -> list[dict[str, Any]]:
+    from conformance import known
+    from conformance.known import defects
+
     return [
         {
             "id": defect.record.identifier,
