@@ -67,6 +67,17 @@ _MKLDNN: Final = one_of(
     {"on": Effect(arguments={"mkldnn": True}), "off": Effect(arguments={"mkldnn": False})},
 )
 
+_TF32: Final = one_of(
+    "tf32",
+    "with TF32 {}",
+    {"on": Effect(arguments={"tf32": True}), "off": Effect(arguments={"tf32": False})},
+)
+_CUDNN: Final = one_of(
+    "cudnn",
+    "with cuDNN {}",
+    {name: Effect(arguments={"cudnn": name}) for name in ("off", "benchmark", "deterministic")},
+)
+
 _BACKEND: Final = one_of(
     "backend",
     "on {}",
@@ -154,6 +165,8 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
                         ISA,
                         THREADS,
                         DEVICE,
+                        _TF32,
+                        _CUDNN,
                     ),
                     spellings={"no-mkldnn": "mkldnn=off", "mkldnn": "mkldnn=on"},
                 ),
