@@ -82,8 +82,12 @@ _BACKEND: Final = one_of(
     "backend",
     "on {}",
     {
-        name: Effect({"KERAS_BACKEND": name}, {"backend": name}, (name,))
-        for name in ("torch", "jax")
+        name: Effect({"KERAS_BACKEND": name}, {"backend": name}, needed)
+        for name, needed in {
+            "torch": ("torch",),
+            "jax": ("jax",),
+            "openvino": ("openvino", "scipy"),
+        }.items()
     },
 )
 _XNNPACK: Final = one_of(
@@ -179,7 +183,7 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
                 distributions=("keras",),
                 environment={"TF_CPP_MIN_LOG_LEVEL": "3", "OMP_WAIT_POLICY": "PASSIVE"},
                 options=Options((_BACKEND, _X64, ISA, THREADS)),
-                variants=("backend=torch", "backend=jax"),
+                variants=("backend=torch", "backend=jax", "backend=openvino"),
             ),
             Family(
                 name="onnxruntime",
