@@ -61,7 +61,8 @@ def assert_conforms(actual: Any, layer: Any, inputs: Any, upstream: Any = None) 
 
     An activation may be one of Keras' with parameters, or a function of the caller's own: it is
     then evaluated in float64.  Where it is piecewise linear its slopes give the bound; else its own
-    evaluation shows how far errors of the sums can reach, and the message says so.
+    evaluation shows how far errors of the sums can reach, and the message says so.  For gradients
+    its slopes are differences in float64.
 
     Raises:
         AssertionError: if it is not.  The message counts the wrong elements, shows the worst
@@ -71,7 +72,7 @@ def assert_conforms(actual: Any, layer: Any, inputs: Any, upstream: Any = None) 
         TypeError: if `layer` is none of those layers, or of a subclass with a `call` or other code
             of its own, which would be judged by itself; or if `inputs` is no array.
         ValueError: if the layer is not built, does not take the inputs, or has an activation that
-            cannot be evaluated, or whose slope is not known where gradients are judged.
+            cannot be evaluated, or that mixes elements where gradients are judged.
     """
     __tracebackhide__ = True
     from reference_impl.engine.model import Model

@@ -8,6 +8,9 @@ from typing import Any
 ANSWER = "answer"
 """Among the names of what a call changed: the answer of the call before."""
 
+KEPT_WEIGHTS = "kept weights"
+"""Among the same names: weights that were changed in place, and read as they were before."""
+
 
 @dataclass(frozen=True)
 class Value:
@@ -20,7 +23,8 @@ class Value:
         repeat: what a second call on the same operands returned, where it differed from the
             first in any bit; None where it did not.
         changed_inputs: names of the operands that the call left different from before; `ANSWER`
-            where a second call overwrote what the first had returned.
+            where a second call overwrote what the first had returned, `KEPT_WEIGHTS` where it did
+            not see that the weights were others.
         between: descriptor of another case that was called again in between, where an answer
             changed only then; empty where none did.
         before: where it is the answer of that other case that changed, its first answer; `repeat`

@@ -111,6 +111,9 @@ def stale(records: Records, results: Iterable[Result]) -> dict[str, str]:
     return {r.identifier: r.source for r in records.users if r.identifier not in met}
 
 
+NOT_JUDGED = "not judged"
+"""The stage of a result that says no more than that there is none."""
+
 FAILING = frozenset({Verdict.DEVIATES, Verdict.CRASHED, Verdict.TIMED_OUT})
 """The verdicts in which an implementation did wrong, and which are diagnosed."""
 

@@ -33,7 +33,13 @@ import numpy as np
 
 from reference_impl.config import floatx, reading
 from reference_impl.engine.absent import refuser
-from reference_impl.engine.arguments import as_integer, boolean, wrong_type, wrong_value
+from reference_impl.engine.arguments import (
+    ArgumentError,
+    as_integer,
+    boolean,
+    wrong_type,
+    wrong_value,
+)
 from reference_impl.engine.dtypes import convert, is_float
 from reference_impl.engine.identifiers import Registry
 from reference_impl.engine.parameters import Array, axes_of, real_number
@@ -128,7 +134,7 @@ def _floating(name: str, x: Any, *, integers: bool = False) -> Array:
     if integers and array.dtype.kind in "iu":
         return convert(array, floatx())
     allowed = "float16, bfloat16, float32, float64" + (" or integers" if integers else "")
-    raise TypeError(
+    raise ArgumentError(
         f"{name}: argument `x` is {shown(x)} of dtype {array.dtype.name}; expected an array of "
         + allowed
     )

@@ -14,7 +14,7 @@ import numpy as np
 
 from reference_impl.config import floatx
 from reference_impl.engine.absent import refuser
-from reference_impl.engine.arguments import wrong_value
+from reference_impl.engine.arguments import ArgumentError, wrong_value
 from reference_impl.engine.dtypes import (
     FLOATS,
     Array,
@@ -245,7 +245,7 @@ def weights_of(owner: str, given: Any, shape: tuple[int, ...], dtype: Any) -> Ar
         return None
     array = np.asarray(given) if np.ndim(given) == 0 else as_array(owner, given, "sample_weight")
     if not (is_float(array.dtype) or array.dtype.kind in "iub"):
-        raise TypeError(
+        raise ArgumentError(
             f"{owner}: argument `sample_weight` is of dtype {array.dtype.name}; expected real "
             "numbers"
         )
@@ -364,7 +364,7 @@ def operands(owner: str, y_true: Any, y_pred: Any) -> tuple[Array, Array]:
     if predictions.dtype.kind in "iub":
         predictions = convert(predictions, floatx())
     if not is_float(predictions.dtype) or not (is_float(given.dtype) or given.dtype.kind in "iub"):
-        raise TypeError(
+        raise ArgumentError(
             f"{owner}: the targets are of dtype {given.dtype.name} and the predictions of "
             f"{predictions.dtype.name}; expected real numbers, and {', '.join(FLOATS)}"
         )

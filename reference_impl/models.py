@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from reference_impl.engine.absent import refuser
-from reference_impl.engine.arguments import file_path
+from reference_impl.engine.arguments import ArgumentError, file_path
 from reference_impl.engine.base_layer import Layer
 from reference_impl.engine.identifiers import custom_object_scope, publish
 from reference_impl.engine.input_layer import Input
@@ -62,7 +62,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     try:
         config = loads(json_string)
     except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"`json_string` is no JSON: {shown(str(error))}") from None
+        raise ArgumentError(f"`json_string` is no JSON: {shown(str(error))}") from None
     return model_from_config(config, custom_objects)
 
 
@@ -143,7 +143,7 @@ def clone_model(
     from reference_impl.engine.cloning import cloned
 
     if further:
-        raise TypeError(f"clone_model: unrecognised arguments {', '.join(sorted(further))}")
+        raise ArgumentError(f"clone_model: unrecognised arguments {', '.join(sorted(further))}")
     return cloned(model, input_tensors, clone_function, call_function, recursive)
 
 

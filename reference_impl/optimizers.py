@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from reference_impl.engine.absent import refuser
-from reference_impl.engine.arguments import boolean, configuration, wrong_value
+from reference_impl.engine.arguments import ArgumentError, boolean, configuration, wrong_value
 from reference_impl.engine.dtypes import Array, convert, is_float
 from reference_impl.engine.identifiers import Registry
 from reference_impl.engine.parameters import real_number
@@ -104,7 +104,7 @@ class SGD:
         self.learning_rate = keywords.pop("lr", learning_rate)
         for argument, value in keywords.items():
             if argument not in _UNUSED:
-                raise TypeError(
+                raise ArgumentError(
                     f"{owner}: unrecognised keyword argument `{argument}`={shown(value)}"
                 )
             if value is not _UNUSED[argument] and value != _UNUSED[argument]:

@@ -2,7 +2,8 @@
 
     PYTHONPATH=. python tests/long_run_bounds.py --implementation tf.keras[jit] --step 1
 
-Arguments are the finite float32 numbers, every `step`-th bit pattern of 2**32 (1: all of them).
+Arguments are the finite float32 numbers, every `step`-th bit pattern of 2**32 from `offset` on
+(with step 1, or with all offsets below a step, all of them).
 They reach the activation as sums of one product with one, so that nothing else is judged.  A run
 that is cut is resumed by the same command with `--state FILE`, where each chunk is noted.  Prints
 the largest error in units of the bound, and where it is; exits with status 1 if one exceeds it.
@@ -100,6 +101,11 @@ def chunks(step: int, after: int) -> Iterator[int]:
     yield from range(after, PATTERNS, CHUNK * step)
 
 
+def fresh(offset: int) -> dict[str, Any]:
+    """The state of an activation of which nothing is done."""
+    return {"next": offset, "arguments": 0, "beyond": 0, "largest": 0.0, "at": ""}
+
+
 def compare(
     implementation: Implementation, activation: str, step: int, done: dict[str, Any], note: Any
 ) -> None:
@@ -121,6 +127,7 @@ def main() -> int:
     parser.add_argument("--implementation", required=True)
     parser.add_argument("--activation", action="append", choices=NAMES)
     parser.add_argument("--step", type=int, default=1)
+    parser.add_argument("--offset", type=int, default=0)
     parser.add_argument("--state", type=Path)
     options = parser.parse_args()
     state: dict[str, Any] = {}
@@ -136,8 +143,8 @@ def main() -> int:
 
     for activation in options.activation or DELICATE:
         key = f"{options.implementation} {activation} {options.step}"
-        fresh = {"next": 0, "arguments": 0, "beyond": 0, "largest": 0.0, "at": ""}
-        done, started = state.setdefault(key, fresh), time.monotonic()
+        key += f" from {options.offset}" if options.offset else ""
+        done, started = state.setdefault(key, fresh(options.offset)), time.monotonic()
         compare(implementation, activation, options.step, done, note)
         beyond += done["beyond"]
         print(

@@ -141,6 +141,7 @@ def test_the_shortest_sequence_is_found(culprit: int) -> None:
     _, diagnoses = diagnosed(results, {"x": order})
     message = diagnoses["x"].message
     assert message.startswith("the only failure depends on the order of calls")
+    assert "after 1 other it fails" in message
     assert f"--case {CASES[culprit].descriptor} --case {CASES[-1].descriptor}" in message
 
 

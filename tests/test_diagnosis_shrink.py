@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from conformance.command_line import main
 from conformance.diagnosis.evaluation import Steps, evaluate
 from conformance.diagnosis.faults import FAULTS
 from conformance.diagnosis.shrink import Shrinker, candidates
+from conformance.diagnosis.shrink_sequence import SequenceShrinker
 from conformance.diagnosis.snippet import literal, snippet
 from conformance.outcomes import Outcome, Rejection, Value
 from conformance.results import Result
@@ -241,6 +244,65 @@ def test_the_command_says_that_there_is_nothing_to_shrink(
     case = "Conv1D/inputs:2x7x3/filters:4/kernel_size:3/use_bias:False"
     assert main(["shrink", case, "--implementation", plugin]) == 0
     assert "nothing to shrink" in capsys.readouterr().out
+
+
+CACHING = """
+import numpy as np
+import reference_impl
+
+kernels = {}
+
+def Conv1D(inputs, weights, config):
+    kernel = kernels.setdefault(weights["kernel"].shape, weights["kernel"].copy())
+    names = ("filters", "kernel_size", "strides", "padding", "use_bias", "dtype")
+    layer = reference_impl.layers.Conv1D(**{name: config[name] for name in names})
+    layer.build(inputs.shape)
+    layer.set_weights([kernel, *([weights["bias"]] if config["use_bias"] else [])])
+    return layer(inputs)
+"""
+
+
+FIRST, OTHER, LAST = (
+    parse(f"Conv1D/inputs:2x{n}x3/operands:{kind}/filters:4/kernel_size:{k}")
+    for n, kind, k in ((5, "reals", 3), (6, "reals", 2), (5, "integers", 3))
+)
+
+
+def test_a_sequence_is_made_shorter_and_smaller() -> None:
+    """What fails where a case before has a kernel of the same shape and other operands."""
+
+    def fails(cases: Sequence[Case]) -> bool:
+        *before, last = cases
+        kernel = [last.inputs[-1:], last.keywords["kernel_size"], last.keywords["filters"]]
+        return any(
+            [one.inputs[-1:], one.keywords["kernel_size"], one.keywords["filters"]] == kernel
+            and one.operands != last.operands
+            for one in before
+            if one.inputs
+        )
+
+    smallest = "Conv1D/inputs:1x1x1/operands:{}/filters:1/kernel_size:1"
+    shrunk = SequenceShrinker(fails).shrink([FIRST, OTHER, LAST])
+    assert shrunk == (parse(smallest.format("reals")), parse(smallest.format("small")))
+    assert SequenceShrinker(fails).shrink([OTHER, LAST]) is None
+    assert SequenceShrinker(lambda cases: True).shrink([FIRST, LAST]) is None
+
+
+def test_a_sequence_is_printed_as_a_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("cache.py").write_text(CACHING, encoding="utf-8")
+    command = ["shrink", "--implementation", "cache.py", "--seconds", "1"]
+    assert main([*command, str(FIRST), str(LAST)]) == 1
+    printed = capsys.readouterr().out
+    assert "2 cases, of which the last fails" in printed
+    assert "conformance run --implementation cache.py --case Conv1D/inputs:" in printed
+    program = textwrap.dedent(printed.split("As a program of its own:")[1])
+    with pytest.raises(AssertionError):
+        run_program(program)
+    assert main([*command, str(OTHER), str(LAST)]) == 0
+    assert "no sequence to shrink" in capsys.readouterr().out
 
 
 def test_a_wrong_descriptor_is_wrong_usage(plugin: str) -> None:

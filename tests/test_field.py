@@ -67,7 +67,7 @@ class TestDeclarations:
         assert {d.lower() for d in family.distributions if not d.startswith(OF_NODE)} <= asked
         text = (ROOT / "tox.ini").read_text(encoding="utf-8")
         packages = {d.removeprefix(OF_NODE) for d in family.distributions if d.startswith(OF_NODE)}
-        assert packages <= set(text.split())
+        assert packages <= {word.rpartition("@")[0] for word in text.split()}
 
     def test_an_environment_of_its_own_judges_it(self, family):
         text = (ROOT / "tox.ini").read_text(encoding="utf-8")
@@ -337,4 +337,6 @@ def test_every_environment_of_the_field_stands_in_the_label():
     text = (ROOT / "tox.ini").read_text(encoding="utf-8")
     (label,) = [line for line in text.splitlines() if line.strip().startswith("field =")]
     listed = {one.strip() for one in label.partition("=")[2].split(",")}
-    assert listed == environments(text) == {family.extra for family in FAMILIES}
+    assert (
+        listed - {"field-frameworks"} == environments(text) == {family.extra for family in FAMILIES}
+    )

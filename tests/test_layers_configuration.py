@@ -199,6 +199,66 @@ class TestConfiguration:
             keras.layers.InputLayer.from_config({"batch_shape": (None, 3), "ragged": True})
 
 
+class Custom(keras.layers.Layer):
+    def __init__(self, units, flags=(True, {"a": None}), **keywords):
+        super().__init__(**keywords)
+        self.units, self.flags = units, flags
+
+
+class Unnamed(keras.layers.Layer):
+    def __init__(self, *units, **keywords):
+        super().__init__(**keywords)
+
+
+class Bare(keras.layers.Layer):
+    def __init__(self, units):
+        super().__init__()
+
+
+class Subclassed(keras.Model):
+    def __init__(self, filters, **keywords):
+        super().__init__(**keywords)
+        self.layer = keras.layers.Conv1D(filters, 1)
+
+    def call(self, x):
+        return self.layer(x)
+
+
+class Derived(keras.layers.Conv1D):
+    def __init__(self, filters, kernel_size=1, own=3, **keywords):
+        super().__init__(filters, kernel_size, **keywords)
+
+
+class TestAutomaticConfiguration:
+    """Of classes that define no ``get_config``, as in Keras: what ``__init__`` was given."""
+
+    def test_holds_the_arguments_with_their_defaults(self):
+        config = Custom(3, name="mine", dtype="float64").get_config()
+        assert (config["name"], config["units"]) == ("mine", 3)
+        again = Custom.from_config(config)
+        assert (again.units, again.flags, again.dtype) == (3, (True, {"a": None}), "float64")
+
+    def test_of_a_model_makes_it_again(self):
+        again = Subclassed.from_config(Subclassed(5).get_config())
+        assert again.layer.filters == 5
+
+    def test_leaves_out_a_name_that_nothing_takes(self):
+        assert sorted(Bare(3).get_config()) == ["dtype", "trainable", "units"]
+
+    def test_is_not_added_to_one_that_is_defined(self):
+        assert "own" not in Derived(2).get_config()
+
+    @pytest.mark.parametrize("layer", [Custom(np.ones(2)), Unnamed(1), Custom(Bare(1))])
+    def test_refuses_what_is_not_plain_or_has_no_name(self, layer):
+        with pytest.raises(NotImplementedError, match=f"{type(layer).__name__} .*`get_config`"):
+            layer.get_config()
+
+    def test_does_not_need_the_arguments_of_the_base_class_to_be_plain(self):
+        layer = Custom(1, activity_regularizer=keras.regularizers.L2(0.5))
+        again = Custom.from_config(layer.get_config())
+        assert again.activity_regularizer.l2 == 0.5
+
+
 class TestNames:
     def test_count_per_class(self):
         makers = [

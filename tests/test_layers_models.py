@@ -186,7 +186,13 @@ class TestModels:
         assert model(given).tolist() == [[1, 1, 2]]
         assert model(given.astype(np.int64)).tolist() == [[1, 1, 2]]
 
-    @pytest.mark.parametrize("shape", [(2, 4), (3,), (2, 3, 1), (2, 3, 2)])
+    def test_take_an_axis_of_length_1_at_the_end_too_many_or_too_few(self):
+        """As Keras does, whose own tests rely on it."""
+        flat, deep = Input((3,)), Input((3, 1))
+        assert Model(flat, Flatten()(flat))(np.ones((2, 3, 1))).shape == (2, 3)
+        assert Model(deep, Flatten()(deep))(np.ones((2, 3))).shape == (2, 3)
+
+    @pytest.mark.parametrize("shape", [(2, 4), (3,), (2, 1, 3), (2, 3, 2), (2, 3, 1, 1)])
     def test_refuse_inputs_of_another_shape(self, shape):
         tensor = Input((3,))
         with pytest.raises(ValueError, match=r"`inputs` has the shape .*; expected \(None, 3\)"):
@@ -199,11 +205,18 @@ class TestModels:
         with pytest.raises(ValueError, match=r"expected \(10, 3\)"):
             model(np.ones((5, 3)))
 
-    @pytest.mark.parametrize("dtype", ["float32", "complex64", "int64"])
-    def test_refuse_to_lose_values_for_an_integer_input(self, dtype):
+    @pytest.mark.parametrize(
+        "given", [np.float32(1.5), np.float32("nan"), np.complex64(1j), np.int64(2**31)]
+    )
+    def test_refuse_to_lose_values_for_an_integer_input(self, given):
         tensor = Input((3,), dtype="int32")
-        with pytest.raises(TypeError, match=f"dtype {dtype}; expected int32"):
-            Model(tensor, Flatten()(tensor))(np.ones((2, 3), dtype))
+        model = Model(tensor, Flatten()(tensor))
+        with pytest.raises(TypeError, match=f"dtype {given.dtype}; expected int32"):
+            model(np.full((2, 3), given))
+        if given.dtype.kind == "c":
+            return
+        exact = model(np.ones((2, 3), given.dtype))
+        assert (exact.dtype, exact.tolist()) == (np.int32, [[1] * 3] * 2)
 
     def test_print_a_summary(self):
         lines = []
@@ -390,6 +403,22 @@ class TestGraphs:
         tensor = Input((3,))
         with pytest.raises(TypeError, match="expected symbolic tensors"):
             Model(tensor if inputs is None else inputs, tensor if outputs is None else outputs)
+
+
+class TestOrder:
+    def test_of_layers_and_weights_is_that_of_keras(self):
+        """By the distance from the outputs, then by a walk back from them, depth first."""
+        one, two = Input((6, 2), name="one"), Input((6, 2), name="two")
+        shared = Conv1D(2, 1, name="shared")
+        first = Conv1D(2, 1, name="first")(two)
+        deep = shared(Conv1D(2, 1, name="deep")(shared(first)))
+        model = Model(
+            [one, two, Input((1,), name="unused")], [Conv1D(2, 1, name="last")(one) + deep]
+        )
+        names = [layer.name for layer in model.layers]
+        assert names == ["two", "first", "shared", "one", "deep", "last", "unused"]
+        kernels = [weight.path.split("/")[0] for weight in model.weights[::2]]
+        assert kernels == ["first", "shared", "deep", "last"]
 
 
 class TestConfigurations:

@@ -187,7 +187,7 @@ def test_a_layer_that_is_not_trainable_has_no_trainable_weights_and_no_weight_lo
 def test_a_layer_of_ones_own_is_written_as_in_keras():
     class Scale(keras.layers.Layer):
         def build(self, input_shape):
-            self.factor = self.add_weight("factor", (input_shape[-1],), "ones")
+            self.factor = self.add_weight((input_shape[-1],), "ones", name="factor")
 
         def call(self, inputs):
             return inputs * self.factor.value

@@ -13,8 +13,10 @@ import pytest
 import reference_impl as keras
 from conformance import assert_model_conforms
 from conformance.command_line import main
+from conformance.models.comparison import compare
 from conformance.models.errors import ModelError
 from conformance.models.operation import KINDS, Operation, Span
+from conformance.models.program_candidate import CallableCandidate
 from conformance.models.source import of_model, read
 from conformance.models.variants import variants
 
@@ -158,6 +160,39 @@ def test_normalization_by_hand():
     assert operation.kind in KINDS
 
 
+# Activations of one's own
+
+
+FUNCTIONS = {
+    "piecewise linear": lambda x: np.where(x > 1, 2 * x - 1.75, x / 4),
+    "its own float64 evaluation": lambda x: x * np.sin(x),
+}
+
+
+@pytest.mark.parametrize("how", FUNCTIONS)
+def test_own_callables_are_activations(how):
+    """Judged layer by layer and as a whole, as `assert_conforms` does, and said so."""
+    layers = [
+        keras.Input((8, 7, 3)),
+        keras.layers.Conv2D(4, 3, activation=FUNCTIONS[how], name="own"),
+        keras.layers.Conv2D(2, 2, activation="tanh", name="last"),
+    ]
+    made = keras.Sequential(layers)
+    inputs = np.random.default_rng(0).normal(size=(2, 8, 7, 3)).astype("float32")
+    outputs = {"own": made.layers[0](inputs), "last": made(inputs)}
+    assert_model_conforms(outputs, made, inputs)
+    assert_model_conforms(outputs["last"], made, inputs)
+    wrong = np.array(outputs["own"])
+    wrong[1, 2, 3, 1] += np.float32(1e-3)
+    with pytest.raises(AssertionError, match=f"'own': .*1 of 240 .*callable: {how}"):
+        assert_model_conforms({**outputs, "own": wrong}, made, inputs)
+    plain = keras.layers.Conv2D(4, 3)
+    plain.build(inputs.shape)
+    plain.set_weights(made.layers[0].get_weights())
+    with pytest.raises(AssertionError, match="the activation is missing"):
+        assert_model_conforms({**outputs, "own": plain(inputs)}, made, inputs)
+
+
 # Files
 
 
@@ -238,9 +273,6 @@ def first_layer(**changes):
 
 
 HOSTILE = {
-    "foreign module": first_layer(module="evil", class_name="Dense", registered_name="Dense"),
-    "registered elsewhere": first_layer(class_name="Dense", registered_name="os>system"),
-    "lambda": first_layer(class_name="Lambda", registered_name=None),
     "no layers": lambda config: config["config"].pop("layers"),
     "layers are numbers": lambda config: config["config"].update(layers=[5]),
     "settings are a number": first_layer(config=5),
@@ -258,8 +290,43 @@ def test_hostile_sources_are_refused(tmp_path, kind):
     """A corrupt or malicious file ends in an error that names it; nothing of it is run."""
     _, path = saved(tmp_path)
     altered(path, HOSTILE[kind])
-    with pytest.raises(ModelError, match=r"m\.keras|Lambda"):
+    with pytest.raises(ModelError, match=r"m\.keras"):
         read(path)
+
+
+OTHERS = {
+    "of a module": {"module": "evil", "class_name": "Dense", "registered_name": "Dense"},
+    "registered": {"class_name": "Dense", "registered_name": "evil>Dense"},
+    "code in the file": {"class_name": "Lambda", "registered_name": None},
+    "none of Keras'": {"class_name": "Mine", "registered_name": None},
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_layers_that_nothing_computes_are_taken_from_the_candidate(tmp_path, monkeypatch, kind):
+    """They are shown as not judged, nothing of them is run, and those behind them are judged."""
+    (tmp_path / "evil.py").write_text("raise SystemExit\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    made, path = saved(tmp_path)
+    altered(path, first_layer(**OTHERS[kind]))
+    source, inputs = read(path), images()
+    outputs = by_layer(made, inputs)
+    outputs["c2"] = np.array(outputs["c2"])
+    outputs["c2"][0, 0, 0, 0] += 1
+    found = compare(source, CallableCandidate(lambda *_: outputs, "port"), [inputs]).findings
+    said = {f.layer: f.verdict.value for f in found}
+    assert said == {"c1": "not judged", "p": "right", "c2": "wrong", "f": "wrong"}
+    assert found[0].message == "taken from the candidate: nothing that is installed computes it"
+
+
+def test_layers_behind_an_output_that_is_not_found_are_not_judged(tmp_path):
+    """Nothing is known of them; the candidate is not called wrong."""
+    made, path = saved(tmp_path)
+    altered(path, first_layer(**OTHERS["registered"]))
+    inputs = images()
+    outputs = {"c2": by_layer(made, inputs)["c2"]}
+    found = compare(read(path), CallableCandidate(lambda *_: outputs, "port"), [inputs]).findings
+    assert [f.verdict.value for f in found[:3]] == ["not judged"] * 3
 
 
 def test_truncated_source_is_refused(tmp_path):

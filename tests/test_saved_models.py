@@ -323,3 +323,98 @@ def test_layers_in_lists_and_dictionaries_are_saved(suffix: str, tmp_path: Path)
     again = keras.models.load_model(tmp_path / f"m{suffix}")
     for one, other in zip(made.get_weights(), again.get_weights(), strict=True):
         assert np.array_equal(one, other)
+
+
+class Part(keras.layers.Layer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = keras.layers.Conv1D(2, 1)
+        self.b = [keras.layers.Conv1D(2, 1), (keras.layers.Conv1D(2, 1),)]
+
+    def call(self, x: Any) -> Any:
+        return self.b[1][0](self.b[0](self.a(x)))
+
+
+class Whole(keras.Model):
+    """Attributes before and after ``layers``, containers in containers, and a private one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.zeta = keras.layers.Conv1D(2, 1)
+        self.blocks = [[keras.layers.Conv1D(2, 1)], {"x": keras.layers.Conv1D(2, 1)}]
+        self._hidden = keras.layers.Conv1D(2, 1)
+        self.part = Part()
+
+    def call(self, x: Any) -> Any:
+        return self.part(self._hidden(self.blocks[1]["x"](self.blocks[0][0](self.zeta(x)))))
+
+
+class Further(keras.Sequential):
+    def __init__(self) -> None:
+        super().__init__([keras.Input((3, 2)), keras.layers.Conv1D(2, 1)])
+        self.extra = keras.layers.Conv1D(2, 1)
+        self.extra.build((None, 3, 2))
+
+
+STORED = {
+    Whole: [
+        *("blocks/container/conv1d", "blocks/container_1/conv1d"),
+        *("layers/conv1d", "layers/conv1d_3", "layers/part/a", "layers/part/b/container/conv1d"),
+        "layers/part/b/conv1d",
+    ],
+    Further: ["extra", "layers/conv1d"],
+}
+"""Where Keras 3.15 puts the kernels of these models."""
+
+
+@pytest.mark.parametrize("kind", STORED)
+def test_the_weights_of_subclassed_models_lie_where_keras_puts_them(
+    kind: type[keras.Model], tmp_path: Path
+) -> None:
+    """And another instance, whose layers have other names, takes them."""
+    path = tmp_path / "m.weights.h5"
+    one, other = kind(), kind()
+    x = np.ones((1, 3, 2), np.float32)
+    assert not np.array_equal(one(x), other(x))
+    one.save_weights(path)
+    kernels: list[str] = []
+    with h5py.File(path) as file:
+        file.visit(lambda name: kernels.append(name) if name.endswith("vars/0") else None)
+    assert sorted(kernels) == [f"{place}/vars/0" for place in STORED[kind]]
+    other.load_weights(path)
+    assert np.array_equal(one(x), other(x))
+
+
+def test_layers_that_do_not_fit_may_be_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "m.weights.h5"
+    model().save_weights(path)
+    layers = [keras.layers.Conv2D(4, 3), keras.layers.Conv2D(1, 1), keras.layers.Flatten()]
+    other = keras.Sequential([keras.Input((6, 7, 3)), *layers])
+    before = other.get_weights()
+    with pytest.raises(ValueError, match="0 arrays are stored; expected 2"):
+        other.load_weights(path)
+    assert all(map(np.array_equal, before, other.get_weights()))
+    with pytest.warns(UserWarning, match="left as they are"):
+        other.load_weights(path, skip_mismatch=True)
+    assert other.get_weights()[1].tolist() == [1] * 4
+    assert np.array_equal(other.get_weights()[2], before[2])
+
+
+def test_a_heap_that_leads_nowhere_is_refused_at_once(tmp_path: Path) -> None:
+    """The HDF5 library reads on for ever where a heap's free space has no size."""
+    path = tmp_path / "m.h5"
+    model().save(path)
+    data = bytearray(path.read_bytes())
+    place = data.index(b"GCOL") + 16
+    while int.from_bytes(data[place : place + 2], "little"):
+        place += 16 + (int.from_bytes(data[place + 8 : place + 16], "little") + 7) // 8 * 8
+    data[place + 8 : place + 16] = bytes(8)
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="free space of no size"):
+        keras.models.load_model(path)
+
+
+@pytest.mark.parametrize("call", [keras.models.load_model, model().load_weights])
+def test_a_file_of_no_known_format_is_refused_as_such(call: Any) -> None:
+    with pytest.raises(ValueError, match="of no format that is known"):
+        call("model.json")

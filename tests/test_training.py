@@ -199,6 +199,60 @@ def test_refusals_name_the_argument(action: object, error: type, message: str) -
         action(trainable())
 
 
+def two_outputs() -> keras.Model:
+    start = keras.Input((1, 1))
+    heads = [
+        keras.layers.Conv1D(1, 1, kernel_initializer="ones", name=name)(start) for name in "ab"
+    ]
+    model: keras.Model = keras.Model(start, heads)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        ("mse", {"loss": 5, "a_loss": 4, "b_loss": 1}),
+        (["mse", "mse"], {"loss": 5, "a_loss": 4, "b_loss": 1}),
+        (["mse"], {"loss": 4}),
+        (["mse", None], {"loss": 4}),
+        ([None, "mse"], {"loss": 1}),
+        ({"b": "mse"}, {"loss": 1}),
+        (["mse", ["mse", "mse"]], {"loss": 6, "a_loss": 4, "b_loss": 1}),
+    ],
+)
+def test_losses_by_output_are_those_of_keras(loss: object, expected: dict[str, float]) -> None:
+    """Of one loss alone nothing is told apart; several of one output add up, the gradients too."""
+    model = two_outputs()
+    model.compile(keras.optimizers.SGD(0.5), loss)
+    target = [np.array([[[-1.0]]]), np.array([[[0.0]]])]
+    one = np.ones((1, 1, 1))
+    assert model.test_on_batch(one, target, return_dict=True) == expected
+    model.train_on_batch(one, target)
+    steps = {"a": 2 * ("a_loss" in expected or expected == {"loss": 4}), "b": 0}
+    steps["b"] = 2 if isinstance(loss, list) and isinstance(loss[-1], list) else 1
+    steps["b"] *= "b_loss" in expected or expected == {"loss": 1}
+    for name, step in steps.items():
+        assert model.get_layer(name).get_weights()[1].tolist() == [-step], name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"loss": {"a": "mse", "c": "mse"}}, KeyError),
+        ({"loss": ["mse"] * 3}, KeyError),
+        ({"loss": ["mse", "mse"], "loss_weights": [1.0]}, ValueError),
+        ({"loss": ["mse", "mse"], "loss_weights": ["a", "b"]}, ValueError),
+    ],
+)
+def test_losses_that_fit_no_output_are_refused_when_they_meet_them(
+    arguments: dict[str, object], error: type[Exception]
+) -> None:
+    model = two_outputs()
+    model.compile("sgd", **arguments)  # type: ignore[arg-type]
+    with pytest.raises(error, match="`loss"):
+        model.test_on_batch(np.ones((1, 1, 1)), [np.ones((1, 1, 1))] * 2)
+
+
 def test_targets_are_not_broadcast() -> None:
     """Keras broadcasts them silently; a wrong shape is an error of the caller's."""
     model = trainable()

@@ -10,6 +10,10 @@ most, and an evaluation of ``a x + c`` in at most four operations adds
 **Other callables** give no bound of their own.  The error is the largest change that errors of the
 sums by their bound, of either sign and of mixed signs, make in the float64 evaluation, and twice
 what the callable itself loses in the layer's dtype on the rounded sums, with four roundings.
+
+**Slopes**, for gradients, are central differences of the callable in float64.  Their error is the
+change between the ends of a sum's bound, and eight roundings of the largest slope; where they
+change by a thousandth within two steps there is a break, and either side of it may be taken.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ from typing import Any, Final
 import numpy as np
 
 from conformance.judge.contraction import as_float64
-from conformance.judge.definition.rounding import FORMATS
+from conformance.judge.definition.rounding import Format
 from conformance.judge.messages import WrongElements, sentence_case
 from conformance.judge.running_error import Floats, growth
 from conformance.judge.sums import Gauge, half_ulp
@@ -34,6 +38,10 @@ _MIXTURES: Final = 8
 _STEPS: Final = 2**11
 _REACH: Final = 2.0**5
 _MOST_BREAKS: Final = 16
+_STEP: Final = 2.0**-17
+"""Of differences, whose error is about its square, or 2**-53 by it."""
+_BREAK: Final = 2.0**-10
+"""A change of slopes within a few steps, relative to the largest slope, that is a break."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,21 +72,89 @@ def expected_of(function: Function, gauge: Gauge) -> Expected:
     convolution = gauge.convolution
     centre = convolution.laid_out(gauge.centre if gauge.special is None else gauge.undefined)
     error = convolution.laid_out(np.where(np.isfinite(gauge.error), gauge.error, np.inf))
+    made = through(function, centre, error, convolution.format)
+    rounded = made.error + half_ulp(made.value, convolution.format)
+    return Expected(made.value, np.where(np.isnan(rounded), np.inf, rounded), made.how)
+
+
+def through(function: Function, centre: Floats, error: Floats, fmt: Format) -> Expected:
+    """What a callable makes of numbers that are known to within an error.
+
+    Args:
+        function: the callable.
+        centre: the numbers.
+        error: how far they may be off.
+        fmt: the format of the layer.
+
+    Raises:
+        ValueError: if it fails on float64 arrays, or does not keep their shape.
+    """
     value = _evaluated(function, centre, centre.shape)
-    u = FORMATS[convolution.format.name].unit_roundoff
-    slope = _greatest_slope(function)
+    u = fmt.unit_roundoff
+    slope = greatest_slope(function)
     with np.errstate(all="ignore"):
         if slope is not None:
             spread = slope * error
             spread += growth(_OPERATIONS, u) * (np.abs(value) + 2 * slope * np.abs(centre))
-            how = "piecewise linear: its slopes times the bound of the sums"
         else:
             spread = _spread(function, centre, error, value)
-            spread += 2 * _own_loss(function, centre, value, convolution.format.name)
+            spread += 2 * _own_loss(function, centre, value, fmt.name)
             spread += growth(_OPERATIONS, u) * np.abs(value)
-            how = "its own float64 evaluation, within the bound of the sums; no bound is derived"
-        spread += half_ulp(value, convolution.format)
-    return Expected(value, np.where(np.isnan(spread), np.inf, spread), how)
+    return Expected(value, np.where(np.isnan(spread), np.inf, spread), how_judged(slope))
+
+
+def how_judged(slope: float | None) -> str:
+    """How the bound of a callable with a greatest slope, or without one, comes about."""
+    if slope is None:
+        return "its own float64 evaluation, within the bound of the sums; no bound is derived"
+    return "piecewise linear: its slopes times the bound of the sums"
+
+
+def slopes_of(function: Function, centre: Floats, error: Floats, fmt: Format) -> Expected:
+    """The slopes of a callable of single elements at numbers that are known to within an error.
+
+    Raises:
+        ValueError: if it fails on float64 arrays, does not keep their shape, or mixes elements, as
+            a softmax does.
+    """
+    _check_single(function, centre)
+    step = _STEP * np.maximum(np.abs(centre), 1.0)
+    reach = np.where(np.isfinite(error), error, 0.0)
+    value, doubt = _difference(function, centre, step)
+    near, far = (
+        np.max([np.abs(_difference(function, x, step)[0] - value) for x in ends], axis=0)
+        for ends in ((centre - d, centre + d) for d in (reach, reach + 2 * step))
+    )
+    largest = np.abs(value).max(initial=0.0)
+    with np.errstate(all="ignore"):
+        spread = np.where(far > _BREAK * largest, far + np.abs(doubt), near + doubt)
+        spread += growth(2 * _OPERATIONS, fmt.unit_roundoff) * largest
+    how = "its slopes are differences in float64; no bound is derived"
+    unknown = ~np.isfinite(spread) | ~np.isfinite(error)
+    return Expected(value, np.where(unknown, np.inf, spread), how)
+
+
+def _difference(function: Function, x: Floats, step: Floats) -> tuple[Floats, Floats]:
+    """The slope by central differences, and how far it may be off."""
+    with np.errstate(all="ignore"):
+        wide, narrow = (
+            (_evaluated(function, x + h, x.shape) - _evaluated(function, x - h, x.shape)) / (2 * h)
+            for h in (2 * step, step)
+        )
+        rounding = 2.0**-50 * np.abs(_evaluated(function, x, x.shape)) / step
+        return narrow, np.abs(narrow - wide) + rounding
+
+
+def _check_single(function: Function, centre: Floats) -> None:
+    """That each element of a callable's result depends on one of its argument."""
+    order = np.random.default_rng(0).permutation(centre.size)
+    mixed = centre.reshape(-1)[order].reshape(centre.shape)
+    made, again = (_evaluated(function, x, x.shape).reshape(-1) for x in (centre, mixed))
+    if not np.allclose(made[order], again, rtol=2.0**-40, atol=0.0, equal_nan=True):
+        raise ValueError(
+            "assert_conforms: the activation of `layer` mixes elements, so that it has no slope; "
+            "gradients are judged through callables of single elements"
+        )
 
 
 def problem_with(actual: Array, expected: Expected) -> str | None:
@@ -89,10 +165,10 @@ def problem_with(actual: Array, expected: Expected) -> str | None:
         excess = np.where(distance == 0, 0.0, distance / expected.error)
     same = (values == expected.value) | (np.isnan(values) & np.isnan(expected.value))
     excess = np.where(same, 0.0, np.where(np.isnan(excess), np.inf, excess))
-    if not np.any(excess > 1):
-        return None
     shown = expected.value.astype(actual.dtype)
-    wrong = WrongElements(actual, shown, expected.error, excess)
+    wrong = WrongElements.of(actual, shown, expected.error, excess)
+    if not wrong.count:
+        return None
     return f"{sentence_case(wrong.sentence())}. (The activation is a callable: {expected.how}.)"
 
 
@@ -113,7 +189,7 @@ def _evaluated(function: Function, x: Floats, shape: tuple[int, ...]) -> Floats:
     return made
 
 
-def _greatest_slope(function: Function) -> float | None:
+def greatest_slope(function: Function) -> float | None:
     """The largest slope of a piecewise-linear function of single elements; None of any other.
 
     It is sampled at the multiples of ``1/64`` up to 32: where the second differences vanish but for

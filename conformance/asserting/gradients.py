@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from conformance.asserting.callables import slopes_of
 from conformance.asserting.layer import (
     Array,
     array_of,
     check_layer,
     explain_gradients,
+    gauge_of,
+    own_activation,
     taken_by,
+    without_activation,
 )
 from conformance.asserting.shapes import wrong_shape
 from conformance.cases.case import Case
 from conformance.cases.operands import Operands
 from conformance.diagnosis.arrays import case_of
+from conformance.judge.contraction import as_float64
+from conformance.judge.elements import judge_sums
 from conformance.judge.equality import equal
-from conformance.judge.verdict import Verdict
+from conformance.judge.gradients import convolution_gauges
+from conformance.judge.sums import Gauge
+from conformance.judge.verdict import Judgement, Verdict
 from conformance.layers.registry import LAYERS
+from reference_impl.engine.dtypes import convert
 
 
 def assert_gradients_conform(gradients: Any, layer: Any, inputs: Any, upstream: Any) -> None:
@@ -34,25 +43,73 @@ def assert_gradients_conform(gradients: Any, layer: Any, inputs: Any, upstream: 
     for name, array in (("inputs", given), ("upstream", above)):
         if not isinstance(array, np.ndarray):
             raise TypeError(f"assert_conforms: argument `{name}` is {array}; expected an array")
-    expected = layer.gradients(given, above)
-    arrays = _named(gradients, expected)
-    operands = _operands(layer, given, above)
-    case = case_of(layer, taken_by(layer, given))
-    if case is None:
-        raise ValueError(
-            f"assert_conforms: the activation of `layer` is {layer.activation!r}, for whose slope "
-            "no bound is known; expected a documented one by its name"
-        )
-    case = case.replace(observe="gradients")
-    problems = {
-        name: problem
-        for name, array in arrays.items()
-        if (problem := _problem(name, array, expected[name], case, operands)) is not None
-    }
+    judged = _by_slopes if own_activation(layer) is not None else _by_case
+    problems, fault = judged(gradients, layer, given, above)
     if problems:
         said = " ".join(f"Gradient of {name}: {problem}" for name, problem in problems.items())
-        fault = explain_gradients(arrays, case, operands, expected)
         raise AssertionError(f"{type(layer).__name__} {layer.name!r}: {said}{fault}")
+
+
+Judge = Callable[[str, Array, Array], Judgement]
+
+
+def _by_case(
+    gradients: Any, layer: Any, inputs: Array, upstream: Array
+) -> tuple[dict[str, str], str]:
+    """What is wrong with the gradients of a documented layer, and the fault that gives them."""
+    expected = layer.gradients(inputs, upstream)
+    arrays = _named(gradients, expected)
+    operands = _operands(layer, inputs, upstream)
+    case = _case(layer, inputs)
+    problems = _problems(arrays, expected, LAYERS[case.layer].gradient_judge(case, operands))
+    return problems, explain_gradients(arrays, case, operands, expected) if problems else ""
+
+
+def _by_slopes(
+    gradients: Any, layer: Any, inputs: Array, upstream: Array
+) -> tuple[dict[str, str], str]:
+    """What is wrong with the gradients through a callable, and how they were judged."""
+    taken = taken_by(layer, inputs)
+    plain = without_activation(layer, taken)
+    wide = without_activation(layer, taken, "float64")
+    sums = gauge_of(plain, taken).convolution
+    gauge = Gauge(sums)
+    centre, error = sums.laid_out(gauge.centre), sums.laid_out(gauge.error)
+    slopes = slopes_of(layer.activation, centre, error, sums.format)
+    above = as_float64(taken_by(layer, upstream))
+    if above.shape != centre.shape:
+        raise ValueError(
+            f"assert_conforms: argument `upstream` has the shape {above.shape}; expected that of "
+            f"the output, {centre.shape}"
+        )
+    exact = wide.gradients(as_float64(taken), above * slopes.value)
+    expected = {name: convert(array, layer.dtype) for name, array in exact.items()}
+    arrays = _named(gradients, expected)
+    operands = _operands(plain, taken, upstream)
+    factor = (above * slopes.value, np.abs(above) * slopes.error)
+    gauges = convolution_gauges(_case(plain, taken), operands, factor)
+    problems = _problems(arrays, expected, lambda name, *pair: judge_sums(gauges[name], *pair))
+    return problems, f" (The activation is a callable: {slopes.how}.)"
+
+
+def _case(layer: Any, inputs: Array) -> Case:
+    case = case_of(layer, taken_by(layer, inputs))
+    if case is None:
+        raise ValueError(
+            f"assert_conforms: no case describes the layer {layer!r}, whose gradients are to be "
+            "judged"
+        )
+    return case.replace(observe="gradients")
+
+
+def _problems(
+    arrays: Mapping[str, Any], expected: Mapping[str, Array], judge: Judge
+) -> dict[str, str]:
+    return {
+        name: problem
+        for name, array in arrays.items()
+        if (problem := _problem(name, array, expected[name], judge)) is not None
+    }
 
 
 def _named(gradients: Any, expected: Mapping[str, Array]) -> dict[str, Any]:
@@ -77,16 +134,14 @@ def _operands(layer: Any, inputs: Array, upstream: Array) -> Operands:
     return Operands(taken_by(layer, inputs), weights, taken_by(layer, upstream))
 
 
-def _problem(name: str, actual: Any, expected: Array, case: Case, operands: Operands) -> str | None:
+def _problem(name: str, actual: Any, expected: Array, judge: Judge) -> str | None:
     if not isinstance(actual, np.ndarray):
         return f"an array is expected, but it is {actual}."
     if actual.shape != expected.shape:
-        return wrong_shape(
-            actual, expected.shape, lambda a: _problem(name, a, expected, case, operands)
-        )
+        return wrong_shape(actual, expected.shape, lambda a: _problem(name, a, expected, judge))
     if actual.dtype != expected.dtype:
         return f"the dtype is {actual.dtype.name}, but should be {expected.dtype.name}."
     if equal(actual, expected):
         return None
-    judgement = LAYERS[case.layer].gradient_judge(case, operands)(name, actual, expected)
+    judgement = judge(name, actual, expected)
     return None if judgement.verdict is Verdict.CONFORMS else judgement.message

@@ -16,8 +16,9 @@ from conformance.cases.case import Case
 from conformance.cases.operands import Operands
 from conformance.implementations.observation import as_array
 from conformance.judge.activations import ACTIVATIONS
+from conformance.judge.boxes import boxes
 from conformance.judge.contraction import as_float64
-from conformance.judge.definition.rounding import FORMATS
+from conformance.judge.definition.rounding import FORMATS, Format
 from conformance.judge.elements import judge_equality, judge_sums
 from conformance.judge.equality import equal
 from conformance.judge.running_error import Floats
@@ -29,6 +30,9 @@ from reference_impl.engine.dtypes import convert, is_float
 from reference_impl.ops.geometry import window_axes
 
 Array = np.ndarray[Any, Any]
+
+_PART: Final = 1 << 16
+"""Elements of an operand that are looked at a time."""
 
 
 def assert_layer_conforms(actual: Any, layer: Any, inputs: Any) -> None:
@@ -134,6 +138,12 @@ def _activation(layer: Any) -> str | None:
     return None
 
 
+def own_activation(layer: Any) -> Any:
+    """The activation of a layer, where it has parameters or is the caller's; None of any other."""
+    given = getattr(layer, "activation", None)
+    return None if given is None or _activation(layer) is not None else given
+
+
 def problem_of(actual: Any, layer: Any, inputs: Array) -> str | None:
     """What is wrong with a layer's output; None if nothing is.
 
@@ -143,22 +153,35 @@ def problem_of(actual: Any, layer: Any, inputs: Array) -> str | None:
     convolves = isinstance(layer, _classes(convolution_layers()))
     if convolves and _activation(layer) is None:
         return _problem_of_callable(actual, layer, inputs)
-    return _problem(actual, layer.certify(inputs).value, layer, inputs)
+    return _problem(actual, value_of(layer, inputs), layer, inputs)
+
+
+def value_of(layer: Any, inputs: Array) -> Array:
+    """A layer's output, leaving its losses as they are; without the bounds of `certify`."""
+    value: Array = layer.call(layer._prepared(inputs))
+    return value
 
 
 def _problem_of_callable(actual: Any, layer: Any, inputs: Array) -> str | None:
     """The judgement by the callable's own float64 evaluation."""
-    plain = type(layer).from_config({**_config(layer), "activation": None})
-    plain.build(inputs.shape)
-    plain.set_weights(layer.get_weights())
-    sums: Array = plain.certify(inputs).value
-    expected = expected_of(layer.activation, _gauge(plain, inputs))
+    plain = without_activation(layer, inputs)
+    sums = value_of(plain, inputs)
+    expected = expected_of(layer.activation, gauge_of(plain, inputs))
     return _form_problem(
         actual, expected.value.shape, sums.dtype, lambda a: problem_with(a, expected)
     )
 
 
-def _config(layer: Any) -> dict[str, Any]:
+def without_activation(layer: Any, inputs: Array, dtype: str = "") -> Any:
+    """A convolution's sums alone, as a layer with its weights, in its dtype or another."""
+    changed = {"activation": None, "dtype": dtype or layer.dtype}
+    plain = type(layer).from_config({**arguments_of(layer), **changed})
+    plain.build(inputs.shape)
+    plain.set_weights([convert(weight, plain.dtype) for weight in layer.get_weights()])
+    return plain
+
+
+def arguments_of(layer: Any) -> dict[str, Any]:
     """The arguments of a layer, those left out that need no part in its sums."""
     arguments = {
         name: getattr(layer, name)
@@ -198,7 +221,7 @@ def _elements_problem(actual: Array, expected: Array, layer: Any, inputs: Array)
         return None
     if not isinstance(layer, _classes(convolution_layers())):
         return judge_equality(actual, expected).message
-    judgement = judge_sums(_gauge(layer, inputs), actual, expected)
+    judgement = judge_sums(gauge_of(layer, inputs), actual, expected)
     return None if judgement.verdict is Verdict.CONFORMS else judgement.message
 
 
@@ -208,7 +231,7 @@ def taken_by(layer: Any, inputs: Array) -> Array:
     return convert(inputs, layer.dtype) if is_converted else inputs
 
 
-def _gauge(layer: Any, inputs: Array) -> Gauge:
+def gauge_of(layer: Any, inputs: Array) -> Gauge:
     """The sums of a convolution, and what their errors depend on."""
     channels_first = layer.data_format == "channels_first"
     images = as_float64(taken_by(layer, inputs))
@@ -232,35 +255,46 @@ def _every_order_is_exact(gauge: Gauge) -> bool:
     """Whether no partial sum, in whatever order, needs more bits than the format has.
 
     All products and biases are then multiples of one power of two, which is at least the smallest
-    normal number, and the sums of their magnitudes are below ``2**precision`` of it.
+    normal number, and the sums of their magnitudes are below ``2**precision`` of it.  Real numbers
+    fail that in the first part.
     """
+    _, first = next(gauge.parts(), ((), gauge))
+    return (first is gauge or _is_exact(first)) and _is_exact(gauge)
+
+
+def _is_exact(gauge: Gauge) -> bool:
     c, fmt = gauge.convolution, gauge.format
-    operands = (c.inputs, c.kernel, c.bias)
-    if not all(np.isfinite(array).all() for array in operands):
+    inputs, kernel, bias = (_unit_exponent(array, fmt) for array in (c.inputs, c.kernel, c.bias))
+    unit = min(inputs + kernel, bias)
+    if -math.inf in (inputs, kernel) or unit < fmt.quantum_exponent + fmt.precision - 1:
         return False
-    if any(_smallest(array) < fmt.smallest_normal for array in operands):
-        return False
-    unit = min(_unit_exponent(c.inputs) + _unit_exponent(c.kernel), _unit_exponent(c.bias))
     if math.isinf(unit):
         return True  # nothing but zeros
-    if unit < fmt.quantum_exponent + fmt.precision - 1:
-        return False
-    largest = float(gauge.magnitude.max(initial=0.0))
-    return largest < min(math.ldexp(1.0, fmt.precision + int(unit)), fmt.largest)
+    limit = min(math.ldexp(1.0, fmt.precision + int(unit)), fmt.largest)
+    return all(float(part.magnitude.max(initial=0.0)) < limit for _, part in gauge.parts())
 
 
-def _smallest(array: Floats) -> float:
-    """The smallest magnitude that is not zero; infinity without one."""
-    magnitudes = np.abs(array[array != 0])
-    return float(magnitudes.min(initial=math.inf))
+def _unit_exponent(array: Floats, fmt: Format) -> float:
+    """The exponent of the largest power of two that divides all elements; infinity for zeros.
+
+    Minus infinity where an element is subnormal or not finite.
+    """
+    return min(
+        (_unit_of_part(array[box], fmt) for box in boxes(array.shape, _PART)), default=math.inf
+    )
 
 
-def _unit_exponent(array: Floats) -> float:
-    """The exponent of the largest power of two that divides all elements; infinity for zeros."""
-    significand, exponent = np.frexp(array[array != 0])
+def _unit_of_part(array: Floats, fmt: Format) -> float:
+    values = array[array != 0]
+    magnitudes = np.abs(values)
+    if not values.size:
+        return math.inf
+    if not (magnitudes.min() >= fmt.smallest_normal and magnitudes.max() < math.inf):
+        return -math.inf
+    significand, exponent = np.frexp(values)
     integers = np.ldexp(significand, 53).astype(np.int64)
     lowest_bit = np.frexp((integers & -integers).astype(np.float64))[1] - 1
-    return float((lowest_bit + exponent - 53).min(initial=2**20)) if integers.size else math.inf
+    return float((lowest_bit + exponent - 53).min())
 
 
 def _explanation(actual: Any, layer: Any, inputs: Array) -> str:

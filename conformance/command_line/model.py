@@ -17,7 +17,8 @@ def run_model(options: argparse.Namespace) -> int:
         UsageError: if the model, the inputs or the implementation cannot be used, or an option
             is given that is for cases.
     """
-    for name in ("case", "layer", "clause", "shard", "known", "resume", "markdown", "badge"):
+    refused = ("case", "layer", "clause", "shard", "known", "resume", "markdown", "badge")
+    for name in (*refused, "cluster"):
         if getattr(options, name):
             raise UsageError(f"--model judges one model and takes no --{name}")
     for spec in options.implementation or []:

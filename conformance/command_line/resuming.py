@@ -12,7 +12,7 @@ from conformance.cases.case import Case
 from conformance.command_line.errors import UsageError
 from conformance.judge.verdict import Verdict
 from conformance.report.jsonl import IncompleteReportError, read_report
-from conformance.results import FAILING, Result, result_of_record
+from conformance.results import FAILING, NOT_JUDGED, Result, result_of_record
 
 _SAME: Final = ("suite_version", "spec_sha256", "implementations", "grid")
 """The fields of the header that have to be the same."""
@@ -91,4 +91,4 @@ def _is_settled(result: Result) -> bool:
     What fails, and what conforms by another reading, is explained with all others of its kind.
     """
     by_reading = result.verdict is Verdict.CONFORMS and result.message
-    return result.verdict not in FAILING and not by_reading
+    return result.verdict not in FAILING and not by_reading and result.stage != NOT_JUDGED

@@ -31,6 +31,7 @@ from conformance.report.files import STANDARD_OUTPUT, check_outputs, is_special
 from conformance.report.formats import outputs, print_summary, write_formats
 from conformance.report.jsonl import JsonLinesReport, json_lines_report, write_json_lines
 from conformance.results import ACCEPTED, Result, stale
+from conformance.running.limits import ClusterError
 from conformance.running.order import order_of
 from conformance.running.runner import Limits, Runner
 from conformance.spec.clauses import spec_sha256
@@ -85,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
     judged = _Judged(total=len(cases) * len(names))
     _judge(options, cases, names, earlier, judged)
     if not judged.header and judged.ended_by is not None:
-        raise judged.ended_by
+        raise _as_usage(judged.ended_by)
     if earlier is not None:
         places = {case: place for place, case in enumerate(cases)}
         judged.results.sort(key=lambda result: places[result.case])
@@ -94,7 +95,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Refuse reports that could not be written, and records that cannot be read."""
+    """Refuse options that exclude each other, and files that cannot be written or read."""
+    if options.cluster is not None and options.workers is not None:
+        raise UsageError(
+            "-n is for processes of this machine, --cluster for those of others: "
+            f"--cluster local:{options.workers} has so many workers here"
+        )
     try:
         check_outputs(outputs(options))
         known.load(options.known)
@@ -116,10 +122,11 @@ def _judge(
         with Runner(
             [case for case in cases if case not in done],
             names,
-            workers=options.workers,
+            workers=options.workers or 1,
             limits=_limits(options),
             progress=Progress(sys.stderr, quiet=options.quiet),
             known=options.known,
+            cluster=options.cluster,
         ) as runner:
             header = _header(options, runner)
             if earlier is not None:
@@ -195,8 +202,13 @@ def _say(options: argparse.Namespace, judged: _Judged) -> int:
         return exit_status(results)
     _say_what_is_missing(options, judged, error)
     if not isinstance(error, KeyboardInterrupt):
-        raise error
+        raise _as_usage(error)
     return EXIT_SIGNAL + signal_of(error)
+
+
+def _as_usage(error: BaseException) -> BaseException:
+    """What is told in a line: a cluster that cannot be used; all else is a fault of ours."""
+    return UsageError(str(error)) if isinstance(error, ClusterError) else error
 
 
 def _say_what_is_stale(options: argparse.Namespace, results: Sequence[Result]) -> None:

@@ -6,6 +6,8 @@ import argparse
 import random
 import sys
 import time
+from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, TextIO
 
 from conformance.command_line.errors import UsageError
@@ -13,7 +15,7 @@ from conformance.implementations import registry
 from conformance.implementations.protocol import ImplementationError
 from conformance.judge.verdict import Verdict
 from conformance.report.text import say
-from conformance.running.limits import Limits
+from conformance.running.limits import ClusterError, Limits
 from conformance.running.session import Session
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def search(options: argparse.Namespace) -> int:
     except ImplementationError as error:
         raise UsageError(str(error)) from error
     try:
-        from conformance.counterexamples import Search
+        import_module("conformance.counterexamples")
     except ModuleNotFoundError as error:
         if error.name != "hypothesis":
             raise
@@ -45,20 +47,28 @@ def search(options: argparse.Namespace) -> int:
         ) from error
     seed = random.randrange(_SEEDS) if options.seed is None else options.seed
     try:
-        with Session(Limits(timeout=options.timeout)) as session:
-            report = Search(
-                lambda case: session.judge(options.implementation, case),
-                options.layer or (),
-                seed,
-                60 * options.minutes,
-                _Notice(sys.stderr),
-            ).run()
-    except ImplementationError as error:
+        report = _searched(options, seed)
+    except (ClusterError, ImplementationError) as error:
         raise UsageError(str(error)) from error
     say(_text(report, options.implementation))
     if report.findings:
         return EXIT_FOUND
     return 0 if set(report.verdicts) - {Verdict.UNSUPPORTED} else EXIT_NOTHING_JUDGED
+
+
+def _searched(options: argparse.Namespace, seed: int) -> Report:
+    layers, seconds, notice = options.layer or (), 60 * options.minutes, _Notice(sys.stderr)
+    if options.cluster is not None:
+        from conformance.command_line.searching import search_on_cluster
+
+        return search_on_cluster(
+            options.cluster, options.implementation, layers, seed, seconds, options.timeout, notice
+        )
+    from conformance.counterexamples import Search
+
+    with Session(Limits(timeout=options.timeout)) as session:
+        judge = partial(session.judge, options.implementation)
+        return Search(judge, layers, seed, seconds, notice).run()
 
 
 class _Notice:

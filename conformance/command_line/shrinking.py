@@ -9,11 +9,14 @@ import textwrap
 from conformance.cases.case import Case, DescriptorError
 from conformance.cases.checking import parse_checked
 from conformance.command_line.errors import UsageError
+from conformance.diagnosis.diagnosis import command_of
 from conformance.diagnosis.shrink import Shrinker, Shrunk
-from conformance.diagnosis.snippet import snippet
+from conformance.diagnosis.shrink_sequence import SequenceShrinker
+from conformance.diagnosis.snippet import snippet, snippet_of_sequence
 from conformance.implementations.protocol import ImplementationError
 from conformance.report.text import say
 from conformance.running.limits import Limits
+from conformance.running.order import in_fresh_process
 from conformance.running.session import Session
 
 
@@ -23,17 +26,52 @@ def shrink(options: argparse.Namespace) -> int:
     Raises:
         UsageError: for a descriptor or an implementation that does not exist.
     """
+    if len(options.descriptors) > 1:
+        return _shrink_sequence(options)
     try:
-        case = parse_checked(options.descriptor)
+        case = parse_checked(options.descriptors[0])
         with Session(Limits(timeout=options.timeout)) as session:
             shrinker = Shrinker(lambda c: session.judge(options.implementation, c), options.seconds)
             shrunk = shrinker.shrink(case)
     except (DescriptorError, ImplementationError) as error:
         raise UsageError(str(error)) from error
     if shrunk is None:
-        say(f"{options.implementation} does not fail in {case}: there is nothing to shrink")
+        say(
+            f"{options.implementation} does not fail in {case}: there is nothing to shrink (a case "
+            "that fails after others alone is shrunk with them: give them before it)"
+        )
         return 0
     say(_report(case, shrunk, options.implementation))
+    return 1
+
+
+def _shrink_sequence(options: argparse.Namespace) -> int:
+    try:
+        cases = [parse_checked(descriptor) for descriptor in options.descriptors]
+        fails = in_fresh_process(options.implementation, Limits(timeout=options.timeout), ())
+        shrinker = SequenceShrinker(fails, options.seconds)
+        shrunk = shrinker.shrink(cases)
+    except (DescriptorError, ImplementationError) as error:
+        raise UsageError(str(error)) from error
+    if shrunk is None:
+        say(
+            f"The last of these cases does not fail after the others in {options.implementation}, "
+            "or fails alone as well: there is no sequence to shrink"
+        )
+        return 0
+    tried = f"({shrinker.tried} sequences tried)"
+    lines = [
+        f"{len(shrunk)} cases, of which the last fails, and conforms when it is run alone {tried}",
+        "",
+        command_of(shrunk, options.implementation),
+        "",
+    ]
+    program = snippet_of_sequence(shrunk, options.implementation)
+    if program is None:
+        lines.append("No program: a case is about more than one layer's output or gradients.")
+    else:
+        lines += ["As a program of its own:", "", textwrap.indent(program, "    ")]
+    say("\n".join(lines))
     return 1
 
 

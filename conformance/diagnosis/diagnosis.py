@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from conformance.cases.case import Case
+from conformance.cases.operands import KINDS
 from conformance.diagnosis.commonality import common
 from conformance.diagnosis.faults import Fault
 from conformance.diagnosis.gradient_faults import READINGS
@@ -27,6 +28,7 @@ from conformance.diagnosis.search import Explanation, explanations
 from conformance.diagnosis.stage_words import IN_STAGE
 from conformance.diagnosis.stages import first_difference
 from conformance.diagnosis.wording import (
+    makes_nan,
     off_activation,
     reach_of_error,
     what_of_nan,
@@ -58,6 +60,7 @@ class Group:
         common: what the cases have in common that those lack which pass (of a fault: those that
             would fail with it); None where nothing simple is.
         what: where no fault does, the message of the rejections, or what was accepted.
+        shown_by: of failures that depend on the order of calls, the command that shows it.
         contradicted: how many passing cases would fail with the faults.
     """
 
@@ -68,6 +71,7 @@ class Group:
     named: str | None = None
     common: str | None = None
     what: str = ""
+    shown_by: str = ""
     contradicted: int = 0
 
     @property
@@ -108,7 +112,8 @@ class Group:
     def _predicate(self) -> str:
         count = len(self.failures)
         if self.stage == "order":
-            return f"depend{'s' if count == 1 else ''} on the order of calls: {self.what}"
+            shown = f": {self.shown_by}" if self.shown_by else ""
+            return f"depend{'s' if count == 1 else ''} on the order of calls: {self.what}{shown}"
         are = "is" if count == 1 else "are"
         if self.faults:
             others = "".join(f", or {_joined(o)}" for o in self.alternatives[:_MOST_ALTERNATIVES])
@@ -172,7 +177,8 @@ def diagnose(
         return None
     hypotheses = hypotheses or Hypotheses()
     ordinary = [failure for failure in failures if _has_wrong_output(failure)]
-    found = explanations(ordinary, passed, hypotheses)
+    told = {failure for failure in _without_chance_names(ordinary) if failure.named}
+    found = explanations(ordinary, passed, hypotheses, told)
     explained = {failure for one in found for failure in one.failures}
     groups = [_explained(one) for one in found]
     left = _without_chance_names([f for f in failures if f not in explained])
@@ -204,16 +210,24 @@ def depending_on_order(
 ) -> Group:
     """The group of failures that conform when each is run alone in a fresh process."""
     what = "run alone in a fresh process the case conforms"
-    if sequence:
-        given = [word for case in sequence for word in ("--case", case.descriptor)]
-        command = shlex.join(["conformance", "run", "--implementation", implementation, *given])
-        what += f"; {len(sequence)} in a row show it: {command}"
-    return Group(tuple(failures), stage="order", what=what)
+    if not sequence:
+        return Group(tuple(failures), stage="order", what=what)
+    before = len(sequence) - 1
+    what += f"; after {before} other{'s' if before > 1 else ''} it fails"
+    return Group(
+        tuple(failures), stage="order", what=what, shown_by=command_of(sequence, implementation)
+    )
+
+
+def command_of(sequence: Sequence[Case], implementation: str) -> str:
+    """The command that judges some cases one after the other."""
+    given = [word for case in sequence for word in ("--case", case.descriptor)]
+    return shlex.join(["conformance", "run", "--implementation", implementation, *given])
 
 
 def _has_wrong_output(failure: Failure) -> bool:
     """Whether the output itself is wrong, and not what else a call did."""
-    return failure.stage not in ("inputs", "repeat", "process")
+    return failure.stage not in ("inputs", "state", "repeat", "process")
 
 
 def failure_reason(failure: Failure) -> str:
@@ -221,7 +235,7 @@ def failure_reason(failure: Failure) -> str:
     outcome = failure.outcome
     if failure.stage == "rejection":
         return "refused" if failure.case.observe != "rejection" else "accepted"
-    told = failure.stage in ("inputs", "repeat", "process", "dtype", "literal")
+    told = failure.stage in ("inputs", "state", "repeat", "process", "dtype", "literal")
     if told or not is_predictable(failure.case) or not isinstance(outcome, Value):
         return failure.stage
     if failure.case.observe != "output" or not isinstance(outcome.value, np.ndarray):
@@ -280,17 +294,29 @@ class _Telling:
     def __init__(self, failures: list[Failure], passed: Sequence[Case]) -> None:
         self.failures = failures
         self._linear = {case.layer for case in passed if _is_plain(case)}
+        plain = (failure.case for failure in failures if _is_plain(failure.case))
+        self._wrong_sums = {(case.layer, case.dtype) for case in plain}
+        ordinary = (failure.case for failure in failures if not KINDS[failure.case.operands].place)
+        self._ordinary = {(case.layer, case.dtype) for case in ordinary}
         self._linear -= {failure.case.layer for failure in failures if _is_plain(failure.case)}
 
     def stage(self, failure: Failure) -> str:
         """As `failure_reason`; the activation where the same layer is right without one."""
         reason = failure_reason(failure)
-        if failure.stage == "locality" and failure.case.observe == "output":
+        if self._is_of_locality(failure):
             return "locality"
         activated = failure.case.observe == "output" and isinstance(failure.outcome, Value)
         if activated and reason in _OF_SUMS and failure.case.layer in self._linear:
             return "activation"
-        return reason
+        sums = (failure.case.layer, failure.case.dtype) in self._wrong_sums
+        return "contraction" if reason == "activation" and sums else reason
+
+    def _is_of_locality(self, failure: Failure) -> bool:
+        """Whether an input that stands apart is what makes others wrong, which are right else."""
+        if failure.stage != "locality" or failure.case.observe != "output":
+            return False
+        case = failure.case
+        return (case.layer, case.dtype) not in self._ordinary or makes_nan(failure)
 
     def kind(self, failure: Failure, stage: str) -> str:
         """What tells groups of one stage apart."""

@@ -94,6 +94,7 @@ class Hypotheses:
         self._kept: dict[tuple[Hypothesis, Case], Predicted | None] = {}
         self._bytes = 0
         self._pairs: dict[Failure, list[tuple[Fault, Fault]]] = {}
+        self._explained: dict[tuple[Hypothesis, Failure], bool] = {}
 
     def pairs(self, failure: Failure) -> list[tuple[Fault, Fault]]:
         """The pairs of faults of outputs that explain a failure, each of which changes the case."""
@@ -115,6 +116,12 @@ class Hypotheses:
         A rejection is explained where the faults leave no way to compute the output, which of
         arrays without elements says nothing: evaluations fail there for reasons of their own.
         """
+        key = (hypothesis, failure)
+        if key not in self._explained:
+            self._explained[key] = self._does_explain(hypothesis, failure)
+        return self._explained[key]
+
+    def _does_explain(self, hypothesis: Hypothesis, failure: Failure) -> bool:
         of_gradients = failure.case.observe == "gradients"
         if not is_predictable(failure.case) or (_is_of_gradients(hypothesis) and not of_gradients):
             return False

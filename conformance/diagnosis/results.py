@@ -8,7 +8,13 @@ from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from conformance.cases.case import Case
-from conformance.diagnosis.diagnosis import Diagnosis, Failure, depending_on_order, diagnose
+from conformance.diagnosis.diagnosis import (
+    Diagnosis,
+    Failure,
+    command_of,
+    depending_on_order,
+    diagnose,
+)
 from conformance.diagnosis.faults import Fault
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Value
@@ -73,7 +79,15 @@ def diagnosed(
         diagnosis = _of_one(own, order.get(name))
         if diagnosis is not None:
             found[name] = diagnosis
-    return [_with_diagnosis(result, found) for result in results], found
+    told = [_with_diagnosis(result, found) for result in results]
+    return [_with_sequence(result, order.get(result.implementation)) for result in told], found
+
+
+def _with_sequence(result: Result, order: Order | None) -> Result:
+    """With the command for the whole sequence where the result is that of its last case."""
+    if order is None or not order.sequence or result.case != order.sequence[-1]:
+        return result
+    return replace(result, reproduce=command_of(order.sequence, order.implementation))
 
 
 def _of_one(results: Sequence[Result], order: Order | None) -> Diagnosis | None:

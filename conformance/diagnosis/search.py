@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final, TypeVar
@@ -45,17 +45,28 @@ class Explanation:
 
 
 def explanations(
-    failures: Sequence[Failure], passed: Sequence[Case], hypotheses: Hypotheses
+    failures: Sequence[Failure],
+    passed: Sequence[Case],
+    hypotheses: Hypotheses,
+    told: Container[Failure] = (),
 ) -> list[Explanation]:
     """Explanations, that of most failures first; what none explains is left out.
 
     One fault that explains all is preferred, then two at a time, then as few as do.  What is left
     is looked at again cluster by cluster, from the coarsest to the finest, so that what few
     failures show is found among many as it is alone.
+
+    Args:
+        failures: the failures.
+        passed: the cases in which the implementation conforms.
+        hypotheses: predictions, to be used again.
+        told: the failures of which the judge itself says what they are; for these alone no fault
+            is looked for cluster by cluster.
     """
     found: list[Explanation] = []
     remaining = [failure for failure in failures if is_predictable(failure.case)]
     remaining = _explained_away(remaining, passed, hypotheses, found, whole=True)
+    remaining = [failure for failure in remaining if failure not in told]
     for key in _CLUSTERS:
         for cluster in clusters(remaining, key):
             if key is not _by_what_was_done and not any(map(_has_values, cluster)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -79,18 +80,48 @@ def snippet(case: Case, spec: str, stage: str = "") -> str | None:
     arrays: Any = operands(case)
     if arrays.inputs is None:
         return None
-    lines = _operands(case, arrays)
+    lines = _asking(case, spec, arrays)
     expectation = expect(case, arrays)
     if case.observe == "gradients":
-        lines += [f"upstream = {literal(arrays.upstream)}", ""]
-        lines += [*_differentiated(case, spec, [*arrays.weights]), ""]
         lines += _gradients_compared(case, arrays, expectation, stage)
     else:
-        lines += ["", *_layer(case, spec, [*arrays.weights]), ""]
         lines += _judged(case, arrays, expectation, stage)
     body = "\n".join(lines)
     head = [f'"""{case.descriptor}"""', "", *_imports(case, spec, body), ""]
     return "\n".join(head) + f"\n{body}\n"
+
+
+def snippet_of_sequence(cases: Sequence[Case], spec: str) -> str | None:
+    """A program that asks for some cases one after the other, the last of which it judges.
+
+    Returns:
+        None where there is no program for one of them.
+    """
+    *before, last = cases
+    program = snippet(last, spec)
+    if program is None or any(snippet(case, spec) is None for case in before):
+        return None
+    asked = [[f"# {case.descriptor}", *_asking(case, spec, operands(case))] for case in before]
+    body = "\n".join(line for lines in asked for line in (*lines, "call()", ""))
+    arrays: Any = operands(last)
+    head, separator, rest = program.partition(f"inputs = {literal(arrays.inputs)}")
+    _, _, imports = head.partition('"""\n')
+    whole = f"{imports.lstrip()}{body}\n# {last.descriptor}\n{separator}{rest}"
+    path, _ = split_file(spec)
+    if path is None or spec.startswith(_PROGRAM):
+        return whole
+    load = f"runpy.run_path({str(path)!r})"
+    first = body.partition("\n")[0]
+    return whole.replace(load, "plugin").replace(first, f"plugin = {load}\n\n{first}", 1)
+
+
+def _asking(case: Case, spec: str, arrays: Operands) -> list[str]:
+    """The operands, and the definition of ``call()``."""
+    lines, names = _operands(case, arrays), [*arrays.weights]
+    if case.observe == "gradients":
+        lines += [f"upstream = {literal(arrays.upstream)}", ""]
+        return [*lines, *_differentiated(case, spec, names), ""]
+    return [*lines, "", *_layer(case, spec, names), ""]
 
 
 def _judged(case: Case, arrays: Operands, expectation: Expectation, stage: str) -> list[str]:

@@ -185,8 +185,11 @@ def _is_constant_per_filter(case: Case, actual: Array, expected: Prediction) -> 
     if len(rows) < 2 or not np.isfinite(rows).all():
         return False
     error = 0.0 if expected.error is None else 2 * float(expected.error.max())
-    alike = np.all(np.ptp(rows, axis=0) <= error)
-    return bool(alike and np.any(np.abs(rows).min(axis=0) > error))
+    if not np.all(np.ptp(rows, axis=0) <= error):
+        return False
+    right = to_channels_last(expected.wide) if facts(case).channels_first else expected.wide
+    varied = np.ptp(right.reshape(rows.shape), axis=0) > 2 * error
+    return bool(varied.any() and np.any(np.abs(rows).min(axis=0) > error))
 
 
 def _is_monotone(sums: Array, actual: Array) -> bool:

@@ -12,10 +12,14 @@ from numpy.typing import NDArray
 from conformance.cases.facts import facts
 from conformance.diagnosis.evaluation import CORRECT, predict, to_channels_last
 from conformance.diagnosis.hypotheses import Failure, operands_of
+from conformance.judge.definition.rounding import FORMATS
 from conformance.judge.expectation import expect
 from conformance.judge.gradients import judge_gradients
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Value
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 _MOST_LOOKED_AT: Final = 60
 
@@ -71,6 +75,16 @@ def what_of_nan(failure: Failure) -> str:
     return "it is made of finite numbers" if np.isfinite(right[made]).all() else "it is made"
 
 
+def makes_nan(failure: Failure) -> bool:
+    """Whether an output is NaN or infinite that should be finite."""
+    outcome = failure.outcome
+    actual = outcome.value if isinstance(outcome, Value) else None
+    right = predict(failure.case, operands_of(failure.case), with_error=False).value
+    if not isinstance(actual, np.ndarray) or actual.shape != right.shape:
+        return False
+    return bool((np.isfinite(right) & ~np.isfinite(actual)).any())
+
+
 def reach_of_error(failure: Failure) -> str:
     """How far beyond its window an input that stands apart is felt; empty where it is not told."""
     case, outcome = failure.case, failure.outcome
@@ -83,10 +97,11 @@ def reach_of_error(failure: Failure) -> str:
         return ""
     wrong = ~right.allows(actual)
     wrong = to_channels_last(wrong) if facts(case).channels_first else wrong
-    felt, reached = wrong.any(axis=-1), gauge.touched.any(axis=-1)
-    if (felt & ~reached).reshape(len(felt), -1).any(axis=1)[~_samples(reached)].any():
+    felt: Mask = np.asarray(wrong.any(axis=-1), np.bool_)
+    reached: Mask = np.asarray(gauge.touched.any(axis=-1), np.bool_)
+    if (_samples(felt & ~reached) & ~_samples(reached)).any():
         return "even in other samples"
-    for _places in range(1, _TILE):
+    for _ in range(1, _TILE):
         reached = _grown(reached)
         if not (felt & ~reached).any():
             beyond = _grown(reached) & ~reached
@@ -98,11 +113,11 @@ _TILE: Final = 6
 _TILES: Final = "a few places beyond, as Winograd's transform of tiles has it"
 
 
-def _samples(places: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _samples(places: Mask) -> Mask:
     return np.asarray(places.reshape(len(places), -1).any(axis=1), np.bool_)
 
 
-def _grown(places: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _grown(places: Mask) -> Mask:
     """With the neighbours along every axis but the first."""
     for axis in range(1, places.ndim):
         moved = np.moveaxis(places, axis, 0)
@@ -115,20 +130,29 @@ def _grown(places: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def off_activation(name: str, failures: Sequence[Failure]) -> str:
     """By how much an activation is off, and for which sums; empty where it cannot be told."""
-    pairs = [pair for f in failures[:_MOST_LOOKED_AT] if (pair := _sums_and_ratios(f)) is not None]
-    if not pairs:
+    found = [one for f in failures[:_MOST_LOOKED_AT] if (one := _seen_of(f)) is not None]
+    if not found:
         return ""
-    sums = np.concatenate([pair[0] for pair in pairs])
-    ratios = np.concatenate([pair[1] for pair in pairs])
+    sums, ratios, errors = (np.concatenate(parts) for parts in zip(*found, strict=True))
     wrong = ratios > 1
     if not wrong.any():
         return ""
     worst = float(ratios[wrong].max())
     by = f"by up to {worst:.2g} bounds" if worst < 1e6 else "by far"
-    return f"{name} is off {by} {_where(sums[wrong], sums[~wrong])}; the sums themselves are right"
+    where = _where(sums[wrong], sums[~wrong])
+    cancels = _CANCELS if float(errors[wrong].max()) <= _FEW_ROUNDINGS else ""
+    return f"{name} is off {by} {where}; the sums themselves are right{cancels}"
 
 
-def _sums_and_ratios(failure: Failure) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+_FEW_ROUNDINGS: Final = 4.0
+_CANCELS: Final = (
+    ", and no error is larger than a few roundings of 1, as where a formula subtracts from 1 what "
+    "is nearly 1"
+)
+
+
+def _seen_of(failure: Failure) -> tuple[Floats, Floats, Floats] | None:
+    """The finite sums; the errors in units of the bound; and in roundings of 1."""
     case, outcome = failure.case, failure.outcome
     actual = outcome.value if isinstance(outcome, Value) else None
     arrays = operands_of(case)
@@ -139,10 +163,12 @@ def _sums_and_ratios(failure: Failure) -> tuple[NDArray[np.float64], NDArray[np.
     if not actual.shape == right.value.shape == sums.shape:
         return None
     with np.errstate(all="ignore"):
-        off = np.abs(actual.astype(np.float64) - right.wide) / right.error
+        distance = np.abs(actual.astype(np.float64) - right.wide)
+        off = distance / right.error
     finite = np.isfinite(sums)
     ratios = np.where(right.allows(actual), 0.0, np.where(np.isnan(off), np.inf, off))
-    return sums[finite], ratios[finite]
+    roundings = np.where(np.isnan(distance), np.inf, distance)
+    return sums[finite], ratios[finite], roundings[finite] / FORMATS[case.dtype].unit_roundoff
 
 
 def _where(wrong: NDArray[np.float64], right: NDArray[np.float64]) -> str:

@@ -17,7 +17,7 @@ from conformance.implementations.memory import filled_otherwise
 from conformance.implementations.protocol import Implementation
 from conformance.implementations.wire import describe, is_numeric
 from conformance.judge.equality import same_bits
-from conformance.outcomes import ANSWER, Crash, Outcome, Rejection, Value
+from conformance.outcomes import ANSWER, KEPT_WEIGHTS, Crash, Outcome, Rejection, Value
 
 Array = np.ndarray[Any, Any]
 
@@ -161,6 +161,30 @@ def observe_after_another(outcome: Value, call: Callable[[], Any], earlier: Earl
     if same_bits(outcome.value, again):
         return outcome
     return dataclasses.replace(outcome, repeat=again, between=earlier.case)
+
+
+def observe_other_weights(
+    outcome: Value, call: Callable[[], Any], weights: Mapping[str, Array]
+) -> Outcome:
+    """Call again with one after the other of the weights doubled in place, which must be seen.
+
+    Args:
+        outcome: what the first calls gave.
+        call: makes the same call again.
+        weights: the arrays that it reads, finite and writable; they are put back afterwards.
+    """
+    for array in weights.values():
+        saved = array.copy()
+        try:
+            np.add(array, array, out=array)
+            again = as_arrays(call())
+        except Exception as error:
+            return rejection(error, "the same call with weights doubled in place: ")
+        finally:
+            np.copyto(array, saved)
+        if same_bits(outcome.value, again):
+            return dataclasses.replace(outcome, changed_inputs=(KEPT_WEIGHTS,))
+    return outcome
 
 
 def _restore(operands: Mapping[str, Array], saved: Mapping[str, Array]) -> set[str]:

@@ -1,18 +1,39 @@
-"""How ONNX has Keras' activations: as operators, told without importing onnx."""
+"""Documented layers in ONNX' operators, as plain data: layouts, pads and activations, in one place.
+
+Graphs that run (`onnx_graph`) and the equivalent code of explanations are both made of it.  Inputs
+and outputs are in Keras' layout: a channels-last tensor is transposed to ONNX' layout and back, as
+converters do; weights are ``(filters, channels, *window)`` there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-ALIASES: Final = {"swish": "silu", "hard_swish": "hard_silu"}
-"""Other names of the same activation."""
 
-SINGLE: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
-    "celu": ("Celu", {"alpha": 1.0}),
-    "elu": ("Elu", {"alpha": 1.0}),
+@dataclass(frozen=True)
+class Node:
+    """An operator with the names of what it takes and makes.
+
+    Attributes:
+        operator: its name.
+        inputs: what it takes.
+        outputs: what it makes.
+        attributes: those that are not ONNX' defaults.
+    """
+
+    operator: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+_SINGLE: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
+    "celu": ("Celu", {}),
+    "elu": ("Elu", {}),
     "exponential": ("Exp", {}),
-    "gelu": ("Gelu", {"approximate": "none"}),
+    "gelu": ("Gelu", {}),
     "hard_shrink": ("Shrink", {"lambd": 0.5, "bias": 0.0}),
     "hard_sigmoid": ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}),
     "hard_silu": ("HardSwish", {}),
@@ -29,18 +50,119 @@ SINGLE: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
     "sparse_sigmoid": ("HardSigmoid", {"alpha": 0.5, "beta": 0.5}),
     "tanh": ("Tanh", {}),
 }
-"""The activations that are one node, by Keras' names."""
 
-COMPOSED: Final[Mapping[str, tuple[tuple[str, tuple[str, ...], str], ...]]] = {
-    "log_sigmoid": (
-        ("Neg", ("y",), "minus"),
-        ("Softplus", ("minus",), "plus"),
-        ("Neg", ("plus",), "a"),
+_COMPOSED: Final[Mapping[str, tuple[Node, ...]]] = {
+    "glu": (
+        Node("Split", ("y",), ("left", "right"), {"axis": -1, "num_outputs": 2}),
+        Node("Sigmoid", ("right",), ("gate",)),
+        Node("Mul", ("left", "gate"), ("a",)),
     ),
-    "silu": (("Sigmoid", ("y",), "gate"), ("Mul", ("y", "gate"), "a")),
-    "tanh_shrink": (("Tanh", ("y",), "t"), ("Sub", ("y", "t"), "a")),
+    "log_sigmoid": (
+        Node("Neg", ("y",), ("minus",)),
+        Node("Softplus", ("minus",), ("plus",)),
+        Node("Neg", ("plus",), ("a",)),
+    ),
+    "silu": (Node("Sigmoid", ("y",), ("gate",)), Node("Mul", ("y", "gate"), ("a",))),
+    "tanh_shrink": (Node("Tanh", ("y",), ("t",)), Node("Sub", ("y", "t"), ("a",))),
 }
-"""Those that are several nodes: operator, inputs, output."""
 
-ACTIVATIONS: Final = frozenset({"linear", *SINGLE, *COMPOSED, *ALIASES})
-"""The activations that ONNX has operators for."""
+_BY_NAME: Final[Mapping[str, tuple[Node, ...]]] = {
+    "linear": (),
+    **{name: (Node(kind, ("y",), ("a",), own),) for name, (kind, own) in _SINGLE.items()},
+    **_COMPOSED,
+}
+
+NODES: Final[Mapping[str, tuple[Node, ...]]] = {
+    **_BY_NAME,
+    "swish": _BY_NAME["silu"],
+    "hard_swish": _BY_NAME["hard_silu"],
+}
+"""The nodes that make ``a`` of ``y``, by the activation's name at Keras."""
+
+ACTIVATIONS: Final = frozenset(NODES) - {"glu"}
+"""The activations that keep the shape."""
+
+
+def to_first(ndim: int) -> list[int]:
+    """The transposition of a channels-last tensor to ONNX' layout."""
+    return [0, ndim - 1, *range(1, ndim - 1)]
+
+
+def to_last(ndim: int) -> list[int]:
+    """The way back."""
+    return [0, *range(2, ndim), 1]
+
+
+def kernel_to_first(rank: int) -> list[int]:
+    """The transposition of a kernel to ``(filters, channels, *window)``."""
+    return [rank + 1, rank, *range(rank)]
+
+
+def window_attributes(
+    window: Sequence[int],
+    strides: Sequence[int],
+    dilation: Sequence[int] = (),
+    groups: int = 1,
+    pads: Sequence[tuple[int, int]] = (),
+) -> dict[str, Any]:
+    """The attributes of a convolution or pooling that are not ONNX' defaults.
+
+    Args:
+        window: its lengths.
+        strides: the strides.
+        dilation: the dilation rates; none are one.
+        groups: of a convolution.
+        pads: before and after, for each axis; none are zero.
+    """
+    made: dict[str, Any] = {"kernel_shape": [*window]}
+    if max(strides, default=1) > 1:
+        made["strides"] = [*strides]
+    if any(map(any, pads)):
+        made["pads"] = [pair[0] for pair in pads] + [pair[1] for pair in pads]
+    if max(dilation, default=1) > 1:
+        made["dilations"] = [*dilation]
+    return made | ({"group": groups} if groups > 1 else {})
+
+
+def windowed(
+    operator: str,
+    operands: Sequence[str],
+    attributes: Mapping[str, Any],
+    ndim: int,
+    channels_first: bool,
+    activation: str | None = None,
+) -> list[Node]:
+    """The nodes of a convolution or pooling from ``inputs`` to ``outputs``.
+
+    Args:
+        operator: ``Conv`` or ``MaxPool``.
+        operands: its weights.
+        attributes: of its node.
+        ndim: the number of axes.
+        channels_first: whether Keras' layout is ONNX' own.
+        activation: by name.
+    """
+    after = NODES[activation or "linear"]
+    if channels_first:
+        return _ending([Node(operator, ("inputs", *operands), ("y",), attributes), *after])
+    made = [
+        Node("Transpose", ("inputs",), ("x",), {"perm": to_first(ndim)}),
+        Node(operator, ("x", *operands), ("z",), attributes),
+        Node("Transpose", ("z",), ("y",), {"perm": to_last(ndim)}),
+    ]
+    return _ending([*made, *after])
+
+
+def flattened(ndim: int, channels_first: bool) -> list[Node]:
+    """``Flatten`` of the channels-last tensor."""
+    if not channels_first or ndim < 3:
+        return [Node("Flatten", ("inputs",), ("outputs",), {"axis": 1})]
+    return [
+        Node("Transpose", ("inputs",), ("x",), {"perm": to_last(ndim)}),
+        Node("Flatten", ("x",), ("outputs",), {"axis": 1}),
+    ]
+
+
+def _ending(nodes: Sequence[Node]) -> list[Node]:
+    """The nodes, the last of which makes ``outputs``."""
+    return [*nodes[:-1], replace(nodes[-1], outputs=("outputs",))]

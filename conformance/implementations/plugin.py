@@ -26,6 +26,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from conformance.cases.case import Case
 from conformance.cases.facts import canonical_config
 from conformance.implementations.canonical import has_documented_values, uncanonical
@@ -36,6 +38,7 @@ from conformance.implementations.observation import (
     describe_result,
     observe_after_another,
     observe_calls,
+    observe_other_weights,
     rejection,
 )
 from conformance.implementations.protocol import Implementation, ImplementationError
@@ -49,6 +52,9 @@ _HERE: Final = Path(__file__).resolve().parents[1]
 _ALWAYS: Final = 16
 _SELDOM: Final = 8
 """The first answers of a layer, and then one of so many, are asked for again after another case."""
+
+_VARIED: Final = 3
+"""How many different outputs a filter has at least where doubled weights are told."""
 
 _OF_PROGRAMMING: Final = (
     AssertionError,
@@ -148,7 +154,8 @@ class Plugin:
     def evaluate(self, case: Case, operands: Any) -> Outcome:
         """Call the layer's callable twice on private copies of the operands.
 
-        Some cases are called a third time, after a call of the case before on the same layer.
+        Some cases are called a third time, after a call of the case before on the same layer, and a
+        fourth time with other weights in the memory of the first.
         """
         layer = getattr(self._target, case.layer, None) if case.layer in called_layers() else None
         reason = _unsupported(case) if layer else f"the plug-in has no callable {case.layer}"
@@ -165,13 +172,15 @@ class Plugin:
             if case.observe == "rejection":
                 return Value(describe_result(as_array(call())))
             outcome = observe_calls(call, {"inputs": inputs, **weights})
-            return self._after_another(case, call, outcome)
+            return self._after_another(case, call, outcome, weights)
         except NotImplementedError as error:
             return Unsupported(str(error) or "the plug-in raises NotImplementedError")
         except _OF_PROGRAMMING as error:
             return rejection(error, place=_place_of(error))
 
-    def _after_another(self, case: Case, call: Callable[[], Any], outcome: Outcome) -> Outcome:
+    def _after_another(
+        self, case: Case, call: Callable[[], Any], outcome: Outcome, weights: dict[str, Any]
+    ) -> Outcome:
         """Whether the answer stays the same after another case, asked of some of the cases."""
         if not isinstance(outcome, Value) or outcome.repeat is not None or outcome.changed_inputs:
             return outcome
@@ -181,7 +190,10 @@ class Plugin:
         number = self._answered[case.layer]
         if earlier is None or (number > _ALWAYS and number % _SELDOM):
             return outcome
-        return observe_after_another(outcome, call, earlier)
+        outcome = observe_after_another(outcome, call, earlier)
+        if not isinstance(outcome, Value) or outcome.repeat is not None:
+            return outcome
+        return observe_other_weights(outcome, call, _telling(case, weights, outcome.value))
 
     def _gradients(self, case: Case, operands: Any) -> Outcome:
         function = getattr(self._target, "gradients", None)
@@ -199,6 +211,36 @@ class Plugin:
             return Unsupported(str(error) or "the plug-in raises NotImplementedError")
         except _OF_PROGRAMMING as error:
             return rejection(error, place=_place_of(error))
+
+
+def _telling(case: Case, weights: dict[str, Any], answer: Any) -> dict[str, Any]:
+    """The weights of a convolution that must change the answer when they are twice as large.
+
+    The bias is among them where nothing hides it: no activation, and no far larger sums.
+    """
+    if not isinstance(answer, np.ndarray) or not weights or not np.isfinite(answer).all():
+        return {}
+    if not _varies(case, answer) or not all(a.flags.writeable for a in weights.values()):
+        return {}
+    sizes = {name: _size(array) for name, array in weights.items()}
+    if not 2.0**-10 < sizes["kernel"] < 2.0**10:
+        return {}
+    linear = case.keywords.get("activation") in (None, "linear")
+    is_seen = linear and _size(answer) / 64 < sizes.get("bias", 0.0) < 2.0**10
+    return weights if is_seen else {"kernel": weights["kernel"]}
+
+
+def _varies(case: Case, answer: Any) -> bool:
+    """Whether the outputs of one filter differ, as they do not where windows hold padding alone."""
+    first = canonical_config(case).get("data_format") == "channels_first"
+    filters = np.moveaxis(answer, 1 if first else -1, 0).reshape(
+        answer.shape[1 if first else -1], -1
+    )
+    return any(len(np.unique(outputs)) > _VARIED for outputs in filters)
+
+
+def _size(array: Any) -> float:
+    return float(np.abs(array).max(initial=0.0))
 
 
 def _place_of(error: BaseException) -> str:

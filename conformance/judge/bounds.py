@@ -37,23 +37,40 @@ class Bound:
         reference: what errors are measured from: the expected value, or the exact one.
         error: the largest error; infinite where every value is accepted, NaN included.
         alternatives: further accepted values, each with the elements for which it is one.
+        limit: from where on infinity is accepted: where a number within the error can reach it.
     """
 
     reference: Floats
     error: Floats
     alternatives: tuple[tuple[Mask, Floats], ...] = ()
+    limit: float = math.inf
 
     def excess(self, actual: Floats, expected: Floats) -> Floats:
         """The errors in units of the bound; zero where equal, infinite beyond a zero bound."""
         with np.errstate(all="ignore"):
             distance = np.abs(actual - self.reference)
-            ratio = np.where(distance == 0.0, 0.0, distance / self.error)
+            ratio = distance / self.error
+        if (
+            self.reference is expected
+            and not self.alternatives
+            and np.isfinite(ratio.max(initial=0))
+        ):
+            return ratio  # nothing is NaN or infinite, and no bound zero
+        ratio = np.where(distance == 0.0, 0.0, ratio)
         accepted = same(actual, expected) | np.isinf(self.error)
-        for where, value in self.alternatives:
+        for where, value in self.settled().alternatives:
             accepted |= where & same(actual, value)
         ratio = np.where(np.isnan(ratio), np.inf, ratio)
         result: Floats = np.where(accepted, 0.0, ratio)
         return result
+
+    def settled(self) -> Bound:
+        """The same bound, infinity beyond its limit among the alternatives."""
+        if self.limit == math.inf:
+            return self
+        beyond = np.abs(self.reference) + self.error >= self.limit
+        infinity = (beyond, np.copysign(np.inf, self.reference))
+        return Bound(self.reference, self.error, (infinity, *self.alternatives))
 
 
 def output_bound(gauge: Gauge, expected: Floats, error: Floats) -> Bound:
@@ -70,6 +87,7 @@ def output_bound(gauge: Gauge, expected: Floats, error: Floats) -> Bound:
         bound = _smooth(gauge, expected, gauge.convolution.laid_out(error))
         if gauge.overflow is None and gauge.special is None:
             return bound
+        bound = bound.settled()
         if named(gauge.convolution.activation).rowwise:
             return _with_exceptional_rows(gauge, expected, bound)
         return _with_exceptional_sums(gauge, expected, bound)
@@ -78,21 +96,30 @@ def output_bound(gauge: Gauge, expected: Floats, error: Floats) -> Bound:
 def _smooth(gauge: Gauge, expected: Floats, error: Floats) -> Bound:
     """The bound as if no sum were, or could become, NaN or infinite."""
     c = gauge.convolution
+    if c.activation == "linear" and not c.exact and _are_finite(error):
+        total = half_ulp(expected, c.format)
+        if _are_finite(total):
+            total += error
+            return Bound(expected, total, limit=c.format.largest)
+    known = np.isfinite(expected)
     running = through_activation(c.activation, _settled_centre(gauge), error, c.format)
-    known, alternatives = np.isfinite(expected), []
+    alternatives: list[tuple[Mask, Floats]] = []
     if c.exact and not named(c.activation).rounds:
         # The float64 sums are the exact ones, where no operand stands apart.
         known &= False if gauge.touched is None else c.laid_out(gauge.touched)
         alternatives = _rounded_twice(gauge)
     rounding = half_ulp(expected, c.format)
-    reference = np.where(known, expected, running.value)
+    reference = expected if known.all() else np.where(known, expected, running.value)
     total = running.error + np.where(known, rounding, 0.0)
-    beyond_range = np.abs(reference) + total >= c.format.largest
     activation = named(c.activation)
-    if isinstance(activation, Elementwise):
+    if isinstance(activation, Elementwise) and activation.intermediate is not None:
         way = activation.may_overflow(_settled_centre(gauge), error, c.format)
         alternatives = [*alternatives, (way, np.full(way.shape, np.inf))]
-    return Bound(reference, total, ((beyond_range, np.copysign(np.inf, reference)), *alternatives))
+    return Bound(reference, total, tuple(alternatives), c.format.largest)
+
+
+def _are_finite(magnitudes: Floats) -> bool:
+    return math.isfinite(magnitudes.max(initial=0.0))
 
 
 def _rounded_twice(gauge: Gauge) -> list[tuple[Mask, Floats]]:

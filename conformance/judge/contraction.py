@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from itertools import product
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.judge.boxes import boxes
 from conformance.judge.running_error import Floats
 from reference_impl.ops.geometry import WindowAxis
 
@@ -18,44 +17,37 @@ _BLOCK = 1 << 20
 """Elements of the patches that are laid out at a time: 8 MB."""
 
 
-@lru_cache(maxsize=1024)
-def _reads(axes: tuple[WindowAxis, ...]) -> NDArray[np.intp]:
-    """Flat spatial indices under the taps of each window, shape (windows, taps).
+def _windows(inputs: Any, axes: Sequence[WindowAxis]) -> Any:
+    """What stands under the windows, as a view: ``(batch, *outputs, *window, channels)``.
 
-    Padding is index ``prod(lengths)``, one beyond the last input.
+    Padding is zeros.
     """
-    outside = prod(axis.length for axis in axes)
-    flat = np.zeros((1, 1), np.intp)
-    inside = np.ones((1, 1), bool)
-    for axis in axes:
-        places = np.arange(axis.output)[:, None] * axis.stride - axis.pad_before
-        places = places + np.arange(axis.window) * axis.dilation
-        held = (places >= 0) & (places < axis.length)
-        grown = (flat.shape[0] * places.shape[0], flat.shape[1] * places.shape[1])
-        flat = (flat[:, None, :, None] * axis.length + places[None, :, None, :]).reshape(grown)
-        inside = (inside[:, None, :, None] & held[None, :, None, :]).reshape(grown)
-    return np.where(inside, flat, outside)
+    before = [axis.pad_before for axis in axes]
+    spans = [max((a.output - 1) * a.stride + a.receptive_field, 0) for a in axes]
+    held = [
+        slice(max(-pad, 0), max(min(axis.length, span - pad), 0))
+        for axis, pad, span in zip(axes, before, spans, strict=True)
+    ]
+    read = np.zeros((inputs.shape[0], *spans, inputs.shape[-1]), inputs.dtype)
+    places = [slice(h.start + pad, h.stop + pad) for h, pad in zip(held, before, strict=True)]
+    if all(place.start < place.stop for place in places):
+        read[:, *places] = inputs[:, *held]
+    along = read.strides[1:-1]
+    return np.ndarray(
+        (inputs.shape[0], *(a.output for a in axes), *(a.window for a in axes), inputs.shape[-1]),
+        inputs.dtype,
+        read,
+        0,
+        (
+            read.strides[0],
+            *(stride * axis.stride for stride, axis in zip(along, axes, strict=True)),
+            *(stride * axis.dilation for stride, axis in zip(along, axes, strict=True)),
+            read.strides[-1],
+        ),
+    )
 
 
-def _patches(inputs: Floats, axes: tuple[WindowAxis, ...]) -> Iterator[tuple[slice, Floats]]:
-    """Blocks of rows (output positions of one sample) and what stands under their windows."""
-    reads = _reads(axes)
-    batch, channels = inputs.shape[0], inputs.shape[-1]
-    places = prod(inputs.shape[1:-1])
-    rows = np.zeros((batch, places + 1, channels))
-    rows[:, :-1] = inputs.reshape(batch, places, channels)
-    windows, taps = reads.shape
-    step = max(_BLOCK // max(taps * channels, 1), 1)
-    if batch * windows <= step:
-        yield slice(None), rows.take(reads, axis=1).reshape(batch * windows, taps * channels)
-        return
-    for sample, start in product(range(batch), range(0, windows, step)):
-        part = rows[sample].take(reads[start : start + step], axis=0)
-        first = sample * windows + start
-        yield slice(first, first + len(part)), part.reshape(len(part), taps * channels)
-
-
-def contract(inputs: Floats, kernel: Floats, axes: Sequence[WindowAxis]) -> Floats:
+def contract(inputs: Any, kernel: Any, axes: Sequence[WindowAxis]) -> Any:
     """``y[n, o, f] = sum(x[n, o s + t d - before, c] w[t, c, f] over t, c)``.
 
     Where the kernel has fewer channels than the inputs, each of its filters reads those of its own
@@ -67,38 +59,32 @@ def contract(inputs: Floats, kernel: Floats, axes: Sequence[WindowAxis]) -> Floa
         axes: the geometry, one entry per spatial axis; padding is zeros, which are multiplied.
 
     Returns:
-        Shape ``(batch, *outputs, filters)``.
+        Shape ``(batch, *outputs, filters)``, computed in the dtype of the inputs and the kernel:
+        float64, or float32 for estimates.
     """
-    return _contractions(inputs, axes, [(kernel, False)])[0]
-
-
-def sums_and_magnitudes(
-    inputs: Floats, kernel: Floats, axes: Sequence[WindowAxis]
-) -> tuple[Floats, Floats]:
-    """The convolution, and the convolution of the absolute values."""
-    values, magnitudes = _contractions(inputs, axes, [(kernel, False), (np.abs(kernel), True)])
-    return values, magnitudes
-
-
-def _contractions(
-    inputs: Floats, axes: Sequence[WindowAxis], kernels: Sequence[tuple[Floats, bool]]
-) -> list[Floats]:
-    """The convolutions with each kernel; with the inputs' magnitudes where a flag says so."""
-    geometry = tuple(axes)
-    shape = (inputs.shape[0], *(axis.output for axis in geometry))
-    own, filters = kernels[0][0].shape[-2:]
+    shape = (inputs.shape[0], *(axis.output for axis in axes))
+    own, filters = kernel.shape[-2:]
     groups = max(inputs.shape[-1] // max(own, 1), 1)
-    flat = [(kernel.reshape(-1, filters), magnitudes) for kernel, magnitudes in kernels]
-    results: list[Floats] = [np.zeros((prod(shape), filters)) for _ in flat]
+    flat = kernel.reshape(-1, filters)
+    terms = prod(kernel.shape[:-2]) * inputs.shape[-1]
+    if not prod(shape) * filters:
+        return np.zeros((*shape, filters), inputs.dtype)
+    windows = _windows(inputs, axes)
+    most = max(_BLOCK // max(terms, 1), 1)
     with np.errstate(all="ignore"):
-        for block, patches in _patches(inputs, geometry):
-            for result, (kernel, magnitudes) in zip(results, flat, strict=True):
-                given = np.abs(patches) if magnitudes else patches
-                result[block] = _product(given, kernel, groups, own)
-    return [result.reshape(*shape, filters) for result in results]
+        if prod(shape) <= most:
+            return _product(windows.reshape(prod(shape), terms), flat, groups, own).reshape(
+                *shape, filters
+            )
+        result = np.zeros((*shape, filters), inputs.dtype)
+        for box in boxes(shape, most):
+            part = result[box]
+            patches = windows[box].reshape(prod(part.shape[:-1]), terms)
+            part[...] = _product(patches, flat, groups, own).reshape(part.shape)
+    return result
 
 
-def _product(patches: Floats, kernel: Floats, groups: int, own: int) -> Floats:
+def _product(patches: Any, kernel: Any, groups: int, own: int) -> Any:
     """The matrix product, of every group apart; a group has `own` channels."""
     if groups == 1:
         return np.asarray(patches @ kernel)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,12 @@ from conformance.judge.activations import named
 from conformance.judge.bounds import Bound, output_bound
 from conformance.judge.contraction import as_float64
 from conformance.judge.equality import same
-from conformance.judge.messages import WrongElements, sentence_case
+from conformance.judge.messages import NOTHING, WrongElements, sentence_case
+from conformance.judge.parts import Part, Parts
 from conformance.judge.precision import named_precision
 from conformance.judge.running_error import Floats
-from conformance.judge.statistics import statistical_bound, sums_tests
+from conformance.judge.screening import is_surely_below
+from conformance.judge.statistics import SumsOfErrors, has_statistics
 from conformance.judge.sums import Gauge
 from conformance.judge.verdict import Judgement, Verdict
 
@@ -27,8 +30,12 @@ def judge_equality(actual: Array, expected: Array) -> Judgement:
         actual: the output, of the same shape and dtype as the expected one and not equal to it.
         expected: the expected output.
     """
-    excess = np.where(same(actual, expected), 0.0, np.inf)
-    wrong = WrongElements(actual, expected, np.zeros(expected.shape), excess)
+    different = ~same(actual, expected)
+    count = int(np.count_nonzero(different))
+    place = tuple(map(int, np.unravel_index(int(np.argmax(different)), different.shape)))
+    wrong = WrongElements(
+        count, different.size, math.inf, place, actual[place], expected[place], 0.0
+    )
     message = f"{sentence_case(wrong.sentence())}."
     return Judgement(Verdict.DEVIATES, message, wrong.ratio, "exact")
 
@@ -42,11 +49,11 @@ def judge_within(bound: Bound, actual: Array, expected: Array) -> Judgement:
         expected: the correctly rounded outputs.
     """
     excess = bound.excess(as_float64(actual), as_float64(expected))
-    if not np.any(excess > 1):
-        return Judgement(Verdict.CONFORMS, ratio=float(excess.max(initial=0.0)))
-    wrong = WrongElements(actual, expected, bound.error, excess)
-    message = f"{sentence_case(wrong.sentence())}."
-    return Judgement(Verdict.DEVIATES, message, wrong.ratio, "bound")
+    found = WrongElements.of(actual, expected, bound.error, excess)
+    if not found.count:
+        return Judgement(Verdict.CONFORMS, ratio=found.ratio)
+    message = f"{sentence_case(found.sentence())}."
+    return Judgement(Verdict.DEVIATES, message, found.ratio, "bound")
 
 
 def judge_sums(gauge: Gauge, actual: Array, expected: Array) -> Judgement:
@@ -57,31 +64,44 @@ def judge_sums(gauge: Gauge, actual: Array, expected: Array) -> Judgement:
         actual: the outputs, of the expected shape and dtype.
         expected: the correctly rounded outputs.
     """
-    wide = as_float64(expected)
-    bound = output_bound(gauge, wide, gauge.error)
-    excess = bound.excess(as_float64(actual), wide)
-    if np.any(excess > 1):
-        return _beyond(gauge, WrongElements(actual, expected, bound.error, excess))
-    ratio = float(excess.max(initial=0.0))
-    if gauge.convolution.random_sign and not gauge.convolution.exact:
-        objection = _statistical_objection(gauge, actual, expected)
-        if objection is not None:
-            return objection
-    return Judgement(Verdict.CONFORMS, ratio=ratio)
+    parts = Parts(gauge, actual, expected)
+    found, outside = NOTHING, 0
+    statistics = _Statistics() if has_statistics(gauge.convolution) else None
+    for part in parts:
+        if is_surely_below(part, found.ratio):
+            found = found.joined(WrongElements(0, part.given.size, 0.0))
+            continue
+        excess, in_part = _excess(part, part.gauge.error)
+        found = found.joined(in_part)
+        if in_part.count:
+            outside += _outside_receptive_field(part.gauge, excess)
+        if statistics is not None and not found.count:
+            statistics.add(part)
+    if found.count:
+        return _beyond(parts, found, outside)
+    objection = None if statistics is None else statistics.objection(parts)
+    return objection or Judgement(Verdict.CONFORMS, ratio=found.ratio)
 
 
-def _beyond(gauge: Gauge, wrong: WrongElements) -> Judgement:
+def _excess(part: Part, error: Floats) -> tuple[Floats, WrongElements]:
+    """The errors of a part in units of the bound, and what is found there."""
+    bound = output_bound(part.gauge, part.expected, error)
+    excess = bound.excess(part.actual, part.expected)
+    found = WrongElements.of(part.given, part.wanted, bound.error, excess, part.start)
+    return excess, found
+
+
+def _beyond(parts: Parts, wrong: WrongElements, outside: int) -> Judgement:
     """Elements beyond the bound, with what can be said about them."""
-    stage = "exact" if gauge.convolution.exact else "bound"
+    stage = "exact" if parts.gauge.convolution.exact else "bound"
     remarks = [wrong.sentence()]
-    outside = _outside_receptive_field(gauge, wrong.excess)
     if outside:
         stage = "locality"
         remarks.append(
             f"{outside} of them {'lies' if outside == 1 else 'lie'} outside the receptive field of "
             "the one input that stands apart"
         )
-    precision = named_precision(gauge, as_float64(wrong.actual), as_float64(wrong.expected))
+    precision = named_precision(parts)
     if precision is not None:
         remarks.append(f"the errors are those of {precision}")
     message = f"{sentence_case('; '.join(remarks))}."
@@ -99,21 +119,31 @@ def _outside_receptive_field(gauge: Gauge, excess: Floats) -> int:
     return int(np.count_nonzero(untouched & (excess > 1)))
 
 
-def _statistical_objection(gauge: Gauge, actual: Array, expected: Array) -> Judgement | None:
+class _Statistics:
     """Errors that random signs would have cancelled."""
-    wide, values = as_float64(expected), as_float64(actual)
-    bound: Bound = statistical_bound(gauge, wide)
-    excess = bound.excess(values, wide)
-    failed = [test for test in sums_tests(gauge, values, wide) if test.ratio > 1]
-    if not np.any(excess > 1) and not failed:
-        return None
-    remarks = ["the errors are larger than those of products of random sign are"]
-    ratio = max(float(excess.max(initial=0.0)), *(test.ratio for test in failed), 0.0)
-    if np.any(excess > 1):
-        remarks.append(WrongElements(actual, expected, bound.error, excess).sentence())
-    remarks += [f"{test.name} is {test.ratio:.3g} times its limit" for test in failed]
-    precision = named_precision(gauge, values, wide)
-    if precision is not None:
-        remarks.append(f"they are those of {precision}")
-    message = f"{sentence_case('; '.join(remarks))}."
-    return Judgement(Verdict.DEVIATES, message, ratio, "statistics", precision)
+
+    def __init__(self) -> None:
+        self._found = NOTHING
+        self._errors = SumsOfErrors()
+
+    def add(self, part: Part) -> None:
+        """Take in a part."""
+        _, found = _excess(part, part.gauge.statistical_error)
+        self._found = self._found.joined(found)
+        self._errors.add(part.gauge, part.actual, part.expected)
+
+    def objection(self, parts: Parts) -> Judgement | None:
+        """What is wrong with all parts together; None if nothing is."""
+        failed = [test for test in self._errors.tests() if test.ratio > 1]
+        if not self._found.count and not failed:
+            return None
+        remarks = ["the errors are larger than those of products of random sign are"]
+        ratio = max(self._found.ratio, *(test.ratio for test in failed), 0.0)
+        if self._found.count:
+            remarks.append(self._found.sentence())
+        remarks += [f"{test.name} is {test.ratio:.3g} times its limit" for test in failed]
+        precision = named_precision(parts)
+        if precision is not None:
+            remarks.append(f"they are those of {precision}")
+        message = f"{sentence_case('; '.join(remarks))}."
+        return Judgement(Verdict.DEVIATES, message, ratio, "statistics", precision)

@@ -12,8 +12,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from conformance.judge.boxes import boxes
+
 Array = np.ndarray[Any, Any]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+_PART: Final = 1 << 16
+"""Elements that are compared at a time."""
 
 _PLAIN: Final = frozenset({bool, int, float, complex, str, type(None)})
 
@@ -25,6 +30,17 @@ def same(left: Array, right: Array) -> Mask:
 
 def equal(left: Array, right: Array) -> bool:
     """Whether all elements are equal by value; arrays of the same shape and dtype."""
+    return _in_all_parts(left, right, _equal_values)
+
+
+def _in_all_parts(left: Array, right: Array, agree: Callable[[Array, Array], bool]) -> bool:
+    """Whether two arrays agree, taken part by part where they are large."""
+    if left.size <= _PART:
+        return agree(left, right)
+    return all(agree(left[box], right[box]) for box in boxes(left.shape, _PART))
+
+
+def _equal_values(left: Array, right: Array) -> bool:
     return left.tobytes() == right.tobytes() or bool(np.all(same(left, right)))
 
 
@@ -42,6 +58,10 @@ def same_bits(left: Any, right: Any) -> bool:
 
 
 def _equal_bits(left: Array, right: Array) -> bool:
+    return _in_all_parts(left, right, _equal_patterns)
+
+
+def _equal_patterns(left: Array, right: Array) -> bool:
     if left.tobytes() == right.tobytes():
         return True
     different = _bytes_of(left) != _bytes_of(right)

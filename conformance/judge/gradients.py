@@ -30,6 +30,7 @@ from conformance.cases.facts import facts
 from conformance.cases.operands import KINDS
 from conformance.judge.activations import named, through_slope
 from conformance.judge.bounds import Bound
+from conformance.judge.boxes import Box
 from conformance.judge.contraction import as_float64, contract
 from conformance.judge.definition import Operands
 from conformance.judge.definition.rounding import FORMATS
@@ -56,11 +57,27 @@ class _Sums(Convolution):
     name: str = "inputs"
     errors: Floats | None = None
 
+    @property
+    def order(self) -> tuple[int, ...]:
+        """As `Convolution.order`; the kernel's channels are the samples of its convolution."""
+        if self.name != "kernel":
+            return super().order
+        samples, *window, filters = range(len(self.axes) + 2)
+        return *window, samples, filters
+
     def laid_out(self, sums: Any) -> Any:
         """The sums as the gradient is laid out."""
         if self.name == "kernel":
-            return np.moveaxis(sums, 0, -2)
+            return sums.transpose(self.order)
         return sums.reshape(-1) if self.name == "bias" else super().laid_out(sums)
+
+    def part(self, box: Box) -> Convolution:
+        """As `Convolution.part`; errors of g that are laid out like the inputs are cut as they."""
+        part = super().part(box)
+        if self.name != "inputs" or self.errors is None:
+            return part
+        errors = Convolution.part(replace(self, inputs=self.errors, errors=None), box).inputs
+        return replace(part, errors=errors)  # type: ignore[call-arg]
 
 
 class _GradientGauge(Gauge):
@@ -106,13 +123,24 @@ def _spread(values: Floats, axes: tuple[WindowAxis, ...]) -> Floats:
     return spread
 
 
-def convolution_gauges(case: Case, operands: Operands) -> dict[str, Gauge]:
-    """The gauges of the gradients of a convolution with at least one output, by name."""
+def convolution_gauges(
+    case: Case, operands: Operands, factor: tuple[Floats, Floats] | None = None
+) -> dict[str, Gauge]:
+    """The gauges of the gradients of a convolution with at least one output, by name.
+
+    Args:
+        case: the case.
+        operands: its operands.
+        factor: g and its errors, laid out as the output, where they are not the case's: of an
+            activation that it has no name for.
+    """
     forward = Convolution.of(case, operands)
     upstream, kind = as_float64(operands.upstream), KINDS[case.operands]
     exact = kind.exact and kind.exact_gradients and not named(forward.activation).slope_rounds
     gradient, errors = upstream, None
-    if forward.activation != "linear":
+    if factor is not None:
+        gradient, errors = factor
+    elif forward.activation != "linear":
         sums = Gauge(forward)
         lay = forward.laid_out
         running = through_slope(

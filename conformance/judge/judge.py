@@ -2,8 +2,8 @@
 
 1. ``process``: crashes, time-outs, what is declared unsupported.
 2. ``rejection``: a rejection where one is expected, and only there.
-3. ``shape``, ``dtype``; ``inputs``: the operands left as they were; ``repeat``: the same answer to
-   a second call.
+3. ``shape``, ``dtype``; ``inputs``: the operands left as they were; ``state``: weights that are
+   changed between calls count; ``repeat``: the same answer to a second call.
 4. ``exact``: operands that make every order of summation exact give the exact result; layers that
    compute nothing give their inputs.
 5. ``bound``: no element is farther from the expected one than correct arithmetic can be.
@@ -31,7 +31,16 @@ from conformance.judge.literals import difference
 from conformance.judge.messages import sentence_case
 from conformance.judge.verdict import Judgement, Verdict
 from conformance.layers.registry import LAYERS
-from conformance.outcomes import ANSWER, Crash, Outcome, Rejection, Timeout, Unsupported, Value
+from conformance.outcomes import (
+    ANSWER,
+    KEPT_WEIGHTS,
+    Crash,
+    Outcome,
+    Rejection,
+    Timeout,
+    Unsupported,
+    Value,
+)
 
 Array = np.ndarray[Any, Any]
 
@@ -161,6 +170,12 @@ def _objection_to_calls(outcome: Value) -> Judgement | None:
     if ANSWER in outcome.changed_inputs:
         return _deviates(
             "inputs", "A second call overwrote the answer of the first, which lies in its memory."
+        )
+    if KEPT_WEIGHTS in outcome.changed_inputs:
+        return _deviates(
+            "state",
+            "With its kernel, or its bias, doubled in place, the layer gave the answer of before: "
+            "what an earlier call was given is kept, by its address or shape.",
         )
     if outcome.changed_inputs:
         names = ", ".join(outcome.changed_inputs)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import numpy as np
 
@@ -15,42 +15,81 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True, eq=False)
 class WrongElements:
-    """The elements of an output that are out of bounds; there is at least one.
+    """How many elements of an output are out of bounds, if any, and the worst of all.
 
     Attributes:
-        actual: the output.
-        expected: the expected output.
-        error: the largest error allowed for each element.
-        excess: the errors in units of it.
+        count: how many.
+        size: how many elements there are.
+        ratio: the largest error in units of the bound; 0.0 where there are no elements.
+        place: the index of the first element of that error.
+        actual: that element.
+        expected: what it should be.
+        error: the largest error allowed for it.
     """
 
-    actual: Array
-    expected: Array
-    error: Floats
-    excess: Floats
+    count: int
+    size: int
+    ratio: float
+    place: tuple[int, ...] = ()
+    actual: Any = None
+    expected: Any = None
+    error: float = 0.0
 
-    @property
-    def ratio(self) -> float:
-        """The largest error in units of the bound."""
-        return float(self.excess.max())
+    @classmethod
+    def of(
+        cls,
+        actual: Array,
+        expected: Array,
+        error: Floats,
+        excess: Floats,
+        start: tuple[int, ...] = (),
+    ) -> WrongElements:
+        """What is found in an output, or in a part of one.
+
+        Args:
+            actual: the output.
+            expected: the expected output.
+            error: the largest error allowed for each element.
+            excess: the errors in units of it; not NaN.
+            start: the index of the part's first element; nothing for the whole.
+        """
+        ratio = float(excess.max(initial=0.0))
+        if ratio <= 1:
+            return cls(0, excess.size, ratio)
+        place = tuple(map(int, np.unravel_index(int(np.argmax(excess)), excess.shape)))
+        return cls(
+            int(np.count_nonzero(excess > 1)),
+            excess.size,
+            ratio,
+            tuple(map(sum, zip(place, start, strict=True))) if start else place,
+            actual[place],
+            expected[place],
+            float(error[place]),
+        )
+
+    def joined(self, other: WrongElements) -> WrongElements:
+        """What is found in two parts of an output together."""
+        worst = min((self, other), key=lambda one: (-one.ratio, one.place))
+        return replace(worst, count=self.count + other.count, size=self.size + other.size)
 
     def sentence(self) -> str:
         """``12 of 448 elements are wrong; the worst, [0, 2, 3, 1], is 4.0 but should be ...``."""
-        place = np.unravel_index(int(np.argmax(self.excess)), self.excess.shape)
-        where = [int(index) for index in place]
-        count = int(np.count_nonzero(self.excess > 1))
-        which = f"the worst, {where}," if count > 1 else f"the one at {where}"
+        where = list(self.place)
+        which = f"the worst, {where}," if self.count > 1 else f"the one at {where}"
         return (
-            f"{count} of {counted(self.excess.size, 'element')} "
-            f"{'is' if count == 1 else 'are'} wrong; {which} is {self.actual[place]!s} but should "
-            f"be {self.expected[place]!s}{self._distance(place)}"
+            f"{self.count} of {counted(self.size, 'element')} "
+            f"{'is' if self.count == 1 else 'are'} wrong; {which} is {self.actual!s} but should "
+            f"be {self.expected!s}{self._distance()}"
         )
 
-    def _distance(self, place: tuple[Any, ...]) -> str:
-        ratio, bound = float(self.excess[place]), float(self.error[place])
-        if math.isfinite(ratio):
-            return f", an error of {ratio:.3g} times the bound {bound:.3g}"
-        return ", where no error is allowed" if bound == 0 else ""
+    def _distance(self) -> str:
+        if math.isfinite(self.ratio):
+            return f", an error of {self.ratio:.3g} times the bound {self.error:.3g}"
+        return ", where no error is allowed" if self.error == 0 else ""
+
+
+NOTHING: Final = WrongElements(0, 0, 0.0)
+"""What is found in no part."""
 
 
 def sentence_case(text: str) -> str:

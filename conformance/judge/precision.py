@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
 from types import MappingProxyType
 from typing import Final
 
@@ -17,6 +19,7 @@ import numpy as np
 
 from conformance.judge.activations import named, through_activation
 from conformance.judge.definition.rounding import FORMATS, Format
+from conformance.judge.parts import Part, Parts
 from conformance.judge.running_error import Floats
 from conformance.judge.sums import Gauge, half_ulp, round_to
 
@@ -32,6 +35,9 @@ _PARTS: Final[MappingProxyType[str, tuple[bool, bool]]] = MappingProxyType(
     {"operands": (True, True), "kernels": (False, True), "inputs": (True, False)}
 )
 """Which of inputs and kernel are rounded; one alone is tried after both."""
+_BITS: Final = (8, 4)
+"""To how many bits operands are quantized that are stored as integers and a scale."""
+
 _TYPICAL_UNITS: Final = 0.5
 _MOST_UNITS: Final = 4.0
 _LEAST_UNITS: Final = 2.0**-6
@@ -58,46 +64,97 @@ _RESULTS: Final[MappingProxyType[str, Callable[[Floats], Floats]]] = MappingProx
 """How an exact sum can be rounded in the layer's own format, beside to nearest, ties to even."""
 
 
-def named_precision(gauge: Gauge, actual: Floats, expected: Floats) -> str | None:
+def named_precision(parts: Parts) -> str | None:
     """The reduced precision that explains the errors of an outcome; None if none does.
 
     Args:
-        gauge: the sums and their possible errors.
-        actual: the outputs as float64.
-        expected: the correctly rounded outputs as float64.
+        parts: the outputs, the expected ones and their sums.
     """
-    finite = np.isfinite(actual).all() and np.isfinite(expected).all()
-    if not finite or not actual.size or gauge.overflow is not None:
+    if not parts.given.size or not all(map(_is_ordinary, parts)):
         return None
-    rounded = _other_rounding(gauge, actual)
-    if rounded is not None:
-        return rounded
-    for part, which in _PARTS.items():
-        for name, fmt, digits in _shorter_operands(gauge):
-            for suffix, mode in _MODES.items():
-                sums = _sums_of_rounded(gauge, fmt, digits, mode, which)
-                if sums is None:
-                    continue
-                if _fits(gauge, actual, sums) and not _fits(gauge, expected, sums):
-                    return name.format(part) + suffix
-    for fmt in _shorter_formats(gauge.format):
-        if _is_rounded(actual, fmt) and np.all(
-            np.abs(actual - expected)
-            <= half_ulp(expected, fmt) + _allowance(gauge, gauge.centre, expected)
-        ):
-            return f"results rounded to {fmt.name}"
-    return _short_accumulator(gauge, actual, expected)
-
-
-def _other_rounding(gauge: Gauge, actual: Floats) -> str | None:
-    """How exact sums are rounded, where that is not to nearest; None for nothing such."""
-    c = gauge.convolution
-    if not c.exact or c.placed or c.activation != "linear":
-        return None
-    for name, mode in _RESULTS.items():
-        if np.array_equal(actual, c.laid_out(round_to(gauge.centre, gauge.format, None, mode))):
+    for found in (_other_rounding, _rounded_operands, _quantized):
+        name = found(parts)
+        if name is not None:
             return name
+    gauge = parts.gauge
+    for fmt in _shorter_formats(gauge.format):
+        if all(_are_rounded_results(part, fmt) for part in parts):
+            return f"results rounded to {fmt.name}"
+    return _short_accumulator(parts)
+
+
+def _is_ordinary(part: Part) -> bool:
+    finite = np.isfinite(part.actual).all() and np.isfinite(part.expected).all()
+    return bool(finite) and part.gauge.overflow is None
+
+
+def _are_of(parts: Parts, changed: Callable[[Floats, Floats], tuple[Floats, Floats]]) -> bool:
+    """Whether all outputs are those of changed inputs and kernel, and the expected ones are not."""
+    expected_fits = True
+    for part in parts:
+        c = part.gauge.convolution
+        sums = c.with_operands(*changed(c.inputs, c.kernel))
+        if not _fits(part.gauge, part.actual, sums):
+            return False
+        expected_fits = expected_fits and _fits(part.gauge, part.expected, sums)
+    return not expected_fits
+
+
+def _are_rounded_results(part: Part, fmt: Format) -> bool:
+    """Whether outputs are the expected ones rounded to a format, up to errors of the sums."""
+    if not _is_rounded(part.actual, fmt):
+        return False
+    allowance = _allowance(part.gauge, part.gauge.centre, part.expected)
+    distance = np.abs(part.actual - part.expected)
+    return bool(np.all(distance <= half_ulp(part.expected, fmt) + allowance))
+
+
+@dataclass(frozen=True)
+class _Rounding:
+    """Rounds inputs and kernel, as far as they are marked, to so many significant bits."""
+
+    fmt: Format
+    digits: int
+    mode: Callable[[Floats], Floats]
+    which: tuple[bool, bool]
+
+    def __call__(self, inputs: Floats, kernel: Floats) -> tuple[Floats, Floats]:
+        return self._rounded(inputs, self.which[0]), self._rounded(kernel, self.which[1])
+
+    def shows(self, inputs: Floats, kernel: Floats) -> bool:
+        """Whether each that is marked has more bits; its rounding would be told without a sign."""
+        pairs = zip((inputs, kernel), self(inputs, kernel), self.which, strict=True)
+        return not any(marked and np.array_equal(given, made) for given, made, marked in pairs)
+
+    def _rounded(self, array: Floats, marked: bool) -> Floats:
+        return round_to(array, self.fmt, self.digits, self.mode) if marked else array
+
+
+def _rounded_operands(parts: Parts) -> str | None:
+    """Which operands are rounded to how many bits; None where that explains nothing."""
+    whole = parts.gauge.convolution
+    for operands, which in _PARTS.items():
+        for name, fmt, digits in _shorter_operands(parts.gauge):
+            for suffix, mode in _MODES.items():
+                rounding = _Rounding(fmt, digits, mode, which)
+                if rounding.shows(whole.inputs, whole.kernel) and _are_of(parts, rounding):
+                    return name.format(operands) + suffix
     return None
+
+
+def _other_rounding(parts: Parts) -> str | None:
+    """How exact sums are rounded, where that is not to nearest; None for nothing such."""
+    c = parts.gauge.convolution
+    if not c.exact or c.apart is not None or c.activation != "linear":
+        return None
+    names = (name for name, mode in _RESULTS.items() if all(_are_so(part, mode) for part in parts))
+    return next(names, None)
+
+
+def _are_so(part: Part, mode: Callable[[Floats], Floats]) -> bool:
+    """Whether outputs are their exact sums, rounded in some way."""
+    rounded = round_to(part.gauge.centre, part.gauge.format, None, mode)
+    return np.array_equal(part.actual, part.gauge.convolution.laid_out(rounded))
 
 
 def _shorter_operands(gauge: Gauge) -> Iterator[tuple[str, Format, int]]:
@@ -112,23 +169,42 @@ def _shorter_formats(fmt: Format) -> list[Format]:
     return sorted(shorter, key=lambda other: -other.precision)
 
 
-def _sums_of_rounded(
-    gauge: Gauge,
-    fmt: Format,
-    digits: int,
-    mode: Callable[[Floats], Floats],
-    which: tuple[bool, bool],
-) -> Floats | None:
-    """The sums of operands, of inputs and kernel those marked, rounded to so many bits.
+@dataclass(frozen=True)
+class _Quantization:
+    """Takes kernel, and inputs where they have a scale, for multiples of their scales."""
 
-    None where one that is marked has no more bits: its rounding would be told without a sign of it.
-    """
-    given = (gauge.convolution.inputs, gauge.convolution.kernel)
-    pairs = zip(given, which, strict=True)
-    rounded = [round_to(array, fmt, digits, mode) if marked else array for array, marked in pairs]
-    if any(m and np.array_equal(r, g) for r, g, m in zip(rounded, given, which, strict=True)):
+    kernel_scale: Floats
+    scale: Floats | None
+
+    def __call__(self, inputs: Floats, kernel: Floats) -> tuple[Floats, Floats]:
+        taken = inputs if self.scale is None else _on_scale(inputs, self.scale)
+        return taken, _on_scale(kernel, self.kernel_scale)
+
+
+def _quantized(parts: Parts) -> str | None:
+    """Whether kernel, or inputs as well, are integers times a scale; None for neither."""
+    whole = parts.gauge.convolution
+    if not np.isfinite(whole.kernel).all() or not np.isfinite(whole.inputs).all():
         return None
-    return gauge.convolution.with_operands(*rounded)
+    everything, each = tuple(range(whole.kernel.ndim)), tuple(range(whole.kernel.ndim - 1))
+    for bits, (words, axes) in product(_BITS, (("", everything), (" a filter", each))):
+        kernel_scale = _scale(whole.kernel, axes, bits)
+        for operands, scale in (("kernels", None), ("operands", _scale(whole.inputs, None, bits))):
+            if _are_of(parts, _Quantization(kernel_scale, scale)):
+                return f"{operands} quantized to {bits} bits, with one scale{words}"
+    return None
+
+
+def _scale(array: Floats, axes: tuple[int, ...] | None, bits: int) -> Floats:
+    """What the largest of all, or of those along the axes, is the largest multiple of."""
+    steps = 2 ** (bits - 1) - 1
+    scale = np.abs(array).max(axis=axes, keepdims=True, initial=0.0) / steps
+    return np.where(scale == 0, 1.0, scale)
+
+
+def _on_scale(array: Floats, scale: Floats) -> Floats:
+    """The nearest multiples of a scale."""
+    return np.asarray(np.rint(array / scale) * scale)
 
 
 def _allowance(gauge: Gauge, sums: Floats, values: Floats) -> Floats:
@@ -151,16 +227,18 @@ def _is_rounded(values: Floats, fmt: Format) -> bool:
     return bool(np.all(round_to(values, fmt) == values))
 
 
-def _short_accumulator(gauge: Gauge, actual: Floats, expected: Floats) -> str | None:
+def _short_accumulator(parts: Parts) -> str | None:
     """The accumulator whose typical errors are nearest to those seen, if any is near."""
+    gauge = parts.gauge
     c = gauge.convolution
     if not c.random_sign or named(c.activation).rounds:
         return None
-    rounding = c.laid_out(gauge.narrow_error) + half_ulp(expected, c.format)
-    surplus = np.maximum(np.abs(actual - expected) - rounding, 0.0)
-    magnitude = c.laid_out(gauge.magnitude)
-    relative = np.divide(surplus, magnitude, out=np.zeros_like(surplus), where=magnitude > 0)
-    typical, largest = math.sqrt(float(np.mean(relative**2))), float(relative.max())
+    squares, largest = 0.0, 0.0
+    for part in parts:
+        relative = _relative_surplus(part)
+        squares += float((relative**2).sum())
+        largest = max(largest, float(relative.max(initial=0.0)))
+    typical = math.sqrt(squares / parts.given.size)
     candidates = [
         fmt
         for fmt in _shorter_formats(gauge.accumulator)
@@ -173,6 +251,20 @@ def _short_accumulator(gauge: Gauge, actual: Floats, expected: Floats) -> str | 
     nearest = min(
         candidates, key=lambda fmt: abs(math.log2(typical / (_TYPICAL_UNITS * fmt.unit_roundoff)))
     )
-    if nearest.precision < c.format.precision and _is_rounded(actual, nearest):
+    if nearest.precision < c.format.precision and all(
+        _is_rounded(part.actual, nearest) for part in parts
+    ):
         return f"computed in {nearest.name}"
     return f"{nearest.name} accumulation (by the size of the errors)"
+
+
+def _relative_surplus(part: Part) -> Floats:
+    """The errors beyond the outputs' own rounding, in units of the sums' magnitudes."""
+    lay, fmt = part.gauge.convolution.laid_out, part.gauge.format
+    rounding = lay(part.gauge.narrow_error) + half_ulp(part.expected, fmt)
+    surplus = np.maximum(np.abs(part.actual - part.expected) - rounding, 0.0)
+    magnitude = lay(part.gauge.magnitude)
+    relative: Floats = np.divide(
+        surplus, magnitude, out=np.zeros_like(surplus), where=magnitude > 0
+    )
+    return relative

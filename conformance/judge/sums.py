@@ -30,8 +30,8 @@ addition of the bias, come on top.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -42,7 +42,8 @@ from conformance.cases.case import Case
 from conformance.cases.facts import facts
 from conformance.cases.operands import KINDS
 from conformance.judge.activations import named
-from conformance.judge.contraction import as_float64, contract, sums_and_magnitudes
+from conformance.judge.boxes import Box, boxes
+from conformance.judge.contraction import as_float64, contract
 from conformance.judge.definition import Operands
 from conformance.judge.definition.rounding import FORMATS, Format
 from conformance.judge.running_error import Floats, growth
@@ -55,6 +56,9 @@ _ROOM = 540
 
 _GRID_END = 2.0
 """Inputs on the grid are below it (`conformance.cases.recipes.grid`)."""
+
+_PART = 1 << 16
+"""Sums that are judged at a time: half a megabyte of float64."""
 
 NARROW = frozenset({"float16", "bfloat16"})
 """The formats whose sums are accumulated in float32."""
@@ -86,7 +90,10 @@ def round_to(
 
 def half_ulp(values: Floats, fmt: Format) -> Floats:
     """The largest error of one rounding that gave these values: ``u |y|``, or half a quantum."""
-    return fmt.unit_roundoff * np.abs(values) + fmt.quantum / 2
+    error: Floats = np.abs(values)
+    error *= fmt.unit_roundoff
+    error += fmt.quantum / 2
+    return error
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +109,8 @@ class Convolution:
         activation: its name; ``linear`` for none.
         channels_first: whether the output has its channels before the spatial axes.
         exact: whether the operands make every order of summation exact.
-        placed: whether one operand stands apart (NaN, infinity, spike) and breaks that.
+        apart: where one operand stands apart (NaN, infinity, spike) and breaks that, the inputs
+            that do; None where the operands are alike.
         random_sign: whether the products have random signs.
     """
 
@@ -114,7 +122,7 @@ class Convolution:
     activation: str = "linear"
     channels_first: bool = False
     exact: bool = False
-    placed: bool = False
+    apart: Mask | None = None
     random_sign: bool = False
 
     @classmethod
@@ -122,9 +130,10 @@ class Convolution:
         """The convolution of a case of a layer that convolves."""
         known, kind = facts(case), KINDS[case.operands]
         inputs, kernel = as_float64(operands.inputs), as_float64(operands.weights["kernel"])
+        inputs = np.moveaxis(inputs, 1, -1) if known.channels_first else inputs
         bias = operands.weights.get("bias")
         return cls(
-            inputs=np.moveaxis(inputs, 1, -1) if known.channels_first else inputs,
+            inputs=inputs,
             kernel=kernel,
             bias=np.zeros(kernel.shape[-1]) if bias is None else as_float64(bias),
             axes=known.axes,
@@ -132,7 +141,7 @@ class Convolution:
             activation=known.activation or "linear",
             channels_first=known.channels_first,
             exact=kind.exact,
-            placed=bool(kind.place),
+            apart=_standing_apart(inputs) if kind.place else None,
             random_sign=kind.random_sign,
         )
 
@@ -151,19 +160,70 @@ class Convolution:
         """Shape of the sums, channels last."""
         return self.inputs.shape[0], *(axis.output for axis in self.axes), self.kernel.shape[-1]
 
+    @property
+    def order(self) -> tuple[int, ...]:
+        """The axes of sums, channels last, in the order of the layer's output."""
+        batch, *spatial, channels = range(len(self.axes) + 2)
+        if self.channels_first:
+            return batch, channels, *spatial
+        return batch, *spatial, channels
+
     def laid_out(self, sums: Any) -> Any:
         """An array of sums, channels last, in the layout of the layer's output."""
-        return np.moveaxis(sums, -1, 1) if self.channels_first else sums
+        return sums.transpose(self.order) if self.channels_first else sums
+
+    @property
+    def keeps_rows(self) -> bool:
+        """Whether the outputs along the last spatial axis depend on one another."""
+        return self.channels_first and named(self.activation).rowwise
+
+    def part(self, box: Box) -> Convolution:
+        """The convolution that gives the sums of a box of the batch and spatial axes."""
+        batch, *outputs = box
+        pairs = [_cut(axis, held) for axis, held in zip(self.axes, outputs, strict=True)]
+        read = (batch, *(held for _, held in pairs))
+        return replace(
+            self,
+            inputs=self.inputs[read],
+            axes=tuple(axis for axis, _ in pairs),
+            apart=None if self.apart is None else self.apart[read],
+        )
 
     def with_operands(self, inputs: Floats, kernel: Floats) -> Floats:
         """The sums in float64 with other inputs and kernel, bias included."""
         with np.errstate(all="ignore"):
-            return contract(inputs, kernel, self.axes) + self.bias
+            sums: Floats = contract(inputs, kernel, self.axes) + self.bias
+            return sums
 
     def reached_from(self, inputs: Mask, filters: Mask) -> Mask:
         """The outputs whose window holds a marked input, or whose filter is marked."""
         marked = contract(as_float64(inputs), np.ones_like(self.kernel), self.axes) > 0
         return np.asarray(marked | filters, np.bool_)
+
+
+def _standing_apart(inputs: Floats) -> Mask:
+    """The inputs that are not finite; where all are, those of the largest magnitude, if large."""
+    apart: Mask = ~np.isfinite(inputs)
+    if apart.any():
+        return apart
+    size = np.abs(inputs)
+    return np.asarray(size >= max(float(size.max(initial=0.0)), _GRID_END), np.bool_)
+
+
+def _cut(axis: WindowAxis, outputs: slice) -> tuple[WindowAxis, slice]:
+    """The geometry of some neighbouring outputs, and the inputs that they read."""
+    first = outputs.start * axis.stride - axis.pad_before
+    last = (outputs.stop - 1) * axis.stride - axis.pad_before + axis.receptive_field
+    start = min(max(first, 0), axis.length)
+    stop = max(min(last, axis.length), start)
+    cut = replace(
+        axis,
+        length=stop - start,
+        pad_before=start - first,
+        pad_after=max(last - stop, 0),
+        output=outputs.stop - outputs.start,
+    )
+    return cut, slice(start, stop)
 
 
 def _finite_part(array: Floats) -> Floats:
@@ -175,57 +235,144 @@ def _any_per_filter(elements: Mask) -> Mask:
     return np.asarray(elements.reshape(-1, elements.shape[-1]).any(axis=0), np.bool_)
 
 
+def _below(magnitudes: Floats, limit: float) -> Floats | None:
+    """The magnitudes below a limit, the others as zero; None if all that are below are zero."""
+    if magnitudes.min(initial=limit) >= limit:
+        return None
+    small: Floats = np.where(magnitudes < limit, magnitudes, 0.0)
+    return small if small.any() else None
+
+
+class Weights:
+    """What kernel and bias add to sums and errors: the same in every part of a convolution."""
+
+    def __init__(self, convolution: Convolution) -> None:
+        self._convolution = convolution
+
+    @cached_property
+    def kernel(self) -> Floats:
+        """The finite part of the kernel."""
+        return _finite_part(self._convolution.kernel)
+
+    @cached_property
+    def bias(self) -> Floats:
+        """The finite part of the bias."""
+        return _finite_part(self._convolution.bias)
+
+    @cached_property
+    def magnitudes(self) -> Floats:
+        """Those of the finite part of the kernel."""
+        return np.abs(self.kernel)
+
+    @cached_property
+    def subnormal_kernel(self) -> Floats | None:
+        """The subnormal magnitudes of the kernel, the others as zero; None without any."""
+        return _below(self.magnitudes, self._convolution.format.smallest_normal)
+
+    @cached_property
+    def subnormal_bias(self) -> Floats | None:
+        """Those of the bias."""
+        return _below(np.abs(self.bias), self._convolution.format.smallest_normal)
+
+    @cached_property
+    def single_magnitudes(self) -> NDArray[np.float32]:
+        """The magnitudes of the kernel in float32; not finite where it is not."""
+        return np.abs(self._convolution.kernel).astype(np.float32)
+
+    @cached_property
+    def single_bias(self) -> NDArray[np.float32]:
+        """Those of the bias."""
+        return np.abs(self._convolution.bias).astype(np.float32)
+
+    @cached_property
+    def special(self) -> Mask:
+        """The filters with a NaN or an infinity in their kernel."""
+        return _any_per_filter(~np.isfinite(self._convolution.kernel))
+
+
 class Gauge:
     """The sums of one convolution and their possible errors, channels last.
 
     Each is computed when it is first asked for: most outcomes equal the expected value.
     """
 
-    def __init__(self, convolution: Convolution) -> None:
+    def __init__(self, convolution: Convolution, weights: Weights | None = None) -> None:
         self.convolution = convolution
         self.format = convolution.format
         self.products = convolution.products
+        self.weights = weights or Weights(convolution)
 
-    @cached_property
-    def _finite(self) -> tuple[Floats, Floats, Floats]:
+    def parts(self) -> Iterator[tuple[Box, Gauge]]:
+        """Gauges of boxes of the batch and spatial axes, each small; of all, if that is small.
+
+        So judging a large output needs no more memory than a small one, and its arrays stay in the
+        processor's caches.
+        """
         c = self.convolution
-        return _finite_part(c.inputs), _finite_part(c.kernel), _finite_part(c.bias)
+        *places, filters = c.output_shape
+        most = max(_PART // max(filters, 1), 1)
+        if math.prod(places) <= most:
+            yield (), self
+            return
+        whole = places[-1:] if c.keeps_rows else []
+        cut = places[: len(places) - len(whole)]
+        for part in boxes(cut, max(most // math.prod(whole), 1)):
+            box = (*part, *(slice(0, size) for size in whole))
+            yield box, type(self)(c.part(box), self.weights)
 
     @cached_property
-    def _sums(self) -> tuple[Floats, Floats]:
-        inputs, kernel, bias = self._finite
-        centre, magnitude = sums_and_magnitudes(inputs, kernel, self.convolution.axes)
+    def _inputs(self) -> Floats:
+        """The finite part of the inputs."""
+        return _finite_part(self.convolution.inputs)
+
+    @cached_property
+    def _magnitudes(self) -> Floats:
+        """Those of the finite part of the inputs."""
+        return np.abs(self._inputs)
+
+    @cached_property
+    def _plain_centre(self) -> Floats:
         with np.errstate(all="ignore"):
-            return centre + bias, magnitude + np.abs(bias)
+            sums: Floats = contract(self._inputs, self.weights.kernel, self.convolution.axes)
+            sums += self.weights.bias
+            return sums
+
+    @cached_property
+    def magnitude(self) -> Floats:
+        """S, the sums of the finite operands' magnitudes; infinite beyond float64's range."""
+        with np.errstate(all="ignore"):
+            sums: Floats = contract(
+                self._magnitudes, self.weights.magnitudes, self.convolution.axes
+            )
+            sums += np.abs(self.weights.bias)
+            return sums
+
+    @cached_property
+    def _largest(self) -> float:
+        return float(self.magnitude.max(initial=0.0))
 
     @cached_property
     def _scaled_sums(self) -> tuple[Floats, Floats]:
         """Centre and magnitude times ``2**(-2 _ROOM)``, for sums beyond float64's range."""
-        inputs, kernel, bias = self._finite
-        inputs, kernel = np.ldexp(inputs, -_ROOM), np.ldexp(kernel, -_ROOM)
-        centre, magnitude = sums_and_magnitudes(inputs, kernel, self.convolution.axes)
-        bias = np.ldexp(bias, -2 * _ROOM)
-        return centre + bias, magnitude + np.abs(bias)
+        w, axes = self.weights, self.convolution.axes
+        inputs, kernel = np.ldexp(self._inputs, -_ROOM), np.ldexp(w.kernel, -_ROOM)
+        bias = np.ldexp(w.bias, -2 * _ROOM)
+        magnitude = contract(np.abs(inputs), np.abs(kernel), axes) + np.abs(bias)
+        return contract(inputs, kernel, axes) + bias, magnitude
 
     @cached_property
     def _within_range(self) -> Mask | None:
         """Where the sum of the magnitudes is a float64; None where that is everywhere."""
-        finite = np.isfinite(self._sums[1])
-        return None if finite.all() else finite
+        return None if math.isfinite(self._largest) else np.isfinite(self.magnitude)
 
     @cached_property
     def centre(self) -> Floats:
         """The sums of the finite operands in float64."""
-        centre = self._sums[0]
+        centre = self._plain_centre
         if self._within_range is None:
             return centre
         with np.errstate(all="ignore"):
             return np.where(self._within_range, centre, np.ldexp(self._scaled_sums[0], 2 * _ROOM))
-
-    @property
-    def magnitude(self) -> Floats:
-        """S, the sums of the finite operands' magnitudes; infinite beyond float64's range."""
-        return self._sums[1]
 
     def _times_magnitude(self, factor: float) -> Floats:
         """``factor S``, also where S alone is beyond float64's range."""
@@ -240,23 +387,16 @@ class Gauge:
     def touched(self) -> Mask | None:
         """The sums in which the operand that stands apart takes part; None where there is none."""
         c = self.convolution
-        if not c.placed:
-            return None
-        apart: Mask = ~np.isfinite(c.inputs)
-        if not apart.any():
-            size = np.abs(c.inputs)
-            apart = np.asarray(size >= max(float(size.max(initial=0.0)), _GRID_END), np.bool_)
-        return c.reached_from(apart, _any_per_filter(~np.isfinite(c.kernel)))
+        return None if c.apart is None else c.reached_from(c.apart, self.weights.special)
 
     @cached_property
     def special(self) -> Mask | None:
         """The sums that NaN or infinite operands make so; None where all operands are finite."""
         c = self.convolution
-        inputs = ~np.isfinite(c.inputs)
-        filters = _any_per_filter(~np.isfinite(c.kernel)) | ~np.isfinite(c.bias)
-        if not inputs.any() and not filters.any():
+        filters = self.weights.special | ~np.isfinite(c.bias)
+        if self._inputs is c.inputs and not filters.any():
             return None
-        return c.reached_from(inputs, filters)
+        return c.reached_from(~np.isfinite(c.inputs), filters)
 
     @cached_property
     def undefined(self) -> Floats:
@@ -267,26 +407,26 @@ class Gauge:
     def overflow(self) -> tuple[Mask, Mask] | None:
         """Where the positive, and where the negative terms alone can exceed the range, or None."""
         half = (1 + growth(self.products + 1, self.format.unit_roundoff)) / 2
-        (centre, magnitude), limit = self._sums, self.format.largest
+        limit = self.format.largest
+        if self._within_range is None and 2 * half * self._largest < limit:
+            return None
+        centre, magnitude = self._plain_centre, self.magnitude
         if self._within_range is not None:
             (centre, magnitude), limit = self._scaled_sums, math.ldexp(limit, -2 * _ROOM)
-        if 2 * half * magnitude.max(initial=0.0) < limit:
-            return None
+            if 2 * half * magnitude.max(initial=0.0) < limit:
+                return None
         return (magnitude + centre) * half >= limit, (magnitude - centre) * half >= limit
 
     @cached_property
     def _flushed(self) -> Floats | float:
         """The magnitudes of the products of which an operand is subnormal."""
-        inputs, kernel, bias = (np.abs(array) for array in self._finite)
-        small_inputs, small_kernel, small_bias = (
-            np.where(array < self.format.smallest_normal, array, 0.0)
-            for array in (inputs, kernel, bias)
-        )
-        total: Floats | float = small_bias if small_bias.any() else 0.0
-        if small_inputs.any():
-            total = total + contract(small_inputs, kernel, self.convolution.axes)
-        if small_kernel.any():
-            total = total + contract(inputs, small_kernel, self.convolution.axes)
+        w, axes = self.weights, self.convolution.axes
+        small = _below(self._magnitudes, self.format.smallest_normal)
+        total: Floats | float = 0.0 if w.subnormal_bias is None else w.subnormal_bias
+        if small is not None:
+            total = total + contract(small, w.magnitudes, axes)
+        if w.subnormal_kernel is not None:
+            total = total + contract(self._magnitudes, w.subnormal_kernel, axes)
         return total
 
     @cached_property
@@ -294,7 +434,9 @@ class Gauge:
         """How far a sum can be off in the layer's dtype, in any order."""
         relative = growth(self.products + 1, self.format.unit_roundoff)
         underflow = (2 * self.products + 1) * self.format.smallest_normal
-        return self._times_magnitude(relative + self._own) + (underflow + self._flushed)
+        error = self._times_magnitude(relative + self._own)
+        error += underflow + self._flushed
+        return error
 
     @property
     def _own(self) -> float:

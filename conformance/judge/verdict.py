@@ -28,8 +28,9 @@ class Judgement:
         message: why, in a sentence that can be read without the code; empty for `conforms`.
         ratio: the largest error in units of the bound; None where nothing was measured, and 0.0
             where the bound is zero and the outcome equal.
-        stage: the stage that decided: ``shape``, ``dtype``, ``inputs``, ``repeat``, ``exact``,
-            ``bound``, ``statistics``, ``locality``, ``rejection``, ``literal``, ``process``.
+        stage: the stage that decided: ``shape``, ``dtype``, ``inputs``, ``state``, ``repeat``,
+            ``exact``, ``bound``, ``statistics``, ``locality``, ``rejection``, ``literal``,
+            ``process``.
         diagnosis: the known fault that explains a deviation, or the known deviation's id.
     """
 

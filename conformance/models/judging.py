@@ -10,12 +10,13 @@ the layers behind go on from some tensor that fits by shape.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
 import numpy as np
 
+from conformance.asserting.callables import greatest_slope, how_judged
 from conformance.judge.messages import WrongElements, sentence_case
 from conformance.judge.running_error import Floats
 from conformance.models.candidates import Array, Held
@@ -28,6 +29,8 @@ from conformance.models.windows import axes as window_axes
 
 _MOST_FOLDED: Final = 5
 """Layers whose outputs may be missing before the first of them is taken to be wrong."""
+
+_TAKEN: Final = "taken from the candidate: nothing that is installed computes it"
 
 _AHEAD: Final = 3
 """Layers behind a wrong one that are looked at to find its output."""
@@ -119,6 +122,7 @@ class LayerJudge:
         self._place_of: dict[int, Place] = {}
         self._spans: dict[int, Span] = {}
         self._unknown: set[int] = set()
+        self._missing: set[int] = set()
         self._is_named = held.runner.named()
         self._has_outputs_alone = not self._is_named and len(held.tensors) <= len(source.outputs)
         self._most_pending = (
@@ -133,11 +137,14 @@ class LayerJudge:
         pending: list[int] = []
         while index < len(steps) or pending:
             late = index >= len(steps) or len(pending) >= self._most_pending
+            late = late or self._is_taken(index)
             if pending and (late or self._must_be_there(steps[pending[-1]])):
                 index = self._resolve(pending[0]) + 1
                 pending = []
                 continue
-            if self._accept(index, pending):
+            if self._is_taken(index):
+                self._take(index)
+            elif self._accept(index, pending):
                 pending = [i for i in pending if steps[i].name not in self.findings]
             else:
                 pending.append(index)
@@ -148,6 +155,40 @@ class LayerJudge:
         """The candidate's values of a tensor of the source; None where they are not known."""
         place = self._place_of.get(number)
         return None if place is None else place.read(self.held)
+
+    # Layers that nothing computes
+
+    def _is_taken(self, index: int) -> bool:
+        """Whether a layer's output can only be had from the candidate."""
+        step = self.source.steps[index]
+        return step.operation.kind == "unknown" or bool(self._missing.intersection(step.sources))
+
+    def _take(self, index: int) -> None:
+        """Find the output of a layer that is not computed, and do not judge it."""
+        step = self.source.steps[index]
+        span = self._span(step)
+        place = self._taken_place(index, span.value.shape)
+        if place is None:
+            self._spans[step.output] = span
+            self._missing.add(step.output)
+        else:
+            self._keep(step, place)
+        is_unknown = step.operation.kind == "unknown"
+        words = _TAKEN if is_unknown else "what the candidate gives it was not found"
+        self._note(step, Verdict.NOT_JUDGED, None, words, place)
+
+    def _taken_place(self, index: int, shape: tuple[int, ...]) -> Place | None:
+        """By name, or the tensor from which the layers behind go on, or the last named after it."""
+        step = self.source.steps[index]
+        names = self.held.runner.output_names()
+        final = self.source.outputs.index(step.output) if step.output in self.source.outputs else -1
+        found = self.finder.told(step.name, shape)
+        fitting = [*self.finder.fitting(step.name, shape, self._after(step))]
+        found += [p for p in fitting if 0 <= final < len(names) and p.name == names[final]]
+        found += [place for place in fitting if self._goes_on(index, place)][:1]
+        named = [place for place in fitting if "name" in place.how]
+        found += [replace(p, how="name") for p in named if p.name == named[-1].name]
+        return next((p for p in found if p.read(self.held).shape == shape), None)
 
     def _must_be_there(self, step: Step) -> bool:
         """Whether a candidate must have a layer's output: it is the model's, or told by name."""
@@ -264,7 +305,7 @@ class LayerJudge:
             problem = self._exactly(step, values) if not folded else None
             verdict = Verdict.WRONG if problem else _verdict(values, span, self._dtype(place))
             ratio = difference(values, span)
-            self._note(step, verdict, ratio, problem or "", place)
+            self._note(step, verdict, ratio, problem or _callable_words(step), place)
         for index in folded:
             inner = self.source.steps[index]
             said = self.findings[step.name]
@@ -560,7 +601,9 @@ class LayerJudge:
             self._note(steps[index], Verdict.NOT_JUDGED, None, words, place)
             self._keep(end, place)
             return max(self._last_done(chain), index)
-        self._note(steps[index], Verdict.WRONG, ratio, message + joined + hint, place, fault)
+        own = _callable_words(steps[index])
+        said = message + joined + hint + (f" ({sentence_case(own)}.)" if own else "")
+        self._note(steps[index], Verdict.WRONG, ratio, said, place, fault)
         self._keep(end, place)
         return max(self._last_done(chain), index)
 
@@ -617,13 +660,21 @@ def _unbounded(step: Step, values: Floats, span: Span) -> str:
     return f"{why}; the largest difference is {far:.3g}"
 
 
+def _callable_words(step: Step) -> str:
+    """How an activation that is a callable was judged; empty for any other."""
+    function = step.operation.settings.get("activation")
+    if not callable(function):
+        return ""
+    return f"the activation is a callable: {how_judged(greatest_slope(function))}"
+
+
 def _wrong(values: Floats, span: Span, dtype: str) -> tuple[str, float]:
     """What is wrong with a tensor, and its worst error in units of the bound."""
     if values.shape != span.value.shape:
         words = f"The shape is {values.shape}, but should be {span.value.shape}."
         return words, float("inf")
-    wrong = WrongElements(values, span.value.astype(dtype), span.error, excess(values, span))
-    if wrong.ratio <= 1:
+    wrong = WrongElements.of(values, span.value.astype(dtype), span.error, excess(values, span))
+    if not wrong.count:
         return "", wrong.ratio
     return f"{sentence_case(wrong.sentence())}.", wrong.ratio
 
@@ -664,8 +715,9 @@ def judge_whole(source: Source, arrays: Sequence[Array], outputs: Sequence[Array
         words = f"{len(outputs)} outputs; the source has {len(source.outputs)}"
         return [Whole("outputs", float("inf"), None, words)]
     left = [np.asarray(array) for array in outputs]
-    elsewhere = any(step.operation.kind == "elsewhere" for step in source.steps)
-    why = _BEHIND_KERAS if elsewhere else _TOO_MANY
+    kinds = {step.operation.kind for step in source.steps}
+    why = _BEHIND_KERAS if "elsewhere" in kinds else _TOO_MANY
+    why = _BEHIND_OTHERS if "unknown" in kinds else why
     made = []
     for index, number in enumerate(source.outputs):
         choices = [_whole(f"output {index}", exact[number], array, why) for array in left]
@@ -677,6 +729,7 @@ def judge_whole(source: Source, arrays: Sequence[Array], outputs: Sequence[Array
 
 
 _BEHIND_KERAS: Final = "what rounding can explain is not known behind layers that Keras computes"
+_BEHIND_OTHERS: Final = "the exact values are not known behind layers that are not computed here"
 _TOO_MANY: Final = (
     "what rounding can explain, carried through so many layers, is too much to say anything"
 )

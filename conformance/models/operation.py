@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from conformance.asserting.callables import through
 from conformance.judge.activations import through_activation
 from conformance.judge.definition.rounding import FORMATS, Format
 from conformance.judge.running_error import Floats, growth
@@ -128,6 +129,9 @@ def _activated(operation: Operation, span: Span) -> Span:
     name = operation.settings.get("activation") or "linear"
     if name == "linear":
         return span
+    if callable(name):
+        made = through(name, span.value, span.error, operation.format)
+        return Span(made.value, made.error)
     if name == NAIVE_SOFTPLUS:
         exponential = np.exp(span.value.astype(np.float32)).astype(np.float64)
         error = span.error * 2 + 8 * operation.format.unit_roundoff
@@ -352,6 +356,21 @@ def _elsewhere(operation: Operation, spans: Sequence[Span]) -> Span:
     return Span(value, np.full(value.shape, np.inf))
 
 
+def _unknown(operation: Operation, spans: Sequence[Span]) -> Span:
+    """What nothing here computes: of a declared shape, free lengths as the input has them."""
+    given = spans[0].value.shape
+    declared = operation.settings["shape"] or given
+    lengths = [*given[1:]] if len(given) == len(declared) else [1] * len(declared)
+    shape = (
+        given[0],
+        *(
+            length or 1 if n is None else n
+            for n, length in zip(declared[1:], lengths, strict=False)
+        ),
+    )
+    return Span(np.full(shape, np.nan), np.full(shape, np.inf))
+
+
 KINDS: Final[dict[str, Callable[[Operation, Sequence[Span]], Span]]] = {
     "convolution": _convolution,
     "depthwise": _depthwise,
@@ -371,6 +390,7 @@ KINDS: Final[dict[str, Callable[[Operation, Sequence[Span]], Span]]] = {
     "cropping": _cropped,
     "repetition": _repeated,
     "elsewhere": _elsewhere,
+    "unknown": _unknown,
 }
 """The kinds of operations with their evaluations."""
 

@@ -88,6 +88,8 @@ def _whole_line(kind: str, whole: Whole) -> str:
     words = f"{whole.output}, {kind} inputs: "
     if whole.message:
         return words + whole.message
+    if math.isnan(whole.distance):
+        return words + whole.unknown
     words += f"largest difference from the exact values {whole.distance:.3g}"
     if whole.ratio is None:
         return f"{words}; {whole.unknown}"

@@ -15,9 +15,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from conformance.asserting.layer import arguments_of, own_activation
 from conformance.models.errors import ModelError
 from conformance.models.operation import Operation, Span
-from conformance.models.stand_in import StandIn, stand_in
+from conformance.models.stand_in import DECLARED, StandIn, stand_in
 from conformance.models.translation import TRANSLATIONS, operation_of
 from reference_impl.engine.keras_tensor import KerasTensor
 from reference_impl.engine.model import Model
@@ -30,6 +31,8 @@ Item = int | float
 """An input of a step: the number of a tensor, or a constant, which is a float."""
 
 _DEEPEST: Final = 40
+_MOST_AXES: Final = 8
+_LONGEST: Final = 1 << 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +110,7 @@ def read(path: Path) -> Source:
     """The model of a ``.keras`` or ``.h5`` file.
 
     Raises:
-        ModelError: if it cannot be read, or holds a layer that nothing here computes.
+        ModelError: if it cannot be read.
     """
     try:
         return of_model(_loaded(path))
@@ -146,20 +149,64 @@ def _replace(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     """
     known = {*LAYERS.names("keras3")}
     found: dict[str, Any] = {}
-    for entry in _entries(config, 0):
+    for entry, siblings in _entries(config, 0):
         name = entry.get("class_name")
-        is_own = name in known and not _has_groups(entry)
+        is_own = name in known and _is_of_keras(entry) and not _has_groups(entry)
         if not isinstance(name, str) or is_own or _is_operator(entry):
             continue
-        if not _is_of_keras(entry) or not _is_computed(name):
+        if not isinstance(entry.get("config"), dict):
             raise ModelError(
-                f"{os.fspath(path)} holds a layer of class {name!r}, which is none of Keras' that "
-                "this suite computes; with Keras installed, all of keras.layers are "
-                "(layerproof[tensorflow])"
+                f"{os.fspath(path)}: the configuration of a layer of class {name!r} is "
+                f"{type(entry.get('config')).__name__}; expected an object"
             )
-        found.setdefault(f"stand-in>{name}", stand_in(name))
-        entry["registered_name"] = f"stand-in>{name}"
+        is_computed = _is_of_keras(entry) and _is_computed(name)
+        if not is_computed:
+            entry["config"][DECLARED] = _declared_shape(entry, siblings)
+        key = f"stand-in>{name}" if is_computed else f"opaque>{name}"
+        found.setdefault(key, stand_in(name, is_computed))
+        entry["registered_name"] = key
     return found
+
+
+def _declared_shape(entry: Mapping[str, Any], siblings: Sequence[Any]) -> list[Any] | None:
+    """The shape of a layer's output, as the layers that take it have it; None where none does.
+
+    In a functional model each tensor among a call's arguments has its shape; in a sequential one
+    the next layer tells what it was built for.
+    """
+    name = entry["config"].get("name")
+    for tensor in _tensors(siblings, 0):
+        if tensor.get("keras_history", [None])[0] == name:
+            return _shape_or_none(tensor.get("shape"))
+    place = next((i for i, other in enumerate(siblings) if other is entry), len(siblings))
+    behind = siblings[place + 1] if place + 1 < len(siblings) else None
+    is_functional = "inbound_nodes" in entry
+    built = behind.get("build_config") if isinstance(behind, Mapping) else None
+    return _shape_or_none(built.get("input_shape")) if built and not is_functional else None
+
+
+def _tensors(value: Any, depth: int) -> Iterator[Mapping[str, Any]]:
+    """The symbolic tensors among the arguments of calls, as Keras 3 writes them."""
+    if depth > _DEEPEST:
+        return
+    if isinstance(value, Mapping):
+        content = value.get("config")
+        if value.get("class_name") == "__keras_tensor__" and isinstance(content, Mapping):
+            yield content
+            return
+        inner = value.get("inbound_nodes", ()) if "class_name" in value else value.values()
+        for item in inner if isinstance(inner, (list, tuple)) or inner else ():
+            yield from _tensors(item, depth + 1)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _tensors(item, depth + 1)
+
+
+def _shape_or_none(shape: Any) -> list[Any] | None:
+    if not isinstance(shape, (list, tuple)) or not 0 < len(shape) <= _MOST_AXES:
+        return None
+    fits = all(n is None or (type(n) is int and 0 <= n < _LONGEST) for n in shape)
+    return [*shape] if fits else None
 
 
 def _has_groups(entry: Mapping[str, Any]) -> bool:
@@ -168,12 +215,15 @@ def _has_groups(entry: Mapping[str, Any]) -> bool:
     return isinstance(content, Mapping) and content.get("groups", 1) != 1
 
 
-def _entries(config: Any, depth: int) -> Iterator[dict[str, Any]]:
+def _entries(config: Any, depth: int) -> Iterator[tuple[dict[str, Any], Sequence[Any]]]:
+    """The layers of a configuration, models within it included, each with those beside it."""
     content = config.get("config") if isinstance(config, Mapping) else None
     layers = content.get("layers") if isinstance(content, Mapping) else None
-    for entry in layers if isinstance(layers, list) and depth < _DEEPEST else ():
+    if not isinstance(layers, list) or depth >= _DEEPEST:
+        return
+    for entry in layers:
         if isinstance(entry, dict):
-            yield entry
+            yield entry, layers
             yield from _entries(entry, depth + 1)
 
 
@@ -188,9 +238,10 @@ def _is_operator(entry: dict[str, Any]) -> bool:
 
 
 def _is_of_keras(entry: Mapping[str, Any]) -> bool:
-    """Whether it is Keras' own: Keras 2 names no module, Keras 3 ``keras.layers``."""
-    module = entry.get("module")
-    return module in (None, "keras.layers") and entry.get("registered_name") is None
+    """Whether it is Keras' own: Keras 2 names no module, Keras 3 one of ``keras``."""
+    name, module = entry.get("registered_name"), entry.get("module")
+    own = module is None or str(module).partition(".")[0] == "keras"
+    return own and name in (None, entry.get("class_name"))
 
 
 def _is_computed(name: str) -> bool:
@@ -286,9 +337,12 @@ def _operation(layer: Any, kind: str, ndim: int) -> Operation:
         if kind not in TRANSLATIONS:
             raise ValueError("it is none of the layers that are computed here")
         weights = {w.name: np.asarray(w, np.float64) for w in layer.weights}
-        config = layer.get_config()
-        return operation_of(
-            kind, config | {"dtype": getattr(layer, "dtype", "float32")}, ndim, weights
-        )
+        function = own_activation(layer)
+        if function is not None:  # which a configuration may not be able to hold
+            return operation_of(kind, arguments_of(layer), ndim, weights).altered(
+                activation=function
+            )
+        config = layer.get_config() | {"dtype": getattr(layer, "dtype", "float32")}
+        return operation_of(kind, config, ndim, weights)
     except ValueError as error:
         raise ModelError(f"the layer {layer.name!r} ({kind}): {error}") from error

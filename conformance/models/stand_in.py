@@ -90,11 +90,41 @@ class StandIn(Layer):
         return self.config
 
 
+class Opaque(StandIn):
+    """A layer that nothing here computes: of the user's own, or of a Keras that is not installed.
+
+    Nothing of it is run, and its weights are not kept; its outputs are a candidate's.
+    """
+
+    def build(self, input_shape: Any) -> None:
+        """Nothing: there are no weights."""
+        self.ndim = len(_shapes(input_shape)[0])
+
+    def load_own_variables(self, store: Any) -> None:
+        """Nothing: whatever is stored."""
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """As the file declares it, else that of the first input."""
+        return self._declared() or tuple(_shapes(input_shape)[0])
+
+    def _declared(self) -> tuple[Any, ...]:
+        return tuple(self.config.get(DECLARED) or ())
+
+    def operation(self, ndim: int = 0) -> Operation:
+        """A shape."""
+        return Operation("unknown", {"shape": self._declared()})
+
+
+DECLARED: Final = "declared output shape"
+"""The key of a configuration that `source` adds."""
+
+
 def _shapes(given: Any) -> list[Any]:
     """The shapes of the inputs, one or several."""
     return [*given] if given and isinstance(given[0], (list, tuple)) else [given]
 
 
-def stand_in(class_name: str) -> type[StandIn]:
-    """The class that stands in for one of Keras'."""
-    return type(class_name, (StandIn,), {"class_name": class_name})
+def stand_in(class_name: str, is_computed: bool = True) -> type[StandIn]:
+    """The class that stands in for another, which is computed here, by Keras, or by nothing."""
+    base = StandIn if is_computed else Opaque
+    return type(class_name, (base,), {"class_name": class_name})

@@ -200,6 +200,7 @@ def _bytes(array: Floats) -> Floats:
 
 def _activations(operation: Operation) -> Iterator[Variant]:
     own = operation.settings["activation"]
+    own = "a function of its own" if callable(own) else own
     if own == "softplus":
         words = "softplus is computed as log(1 + exp(x)), which overflows"
         yield Variant(words, operation.altered(activation=NAIVE_SOFTPLUS))

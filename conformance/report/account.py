@@ -32,6 +32,9 @@ _GRAVITY: Final = (
 """The verdicts, the gravest first."""
 
 
+_SEVERAL: Final = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One result as reports keep it; see `conformance.results.Result`."""
@@ -86,8 +89,18 @@ class Group:
 
     @cached_property
     def smallest(self) -> Entry:
-        """The one with the shortest descriptor, rather an answer than a refusal."""
-        return min(self.entries, key=lambda e: (is_refusal(e.message), len(e.case)))
+        """The one with the shortest descriptor, rather an answer than a refusal.
+
+        One whose command has several cases shows what none shows alone, and goes before.
+        """
+        return min(
+            self.entries,
+            key=lambda e: (
+                e.reproduce.count(" --case ") < _SEVERAL,
+                is_refusal(e.message),
+                len(e.case),
+            ),
+        )
 
     @cached_property
     def clauses(self) -> Counter[str]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from conformance.diagnosis.stage_words import IN_STAGE
 from conformance.judge.verdict import Verdict
 from conformance.report.text import one_line
+from conformance.results import NOT_JUDGED
 
 LABELS: Final = MappingProxyType(
     {
@@ -37,6 +38,8 @@ def cause_of(verdict: Verdict, message: str, diagnosis: str | None, stage: str) 
     """What a failure is counted under: its diagnosis, else what its message and stage come to."""
     if verdict is Verdict.UNEXPECTED_CONFORMANCE:
         return f"recorded as the known deviation {one_line(diagnosis or '?', 80)}, yet it conforms"
+    if stage == NOT_JUDGED:
+        return "not judged: each time a worker of the cluster ended"
     if verdict is Verdict.UNTRUSTED:
         return "the answer is right, but the cases could not tell it from a wrong one"
     if diagnosis and diagnosis.startswith(_ENDED):

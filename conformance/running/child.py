@@ -72,6 +72,7 @@ class Child:
         arguments: its command-line arguments.
         events: where its answers and its end are put, from a thread of this process.
         environment: variables for it besides this process' own.
+        directory: its working directory; this process' own where none is given.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Child:
         arguments: Sequence[str],
         events: Events,
         environment: Mapping[str, str] | None = None,
+        directory: str | None = None,
     ) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", module, *arguments],
@@ -87,6 +89,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=_environment(environment or {}),
+            cwd=directory,
             start_new_session=True,
         )
         _living.add(self)

@@ -1,9 +1,13 @@
-"""What an implementation's process is allowed."""
+"""What an implementation's process is allowed, and what is refused where it is to run."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+
+
+class ClusterError(RuntimeError):
+    """A cluster that cannot be used, or cannot any more."""
 
 
 def most_of_the_memory() -> int | None:

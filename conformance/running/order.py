@@ -27,7 +27,7 @@ _TRIED: Final = 4
 
 _ALIKE: Final = 4
 """How many cases are tried as the only one before, those that are most alike."""
-_BUT: Final = frozenset({"repeat", "inputs", "rejection", "shape", "dtype", "literal"})
+_BUT: Final = frozenset({"repeat", "inputs", "state", "rejection", "shape", "dtype", "literal"})
 """Stages whose objection does not depend on other calls, or says so itself."""
 
 _WIDER: Final = 8
@@ -86,14 +86,16 @@ def order_of(
         failing = [r for r in own if r.verdict in FAILING and r.evidence and r.stage not in _BUT]
         if failing and failing[0].evidence:
             spec = failing[0].evidence.spec
-            judged = fails(spec) if fails else _in_fresh_process(spec, limits, known)
+            judged = fails(spec) if fails else in_fresh_process(spec, limits, known)
             order = _Rerun(spec, own, failing, judged, seconds).order()
             if order is not None:
                 found[name] = order
     return found
 
 
-def _in_fresh_process(spec: str, limits: Limits, known: Sequence[str]) -> Fails:
+def in_fresh_process(spec: str, limits: Limits, known: Sequence[str]) -> Fails:
+    """What tries sequences on an implementation, each in a process of its own."""
+
     def fails(cases: Sequence[Case]) -> bool:
         with Session(limits, known) as session:
             results = [session.judge(spec, case) for case in cases]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from conformance import known as deviations
 from conformance.cases.case import Case
@@ -24,6 +25,9 @@ from conformance.running.case_judge import CaseJudge
 from conformance.running.judging import Subject
 from conformance.running.limits import Limits
 from conformance.running.pool import Pool
+
+if TYPE_CHECKING:
+    from conformance.running.cluster import Cluster
 
 __all__ = ["Limits", "Progress", "Runner", "SuiteError", "run"]
 
@@ -57,8 +61,10 @@ class Runner:
         progress: told whenever a result is there, in whatever order they come.
         known: files with records of known deviations, besides the package's own.
         keep: whether the outcome of every case is kept as evidence, not of failing ones alone.
+        cluster: the address of a Dask scheduler, or ``local:N``, whose workers judge instead.
 
     Raises:
+        ClusterError: if there is no such cluster.
         ImplementationError: if a spec names nothing, or what it names is not installed.
         ValueError: if a file of `known` cannot be read.
     """
@@ -73,6 +79,7 @@ class Runner:
         progress: Progress | None = None,
         known: Sequence[str] = (),
         keep: bool = False,
+        cluster: str | None = None,
     ) -> None:
         self._cases: Sequence[Case] = list(dict.fromkeys(cases))
         self._specs = list(dict.fromkeys(specs))
@@ -83,8 +90,14 @@ class Runner:
             registry.resolve(spec)
         records = deviations.load(known)
         self._judge: CaseJudge | None = None
-        self._pool: Pool | None = None
-        if workers == 1 or not self._cases or not self._specs:
+        self._pool: Pool | Cluster | None = None
+        if cluster is not None and self._cases and self._specs:
+            from conformance.running.cluster import Cluster
+
+            self._pool = Cluster(
+                self._cases, self._specs, cluster, limits, known, keep, self._have_cases
+            )
+        elif workers == 1 or not self._cases or not self._specs:
             self._judge = CaseJudge(self._specs, limits, records, keep=keep)
             self._judge.start()
         else:

@@ -1,7 +1,7 @@
 """Checks of constructor arguments.
 
-Every refusal names the argument, shows the value given and says what is allowed: TypeError where
-the value is of a wrong type, ValueError where it is of the right one but out of range.
+Every refusal names the argument, shows the value given and says what is allowed: ValueError where
+the value is of the right type but out of range, `ArgumentError` where it is not.
 """
 
 from __future__ import annotations
@@ -33,6 +33,14 @@ OLD_DATA_FORMATS: Final = ("dim_ordering", "image_dim_ordering")
 """Keras 1's names of ``data_format``."""
 
 
+class ArgumentError(TypeError, ValueError):
+    """An argument that is unknown, of a wrong type, or means nothing that is known.
+
+    It is caught as either of the two: Keras raises ValueError for most of these, TypeError for
+    others, as Python does for all of a wrong type.
+    """
+
+
 class DefaultText(str):
     """A string default, told by identity from the same text given by the caller."""
 
@@ -48,10 +56,15 @@ def wrong_value(owner: str, argument: str, value: Any, allowed: str) -> ValueErr
     return ValueError(f"{owner}: argument `{argument}` is {shown(value)}; expected {allowed}")
 
 
-def wrong_type(owner: str, argument: str, value: Any, allowed: str) -> TypeError:
+def wrong_type(owner: str, argument: str, value: Any, allowed: str) -> ArgumentError:
     """The error for a value of a wrong type."""
     given = f"{shown(value)} of type {type(value).__name__}"
-    return TypeError(f"{owner}: argument `{argument}` is {given}; expected {allowed}")
+    return ArgumentError(f"{owner}: argument `{argument}` is {given}; expected {allowed}")
+
+
+def unknown_value(owner: str, argument: str, value: Any, allowed: str) -> ArgumentError:
+    """The error for a name or a configuration that means nothing."""
+    return ArgumentError(f"{owner}: argument `{argument}` is {shown(value)}; expected {allowed}")
 
 
 def as_integer(value: Any) -> int | None:
@@ -249,8 +262,8 @@ def take_data_format(
     return image_data_format()
 
 
-def _given_twice(owner: str, name: str, value: Any, old_name: str, old_value: Any) -> TypeError:
-    return TypeError(
+def _given_twice(owner: str, name: str, value: Any, old_name: str, old_value: Any) -> ArgumentError:
+    return ArgumentError(
         f"{owner}: argument `{name}` is {shown(value)} and `{old_name}`, another name of it, is "
         f"{shown(old_value)}; expected only one of the two"
     )
@@ -260,10 +273,10 @@ def refuse_unknown(owner: str, keywords: Mapping[str, Any], allowed: Iterable[st
     """Refuse keyword arguments that are left over.
 
     Raises:
-        ValueError: naming them, with their values.
+        ArgumentError: naming them, with their values.
     """
     if keywords:
         given = ", ".join(f"`{shown(n)[1:-1]}`={shown(v)}" for n, v in keywords.items())
         given = given if len(given) <= 3 * LONGEST else given[: 3 * LONGEST - 3] + "..."
         expected = ", ".join(sorted(allowed))
-        raise ValueError(f"{owner}: unrecognised keyword arguments {given}; expected {expected}")
+        raise ArgumentError(f"{owner}: unrecognised keyword arguments {given}; expected {expected}")

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference_impl import constraints, initializers, regularizers
+from reference_impl.config import reading
 from reference_impl.engine import arguments, calling
 from reference_impl.engine.arguments import Shape
+from reference_impl.engine.construction import plain_arguments, takes_a_name
 from reference_impl.engine.dtypes import (
     ALL_DTYPES,
     FLOATS,
@@ -50,6 +52,8 @@ class Certificate(NamedTuple):
 
 
 _PACKAGE = __package__.partition(".")[0]
+_MADE_WITH = "_made_with"
+_IN_EVERY_CONFIG = ("name", "dtype", "trainable", "activity_regularizer")
 
 
 def _remembering(build: Callable[..., None]) -> Callable[..., None]:
@@ -57,9 +61,10 @@ def _remembering(build: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(build)
     def remembered(self: Layer, *shapes: Any, **named: Any) -> None:
+        self._is_complete = False
         with calling.scope(self):
             build(self, *shapes, **named)
-        self.built = True
+        self.built = self._is_complete = True
         given = [*shapes, *named.values()]
         if self._build_shape is None and given:
             self._build_shape = map_shapes(tuple, given[0]) if given[0] is not None else None
@@ -104,6 +109,8 @@ class Layer:
     """Whether it is one of this library's, which take one array and know its dtypes and shapes."""
     supports_masking: bool = False
     autocast: bool = True
+    _is_complete: bool = False
+    """Whether a build is over, after which no weight is added."""
 
     def __init__(
         self,
@@ -130,6 +137,14 @@ class Layer:
         if keywords:
             common = ("name", "dtype", "trainable", "activity_regularizer", *_SHAPE_KEYWORDS)
             arguments.refuse_unknown(owner, keywords, (*common, *self._own_keywords))
+
+    def __new__(cls, *given: Any, **keywords: Any) -> Self:
+        """A layer that remembers what it was given, for the configuration of a user's class."""
+        made = super().__new__(cls)
+        if not cls.__module__.startswith(_PACKAGE):
+            plain = plain_arguments(cls, given, keywords, _IN_EVERY_CONFIG)
+            vars(made)[_MADE_WITH] = plain
+        return made
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
@@ -201,8 +216,8 @@ class Layer:
     ) -> Variable:
         """Make a weight by an initializer, and keep it.
 
-        ``add_weight(shape, initializer, dtype)`` as in Keras 3, with Keras 2's ``name`` before it
-        where the first positional argument is a string.
+        ``add_weight(shape, initializer, dtype)`` as in Keras 3; in the reading of Keras 2 with its
+        ``name`` before these, where the first positional argument is a string.
 
         Args:
             *arguments_given: as above.
@@ -217,9 +232,15 @@ class Layer:
 
         Raises:
             TypeError: if an argument is of a wrong type, given twice, or unknown.
-            ValueError: if it is out of range, or the initializer makes another shape.
+            ValueError: if it is out of range, the initializer makes another shape, or the layer is
+                built already: weights are made in ``__init__`` or ``build``.
         """
         owner = f"{type(self).__name__}.add_weight"
+        if self._is_complete:
+            raise ValueError(
+                f"{owner}: {self.name!r} is built and cannot add new elements of state; expected "
+                "all weights to be made in `__init__` or `build`"
+            )
         given = {"shape": shape, "initializer": initializer, "dtype": dtype, "name": name}
         given = _with_positional(owner, arguments_given, given)
         arguments.refuse_unknown(
@@ -319,7 +340,7 @@ class Layer:
             if not given and method.names[0] in keywords:
                 given = (keywords.pop(method.names[0]),)
             if len(given) != 1 or keywords:
-                raise TypeError(
+                raise arguments.ArgumentError(
                     f"{type(self).__name__} {self.name!r} was called with {len(given)} positional "
                     f"arguments and the keywords {sorted(keywords)}; expected one input"
                 )
@@ -380,7 +401,7 @@ class Layer:
             self.build(*shapes)
             if self._build_shape is None:
                 self._build_shape = shapes[0]
-        self.built = True
+        self.built = self._is_complete = True
 
     def _recorded(
         self, given: tuple[Any, ...], keywords: dict[str, Any], tensors: list[KerasTensor]
@@ -446,7 +467,7 @@ class Layer:
         array = self._prepared(inputs)
         given = as_array(type(self).__name__, upstream, "upstream")
         if not (is_float(array.dtype) and is_float(given.dtype)):
-            raise TypeError(
+            raise arguments.ArgumentError(
                 f"{type(self).__name__}: arguments `inputs` and `upstream` are of dtype "
                 f"{array.dtype.name} and {given.dtype.name}; expected {', '.join(FLOATS)}"
             )
@@ -504,7 +525,7 @@ class Layer:
         if not is_taken:
             taken = [item for item in self._input_dtypes if item not in FLOATS]
             floats = [*FLOATS] if own in FLOATS else []
-            raise TypeError(
+            raise arguments.ArgumentError(
                 f"{type(self).__name__}: argument `inputs` is of dtype {name}, the layer of dtype "
                 f"{own}; expected inputs of dtype {', '.join([*floats, *taken])}"
             )
@@ -815,9 +836,15 @@ class Layer:
     # Configuration
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments in Keras 3's form; `from_config` is the inverse."""
+        """The constructor's arguments in Keras 3's form; `from_config` is the inverse.
+
+        Of a class of the user's that does not define it, all that its ``__init__`` was given.
+
+        Raises:
+            NotImplementedError: if these are not all plain values, given by name.
+        """
         config: dict[str, Any] = {
-            "name": self.name,
+            **self._automatic_config(),
             "trainable": self.trainable,
             "dtype": {
                 "module": "keras",
@@ -829,6 +856,21 @@ class Layer:
         if self.activity_regularizer is not None:
             config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
         return config
+
+    def _automatic_config(self) -> dict[str, Any]:
+        """The name, and what a class without a ``get_config`` of its own was made with."""
+        kind = type(self)
+        named = {"name": self.name}
+        if _MADE_WITH not in vars(self) or kind.get_config not in AUTOMATIC:
+            return named
+        given = vars(self)[_MADE_WITH]
+        if given is None:
+            raise NotImplementedError(
+                f"{kind.__name__} {self.name!r} has no configuration: its `__init__` was given "
+                "arguments that are not numbers, strings or structures of them, or given without "
+                "names; expected a `get_config` in its class that returns them"
+            )
+        return {**(named if takes_a_name(kind) else {}), **given}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
@@ -892,6 +934,9 @@ OWN_ATTRIBUTES = frozenset(
 INFERRED: set[Any] = {Layer.compute_output_shape}
 """Methods that find shapes by `Layer.compute_output_spec`, which therefore does not ask them."""
 
+AUTOMATIC: set[Any] = {Layer.get_config}
+"""Methods that know a class's own arguments only from what its ``__init__`` was given."""
+
 _WEIGHT_KEYWORDS = ("autocast", "aggregation", "overwrite_with_gradient")
 
 
@@ -930,9 +975,14 @@ def _with_positional(owner: str, given: tuple[Any, ...], named: dict[str, Any]) 
     """The arguments of `Layer.add_weight` by name."""
     order: tuple[str, ...] = ("shape", "initializer", "dtype")
     if given and isinstance(given[0], str):
+        if reading() != "keras2":
+            raise arguments.ArgumentError(
+                f"{owner}: argument `shape` is {shown(given[0])}; expected an integer or a tuple, "
+                f"and the name as a keyword argument, `name={shown(given[0])}`"
+            )
         order = ("name", *order)
     if len(given) > len(order):
-        raise TypeError(
+        raise arguments.ArgumentError(
             f"{owner} was given {len(given)} positional arguments; expected at most the "
             f"{len(order)} arguments {', '.join(order)} so"
         )

@@ -27,7 +27,12 @@ def output_names(model: Model, predictions: Sequence[Any]) -> list[str]:
 
 
 def by_output(
-    owner: str, argument: str, given: Any, names: Sequence[str], repeated: bool = False
+    owner: str,
+    argument: str,
+    given: Any,
+    names: Sequence[str],
+    repeated: bool = False,
+    error: type[Exception] = ValueError,
 ) -> list[Any]:
     """What a structure or a dictionary by names gives each output; None where it gives nothing.
 
@@ -37,9 +42,10 @@ def by_output(
         given: one thing, a structure of as many as there are outputs, or a dictionary.
         names: the outputs' names.
         repeated: whether one thing stands for all outputs.
+        error: what is raised.
 
     Raises:
-        ValueError: if there are more or fewer things than outputs, or an unknown name.
+        ValueError: if there are more or fewer things than outputs, or an unknown name; or `error`.
     """
     if isinstance(given, Mapping):
         unknown = sorted(set(map(str, given)) - set(names))
@@ -51,7 +57,7 @@ def by_output(
             items = flatten(given)
             if len(items) == len(names) and len(given) != len(names):
                 return items
-        raise ValueError(
+        raise error(
             f"{owner}: argument `{argument}` is a dictionary with the keys {unknown}; expected "
             f"the outputs' names {[*names]}"
         )
@@ -59,11 +65,30 @@ def by_output(
     if len(items) == 1 and (repeated or len(names) == 1):
         return items * len(names)
     if len(items) != len(names):
-        raise ValueError(
+        raise error(
             f"{owner}: argument `{argument}` has {len(items)} items; expected one "
             f"for each of the model's {len(names)} outputs"
         )
     return items
+
+
+def losses_by_output(owner: str, given: Any, names: Sequence[str]) -> list[list[Any]]:
+    """The losses of each output, of which the sum counts; a list may leave out the last outputs.
+
+    Raises:
+        KeyError: if there are more losses than outputs, or one for an unknown name.
+    """
+    found: Sequence[Any]
+    if not isinstance(given, (list, tuple)) or len(flatten(given)) == len(names):
+        found = by_output(owner, "loss", given, names, repeated=True, error=KeyError)
+    elif len(given) > len(names):
+        raise KeyError(
+            f"{owner}: argument `loss` has {len(given)} items; expected at most one for each of "
+            f"the model's {len(names)} outputs"
+        )
+    else:
+        found = [*given, *[None] * (len(names) - len(given))]
+    return [[loss for loss in flatten(item) if loss is not None] for item in found]
 
 
 def _one(value: Any) -> Any:

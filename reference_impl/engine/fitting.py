@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from reference_impl.engine.arguments import boolean, positive_integer, wrong_value
+from reference_impl.engine.arguments import (
+    ArgumentError,
+    as_integer,
+    boolean,
+    positive_integer,
+    unknown_value,
+    wrong_value,
+)
 from reference_impl.engine.batches import Batch, arrays, count_of, sliced
 from reference_impl.engine.dtypes import Array
 from reference_impl.engine.parameters import real_number
@@ -83,7 +90,7 @@ def _options(owner: str, given: Mapping[str, Any], defaults: Mapping[str, Any]) 
     """
     unknown = sorted(set(given) - set(defaults) - {"verbose", "callbacks"})
     if unknown:
-        raise TypeError(
+        raise ArgumentError(
             f"{owner}: unrecognised arguments {', '.join(unknown)}; expected "
             f"{', '.join(sorted(defaults))}"
         )
@@ -149,7 +156,11 @@ def fit(model: Model, x: Any, y: Any, **given: Any) -> History:
         data = sliced(data, slice(0, count_of(owner, data) - count_of(owner, held)))
     count = count_of(owner, data)
     history = History(model)
-    for epoch in range(int(o["initial_epoch"]), epochs):
+    first = as_integer(o["initial_epoch"])
+    if first is None or first < 0:
+        raise unknown_value(owner, "initial_epoch", o["initial_epoch"], "an integer, not negative")
+    frequency = positive_integer(owner, "validation_freq", o["validation_freq"])
+    for epoch in range(first, epochs):
         mean = _Mean()
         training.compiled_metrics.reset()
         order = _order(owner, o["shuffle"], count)
@@ -158,7 +169,7 @@ def fit(model: Model, x: Any, y: Any, **given: Any) -> History:
             batch = Batch.of(model, inputs, targets, weights, o["class_weight"])
             mean.add(training.step(model, batch))
         found = mean.found()
-        if held is not None and (epoch + 1) % int(o["validation_freq"]) == 0:
+        if held is not None and (epoch + 1) % frequency == 0:
             found |= _validated(model, held, o)
         history.add(epoch, found)
     return history

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reference_impl.engine.base_layer import Layer
@@ -23,6 +22,9 @@ class Graph:
         inputs: the tensors where it starts.
         outputs: the tensors where it ends.
         nodes: the calls, each after those that it depends on.
+        operations: the layers and the operators between them, each once: those farthest from an
+            output first, and of several equally far the one that a walk from the outputs back,
+            depth first, meets first.  This is Keras' order, in which it also lists weights.
     """
 
     def __init__(
@@ -30,21 +32,17 @@ class Graph:
         inputs: tuple[KerasTensor, ...],
         outputs: tuple[KerasTensor, ...],
         nodes: tuple[Node, ...],
+        operations: list[Layer],
     ) -> None:
         self.inputs = inputs
         self.outputs = outputs
         self.nodes = nodes
+        self.operations = operations
 
     @property
     def layers(self) -> list[Layer]:
-        """Every layer once, those of the inputs first."""
+        """Every layer once, without the operators."""
         return [layer for layer in self.operations if not isinstance(layer, Operation)]
-
-    @cached_property
-    def operations(self) -> list[Layer]:
-        """The layers, and the operators between them."""
-        starts = [_start(tensor) for tensor in self.inputs]
-        return list(dict.fromkeys([*starts, *(node.layer for node in self.nodes)]))
 
     def run(self, values: Sequence[Array]) -> list[Array]:
         """The outputs' arrays, given those of the inputs."""
@@ -90,28 +88,65 @@ def graph_between(inputs: Sequence[KerasTensor], outputs: Sequence[KerasTensor])
         ValueError: if an output depends on an input that is not given and wraps no array, or if
             two layers have the same name.
     """
-    starts = {id(tensor) for tensor in inputs}
-    nodes = tuple(_ordered_nodes(starts, outputs))
-    graph = Graph(tuple(inputs), tuple(outputs), nodes)
+    starts = {id(tensor): _start(tensor) for tensor in inputs}
+    nodes, met = _walked(starts, outputs)
+    operations = _by_distance(starts, nodes, met)
+    graph = Graph(tuple(inputs), tuple(outputs), tuple(nodes), operations)
     check_unique_names(graph.layers)
     return graph
 
 
-def _ordered_nodes(starts: set[int], outputs: Sequence[KerasTensor]) -> Iterator[Node]:
-    """Depth-first, each node after its inputs; without recursion, so that depth is free."""
+def _walked(
+    starts: Mapping[int, Layer], outputs: Sequence[KerasTensor]
+) -> tuple[list[Node], dict[Layer, int]]:
+    """The nodes, each after its inputs, and the layers by when a walk back first meets them.
+
+    The walk is depth first, and without recursion, so that depth is free.
+    """
+    nodes: list[Node] = []
+    met: dict[Layer, int] = {}
     done: set[int] = set()
-    pending = [(_node(tensor), False) for tensor in reversed(outputs) if id(tensor) not in starts]
+    pending = [(tensor, False) for tensor in reversed(outputs)]
     while pending:
-        node, inputs_are_done = pending.pop()
+        tensor, inputs_are_done = pending.pop()
+        if id(tensor) in starts:
+            met.setdefault(starts[id(tensor)], len(met))
+            continue
+        node = _node(tensor)
         if id(node) in done or not node.inputs:
             continue
         if inputs_are_done:
             done.add(id(node))
-            yield node
+            nodes.append(node)
             continue
-        pending.append((node, True))
-        before = [tensor for tensor in reversed(node.inputs) if id(tensor) not in starts]
-        pending.extend((_node(tensor), False) for tensor in before)
+        met.setdefault(node.layer, len(met))
+        pending.append((tensor, True))
+        pending.extend((before, False) for before in reversed(node.inputs))
+    return nodes, met
+
+
+def _by_distance(
+    starts: Mapping[int, Layer], nodes: Sequence[Node], met: Mapping[Layer, int]
+) -> list[Layer]:
+    """The layers by their greatest distance from an output, then by when they were met.
+
+    All calls of a layer are as far as the farthest one; an input that nothing uses is not far.
+    """
+    far: dict[Layer, int] = {}
+    called: dict[int, int] = {}
+    for node in reversed(nodes):
+        distance = max(called.get(id(node), 0), far.get(node.layer, 0))
+        far[node.layer] = distance
+        for tensor in node.inputs:
+            if id(tensor) in starts:
+                start = starts[id(tensor)]
+                far[start] = max(far.get(start, 0), distance + 1)
+            else:
+                before = id(tensor.node)
+                called[before] = max(called.get(before, 0), distance + 1)
+    for start in starts.values():
+        far.setdefault(start, 0)
+    return sorted(far, key=lambda layer: (-far[layer], met.get(layer, -1)))
 
 
 def _node(tensor: KerasTensor) -> Node:

@@ -28,7 +28,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from reference_impl.config import READINGS, reading
-from reference_impl.engine.arguments import wrong_type, wrong_value
+from reference_impl.engine.arguments import ArgumentError, unknown_value, wrong_type
 from reference_impl.engine.dtypes import numpy_dtype
 from reference_impl.engine.naming import snake_case
 from reference_impl.showing import shown
@@ -145,7 +145,9 @@ def deserialize_value(value: Any) -> Any:
     for target, (_, public_name) in _published.items():
         if isinstance(target, type) and public_name == name:
             return _instance(target, config, name)
-    raise ValueError(f"unknown class_name {shown(name)} in the configuration {shown(dict(value))}")
+    raise ArgumentError(
+        f"unknown class_name {shown(name)} in the configuration {shown(dict(value))}"
+    )
 
 
 def serialize_object(target: Any) -> dict[str, Any]:
@@ -155,17 +157,17 @@ def serialize_object(target: Any) -> dict[str, Any]:
         ValueError: for a lambda, a class, or an object without ``get_config``.
     """
     if isinstance(target, type):
-        raise ValueError(f"cannot serialise the class {target.__name__}: give an instance of it")
+        raise ArgumentError(f"cannot serialise the class {target.__name__}: give an instance of it")
     if hasattr(target, "get_config"):
         return _serialize_instance(target)
     name = getattr(target, "__name__", None)
     if not callable(target) or name is None:
-        raise ValueError(
+        raise ArgumentError(
             f"cannot serialise {shown(target)}: expected an object with get_config, or a named "
             "function"
         )
     if name == "<lambda>":
-        raise ValueError(f"cannot serialise the lambda {shown(target)}: give a named function")
+        raise ArgumentError(f"cannot serialise the lambda {shown(target)}: give a named function")
     return {
         "module": "builtins",
         "class_name": "function",
@@ -345,7 +347,7 @@ class Registry:
                 dict(config), self._targets["keras2"] | self._targets["keras3"], owner, argument
             )
         if _custom(name) is None and _is_foreign(config, name):
-            raise wrong_value(
+            raise unknown_value(
                 owner or self.module,
                 argument,
                 dict(config),
@@ -356,7 +358,7 @@ class Registry:
 
     def _refusal(
         self, given: Any, targets: Mapping[str, Any], owner: str | None, argument: str
-    ) -> ValueError:
+    ) -> ArgumentError:
         """The error for an unknown identifier; it lists the names, the closest ones first.
 
         Of a class, the snake_case name stands for both.
@@ -374,7 +376,7 @@ class Registry:
             + ", ".join(map(repr, names))
             + ", or an object, a class, a callable or a configuration dictionary"
         )
-        return wrong_value(owner or self.module, argument, given, allowed)
+        return unknown_value(owner or self.module, argument, given, allowed)
 
 
 def _is_foreign(config: Mapping[str, Any], name: object) -> bool:

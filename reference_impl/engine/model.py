@@ -10,7 +10,7 @@ import numpy as np
 
 from reference_impl.config import reading
 from reference_impl.engine import arguments, calling
-from reference_impl.engine.base_layer import INFERRED, Certificate, Layer
+from reference_impl.engine.base_layer import AUTOMATIC, INFERRED, Certificate, Layer
 from reference_impl.engine.dtypes import (
     FLOATS,
     Array,
@@ -64,7 +64,7 @@ class Model(Layer):
     ) -> None:
         self._graph: Graph | None = None
         super().__init__(name=name, **keywords)
-        if inputs is not None or outputs is not None or type(self) is Model:
+        if inputs is not None or outputs is not None:
             self._connect(inputs, outputs)
         if trainable is not True:
             self.trainable = trainable
@@ -122,7 +122,7 @@ class Model(Layer):
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers, inputs first, each after those that it depends on."""
+        """The layers in Keras' order (see `Graph`), each after those that it depends on."""
         return self._members()
 
     @property
@@ -266,7 +266,7 @@ class Model(Layer):
         keywords.pop("mask", None)
         inputs = given[0] if given else keywords.pop("inputs", keywords.pop("x", None))
         if len(given) > 1 or keywords:
-            raise TypeError(
+            raise arguments.ArgumentError(
                 f"{self.name} was called with {len(given)} positional arguments and the keywords "
                 f"{sorted(keywords)}; expected its inputs as one structure, and `training`"
             )
@@ -409,6 +409,7 @@ class Model(Layer):
             ImportError: if h5py is not installed.
             OSError: if the file cannot be read.
             ValueError: if it is no such file, or the weights do not fit; nothing is set then.
+                With `skip_mismatch` layers that do not fit are left as they are, with a warning.
         """
         from reference_impl.engine.model_file import load_weights
 
@@ -588,7 +589,7 @@ class Model(Layer):
     def get_config(self) -> dict[str, Any]:
         """The layers and their calls in Keras 3's form; `from_config` is the inverse.
 
-        Of a model with a ``call`` of its own: name, ``trainable`` and dtype.
+        Of a model with a ``call`` of its own, what its ``__init__`` was given, as of a layer.
 
         Raises:
             ValueError: if the model starts in the middle of another one.
@@ -655,6 +656,7 @@ class Model(Layer):
         show(f"Total params: {self.count_params() if self.built else count}")
 
 
+AUTOMATIC.add(Model.get_config)
 INFERRED.add(Model.compute_output_shape)
 
 
@@ -762,8 +764,7 @@ def _warn_of_structure(template: Any, given: Any) -> None:
 def _ranked(owner: str, inputs: Any, start: KerasTensor) -> Any:
     """An array or symbolic tensor with as many axes as an input has.
 
-    A missing axis of length 1 at the end is added, as Keras does.  Keras leaves out one too many
-    as well, which the documentation's `shape` of the input does not allow.
+    A missing axis of length 1 at the end is added, and one too many left out, as Keras does.
 
     Raises:
         ValueError: if its shape does not fit all the same.
@@ -771,6 +772,8 @@ def _ranked(owner: str, inputs: Any, start: KerasTensor) -> Any:
     shape = tuple(inputs.shape)
     if len(shape) == start.ndim - 1 and start.shape[-1] == 1:
         shape = (*shape, 1)
+    elif len(shape) == start.ndim + 1 and shape[-1] == 1:
+        shape = shape[:-1]
     fits = len(shape) == start.ndim and all(
         length is None or given is None or length == given
         for length, given in zip(start.shape, shape, strict=True)
@@ -787,11 +790,19 @@ def _ranked(owner: str, inputs: Any, start: KerasTensor) -> Any:
     return inputs.reshape(shape)
 
 
+def _fits(array: Array, wanted: np.dtype[Any]) -> bool:
+    """Whether every element is a real number that another dtype has as well."""
+    if array.dtype.kind not in "fiub":
+        return False
+    with np.errstate(all="ignore"):
+        return bool(np.array_equal(array, array.astype(wanted).astype(array.dtype)))
+
+
 def _fitted(owner: str, inputs: Any, start: KerasTensor) -> Array | None:
     """An array as an input of a model takes it: shape checked, in the input's dtype.
 
     Raises:
-        TypeError: if its dtype does not fit: of floating point or complex for an integer input.
+        TypeError: if its dtype does not fit, and not all its elements are numbers of the input's.
         ValueError: if it is no array, or its shape does not fit.
     """
     if inputs is None:
@@ -805,8 +816,8 @@ def _fitted(owner: str, inputs: Any, start: KerasTensor) -> Array | None:
     array = _ranked(owner, as_array(owner, inputs), start)
     wanted = numpy_dtype(start.dtype)
     to_float = start.dtype in FLOATS and (is_float(array.dtype) or array.dtype.kind in "iub")
-    if not to_float and not np.can_cast(array.dtype, wanted, "safe"):
-        raise TypeError(
+    if not to_float and not np.can_cast(array.dtype, wanted, "safe") and not _fits(array, wanted):
+        raise arguments.ArgumentError(
             f"{owner}: argument `inputs` is of dtype {array.dtype.name}; expected {start.dtype} "
             f"for the input {start.name!r}"
         )

@@ -21,14 +21,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
+from mmap import ACCESS_READ, mmap
 from typing import Any, Final
 
 import numpy as np
 
 from reference_impl import losses, optimizers
 from reference_impl.engine import calling
-from reference_impl.engine.arguments import file_path, wrong_value
+from reference_impl.engine.arguments import boolean, file_path, wrong_value
 from reference_impl.engine.base_layer import OWN_ATTRIBUTES, Layer
+from reference_impl.engine.damaged_hdf5 import endless_heap
 from reference_impl.engine.dtypes import Array
 from reference_impl.engine.model import Model
 from reference_impl.engine.naming import snake_case
@@ -50,6 +52,7 @@ _DEEPEST: Final = 40
 """Models within models, and groups within groups, that are followed."""
 
 _CONTAINER: Final = "container"
+_LAYERS: Final = "layers"
 """The name of a list or a dictionary within another."""
 
 _DAMAGED: Final = (
@@ -120,7 +123,16 @@ def _name(path: Path) -> str:
     return shown(os.fspath(path)).strip("'\"")
 
 
+_ENDINGS = (".keras", ".h5", ".hdf5")
+
+
 def _is_h5(path: Path) -> bool:
+    name = os.fspath(path)
+    if not os.path.exists(name) and not name.endswith(_ENDINGS):
+        raise ValueError(
+            f"{shown(name)} does not exist, and is of no format that is known; expected a path "
+            f"that ends in {', '.join(_ENDINGS)}"
+        )
     with open(path, "rb") as file:
         return file.read(8) == b"\x89HDF\r\n\x1a\n"
 
@@ -193,6 +205,10 @@ def _opened(path: Path, source: Any) -> Iterator[Any]:
         ValueError: if it is damaged; whatever h5py raises, inside the block as well.
     """
     h5py = _h5py(path)
+    if _is_endless(source):
+        raise ValueError(
+            f"{_name(path)}: the HDF5 data is damaged: a heap of strings has free space of no size"
+        )
     try:
         with h5py.File(source, "r") as file:
             yield file
@@ -201,6 +217,14 @@ def _opened(path: Path, source: Any) -> Iterator[Any]:
             f"{_name(path)}: the HDF5 data is damaged, or not as Keras writes it "
             f"({type(error).__name__}: {shown(str(error))})"
         ) from error
+
+
+def _is_endless(source: Any) -> bool:
+    """Whether reading the strings of a file, or of the bytes of one, might never end."""
+    if isinstance(source, BytesIO):
+        return endless_heap(source.getvalue()) is not None
+    with open(source, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        return endless_heap(data) is not None
 
 
 def _archived_config(path: Path) -> bytes:
@@ -258,7 +282,8 @@ def load_weights(model: Model, path: Path, skip_mismatch: bool = False) -> None:
     Args:
         model: the model, built.
         path: a ``.keras``, ``.weights.h5`` or ``.h5`` file.
-        skip_mismatch: whether weights that do not fit are left as they are.
+        skip_mismatch: whether layers whose weights do not fit are left as they are, with a
+            warning each.
 
     Raises:
         ImportError: if h5py is not installed.
@@ -266,12 +291,10 @@ def load_weights(model: Model, path: Path, skip_mismatch: bool = False) -> None:
         ValueError: if a layer's weights are missing, or do not fit.
     """
     file_path("load_weights", "filepath", path)
-    if skip_mismatch is not False:
-        raise wrong_value("load_weights", "skip_mismatch", skip_mismatch, "False, the only value")
     source: Any = path if _is_h5(path) else BytesIO(_member(path, _WEIGHTS))
     size = os.path.getsize(path) if source is path else len(source.getvalue())
     with _opened(path, source) as file:
-        reader = _Reader(path, size)
+        reader = _Reader(path, size, boolean("load_weights", "skip_mismatch", skip_mismatch))
         if "layer_names" in file.attrs or "model_weights" in file:
             _fill_old(model, file, reader)
             state = _old_state(file, reader)
@@ -317,10 +340,12 @@ class _Reader:
     Args:
         path: the file, for messages.
         size: its length in bytes.
+        skips: whether layers that do not fit are left out.
     """
 
-    def __init__(self, path: Path, size: int) -> None:
+    def __init__(self, path: Path, size: int, skips: bool) -> None:
         self.path = path
+        self._skips = skips
         self._left = _RATIO * size + 4096
         self._found: list[tuple[Any, Any]] = []
 
@@ -367,23 +392,42 @@ class _Reader:
     def keep(self, layer: Layer, arrays: Mapping[str, Array]) -> None:
         """Take in the arrays of a layer's own weights, by number.
 
+        A layer with a `load_own_variables` of its own gets them by it, as in Keras.
+
         Raises:
             ValueError: if they do not fit; the file and the layer are named.
         """
-        weights = layer._own_weights
+        if type(layer).load_own_variables is not Layer.load_own_variables:
+            layer.load_own_variables(arrays)
+            return
+        hint = layer._unbuilt_hint()
         try:
-            keys = sorted(arrays, key=int)
-            if len(keys) != len(weights):
-                raise ValueError(
-                    f"{len(keys)} arrays are stored; expected {len(weights)}"
-                    + layer._unbuilt_hint()
-                )
-            for weight, key in zip(weights, keys, strict=True):
-                self._found.append((weight, weight.fitting(arrays[key])))
+            ordered = [arrays[key] for key in sorted(arrays, key=int)]
+        except ValueError as error:
+            raise self._refusal(layer, error) from error
+        self.keep_all(layer, layer._own_weights, ordered, hint)
+
+    def keep_all(
+        self, layer: Layer, weights: Sequence[Any], arrays: Sequence[Array], hint: str = ""
+    ) -> None:
+        """Take in arrays for a layer's weights, in their order; all of them, or none.
+
+        Raises:
+            ValueError: as `keep`, unless layers that do not fit are left out.
+        """
+        try:
+            if len(arrays) != len(weights):
+                raise ValueError(f"{len(arrays)} arrays are stored; expected {len(weights)}{hint}")
+            pairs = zip(weights, arrays, strict=True)
+            self._found += [(weight, weight.fitting(array)) for weight, array in pairs]
         except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"{_name(self.path)}, weights of the layer {layer.name!r}: {error}"
-            ) from error
+            refusal = self._refusal(layer, error)
+            if not self._skips:
+                raise refusal from error
+            warnings.warn(f"{refusal}; they are left as they are", stacklevel=2)
+
+    def _refusal(self, layer: Layer, error: Exception) -> ValueError:
+        return ValueError(f"{_name(self.path)}, weights of the layer {layer.name!r}: {error}")
 
     def assign(self) -> None:
         """Give the weights their values."""
@@ -406,46 +450,40 @@ def _fill(layer: Layer, group: Any, reader: _Reader, depth: int) -> None:
 
 def _inner_groups(layer: Layer, group: Any, reader: _Reader) -> Iterator[tuple[Layer, Any]]:
     """The inner layers with their groups; None where there is none."""
-    members = layer.layers if isinstance(layer, Model) and layer.built else layer._members()
-    if not members:
-        return
-    if isinstance(layer, Model):
-        stored = reader.member(group, "layers") if group is not None and "layers" in group else {}
-        named = _by_name(stored, reader)
-        counts: Counter[str] = Counter()
-        for inner in members:
-            key = _numbered(inner, counts)
-            place = named.get(inner.name)
-            if place is None and key in stored and not named:
-                place = reader.member(stored, key)
-            yield inner, place
-        return
-    for path, inner in _attributes(layer):
+    for path, inner in _inner_layers(layer):
         place = group
         for key in path.split("/"):
             place = reader.member(place, key) if place is not None and key in place else None
         yield inner, place
 
 
+def _inner_layers(layer: Layer) -> list[tuple[str, Layer]]:
+    """The layers that a layer is made of, by the paths of their groups.
+
+    As in Keras, those of a graph come first; then attributes in alphabetical order, private ones
+    last, and among them the list `Model.layers`.  A layer in a container goes by its class,
+    numbered from the second on, and a container in another by ``container``; of a layer that is
+    met twice the first path counts.
+    """
+    seen: set[int] = set()
+    attributes = {name: value for name, value in vars(layer).items() if name not in OWN_ATTRIBUTES}
+    if not isinstance(layer, Model):
+        first: list[tuple[str, Layer]] = []
+    elif layer._is_functional:
+        members = layer.layers if layer.built else layer._members()
+        first = [*_places(_LAYERS, members, seen)]
+    else:
+        first, attributes[_LAYERS] = [], layer.layers
+    ordered = sorted(attributes, key=lambda name: (name.startswith("_"), name))
+    own = {id(item) for item in layer._layers}
+    found = [place for name in ordered for place in _places(name, attributes[name], seen)]
+    return [*first, *((path, inner) for path, inner in found if id(inner) in own)]
+
+
 def _numbered(layer: Layer, counts: Counter[str]) -> str:
     kind = snake_case(type(layer).__name__)
     counts[kind] += 1
     return f"{kind}_{counts[kind] - 1}" if counts[kind] > 1 else kind
-
-
-def _attributes(layer: Layer) -> list[tuple[str, Layer]]:
-    """The layers that are attributes of a layer, or in lists and dictionaries that are, by path.
-
-    As in Keras, a layer in a container goes by its class, numbered from the second on, and a
-    container in another by ``container``; of a layer that is met twice the first path counts.
-    """
-    own = {id(item) for item in layer._layers}
-    seen: set[int] = set()
-    places: list[tuple[str, Layer]] = []
-    for name, value in sorted(vars(layer).items()):
-        if name not in OWN_ATTRIBUTES:
-            places += _places(name, value, seen)
-    return [(path, item) for path, item in places if id(item) in own]
 
 
 def _places(path: str, value: Any, seen: set[int]) -> Iterator[tuple[str, Layer]]:
@@ -466,16 +504,6 @@ def _places(path: str, value: Any, seen: set[int]) -> Iterator[tuple[str, Layer]
             yield from _places(f"{path}/{_CONTAINER}{number}", item, seen)
 
 
-def _by_name(stored: Any, reader: _Reader) -> dict[str, Any]:
-    found = {}
-    for key in stored:
-        entry = reader.member(stored, key)
-        variables = reader.member(entry, "vars") if "vars" in entry else None
-        if variables is not None and "name" in variables.attrs:
-            found[str(variables.attrs["name"])] = entry
-    return found
-
-
 def _fill_old(model: Model, file: Any, reader: _Reader) -> None:
     """The weights of an ``.h5`` file of Keras 2, or of Keras 3 in that form."""
     group = reader.member(file, "model_weights") if "model_weights" in file else file
@@ -491,7 +519,7 @@ def _fill_old(model: Model, file: Any, reader: _Reader) -> None:
         entry = reader.member(group, layer.name)
         names = [_decoded(name) for name in entry.attrs.get("weight_names", ())]
         arrays = [_old_array(entry, name, reader) for name in names]
-        _keep_all(reader, layer, weights, arrays)
+        reader.keep_all(layer, weights, arrays)
 
 
 def _decoded(name: Any) -> str:
@@ -503,21 +531,6 @@ def _old_array(group: Any, name: str, reader: _Reader) -> Array:
     for part in groups:
         group = reader.member(group, part)
     return reader.array(group, last)
-
-
-def _keep_all(reader: _Reader, layer: Layer, weights: Any, arrays: list[Array]) -> None:
-    if len(arrays) != len(weights):
-        raise ValueError(
-            f"{_name(reader.path)}, weights of the layer {layer.name!r}: {len(arrays)} arrays are "
-            f"stored; expected {len(weights)}"
-        )
-    for weight, array in zip(weights, arrays, strict=True):
-        try:
-            reader._found.append((weight, weight.fitting(array)))
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"{_name(reader.path)}, weights of the layer {layer.name!r}: {error}"
-            ) from error
 
 
 # Writing
@@ -605,13 +618,7 @@ def _put(layer: Layer, group: Any) -> None:
     entry.attrs["name"] = layer.name
     for number, weight in enumerate(layer._own_weights):
         _put_array(entry, str(number), weight.numpy())
-    if isinstance(layer, Model):
-        inner = group.create_group("layers")
-        counts: Counter[str] = Counter()
-        for member in layer.layers if layer.built else ():
-            _put(member, inner.create_group(_numbered(member, counts)))
-        return
-    for name, member in _attributes(layer):
+    for name, member in _inner_layers(layer):
         _put(member, group.create_group(name))
 
 

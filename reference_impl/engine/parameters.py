@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference_impl.config import floatx
-from reference_impl.engine.arguments import as_integer, wrong_type, wrong_value
+from reference_impl.engine.arguments import ArgumentError, as_integer, wrong_type, wrong_value
 from reference_impl.engine.dtypes import convert, is_float
 from reference_impl.showing import shown
 
@@ -109,7 +109,7 @@ def floating(owner: str, weights: Any) -> Array:
         return array
     if array.dtype.kind in "fiu":
         return convert(array, floatx())
-    raise TypeError(
+    raise ArgumentError(
         f"{owner}: the weights are {shown(weights)} of dtype {array.dtype.name}; expected an array "
         "of float16, bfloat16, float32 or float64"
     )

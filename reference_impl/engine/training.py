@@ -31,14 +31,15 @@ import numpy as np
 from reference_impl import losses, optimizers
 from reference_impl import metrics as metrics_module
 from reference_impl.engine import calling
-from reference_impl.engine.arguments import wrong_value
+from reference_impl.engine.arguments import ArgumentError, wrong_value
 from reference_impl.engine.base_layer import Layer
-from reference_impl.engine.batches import Batch, Metrics, by_output, output_names
+from reference_impl.engine.batches import Batch, Metrics, by_output, losses_by_output, output_names
 from reference_impl.engine.dtypes import Array, as_array, convert, is_float
 from reference_impl.engine.graph import Graph
 from reference_impl.engine.keras_tensor import KerasTensor, Node
 from reference_impl.engine.model import Model
 from reference_impl.engine.operations import Operation
+from reference_impl.engine.parameters import real_number
 from reference_impl.engine.structure import flatten, map_structure, pack
 from reference_impl.engine.tracing import traced
 from reference_impl.engine.variable import Variable
@@ -340,7 +341,7 @@ class Training:
     ) -> None:
         for name, value in execution.items():
             if name not in _EXECUTION:
-                raise TypeError(f"{owner}: unrecognised argument `{name}`={shown(value)}")
+                raise ArgumentError(f"{owner}: unrecognised argument `{name}`={shown(value)}")
         self.given_optimizer = optimizer
         self.optimizer: Any = optimizer
         if optimizer is not None and optimizer != "rmsprop":
@@ -376,9 +377,9 @@ class Training:
         found = self._found(model, call.outputs, outputs, batch)
         upstream: list[Array | None] = [None] * len(call.outputs)
         for place, item in outputs:
-            upstream[place] = item.loss.gradient(
-                item.target, item.prediction, item.weights, item.factor
-            )
+            pulled = item.loss.gradient(item.target, item.prediction, item.weights, item.factor)
+            before = upstream[place]
+            upstream[place] = pulled if before is None else total([before, pulled])
         weights = Gradients()
         call.pull(upstream, weights)
         variables = model.trainable_weights
@@ -407,7 +408,7 @@ class Training:
         terms = [_exact(item) for item in items]
         dtype = items[0].prediction.dtype if items else np.dtype(np.float32)
         value = _rounded_sum([*terms, *map(float, model.losses)], dtype)
-        several = len(predictions) > 1
+        several = len(items) > 1
         own = {
             f"{item.name}_loss": _rounded_sum([_unscaled(item)], item.prediction.dtype)
             for item in items
@@ -422,17 +423,19 @@ class Training:
         """The outputs that have a loss, with their places.
 
         Raises:
-            ValueError: if losses, targets or weights do not fit the outputs.
+            KeyError: if losses do not fit the outputs.
+            ValueError: if targets, weights or factors do not.
         """
         names = output_names(model, predictions)
-        chosen = by_output(model.name, "loss", self._losses, names, repeated=True)
-        factors = by_output(model.name, "loss_weights", self.loss_weights, names, repeated=True)
-        targets = batch.targets(model.name, names, [loss is not None for loss in chosen])
+        chosen = losses_by_output(model.name, self._losses, names)
+        factors = [Fraction(1)] * len(names)
+        if self.loss_weights is not None:
+            given = by_output(model.name, "loss_weights", self.loss_weights, names)
+            factors = [_factor(model.name, factor) for factor in given]
+        targets = batch.targets(model.name, names, [bool(own) for own in chosen])
         weights = batch.weights(model.name, names)
         found: list[tuple[int, Output]] = []
-        for place, loss in enumerate(chosen):
-            if loss is None:
-                continue
+        for place, loss in ((n, loss) for n, own in enumerate(chosen) for loss in own):
             if not is_float(predictions[place].dtype):
                 raise TypeError(
                     f"{model.name}: the output {names[place]!r} is of dtype "
@@ -440,10 +443,15 @@ class Training:
                 )
             target, prediction = losses.operands(model.name, targets[place], predictions[place])
             shape = prediction.shape[:-1]
-            own = losses.weights_of(model.name, weights[place], shape, prediction.dtype)
-            factor = Fraction(1 if factors[place] is None else float(factors[place]))
-            found.append((place, Output(names[place], target, prediction, own, loss, factor)))
+            weight = losses.weights_of(model.name, weights[place], shape, prediction.dtype)
+            found.append(
+                (place, Output(names[place], target, prediction, weight, loss, factors[place]))
+            )
         return found
+
+
+def _factor(owner: str, value: Any) -> Fraction:
+    return Fraction(1 if value is None else real_number(owner, "loss_weights", value))
 
 
 def _metric_config(item: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from reference_impl.engine.arguments import ArgumentError
 from reference_impl.engine.dtypes import Array, as_array, convert, is_array, is_float
 
 
@@ -119,7 +120,7 @@ def _owned(value: Any, dtype: str) -> Array:
     given = np.asarray(value)
     is_number = given.dtype.kind in "fiub" or is_float(given.dtype)
     if not is_number:
-        raise TypeError(f"a weight of dtype {given.dtype} was given; expected real numbers")
+        raise ArgumentError(f"a weight of dtype {given.dtype} was given; expected real numbers")
     converted = convert(given, dtype)
     array = np.array(converted, order="C") if converted is given else converted
     array.setflags(write=False)

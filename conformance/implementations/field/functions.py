@@ -84,8 +84,8 @@ class Functions(Adapted):
         return array
 
     def array(self, tensor: Tensor) -> Any:
-        """NumPy's array of one of the engine's."""
-        return as_array(tensor)
+        """What NumPy makes an array of, of an engine's array."""
+        return tensor
 
     @abstractmethod
     def convolve(self, x: Tensor, kernel: Tensor, bias: Tensor | None, window: Window) -> Tensor:
@@ -115,9 +115,8 @@ class Functions(Adapted):
         given = [self.tensor(array) for array in plan.weights(weights)]
 
         def call(inputs: Array) -> Any:
-            return plan.restored(
-                self.array(plan.function(self.tensor(plan.entered(inputs)), *given))
-            )
+            found = plan.function(self.tensor(plan.entered(inputs)), *given)
+            return plan.restored(as_array(self.array(found)))
 
         return call
 
@@ -131,7 +130,7 @@ class Functions(Adapted):
         def call(inputs: Array, upstream: Array) -> dict[str, Any]:
             tensors = [self.tensor(a.copy()) for a in (plan.entered(inputs), *given)]
             u = self.tensor(plan.left(upstream))
-            found = [self.array(g) for g in self.backward(plan.function, tensors, u)]
+            found = [as_array(self.array(g)) for g in self.backward(plan.function, tensors, u)]
             return dict(zip(("inputs", *weights), plan.gradients(found), strict=True))
 
         return call

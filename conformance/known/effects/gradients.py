@@ -232,7 +232,7 @@ def _occurs_twice(inputs: Floats, channels_first: bool) -> Mask:
     rows = inputs if channels_first else np.moveaxis(inputs, -1, 1)
     flat = rows.reshape(*rows.shape[:2], -1)
     twice = (flat[..., None] == flat[..., None, :]).sum(axis=-1) > 1
-    back = twice.reshape(rows.shape)
+    back: Mask = twice.reshape(rows.shape)
     return back if channels_first else np.moveaxis(back, 1, -1)
 
 

@@ -1,0 +1,69 @@
+"""Parts of an output whose errors are surely no larger than one already seen.
+
+Of a large output, what is told is how many elements are wrong, and the worst.  Once some error is
+known, a part in which none is larger need not be judged closely.  That is settled in float32, which
+takes half the time and memory, with room for its own rounding; where it is not certain, the part is
+judged like any other.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conformance.judge.contraction import contract
+from conformance.judge.parts import Part
+from conformance.judge.running_error import growth
+from conformance.judge.statistics import has_statistics
+from conformance.judge.sums import Gauge
+
+_Singles = NDArray[np.float32]
+_UNIT_ROUNDOFF: Final = 2.0**-24
+_ROUNDINGS: Final = 16
+"""At least the roundings of a quotient below beside those of its sum."""
+
+_FORMATS: Final = frozenset({"float16", "bfloat16", "float32"})
+_ACTIVATIONS: Final = frozenset({"linear", "relu"})
+
+
+def is_surely_below(part: Part, ratio: float) -> bool:
+    """Whether no error of a part, in units of the bound, is surely above a ratio that is at most 1.
+
+    The error allowed is at least ``growth(K + 1) S + u |y|`` where nothing can overflow (see
+    `sums`); through relu so wherever the output is not zero.
+    """
+    gauge = part.gauge
+    c, fmt = gauge.convolution, gauge.format
+    if c.exact or has_statistics(c) or not 0 < ratio <= 1:
+        return False
+    if fmt.name not in _FORMATS or c.activation not in _ACTIVATIONS:
+        return False
+    relative = growth(gauge.products + 1, fmt.unit_roundoff)
+    room = 1 + growth(gauge.products + _ROUNDINGS, _UNIT_ROUNDOFF)
+    with np.errstate(all="ignore"):
+        magnitude = _magnitudes(gauge)
+        if not room * (2 + relative) * float(magnitude.max(initial=0.0)) < fmt.largest:
+            return False
+        given, wanted = (array.astype(np.float32) for array in (part.given, part.wanted))
+        if c.activation == "relu" and np.any((wanted == 0) & (given != 0)):
+            return False
+        magnitude *= np.float32(relative)
+        error = c.laid_out(magnitude)
+        np.subtract(given, wanted, out=given)
+        np.abs(given, out=given)
+        np.abs(wanted, out=wanted)
+        wanted *= np.float32(fmt.unit_roundoff)
+        wanted += error
+        given /= wanted
+        return bool(given.max(initial=0.0) * room <= ratio)
+
+
+def _magnitudes(gauge: Gauge) -> _Singles:
+    """The sums of the magnitudes in float32; not finite where an operand is not."""
+    c, weights = gauge.convolution, gauge.weights
+    inputs = np.abs(c.inputs, dtype=np.float32, casting="same_kind")
+    sums: _Singles = contract(inputs, weights.single_magnitudes, c.axes)
+    sums += weights.single_bias
+    return sums
