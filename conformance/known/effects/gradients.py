@@ -222,7 +222,8 @@ def gradient_of_positive_maxima_alone(found: Found) -> bool:
     known, least = facts(found.case), FORMATS["float32"].smallest_normal
 
     def explained(inputs: Floats, actual: Floats) -> Mask:
-        return ((actual == 0) & (inputs < least)) | _occurs_twice(inputs, known.channels_first)
+        lost: Mask = (actual == 0) & (inputs < least)
+        return lost | _occurs_twice(inputs, known.channels_first)
 
     return _wrong_inputs_gradient_lies(found, explained)
 
@@ -233,7 +234,8 @@ def _occurs_twice(inputs: Floats, channels_first: bool) -> Mask:
     flat = rows.reshape(*rows.shape[:2], -1)
     twice = (flat[..., None] == flat[..., None, :]).sum(axis=-1) > 1
     back: Mask = twice.reshape(rows.shape)
-    return back if channels_first else np.moveaxis(back, 1, -1)
+    moved: Mask = np.moveaxis(back, 1, -1)
+    return back if channels_first else moved
 
 
 def gradient_of_pooled_zeros(found: Found) -> bool:
