@@ -23,7 +23,8 @@ from conformance.judge.definition.layers import (
     ExactArray,
     convolution,
     flatten_order,
-    groups_of_filters,
+    in_python_unless,
+    with_padding,
 )
 from conformance.judge.definition.rounding import Format, round_dyadic
 from conformance.judge.definition.windows import PADDED, Window, taps_of_windows
@@ -44,9 +45,9 @@ def pooled(inputs: Array, upstream: Array, windows: Sequence[Window], fmt: Forma
     given = ExactArray.of(upstream)
     totals = [0] * inputs.size
     values = inputs.ravel().tolist()
-    around = list(taps_of_windows(inputs.shape[1:-1], windows))
+    around = taps_of_windows(inputs.shape[1:-1], windows)
     sources = product(range(len(inputs)), around, range(channels))
-    for (sample, taps, c), gradient in zip(sources, given.integers, strict=True):
+    for (sample, taps, c), gradient in zip(sources, given.integers.ravel().tolist(), strict=True):
         places = [(sample * positions + tap) * channels + c for tap in taps if tap != PADDED]
         totals[_first_largest(values, places)] += gradient
     return _rounded(totals, given.exponent, inputs.shape, fmt)
@@ -95,47 +96,48 @@ def convolved(
     x, w, g = ExactArray.of(inputs), ExactArray.of(kernel), ExactArray.of(upstream)
     if x.specials or w.specials or g.specials:
         raise ValueError("gradients are defined for finite operands")
-    around = list(taps_of_windows(inputs.shape[1:-1], windows))
-    to_inputs, to_kernel = _products(x, w, g, around, inputs.shape)
+    around = taps_of_windows(inputs.shape[1:-1], windows)
+    to_inputs, to_kernel = _products(x, w, g, around)
     found = {
         "inputs": _rounded(to_inputs, g.exponent + w.exponent, inputs.shape, fmt),
         "kernel": _rounded(to_kernel, g.exponent + x.exponent, kernel.shape, fmt),
     }
     if bias is not None:
         filters = kernel.shape[-1]
-        to_bias = [sum(g.integers[f::filters]) for f in range(filters)]
+        (terms,) = in_python_unless(g.largest * g.integers.size, g.integers)
+        to_bias = terms.reshape(-1, filters).sum(0).tolist()
         found["bias"] = _rounded(to_bias, g.exponent, (filters,), fmt)
     return found
 
 
 def _products(
-    x: ExactArray,
-    w: ExactArray,
-    g: ExactArray,
-    around: Sequence[Sequence[int]],
-    shape: Sequence[int],
+    x: ExactArray, w: ExactArray, g: ExactArray, around: Sequence[Sequence[int]]
 ) -> tuple[list[int], list[int]]:
     """What all products add to the gradients of the inputs and of the kernel, as integers."""
     own, filters = w.shape[-2:]
-    positions, channels = prod(shape[1:-1]), shape[-1]
-    groups = groups_of_filters(channels, own, filters)
-    to_inputs, to_kernel = [0] * len(x.integers), [0] * len(w.integers)
-    for outer, (sample, taps) in enumerate(product(range(shape[0]), around)):
-        row = g.integers[outer * filters : (outer + 1) * filters]
-        for (t, tap), c in product(enumerate(taps), range(own)):
-            if tap == PADDED:
-                continue
-            first, start = (sample * positions + tap) * channels + c, (t * own + c) * filters
-            for f, gradient in enumerate(row):
-                place = first + groups[f] * own
-                to_inputs[place] += gradient * w.integers[start + f]
-                to_kernel[start + f] += gradient * x.integers[place]
-    return to_inputs, to_kernel
+    batch, channels = x.shape[0], x.shape[-1]
+    most = g.largest * max(w.largest * w.integers.size, x.largest * g.integers.size)
+    rows, kernel, given = in_python_unless(most, x.integers, w.integers, g.integers)
+    rows, kernel = with_padding(rows), kernel.reshape(-1, own, filters)
+    given = given.reshape(batch, len(around), filters)
+    to_rows, to_kernel = np.zeros_like(rows), np.zeros_like(kernel)
+    taps = np.array(around, np.intp).reshape(-1, len(kernel))
+    groups = channels // own
+    pairs = product(range(batch), range(groups), range(taps.shape[1]))
+    for sample, group, tap in pairs:
+        read = slice(group * own, (group + 1) * own)
+        made = slice(group * filters // groups, (group + 1) * filters // groups)
+        # The windows that meet an input here, each another one.
+        met = np.flatnonzero(taps[:, tap] != PADDED)
+        places, gradient = taps[met, tap], given[sample, met, made]
+        to_rows[sample, places, read] += gradient @ kernel[tap, :, made].T
+        to_kernel[tap, :, made] += rows[sample, places, read].T @ gradient
+    return to_rows[:, :-1].ravel().tolist(), to_kernel.ravel().tolist()
 
 
 def _through(sums: ExactArray, upstream: Array, activation: str, *, channels_first: bool) -> Array:
     """The upstream gradient, channels last, of the sums, through the activation."""
-    order = np.arange(len(sums.integers)).reshape(sums.shape)
+    order = np.arange(sums.integers.size).reshape(sums.shape)
     if channels_first:
         order = np.moveaxis(order, -1, 1)
         upstream = np.moveaxis(upstream, -1, 1)

@@ -9,12 +9,11 @@ are multiplied like any other input, which a non-finite kernel element turns int
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
-from operator import mul
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -25,39 +24,79 @@ from conformance.judge.definition.windows import PADDED, Window, taps_of_windows
 Array = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True)
+_INT64_BITS: Final = 63
+_FLOAT64_BITS: Final = 53
+
+
+@dataclass(frozen=True, eq=False)
 class ExactArray:
-    """Numbers ``integers * 2**exponent`` in row-major order, some of them NaN or infinite.
+    """Numbers ``integers * 2**exponent``, some of them NaN or infinite.
 
     Attributes:
-        shape: the array's shape.
-        integers: one integer per element; meaningless where `specials` has an entry.
+        integers: one integer per element, of dtype int64 where they fit, else Python's own;
+            meaningless where `specials` has an entry.
         exponent: the common power of two.
         specials: the elements that are NaN or infinite, by flat index.
     """
 
-    shape: tuple[int, ...]
-    integers: list[int]
+    integers: Array
     exponent: int
     specials: Mapping[int, float]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The array's shape."""
+        return self.integers.shape
 
     @classmethod
     def of(cls, array: Array) -> ExactArray:
         """The exact values of a floating-point or integer array."""
-        values = array.astype(np.float64).ravel().tolist()
-        specials = {i: x for i, x in enumerate(values) if not math.isfinite(x)}
-        for index in specials:
-            values[index] = 0.0
-        ratios = [value.as_integer_ratio() for value in values]
-        depth = max((divisor.bit_length() for _, divisor in ratios), default=1)
-        integers = [number << (depth - divisor.bit_length()) for number, divisor in ratios]
-        return cls(array.shape, integers, 1 - depth, specials)
+        values = array.astype(np.float64)
+        finite = np.isfinite(values)
+        specials: dict[int, float] = {}
+        if not finite.all():
+            places = np.flatnonzero(~finite).tolist()
+            specials = {place: float(values.flat[place]) for place in places}
+            values = np.where(finite, values, 0.0)
+        integers, exponent = _integers_of(values)
+        return cls(integers, exponent, specials)
 
     def number(self, index: int) -> Fraction | float:
-        """One element: a rational number, or the NaN or infinity that it is."""
+        """One element, by flat index: a rational number, or the NaN or infinity that it is."""
         if index in self.specials:
             return self.specials[index]
-        return Fraction(self.integers[index]) * Fraction(2) ** self.exponent
+        return Fraction(int(self.integers.flat[index])) * Fraction(2) ** self.exponent
+
+    @property
+    def largest(self) -> int:
+        """The largest magnitude of the integers."""
+        return int(np.abs(self.integers).max(initial=0))
+
+
+def _integers_of(values: Array) -> tuple[Array, int]:
+    """Finite float64 numbers as integers times a power of two, the largest that divides all."""
+    significands, exponents = np.frexp(values)
+    odd_multiples = np.ldexp(significands, _FLOAT64_BITS).astype(np.int64)
+    lowest_bits = np.frexp((odd_multiples & -odd_multiples).astype(np.float64))[1] - 1
+    present = values != 0
+    units = exponents - _FLOAT64_BITS + lowest_bits
+    unit = int(units.min(where=present, initial=1 << 20))
+    if unit == 1 << 20:  # nothing but zeros
+        return np.zeros(values.shape, np.int64), 0
+    bits = int(exponents.max(where=present, initial=unit)) - unit
+    if bits <= _FLOAT64_BITS:
+        return np.ldexp(values, -unit).astype(np.int64), unit
+    shifts = (exponents - _FLOAT64_BITS - unit).ravel().tolist()
+    pairs = zip(odd_multiples.ravel().tolist(), shifts, strict=True)
+    whole = np.empty(values.size, object)
+    whole[:] = [n << shift if shift >= 0 else n >> -shift for n, shift in pairs]
+    return whole.reshape(values.shape), unit
+
+
+def in_python_unless(fits: int, *arrays: Array) -> list[Array]:
+    """Arrays of integers: of int64 where a number below which all sums stay fits, else Python's."""
+    dtype = np.int64 if fits.bit_length() < _INT64_BITS else object
+    return [array.astype(dtype, copy=False) for array in arrays]
 
 
 def convolution(
@@ -78,58 +117,53 @@ def convolution(
     b = ExactArray.of(np.zeros(kernel.shape[-1]) if bias is None else bias)
     exponent = min(x.exponent + w.exponent, b.exponent)
     products, sums = x.exponent + w.exponent - exponent, b.exponent - exponent
-    filters = kernel.shape[-1]
-    columns = [w.integers[f::filters] for f in range(filters)]
-    offsets = [integer << sums for integer in b.integers]
-    groups = groups_of_filters(inputs.shape[-1], *kernel.shape[-2:])
-    integers: list[int] = []
-    for patches in _patches(x, inputs.shape, windows, kernel.shape[-2]):
-        integers += [
-            (sum(map(mul, patches[group], column)) << products) + offset
-            for group, column, offset in zip(groups, columns, offsets, strict=True)
-        ]
+    terms = math.prod(kernel.shape[:-1])
+    most = ((x.largest * w.largest * terms + 1) << products) + ((b.largest + 1) << sums)
+    rows, columns, offsets = in_python_unless(most, x.integers, w.integers, b.integers)
     spatial = [
         max(window.output_length(n), 0)
         for window, n in zip(windows, inputs.shape[1:-1], strict=True)
     ]
-    shape = (inputs.shape[0], *spatial, filters)
+    integers = _sums(rows, columns, taps_of_windows(inputs.shape[1:-1], windows)) * (1 << products)
+    integers = (integers + offsets * (1 << sums)).reshape(
+        inputs.shape[0], *spatial, kernel.shape[-1]
+    )
     specials = {}
     if x.specials or w.specials or b.specials:
         specials = _special_sums(inputs, kernel, bias, windows)
-    return ExactArray(shape, integers, exponent, specials)
+    return ExactArray(integers, exponent, specials)
+
+
+def _sums(rows: Array, kernel: Array, neighbourhoods: Sequence[Sequence[int]]) -> Array:
+    """The sums of products under each window, of integers: ``(batch, windows, filters)``."""
+    batch, channels, (own, filters) = rows.shape[0], rows.shape[-1], kernel.shape[-2:]
+    groups = channels // own
+    taps = np.array(neighbourhoods, np.intp).reshape(-1, math.prod(kernel.shape[:-2]))
+    padded = with_padding(rows)
+    sums = np.zeros((batch, len(taps), filters), rows.dtype)
+    for sample, group in product(range(batch), range(groups)):
+        of_group = slice(group * filters // groups, (group + 1) * filters // groups)
+        patches = padded[sample, taps, group * own : (group + 1) * own]
+        patches = patches.reshape(len(taps), math.prod(kernel.shape[:-1]))
+        sums[sample, :, of_group] = patches @ kernel[..., of_group].reshape(
+            patches.shape[1], of_group.stop - of_group.start
+        )
+    return sums
+
+
+def with_padding(rows: Array) -> Array:
+    """Positions of each sample, and after the last one, where `PADDED` points to, zeros."""
+    batch, channels = rows.shape[0], rows.shape[-1]
+    positions = math.prod(rows.shape[1:-1])
+    padded = np.zeros((batch, positions + 1, channels), rows.dtype)
+    padded[:, :-1] = rows.reshape(batch, positions, channels)
+    return padded
 
 
 def groups_of_filters(channels: int, own: int, filters: int) -> list[int]:
     """For each filter the number of its group, of which each has `own` of the channels."""
     count = channels // own
     return [f * count // filters for f in range(filters)]
-
-
-def _patches(
-    x: ExactArray, shape: Sequence[int], windows: Sequence[Window], own: int
-) -> Iterator[list[list[int]]]:
-    """The inputs under each window, group by group, tap by tap and channel by channel.
-
-    A group has `own` of the channels.
-    """
-    positions = math.prod(shape[1:-1])
-    neighbourhoods = list(taps_of_windows(shape[1:-1], windows))
-    channels, nothing = shape[-1], [0] * own
-    places = range(0, len(x.integers), channels or 1)
-    by_group = [
-        [x.integers[place + first : place + first + own] for place in places]
-        for first in range(0, channels, own)
-    ]
-    for sample in range(shape[0]):
-        origin = sample * positions
-        for taps in neighbourhoods:
-            patches: list[list[int]] = []
-            for rows in by_group:
-                patch: list[int] = []
-                for tap in taps:
-                    patch += nothing if tap == PADDED else rows[origin + tap]
-                patches.append(patch)
-            yield patches
 
 
 def _special_sums(
@@ -141,7 +175,7 @@ def _special_sums(
     rows = inputs.astype(np.float64).reshape(batch * positions, channels).tolist()
     columns = kernel.astype(np.float64).reshape(-1, filters).T.tolist()
     offsets = [0.0] * filters if bias is None else bias.astype(np.float64).tolist()
-    neighbourhoods = list(taps_of_windows(inputs.shape[1:-1], windows))
+    neighbourhoods = taps_of_windows(inputs.shape[1:-1], windows)
     specials = {}
     own = kernel.shape[-2]
     groups = groups_of_filters(channels, own, filters)
@@ -184,7 +218,7 @@ def max_pooling(inputs: Array, windows: Sequence[Window]) -> list[Any]:
     *_, channels = inputs.shape
     positions = math.prod(inputs.shape[1:-1])
     rows = inputs.reshape(inputs.shape[0] * positions, channels).tolist()
-    neighbourhoods = list(taps_of_windows(inputs.shape[1:-1], windows))
+    neighbourhoods = taps_of_windows(inputs.shape[1:-1], windows)
     return [
         _largest([rows[sample * positions + tap][c] for tap in taps if tap != PADDED])
         for sample, taps in product(range(inputs.shape[0]), neighbourhoods)
@@ -215,14 +249,17 @@ def flatten_order(shape: Sequence[int], channels_first: bool) -> list[tuple[int,
 def activate(sums: ExactArray, name: str, fmt: Format) -> list[float]:
     """The activation of exact numbers, rounded once, in row-major order."""
     if name == "linear":
-        return [_rounded(sums, index, fmt) for index in range(len(sums.integers))]
-    numbers = [sums.number(index) for index in range(len(sums.integers))]
+        return _rounded(sums, fmt)
+    numbers = [sums.number(index) for index in range(sums.integers.size)]
     return ACTIVATIONS[name].rounded(numbers, sums.shape[-1], fmt)
 
 
-def _rounded(sums: ExactArray, index: int, fmt: Format) -> float:
-    special = sums.specials.get(index)
-    return round_dyadic(sums.integers[index], sums.exponent, fmt) if special is None else special
+def _rounded(sums: ExactArray, fmt: Format) -> list[float]:
+    integers: list[int] = sums.integers.ravel().tolist()
+    values = [round_dyadic(integer, sums.exponent, fmt) for integer in integers]
+    for index, special in sums.specials.items():
+        values[index] = special
+    return values
 
 
 def format_of(dtype: str) -> Format:
@@ -249,7 +286,5 @@ def order_with_channels_first(shape: Sequence[int]) -> list[int]:
 def with_channels_first(sums: ExactArray) -> ExactArray:
     """The same numbers with the channels before the spatial axes."""
     order = order_with_channels_first(sums.shape)
-    batch, *spatial, channels = sums.shape
     specials = {new: sums.specials[old] for new, old in enumerate(order) if old in sums.specials}
-    integers = [sums.integers[i] for i in order]
-    return ExactArray((batch, channels, *spatial), integers, sums.exponent, specials)
+    return ExactArray(np.moveaxis(sums.integers, -1, 1), sums.exponent, specials)

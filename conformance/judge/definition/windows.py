@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from itertools import product
 
 PADDED = -1
@@ -63,11 +64,28 @@ def _inside(index: int, length: int) -> int:
     return index if 0 <= index < length else PADDED
 
 
-def taps_of_windows(spatial: Sequence[int], windows: Sequence[Window]) -> Iterator[list[int]]:
+def taps_of_windows(spatial: Sequence[int], windows: Sequence[Window]) -> Sequence[Sequence[int]]:
     """For each window the flat spatial indices under its taps, in row-major order of both."""
+    taps = math.prod(window.length for window in windows)
+    if math.prod(spatial) * taps > _MOST_KEPT:
+        return _taps_of_windows(tuple(spatial), tuple(windows))
+    return _kept_taps(tuple(spatial), tuple(windows))
+
+
+def _taps_of_windows(
+    spatial: tuple[int, ...], windows: tuple[Window, ...]
+) -> Sequence[Sequence[int]]:
     reads = [window.reads(length) for window, length in zip(windows, spatial, strict=True)]
-    for taps_per_axis in product(*reads):
-        yield [_flat(taps, spatial) for taps in product(*taps_per_axis)]
+    return [
+        [_flat(taps, spatial) for taps in product(*taps_per_axis)]
+        for taps_per_axis in product(*reads)
+    ]
+
+
+_MOST_KEPT = 1 << 14
+"""Indices of one geometry that are kept for the next case that has it."""
+
+_kept_taps = lru_cache(maxsize=128)(_taps_of_windows)
 
 
 def _flat(taps: Sequence[int], lengths: Sequence[int]) -> int:
