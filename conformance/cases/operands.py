@@ -229,6 +229,15 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             exact=True,
             exact_gradients=False,
         ),
+        "one_product": Kind(
+            "one short number a sample, kernel with odd last bits: products are rounded, once",
+            recipes.one_short,
+            recipes.odd,
+            recipes.nothing,
+            damping=0,
+            exact=True,
+            exact_gradients=False,
+        ),
         "tails": Kind(
             "one tap a filter, inputs from tiny to beyond the range of exponentials",
             recipes.tails,
