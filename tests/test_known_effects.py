@@ -102,6 +102,17 @@ AS_ZERO = {"values.subnormal", "pooling.positive", "pooling.from1.17549e-38"}
 FROM_LEAST = {"values.infinity", "pooling.finite", "pooling.from-3.40282e+38"}
 
 EQUIVALENT = {
+    "mlx-convolution-float64-in-float32": {"arithmetic.float32", "arithmetic.transform"},
+    "mlx-selu-constants": {"arithmetic.transform", "values.infinity"},
+    "paddle-pooling-nan": LOSES_NAN | AS_ZERO,
+    "paddle-same-ignores-dilation": {
+        f"dilation.ignored and {name}" for name in ("arithmetic.transform", "kernel.tap")
+    },
+    "scipy-maximum-filter-nan": LOSES_NAN | AS_ZERO,
+    "tensorflow.js-pooling-nan": LOSES_NAN,
+    "tensorflow.js-wasm-negative-padding": {"kernel.filters-of-four"},
+    "tensorflow.js-wasm-pooling-nan": LOSES_NAN | AS_ZERO,
+    "tensorflow.js-wasm-relu6-nan": {"values.finite"},
     "onnx.reference-pooling-nan": LOSES_NAN | AS_ZERO,
     "onnx.reference-auto-pad-negative": {"same.not-clipped"},
     "onnxruntime-auto-pad-negative": {"same.not-clipped"},

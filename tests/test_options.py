@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import permutations
 
+import on_gpu
 import pytest
 
 from conformance.command_line import main
@@ -112,3 +113,10 @@ def test_options_that_there_are_not_are_wrong_usage(command, capsys):
 def test_every_variant_that_patterns_stand_for_has_its_canonical_name():
     for entry in registry.builtin():
         assert registry.resolve(entry.name) == entry
+
+
+def test_the_modes_of_the_run_on_a_gpu_are_modes_that_there_are():
+    """`tests/on_gpu.py` is prepared on machines without a device."""
+    names = {registry.resolve(on_gpu.name_of(options)).name for options in on_gpu.MODES.values()}
+    assert len(names) == len(on_gpu.MODES)
+    assert all("device=cuda" in name for name in names)

@@ -15,7 +15,12 @@ import keras
 
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
-from conformance.implementations.keras_style import Gradients, KerasStyle, call_directly
+from conformance.implementations.keras_style import (
+    Gradients,
+    KerasStyle,
+    call_directly,
+    own_gradients,
+)
 from conformance.implementations.protocol import Implementation
 from conformance.outcomes import Outcome
 
@@ -65,7 +70,7 @@ class KerasOnBackend(KerasStyle):
             keras,
             call_directly,
             self._declared_unsupported,
-            differentiate[self._backend],
+            differentiate.get(self._backend, own_gradients),
         )
 
     def evaluate(self, case: Case, operands: Any) -> Outcome:
@@ -86,6 +91,8 @@ class KerasOnBackend(KerasStyle):
             named = {case.dtype, str(case.keywords.get("dtype"))}
             if named & _WIDE:
                 return f"JAX has no {case.dtype} unless JAX_ENABLE_X64 is set (the option x64)"
+        if self._backend == "openvino" and case.observe in _TRAINING:
+            return "Keras neither trains nor differentiates on OpenVINO"
         refused = {"torch": _refused_by_torch, "jax": _refused_by_jax}.get(self._backend)
         return None if refused is None else refused(case)
 

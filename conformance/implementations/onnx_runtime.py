@@ -16,6 +16,10 @@ from conformance.implementations.onnx_operators import ACTIVATIONS
 from conformance.implementations.protocol import Implementation
 
 _QUIET: Final = 4
+_OF_OPSET_22: Final = (1, 20)
+_EARLIER: Final = (20, 9)
+"""The release that reads the graphs' opset, and the opset and format before: the same operators."""
+
 _DTYPES: Final = {
     "convolution": frozenset({"float16", "float32"}),
     "pooling": frozenset({"float16", "float32", "float64", "int8", "uint8"}),
@@ -79,5 +83,13 @@ class OnnxRuntime(Engine):
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _QUIET
         options.intra_op_num_threads = self._threads or 0
-        model = model_of(case, shape, weights, self._auto_pad).SerializeToString()
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        model = model_of(case, shape, weights, self._auto_pad)
+        if _release() < _OF_OPSET_22:
+            model.opset_import[0].version, model.ir_version = _EARLIER
+        return onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+
+
+def _release() -> tuple[int, ...]:
+    return tuple(int(part) for part in onnxruntime.__version__.split(".")[:2])

@@ -67,12 +67,27 @@ _MKLDNN: Final = one_of(
     {"on": Effect(arguments={"mkldnn": True}), "off": Effect(arguments={"mkldnn": False})},
 )
 
+_TF32: Final = one_of(
+    "tf32",
+    "with TF32 {}",
+    {"on": Effect(arguments={"tf32": True}), "off": Effect(arguments={"tf32": False})},
+)
+_CUDNN: Final = one_of(
+    "cudnn",
+    "with cuDNN {}",
+    {name: Effect(arguments={"cudnn": name}) for name in ("off", "benchmark", "deterministic")},
+)
+
 _BACKEND: Final = one_of(
     "backend",
     "on {}",
     {
-        name: Effect({"KERAS_BACKEND": name}, {"backend": name}, (name,))
-        for name in ("torch", "jax")
+        name: Effect({"KERAS_BACKEND": name}, {"backend": name}, needed)
+        for name, needed in {
+            "torch": ("torch",),
+            "jax": ("jax",),
+            "openvino": ("openvino", "scipy"),
+        }.items()
     },
 )
 _XNNPACK: Final = one_of(
@@ -154,6 +169,8 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
                         ISA,
                         THREADS,
                         DEVICE,
+                        _TF32,
+                        _CUDNN,
                     ),
                     spellings={"no-mkldnn": "mkldnn=off", "mkldnn": "mkldnn=on"},
                 ),
@@ -166,7 +183,7 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
                 distributions=("keras",),
                 environment={"TF_CPP_MIN_LOG_LEVEL": "3", "OMP_WAIT_POLICY": "PASSIVE"},
                 options=Options((_BACKEND, _X64, ISA, THREADS)),
-                variants=("backend=torch", "backend=jax"),
+                variants=("backend=torch", "backend=jax", "backend=openvino"),
             ),
             Family(
                 name="onnxruntime",

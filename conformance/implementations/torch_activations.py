@@ -40,7 +40,7 @@ def _sparsemax(x: Tensor) -> Tensor:
     x = x - x.amax(dim=-1, keepdim=True)
     ordered = torch.sort(x, dim=-1, descending=True).values
     sums = torch.cumsum(ordered, dim=-1)
-    ranks = torch.arange(1, x.shape[-1] + 1, dtype=x.dtype)
+    ranks = torch.arange(1, x.shape[-1] + 1, dtype=x.dtype, device=x.device)
     support = (1 + ranks * ordered > sums).sum(dim=-1, keepdim=True).clamp(min=1)
     threshold = (torch.gather(sums, -1, support - 1) - 1) / support
     return torch.clamp(x - threshold, min=0)

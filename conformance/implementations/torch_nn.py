@@ -21,7 +21,7 @@ from conformance.cases.facts import canonical_config
 from conformance.implementations.canonical import has_plain_geometry, uncanonical
 from conformance.implementations.machine import onednn_facts
 from conformance.implementations.observation import as_array, describe_result, observe_calls
-from conformance.implementations.protocol import Implementation
+from conformance.implementations.protocol import Implementation, ImplementationError
 from conformance.implementations.torch_activations import ACTIVATIONS
 from conformance.layers.layer import Layer
 from conformance.layers.registry import LAYERS
@@ -54,6 +54,8 @@ def load(
     mkldnn: bool | None = None,
     threads: int | None = None,
     device: str = "cpu",
+    tf32: bool | None = None,
+    cudnn: str = "",
 ) -> Implementation:
     """torch.nn modules.
 
@@ -63,12 +65,43 @@ def load(
         mkldnn: whether the oneDNN kernels may be used; torch's own choice by default.
         threads: how many it may use; torch's own choice by default.
         device: ``cpu`` or ``cuda``.
+        tf32: whether CUDA may round float32 operands to TF32; torch's own choice by default.
+        cudnn: ``off``, ``benchmark`` (the algorithm that is the fastest in a trial) or
+            ``deterministic``; torch's own choice by default.
+
+    Raises:
+        ImplementationError: for settings of CUDA on another device.
     """
+    if device != "cuda" and (tf32 is not None or cudnn):
+        raise ImplementationError(f"{name}: tf32 and cudnn are settings of CUDA; add device=cuda")
+    _set_cuda(tf32, cudnn)
     if threads is not None:
         torch.set_num_threads(threads)
     if mkldnn is not None:
         torch.backends.mkldnn.set_flags(mkldnn)
     return TorchNN(name, last=last, device=device)
+
+
+def _set_cuda(tf32: bool | None, cudnn: str) -> None:
+    if tf32 is not None:
+        torch.backends.cuda.matmul.allow_tf32 = tf32
+        torch.backends.cudnn.allow_tf32 = tf32
+    torch.backends.cudnn.enabled = cudnn != "off"
+    torch.backends.cudnn.benchmark = cudnn == "benchmark"
+    torch.backends.cudnn.deterministic = cudnn == "deterministic"
+
+
+def _facts_of_cuda() -> dict[str, str]:
+    """What the device is, and how its libraries are set."""
+    if not torch.cuda.is_available():
+        return {}
+    cudnn = torch.backends.cudnn
+    return {
+        "gpu": torch.cuda.get_device_name(),
+        "cuda": str(torch.version.cuda),
+        "cudnn": f"{cudnn.version()} {'on' if cudnn.enabled else 'off'}",
+        "tf32": "on" if cudnn.allow_tf32 else "off",
+    }
 
 
 def _facts(device: str) -> dict[str, str]:
@@ -79,6 +112,8 @@ def _facts(device: str) -> dict[str, str]:
         "threads": str(torch.get_num_threads()),
         "aten": torch.backends.cpu.get_cpu_capability().lower(),
     }
+    if device == "cuda":
+        return facts | _facts_of_cuda()
     if not torch.backends.mkldnn.is_available():
         return facts | {"onednn": "off"}
     image, kernel = torch.ones(1, 1, 2, 2), torch.ones(1, 1, 1, 1)

@@ -127,7 +127,8 @@ def _facts(defect: Defect) -> Iterator[tuple[str, str]]:
         yield "clause", ", ".join(f"`{clause}`" for clause in defect.clauses)
     yield "report", record.report or "not searched for"
     if record.reproducer:
-        yield "shown by", f"`python {_REPRODUCERS}/{record.reproducer}`"
+        runner = "node" if record.reproducer.endswith(".cjs") else "python"
+        yield "shown by", f"`{runner} {_REPRODUCERS}/{record.reproducer}`"
 
 
 def _condition(name: str, wanted: object) -> str:

@@ -105,7 +105,15 @@ def test_options_are_what_the_libraries_tell(name: str, told: dict[str, str]) ->
     assert {fact: subject.machine.get(fact) for fact in told} == told
 
 
-@pytest.mark.parametrize("name", ["tf.keras[device=cuda]", "torch.nn[device=cuda]"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tf.keras[device=cuda]",
+        "torch.nn[device=cuda]",
+        "torch.nn[device=cuda,tf32=off]",
+        "torch.nn[channels_last,device=cuda,cudnn=deterministic]",
+    ],
+)
 def test_a_device_that_is_not_there_is_unsupported(name: str) -> None:
     case = grid("smoke")[0]
     with Runner([case], [name]) as runner:

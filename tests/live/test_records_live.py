@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 from itertools import islice
@@ -16,6 +17,7 @@ from conformance import known
 from conformance.cases.case import Case
 from conformance.cases.grids import grid
 from conformance.implementations import registry
+from conformance.implementations.families import installed_version, node_modules
 from conformance.implementations.machine import processor
 from conformance.judge.verdict import Verdict
 from conformance.known import Record, Who, reproducers
@@ -26,6 +28,7 @@ pytestmark = pytest.mark.live
 
 FOLDER = Path(str(reproducers.__file__)).parent
 PROGRAMS = sorted({record.reproducer for record in known.own() if record.reproducer})
+OF_NODE = ".cjs"
 BY_PROCESSOR = {
     "tf_onednn_bfloat16_infinity.py",
     "tf_onednn_gradient_pointwise.py",
@@ -41,12 +44,13 @@ ENOUGH = 12
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_the_reproducer_shows_its_defect(program: str) -> None:
-    missing = [name for name in needed(program) if importlib.util.find_spec(name) is None]
+    missing = absent(program)
     if missing:
         pytest.skip(f"the runtimes are judged in tox -e runtimes; here is no {missing[0]}")
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    packages = os.pathsep.join(map(str, node_modules()))
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "NODE_PATH": packages}
     finished = subprocess.run(
-        [sys.executable, FOLDER / program],
+        ["node" if program.endswith(OF_NODE) else sys.executable, FOLDER / program],
         capture_output=True,
         text=True,
         timeout=300,
@@ -57,6 +61,15 @@ def test_the_reproducer_shows_its_defect(program: str) -> None:
         pytest.xfail(f"the processor does not show it: {processor()['processor']}")
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert finished.stdout.strip()
+
+
+def absent(program: str) -> list[str]:
+    """What a program needs that is not installed."""
+    if not program.endswith(OF_NODE):
+        return [name for name in needed(program) if importlib.util.find_spec(name) is None]
+    packages = re.findall(r'require\("([^:"]+)"\)', (FOLDER / program).read_text())
+    missing = [name for name in packages if installed_version(f"npm:{name}") is None]
+    return missing if shutil.which("node") else ["Node.js"]
 
 
 def needed(program: str) -> list[str]:
@@ -71,7 +84,8 @@ def needed(program: str) -> list[str]:
 
 
 def test_every_program_belongs_to_a_record() -> None:
-    assert sorted(path.name for path in FOLDER.glob("[!_]*.py")) == PROGRAMS
+    found = [*FOLDER.glob("[!_]*.py"), *FOLDER.glob(f"*{OF_NODE}")]
+    assert sorted(path.name for path in found) == PROGRAMS
 
 
 def speaking_of(who: Who) -> list[Record]:

@@ -66,6 +66,11 @@ class MLX(Functions):
         """An array of the same dtype, which MLX would narrow by itself."""
         return self.library.array(array, dtype=getattr(self.library, array.dtype.name))
 
+    def array(self, tensor: Tensor) -> Array:
+        """Its elements, which are computed here."""
+        self.library.eval(tensor)
+        return np.array(tensor)
+
     def convolve(self, x: Tensor, kernel: Tensor, bias: Tensor | None, window: Window) -> Tensor:
         """`conv_general`, and the bias added."""
         befores, afters = zip(*window.pads, strict=True)
@@ -98,7 +103,7 @@ class MLX(Functions):
     ) -> Sequence[Tensor]:
         """The vector-Jacobian product."""
         _, found = self.library.vjp(function, [*given], [upstream])
-        return [np.array(gradient) for gradient in found]
+        return found  # type: ignore[no-any-return]
 
 
 FAMILY: Final = MLX.family("mlx", "MLX on the CPU", also=("mlx-cpu",))

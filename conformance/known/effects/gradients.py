@@ -217,12 +217,18 @@ def gradients_of_undilated_window(found: Found) -> bool:
 def gradient_of_positive_maxima_alone(found: Found) -> bool:
     """Inputs of max pooling that are not positive get no gradient, though they are the maximum.
 
-    Of several greatest elements another one may get it.
+    The first input of a sample may keep it, and of several greatest elements another may get it.
     """
-    known, least = facts(found.case), FORMATS["float32"].smallest_normal
+    first = facts(found.case).channels_first
+    least = FORMATS["float32"].smallest_normal
 
     def explained(inputs: Floats, actual: Floats) -> Mask:
-        return ((actual == 0) & (inputs < least)) | _occurs_twice(inputs, known.channels_first)
+        twice = _occurs_twice(inputs, first)
+        start = np.zeros(inputs.shape, bool)
+        start[(slice(None), slice(None), 0) if first else (slice(None), 0)] = True
+        kept = (actual != 0) & (inputs < least) & ~twice & ~start
+        lost: Mask = (actual == 0) & (inputs < least) & (not kept.any())
+        return lost | twice
 
     return _wrong_inputs_gradient_lies(found, explained)
 
@@ -232,8 +238,9 @@ def _occurs_twice(inputs: Floats, channels_first: bool) -> Mask:
     rows = inputs if channels_first else np.moveaxis(inputs, -1, 1)
     flat = rows.reshape(*rows.shape[:2], -1)
     twice = (flat[..., None] == flat[..., None, :]).sum(axis=-1) > 1
-    back = twice.reshape(rows.shape)
-    return back if channels_first else np.moveaxis(back, 1, -1)
+    back: Mask = twice.reshape(rows.shape)
+    moved: Mask = np.moveaxis(back, 1, -1)
+    return back if channels_first else moved
 
 
 def gradient_of_pooled_zeros(found: Found) -> bool:

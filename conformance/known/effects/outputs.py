@@ -556,15 +556,17 @@ def selu_of_five_decimals(found: Found) -> bool:
     return all_wrong_are(found, near)
 
 
-def unwritten_where_padding_is_negative(found: Found) -> bool:
-    """Nothing is computed where strides so exceed the window that SAME would pad by less than 0.
-
-    The output is memory that nobody wrote, and so can be anything.
-    """
+def nothing_where_padding_is_negative(found: Found) -> bool:
+    """The sums are zero where strides so exceed the window that SAME would pad by less than 0."""
     known = facts(found.case)
     if shaped_output_of(found) is None or not known.has_axes or known.padding != "same":
         return False
-    return any(
+    negative = any(
         (axis.output - 1) * axis.stride + (axis.window - 1) * axis.dilation + 1 < (length or 0)
         for axis, length in zip(known.axes, known.spatial, strict=True)
     )
+    return negative and as_steps(found, Steps(contract=_contract_nothing))
+
+
+def _contract_nothing(windows: Array, kernel: Array) -> Array:
+    return np.zeros_like(_contract_inside(np.zeros_like(windows), np.zeros_like(kernel)))

@@ -9,7 +9,7 @@ import numpy as np
 
 for name in ("bool", "int", "float", "object"):  # aliases that NumPy no longer has
     vars(np).setdefault(name, getattr(__builtins__, name))
-from dezero import functions
+from dezero import functions  # noqa: E402
 
 x = np.full((1, 1, 2, 2), -1.0)
 given = functions.pooling(x, 3, 1, 1).data

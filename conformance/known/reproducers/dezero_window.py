@@ -9,7 +9,7 @@ import numpy as np
 
 for name in ("bool", "int", "float", "object"):  # aliases that NumPy no longer has
     vars(np).setdefault(name, getattr(__builtins__, name))
-from dezero import functions
+from dezero import functions  # noqa: E402
 
 try:
     outputs = functions.conv2d(np.ones((2, 3, 2, 9)), np.ones((4, 3, 3, 2)))
