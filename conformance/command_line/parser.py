@@ -245,6 +245,12 @@ def _add_converted(commands: Any) -> None:
     model.add_argument(
         "--verbose", action="store_true", help="show each layer's tensor, and how it was found"
     )
+    model.add_argument(
+        "--save",
+        type=Path,
+        metavar="FOLDER",
+        help="write the first wrong layer there, as a program with what the candidate gave it",
+    )
     model.add_argument("--quiet", action="store_true", help="show no progress")
     model.add_argument(
         "--timeout",
