@@ -414,6 +414,17 @@ def test_a_heap_that_leads_nowhere_is_refused_at_once(tmp_path: Path) -> None:
         keras.models.load_model(path)
 
 
+def test_members_before_the_file_are_damage(good: Path, tmp_path: Path) -> None:
+    """And no error of the system, which a place below zero would be."""
+    data = bytearray(good.read_bytes())
+    directory = int.from_bytes(data[-6:-2], "little")
+    data[-6:-2] = (directory + 10**6).to_bytes(4, "little")
+    bad = tmp_path / "bad.keras"
+    bad.write_bytes(data)
+    with pytest.raises(ValueError, match="lies before the file"):
+        keras.models.load_model(bad)
+
+
 @pytest.mark.parametrize("call", [keras.models.load_model, model().load_weights])
 def test_a_file_of_no_known_format_is_refused_as_such(call: Any) -> None:
     with pytest.raises(ValueError, match="of no format that is known"):

@@ -151,6 +151,8 @@ def _member(path: Path, name: str, most: int | None = None) -> bytes:
     try:
         with ZipFile(path) as archive:
             info = archive.getinfo(name)
+            if info.header_offset < 0:
+                raise BadZipFile(f"the member {name} lies before the file")
             limit = _RATIO * info.compress_size + 1024 if most is None else most
             if info.file_size > limit:
                 raise ValueError(
