@@ -20,34 +20,82 @@ from hypothesis import strategies as st
 
 from conformance.cases.case import Case
 from conformance.cases.drawing import cases
+from conformance.diagnosis.faults import FAULTS
+from conformance.diagnosis.gradient_faults import GRADIENT_FAULTS
+from conformance.diagnosis.hypotheses import Hypotheses, Hypothesis
+from conformance.diagnosis.results import failure_of
 from conformance.judge.verdict import Verdict
 from conformance.layers.registry import LAYERS
+from conformance.outcomes import Value
 from conformance.results import Result
 
 Judge = Callable[[Case], Result]
 
+CATALOGUE: Final = {**FAULTS, **GRADIENT_FAULTS}
+"""All faults by identifier."""
+
+Aspect = tuple[str, str, str]
+"""A layer, and a field with its value."""
+
 EXAMPLES: Final = 1000
 """Cases after which Hypothesis starts again from another seed."""
 
-MORE: Final = 200
+MORE: Final = 5000
 """Cases in which another failure is looked for once one is found."""
 
-FINDINGS: Final = 5
+FINDINGS: Final = 12
 """Most failures that are reported."""
 
+NOT_OFFERED: Final = 8
+"""Cases of a kind that are all unsupported, after which no more of it are judged."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Finding:
-    """A counterexample: the shrunk case, its judgement, and the case that was met first."""
+    """A counterexample, with its cause.
+
+    Attributes:
+        case: the shrunk case.
+        result: its judgement.
+        first: the case that was met first.
+        faults: the faults of the catalogue that explain it.
+    """
 
     case: Case
     result: Result
     first: Case
+    faults: tuple[Hypothesis, ...] = ()
 
-    def explains(self, result: Result) -> bool:
-        """Whether another failure is at the same stage and touches all clauses of this one."""
+    @property
+    def cause(self) -> str:
+        """What explains it, in words; empty where nothing does."""
+        return " or ".join(one[0].sentence for one in self.faults[:_NAMED])
+
+    def explains(self, result: Result, hypotheses: Hypotheses) -> bool:
+        """Whether another failure has the same cause.
+
+        That is the same fault, of whatever layer; the same message of a refusal, or the same ending
+        of the process; else the same stage and all clauses of this one.
+        """
+        failure, own = failure_of(result), failure_of(self.result)
+        if self.faults:
+            return any(hypotheses.explain(one, failure) for one in self.faults)
+        if not isinstance(own.outcome, Value):
+            return failure.what == own.what
+        return self._is_alike(result)
+
+    def is_like(self, other: Finding) -> bool:
+        """Whether another finding, of another search, has the same cause."""
+        if self.faults and other.faults:
+            return bool(set(self.faults) & set(other.faults))
+        return self._is_alike(other.result)
+
+    def _is_alike(self, result: Result) -> bool:
         same = _stage(result) == _stage(self.result)
         return same and set(self.result.clauses) <= set(result.clauses)
+
+
+_NAMED: Final = 2
 
 
 @dataclass
@@ -58,11 +106,15 @@ class Report:
         seed: that repeats it.
         findings: counterexamples, each of another stage, or of other clauses.
         verdicts: how often each verdict was given, shrinking included.
+        tried: how many cases were judged, and not declared unsupported, by layer and observation.
+        passed_over: how many were drawn and not judged, as nothing of their kind is supported.
     """
 
     seed: int
     findings: list[Finding] = field(default_factory=list)
     verdicts: Counter[Verdict] = field(default_factory=Counter)
+    tried: Counter[tuple[str, str]] = field(default_factory=Counter)
+    passed_over: int = 0
 
 
 class _TimeIsUp(BaseException):
@@ -101,21 +153,25 @@ class Search:
         self._seconds = seconds
         self._notice = notice
         self._judged: dict[Case, Result] = {}
+        self._hypotheses = Hypotheses()
+        self._refused: Counter[Aspect] = Counter()
+        self._offered: set[Aspect] = set()
         self.report = Report(seed)
 
     def run(self) -> Report:
-        """Search until the time is up, or nothing new was found after the first failure."""
+        """Search until the time is up, or nothing new was found for long after a failure."""
         end = time.monotonic() + self._seconds
         with _storage_elsewhere():
-            turn, left = 0, EXAMPLES
-            while left and time.monotonic() < end and len(self.report.findings) < FINDINGS:
-                found = self._attempt(self.report.seed * 1_000_003 + turn, left, end)
+            turn, left, findings = 0, MORE, self.report.findings
+            while left > 0 and time.monotonic() < end and len(findings) < FINDINGS:
+                examples = min(EXAMPLES, left) if findings else EXAMPLES
+                found = self._attempt(self.report.seed * 1_000_003 + turn, examples, end)
                 turn += 1
                 if found is not None:
-                    self.report.findings.append(found)
+                    findings.append(found)
                     left = MORE
-                elif self.report.findings:
-                    left = 0
+                elif findings:
+                    left -= examples
         return self.report
 
     def _attempt(self, seed: int, examples: int, end: float) -> Finding | None:
@@ -125,6 +181,9 @@ class Search:
         def fails_as_before(case: Case) -> None:
             if time.monotonic() > end:
                 raise _TimeIsUp
+            if case not in self._judged and self._is_not_offered(case):
+                self.report.passed_over += 1
+                return
             result = self._result(case)
             if self._is_new(result) and (not failures or _stage(result) == _stage(failures[0][1])):
                 failures.append((case, result))
@@ -147,7 +206,21 @@ class Search:
         if not failures:
             return None
         case, result = failures[-1]
-        return Finding(case, result, failures[0][0])
+        return Finding(case, result, failures[0][0], self._faults(result))
+
+    def _faults(self, result: Result) -> tuple[Hypothesis, ...]:
+        """The faults of the catalogue that explain a failure, each alone."""
+        failure = failure_of(result)
+        catalogue = CATALOGUE.values() if isinstance(failure.outcome, Value) else ()
+        singles = ((fault,) for fault in catalogue)
+        return tuple(one for one in singles if self._hypotheses.explain(one, failure))
+
+    def _is_not_offered(self, case: Case) -> bool:
+        """Whether a field of the case was never met but in what is declared unsupported."""
+        return any(
+            self._refused[aspect] >= NOT_OFFERED and aspect not in self._offered
+            for aspect in _aspects(case)
+        )
 
     def _result(self, case: Case) -> Result:
         """The judgement; of a case that comes again, the same one."""
@@ -158,12 +231,25 @@ class Search:
                 raise _Broken from error
             self._judged[case] = result
             self.report.verdicts[result.verdict] += 1
+            if result.verdict is Verdict.UNSUPPORTED:
+                self._refused.update(_aspects(case))
+            else:
+                self._offered.update(_aspects(case))
+                self.report.tried[case.layer, case.observe] += 1
             self._notice(self.report)
         return self._judged[case]
 
     def _is_new(self, result: Result) -> bool:
         fails = result.evidence is not None
-        return fails and not any(one.explains(result) for one in self.report.findings)
+        findings = self.report.findings
+        return fails and not any(one.explains(result, self._hypotheses) for one in findings)
+
+
+def _aspects(case: Case) -> tuple[Aspect, ...]:
+    """What an implementation may lack: a layer, an observation, a dtype, a value of an argument."""
+    own = (("observe", case.observe), ("dtype", case.dtype))
+    told = ((n, str(v)) for n, v in case.arguments if isinstance(v, str) or n == "groups")
+    return (case.layer, "", ""), *((case.layer, *pair) for pair in (*own, *told))
 
 
 def _stage(result: Result) -> tuple[str, str, str]:

@@ -14,7 +14,13 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from reference_impl.engine.absent import refuser
-from reference_impl.engine.arguments import ArgumentError, boolean, configuration, wrong_value
+from reference_impl.engine.arguments import (
+    ArgumentError,
+    boolean,
+    configuration,
+    optional_name,
+    wrong_value,
+)
 from reference_impl.engine.dtypes import Array, convert, is_float
 from reference_impl.engine.identifiers import Registry
 from reference_impl.engine.parameters import real_number
@@ -121,7 +127,7 @@ class SGD:
         given = {name: value for name, value in clips.items() if value is not None}
         if len(given) > 1:
             raise ValueError(f"{owner}: {given} are given; expected only one of them")
-        self.name = name
+        self.name = optional_name(owner, name) or "SGD"
         self.iterations = 0
         self._velocities: dict[Variable, Array] = {}
         self._excluded: list[Variable] = []

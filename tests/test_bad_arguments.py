@@ -307,6 +307,7 @@ AS_IN_KERAS = {
         lambda: Conv2D(2, 2.5),
         lambda: Conv1D(2, 1, data_format=1),
         lambda: Conv1D(2, 1, trainable="yes"),
+        lambda: Conv1D(2, 1, trainable=1),
         lambda: Conv1D(2, 1, dtype=3),
         lambda: Flatten(name=3),
         lambda: Flatten(nonsense=1),

@@ -11,6 +11,7 @@ import pytest
 
 from conformance import known
 from conformance.command_line import main
+from conformance.known import filing
 from conformance.known.defects import Harm, as_markdown, defects, harm_of
 from conformance.known.record import Record
 
@@ -84,3 +85,40 @@ def test_listed_as_text_and_as_json(capsys: pytest.CaptureFixture[str]) -> None:
         one.record.identifier for one in defects(known.own())
     ]
     assert all(entry["id"] in text and entry["harm"] in list(Harm) for entry in listed)
+
+
+REPORTS = ROOT / "conformance" / "known" / "reports"
+FOUND = {one.record.identifier: one for one in defects(known.own())}
+
+
+@pytest.mark.parametrize("identifier", filing.WORST)
+def test_the_reports_of_the_worst_are_current(identifier: str) -> None:
+    """`conformance list defects --report ID > conformance/known/reports/ID.md` writes each."""
+    written = (REPORTS / f"{identifier}.md").read_text("utf-8")
+    assert written == filing.report(FOUND[identifier])
+    assert "```python" in written
+
+
+def test_the_worst_are_ten_and_nothing_else_is_ready_to_be_filed() -> None:
+    assert len(set(filing.WORST)) == 10
+    assert {path.stem for path in REPORTS.glob("*.md")} == set(filing.WORST)
+
+
+@pytest.mark.parametrize("identifier", FOUND)
+def test_every_defect_can_be_filed_in_the_form_of_its_project(identifier: str) -> None:
+    """Nothing that stands for something is left, and the program is there where there is one."""
+    record = FOUND[identifier].record
+    text = filing.report(FOUND[identifier])
+    assert re.match(r"<!-- [\w. /-]+ -->\n\n# \S", text)
+    told = re.sub(r"```python.*?```", "", text, flags=re.DOTALL)
+    assert not re.search(r"\{(what|expected|code|versions|cause|seen|system)\}", told)
+    assert bool(record.reproducer) == ("```python" in text)
+    assert record.report in text or record.report == "none found"
+
+
+def test_a_report_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "defects", "--report", filing.WORST[0]]) == 0
+    assert capsys.readouterr().out == filing.report(FOUND[filing.WORST[0]])
+    assert main(["list", "defects", "--report", "ncnn-pooling-negative-pad"]) == 2
+    assert "did you mean ncnn-pooling-negative-pads" in capsys.readouterr().err
+    assert main(["list", "clauses", "--report", "x"]) == 2

@@ -85,6 +85,92 @@ def test_groups_by_hand() -> None:
     assert layer(inputs).reshape(2, 4).tolist() == [[2, 20, 300, 3000], [4, 40, 500, 5000]]
 
 
+def channels_last(rows: list[Any]) -> Array:
+    """One sample from its channels, each an array over space."""
+    return np.moveaxis(np.array(rows, np.float32), 0, -1)[None]
+
+
+def filters(rows: list[Any], channels: int) -> Array:
+    """A kernel from windows, those of a filter's input channels one after another."""
+    given = np.array(rows, np.float32)
+    space = given.shape[1:]
+    shaped = given.reshape(-1, channels, *space)
+    return np.moveaxis(shaped, (0, 1), (-1, -2))
+
+
+BY_HAND: dict[str, tuple[Any, Any, Any, dict[str, Any], Any]] = {
+    # As WebNN's "depthwise conv2d": four channels, one filter each.
+    "depthwise": (
+        [[[10, 10], [10, 10]], [[21, 22], [23, 24]], [[10, 20], [30, 40]], [[0, 0], [0, 0]]],
+        [[[0.25] * 2] * 2, [[0, 1], [0, 1]], [[10, 20], [30, 40]], [[50] * 2] * 2],
+        [6000, 7000, 8000, 9000],
+        {"groups": 4, "kernel_size": 2},
+        [[[6010]], [[7046]], [[11000]], [[9000]]],
+    ),
+    # As ONNX' "Conv2d_depthwise_with_multiplier": filters 2 c and 2 c + 1 see channel c.
+    "multiplier": (
+        [[[1, 2], [3, 4]], [[5, 6], [7, 8]]],
+        [[[1]], [[10]], [[100]], [[-1]]],
+        [0, 0, 0, 1],
+        {"groups": 2, "kernel_size": 1},
+        [
+            [[1, 2], [3, 4]],
+            [[10, 20], [30, 40]],
+            [[500, 600], [700, 800]],
+            [[-4, -5], [-6, -7]],
+        ],
+    ),
+    # As ONNX' "Conv2d_depthwise_strided": ones over windows at 0 and 2.
+    "strided": (
+        [[[1, 2, 3, 4], [5, 6, 7, 8]], [[1, 0, 0, 2], [0, 0, 0, 0]]],
+        [[[1, 1], [1, 1]], [[1, 2], [3, 4]]],
+        [0, 0],
+        {"groups": 2, "kernel_size": 2, "strides": 2},
+        [[[14, 22]], [[1, 4]]],
+    ),
+    # As ONNX' "Conv2d_depthwise_padded": SAME puts a row and a column around a 3 x 3 window.
+    "padded": (
+        [[[1, 2], [3, 4]], [[1, 0], [0, 1]]],
+        [[[1] * 3] * 3, [[1, 0, 0], [0, 0, 0], [0, 0, 0]]],
+        [0, 0],
+        {"groups": 2, "kernel_size": 3, "padding": "same"},
+        [[[10, 10], [10, 10]], [[0, 0], [0, 1]]],
+    ),
+    # As ONNX' "Conv1d_groups": two filters for the first two channels, two for the others.
+    "sequence": (
+        [[1, 2, 3, 4], [10, 20, 30, 40], [1, 1, 1, 1], [5, 6, 7, 8]],
+        [[1, 1], [1, 1], [1, 0], [0, 1], [1, 1], [0, 0], [-1, 2], [2, -1]],
+        [0, 0, 0, 0.5],
+        {"groups": 2, "kernel_size": 2},
+        [[33, 55, 77], [21, 32, 43], [2, 2, 2], [5.5, 6.5, 7.5]],
+    ),
+    # Groups and causal padding at once: each group sees its own past alone.
+    "causal": (
+        [[1, 2, 3], [10, 20, 30]],
+        [[1, 1], [2, 1]],
+        [0, 0],
+        {"groups": 2, "kernel_size": 2, "padding": "causal"},
+        [[1, 3, 5], [10, 40, 70]],
+    ),
+}
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("name", BY_HAND)
+def test_forms_of_other_test_suites_by_hand(name: str, data_format: str) -> None:
+    channels, windows, bias, arguments, expected = BY_HAND[name]
+    inputs, right = channels_last(channels), channels_last(expected)
+    kernel = filters(windows, len(channels) // arguments["groups"])
+    layer = (keras.layers.Conv1D if inputs.ndim == 3 else keras.layers.Conv2D)(
+        len(bias), data_format=data_format, **arguments
+    )
+    if data_format == "channels_first":
+        inputs, right = np.moveaxis(inputs, -1, 1), np.moveaxis(right, -1, 1)
+    layer.build(inputs.shape)
+    layer.set_weights([kernel, np.array(bias, np.float32)])
+    assert layer(inputs).tolist() == right.tolist()
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("activation", [None, "relu", "tanh", "softmax"])
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])

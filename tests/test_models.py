@@ -18,6 +18,7 @@ from conformance.models.errors import ModelError
 from conformance.models.operation import KINDS, Operation, Span
 from conformance.models.program_candidate import CallableCandidate
 from conformance.models.source import of_model, read
+from conformance.models.translation import TRANSLATIONS, operation_of
 from conformance.models.variants import variants
 
 
@@ -158,6 +159,29 @@ def test_normalization_by_hand():
     operation = Operation("normalization", {"axis": -1, "epsilon": 1.0}, arrays)
     assert operation([Span.exact([[5.0]])]).value.tolist() == [[3.0]]
     assert operation.kind in KINDS
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "weights", "expected"),
+    [
+        ("Rescaling", {"scale": 0.5, "offset": [1.0, 2.0]}, {}, [[2.0, 4.0]]),
+        ("Normalization", {"mean": [2.0, 1.0], "variance": 4.0}, {}, [[0.0, 1.5]]),
+        (
+            "Normalization",
+            {"mean": None, "variance": None},
+            {"mean": [2.0, 1.0], "variance": [4.0, 9.0], "count": 5},
+            [[0.0, 1.0]],
+        ),
+    ],
+)
+def test_scalings_by_hand(name, config, weights, expected):
+    """``scale x + offset``, and ``(x - mean) / sqrt(variance)``, given or stored."""
+    arrays = {key: np.array(value) for key, value in weights.items()}
+    operation = operation_of(name, config, 2, arrays)
+    made = operation([Span.exact([[2.0, 4.0]])])
+    assert made.value.tolist() == expected
+    assert (made.error > 0).all()
+    assert list(TRANSLATIONS[name].weights(config, (None, 2))) == list(weights)
 
 
 # Activations of one's own
@@ -387,6 +411,16 @@ def test_one_unusable_candidate_does_not_lose_the_others(tmp_path, capsys):
     printed = capsys.readouterr()
     assert f"{missing}: there is no such file" in printed.err
     assert f"{good} (a callable): r" in printed.out
+
+
+def test_files_of_absurd_size_are_refused(tmp_path, capsys):
+    """Before they are read."""
+    _, path = saved(tmp_path)
+    for name in ("c.onnx", "c.tflite"):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(1 << 40)
+        assert main(["model", str(path), "--against", str(tmp_path / name)]) == 2
+        assert f"{name}: 1099511627776 bytes; expected at most 2 GiB" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,7 @@ def text(file: Any) -> None:
     ("change", "message"),
     [
         (external, "no data set stored in the file itself"),
-        (virtual, "no data set stored in the file itself"),
+        (virtual, "no data set stored in the file itself|reference to a string"),
         (soft, "SoftLink; expected data in the file itself"),
         (outside, "ExternalLink; expected data in the file itself"),
         (large, "more elements than the file can hold"),

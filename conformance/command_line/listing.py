@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import textwrap
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ def show(options: argparse.Namespace) -> int:
         "implementations": (_implementations, _implementation_text),
         "defects": (_defects, _defect_text),
     }[options.what]
+    if options.report is not None:
+        return _report(options)
     if options.markdown:
         return _document(options)
     listed = entries(options)
@@ -44,6 +47,26 @@ def _legend(listed: Sequence[dict[str, Any]]) -> str:
         "(section, bullet): where the documentation says so; conformance explain CLAUSE-ID cites it"
     )
     return "\n".join(lines)
+
+
+def _report(options: argparse.Namespace) -> int:
+    """Print a defect as a report to be filed with its project.
+
+    Raises:
+        UsageError: if something else is listed, or there is no defect of this id.
+    """
+    if options.what != "defects" or options.json or options.markdown:
+        raise UsageError("--report is for `list defects`, without --json and --markdown")
+    from conformance import known
+    from conformance.known import defects, filing
+
+    found = {one.record.identifier: one for one in defects.defects(known.own())}
+    if options.report not in found:
+        close = difflib.get_close_matches(options.report, found, n=3)
+        hint = f"; did you mean {' or '.join(close)}" if close else ""
+        raise UsageError(f"there is no defect {options.report!r}{hint}: conformance list defects")
+    print(filing.report(found[options.report]), end="")
+    return 0
 
 
 def _document(options: argparse.Namespace) -> int:

@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     _add_list(commands)
     _add_explain(commands)
     _add_golden(commands)
+    _add_field(commands)
     _add_shrink(commands)
     _add_search(commands)
     _add_selftest(commands)
@@ -267,6 +268,11 @@ def _add_list(commands: Any) -> None:
         action="store_true",
         help="print clauses as a document, each with its source, formula and example; or defects",
     )
+    listing.add_argument(
+        "--report",
+        metavar="ID",
+        help="print a defect as a report to be filed with its project, in the form it asks for",
+    )
 
 
 def _add_explain(commands: Any) -> None:
@@ -323,6 +329,35 @@ def _add_golden(commands: Any) -> None:
     regenerate.add_argument("--reason", required=True, help="why, for the manifest")
     observe.add_argument("--reason", required=True, help="why, for the manifest")
     observe.add_argument("--implementation", action="append", metavar="NAME")
+
+
+def _add_field(commands: Any) -> None:
+    field = commands.add_parser("field", help="judge every implementation, and tell of all")
+    actions = field.add_subparsers(dest="action", metavar="ACTION", required=True)
+    judge = actions.add_parser(
+        "run",
+        help="judge what is installed of the field, with its variants",
+        description="Judge every installed implementation, in all variants in which people run it, "
+        "or those that are named; the exit status is that of conformance run.",
+    )
+    judge.add_argument("names", nargs="*", metavar="NAME", help="an implementation, or its extra")
+    judge.add_argument("--grid", choices=GRIDS, default="smoke", help="default smoke")
+    judge.add_argument("-n", dest="workers", type=_positive(int), default=1, metavar="WORKERS")
+    judge.add_argument("--timeout", type=_positive(float), default=60.0, metavar="SECONDS")
+    judge.add_argument("--jsonl", type=Path, metavar="FILE", help="write a JSON-lines report")
+    judge.add_argument(
+        "--record", type=Path, metavar="FOLDER", help="store what was seen, for the table"
+    )
+    record = actions.add_parser("record", help="store what reports say, for the table")
+    record.add_argument("files", nargs="+", type=Path, metavar="FILE.jsonl", help="a run's --jsonl")
+    table = actions.add_parser("table", help="the page of the field, from what is stored")
+    table.add_argument(
+        "--short", type=Path, metavar="README.md", help="put the table in short into this document"
+    )
+    for action in (record, table):
+        action.add_argument("--directory", type=Path, help="default: field in the fixtures")
+    for action, command in ((judge, "judge"), (record, "record"), (table, "table")):
+        action.set_defaults(command=_field(command))
 
 
 def _add_shrink(commands: Any) -> None:
@@ -414,6 +449,16 @@ def _add_selftest(commands: Any) -> None:
         "--fault", action="append", metavar="ID", help="only this fault; may be repeated"
     )
     selftest.add_argument("--grid", choices=GRIDS, default="smoke", help="default: smoke")
+
+
+def _field(command: str) -> Callable[[argparse.Namespace], int]:
+    def run(options: argparse.Namespace) -> int:
+        from conformance.command_line import field
+
+        status: int = getattr(field, command)(options)
+        return status
+
+    return run
 
 
 def _golden(command: str) -> Callable[[argparse.Namespace], int]:

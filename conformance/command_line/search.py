@@ -97,7 +97,20 @@ def _text(report: Report, implementation: str) -> str:
     found = [_found(number, one) for number, one in enumerate(report.findings, 1)]
     ending = f"{len(found)} counterexamples" if found else "no counterexample"
     totals = f"{implementation}: {ending} in {report.verdicts.total()} cases ({counts or 'none'})"
-    return "\n".join([*found, f"{totals}; --seed {report.seed} repeats the search"])
+    last = f"{totals}; --seed {report.seed} repeats the search"
+    return "\n".join([*found, *_tried(report), last])
+
+
+def _tried(report: Report) -> list[str]:
+    """How much was judged of what, a line for each layer, and what was left out."""
+    layers: dict[str, list[str]] = {}
+    for (layer, observed), count in sorted(report.tried.items()):
+        layers.setdefault(layer, []).append(f"{count} {observed}")
+    lines = [f"tried {layer}: {', '.join(counts)}" for layer, counts in layers.items()]
+    if report.passed_over:
+        words = "were drawn and left out: nothing of their kind is supported"
+        lines.append(f"{report.passed_over} further cases {words}")
+    return lines
 
 
 def _found(number: int, found: Finding) -> str:
@@ -105,6 +118,7 @@ def _found(number: int, found: Finding) -> str:
         [
             f"counterexample {number}: {found.case.descriptor}",
             f"    {found.result.verdict}: {found.result.message}",
+            *([f"    what you get when {found.cause}"] if found.cause else []),
             f"    clauses: {', '.join(found.result.clauses)}",
             f"    shrunk from {found.first.descriptor}",
             f"    {found.result.reproduce}",

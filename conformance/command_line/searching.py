@@ -135,10 +135,12 @@ class _Rounds:
 
     def _merge(self, answer: list[Any]) -> None:
         match answer:
-            case ["searched", dict(verdicts), list(findings)]:
+            case ["searched", dict(verdicts), list(findings), list(tried), int(passed_over)]:
                 self.report.verdicts.update({Verdict(name): n for name, n in verdicts.items()})
+                self.report.tried.update({(layer, seen): n for layer, seen, n in tried})
+                self.report.passed_over += passed_over
                 for found in map(_finding_of, findings):
-                    if not any(one.explains(found.result) for one in self.report.findings):
+                    if not any(one.is_like(found) for one in self.report.findings):
                         self.report.findings.append(found)
             case ["failed", str(message)]:
                 raise ImplementationError(message)
@@ -195,24 +197,28 @@ def _searched(
     counts: Counter[str] = Counter()
     for verdict, count in report.verdicts.items():
         counts[str(verdict)] += count
-    return ["searched", dict(counts), [_packed(one) for one in report.findings]]
+    tried = [[layer, observed, n] for (layer, observed), n in report.tried.items()]
+    found = [_packed(one) for one in report.findings]
+    return ["searched", dict(counts), found, tried, report.passed_over]
 
 
-def _packed(found: Finding) -> list[str]:
+def _packed(found: Finding) -> list[Any]:
     stage = found.result.evidence.stage if found.result.evidence else ""
-    return [json.dumps(found.result.record()), stage, found.first.descriptor]
+    faults = [fault.identifier for (fault,) in found.faults]
+    return [json.dumps(found.result.record()), stage, found.first.descriptor, faults]
 
 
-def _finding_of(fields: list[str]) -> Finding:
+def _finding_of(fields: list[Any]) -> Finding:
     from dataclasses import replace
 
-    from conformance.counterexamples import Finding
+    from conformance.counterexamples import CATALOGUE, Finding
     from conformance.outcomes import Unsupported
 
-    record, stage, first = fields
+    record, stage, first, faults = fields
     result = result_of_record(json.loads(record))
     evidence = Evidence("", result.case, Unsupported("it stayed on its worker"), stage)
-    return Finding(result.case, replace(result, evidence=evidence), parse(first))
+    causes = tuple((CATALOGUE[identifier],) for identifier in faults)
+    return Finding(result.case, replace(result, evidence=evidence), parse(first), causes)
 
 
 if __name__ == "__main__":

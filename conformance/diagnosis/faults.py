@@ -132,6 +132,16 @@ def _same() -> tuple[Fault, ...]:
             Steps(beyond=lambda index, n: np.clip(index, 0, n - 1)),
         ),
         Fault(
+            "padding.mirror",
+            "the padding mirrors the input at its edge, which is not repeated",
+            Steps(beyond=v.mirrored(repeats_edge=False)),
+        ),
+        Fault(
+            "padding.mirror-edge",
+            "the padding mirrors the input, its edge included",
+            Steps(beyond=v.mirrored(repeats_edge=True)),
+        ),
+        Fault(
             "padding.wraps", "the padding wraps around", Steps(beyond=lambda index, n: index % n)
         ),
         Fault(

@@ -169,7 +169,8 @@ def _is_credible(place: Place, seen: Sequence[_Seen], against: int) -> bool:
         return False
     lengths = {one.lengths[place.axis] for one in seen}
     varied = len(lengths) >= _LENGTHS and len(seen) > _LENGTHS
-    return (varied or place.start >= 2 * _LEAST_FROM) and len(seen) > against
+    far = place.start >= (2 * _LEAST_FROM if len(lengths) > 1 else _FAR)
+    return (varied or far) and len(seen) > against
 
 
 @dataclass(frozen=True, eq=False)

@@ -426,6 +426,17 @@ def reversed_axes(x: Array) -> Array:
     return x.transpose(0, *range(x.ndim - 1, 0, -1))
 
 
+def mirrored(*, repeats_edge: bool) -> Callable[[Array, int], Array]:
+    """The index of the mirror image of a place outside the input."""
+
+    def beyond(index: Array, n: int) -> Array:
+        last = n - 1 + repeats_edge
+        place = index % max(n + last, 1) if repeats_edge else index % max(2 * last, 1)
+        return np.asarray(np.minimum(place, 2 * last - place - repeats_edge))
+
+    return beyond
+
+
 def bias_by_rows(y: Array, bias: Array) -> Array:
     """Bias along the first spatial axis where it fits, a broadcast that happens to work."""
     fits = y.ndim > 2 and y.shape[-2] == len(bias)

@@ -18,7 +18,7 @@ from conformance.report.files import write_atomically
 VARIABLE: Final = "CONFORMANCE_FIXTURES"
 """Environment variable that names another fixture directory."""
 
-_COMPANIONS: Final = frozenset({manifests.NAME, "README.md"})
+_COMPANIONS: Final = frozenset({manifests.NAME, "README.md", "field"})
 
 
 def fixture_directory() -> Path:

@@ -72,9 +72,13 @@ def _nodes(known: Facts, ndim: int, weights: Mapping[str, Array], auto_pad: bool
 
 
 def _attributes(known: Facts, auto_pad: bool) -> dict[str, Any]:
-    """What the node needs: the window, strides, dilations, groups and pads."""
-    is_automatic = auto_pad and known.padding == "same"
+    """What the node needs: the window, strides, dilations, groups and pads, all of them said."""
     groups = known.groups if known.is_convolution else 1
-    pads = () if is_automatic else pads_of(known)
-    made = window_attributes(known.window, known.strides, known.dilation, groups, pads)
-    return made | ({"auto_pad": "SAME_UPPER"} if is_automatic else {})
+    made = window_attributes(known.window, known.strides, known.dilation, groups, pads_of(known))
+    if not known.is_convolution:
+        del made["group"]
+    if auto_pad and known.padding == "same":
+        return {name: value for name, value in made.items() if name != "pads"} | {
+            "auto_pad": "SAME_UPPER"
+        }
+    return made

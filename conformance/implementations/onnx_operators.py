@@ -20,7 +20,7 @@ class Node:
         operator: its name.
         inputs: what it takes.
         outputs: what it makes.
-        attributes: those that are not ONNX' defaults.
+        attributes: its attributes.
     """
 
     operator: str
@@ -30,10 +30,10 @@ class Node:
 
 
 _SINGLE: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
-    "celu": ("Celu", {}),
-    "elu": ("Elu", {}),
+    "celu": ("Celu", {"alpha": 1.0}),
+    "elu": ("Elu", {"alpha": 1.0}),
     "exponential": ("Exp", {}),
-    "gelu": ("Gelu", {}),
+    "gelu": ("Gelu", {"approximate": "none"}),
     "hard_shrink": ("Shrink", {"lambd": 0.5, "bias": 0.0}),
     "hard_sigmoid": ("HardSigmoid", {"alpha": 1 / 6, "beta": 0.5}),
     "hard_silu": ("HardSwish", {}),
@@ -80,7 +80,7 @@ NODES: Final[Mapping[str, tuple[Node, ...]]] = {
 """The nodes that make ``a`` of ``y``, by the activation's name at Keras."""
 
 ACTIVATIONS: Final = frozenset(NODES) - {"glu"}
-"""The activations that keep the shape."""
+"""The activations that ONNX has operators for, and that keep the shape."""
 
 
 def to_first(ndim: int) -> list[int]:
@@ -104,8 +104,9 @@ def window_attributes(
     dilation: Sequence[int] = (),
     groups: int = 1,
     pads: Sequence[tuple[int, int]] = (),
+    terse: bool = False,
 ) -> dict[str, Any]:
-    """The attributes of a convolution or pooling that are not ONNX' defaults.
+    """The attributes of a convolution or pooling.
 
     Args:
         window: its lengths.
@@ -113,15 +114,17 @@ def window_attributes(
         dilation: the dilation rates; none are one.
         groups: of a convolution.
         pads: before and after, for each axis; none are zero.
+        terse: whether what has ONNX' default value is left out.
     """
-    made: dict[str, Any] = {"kernel_shape": [*window]}
-    if max(strides, default=1) > 1:
-        made["strides"] = [*strides]
-    if any(map(any, pads)):
-        made["pads"] = [pair[0] for pair in pads] + [pair[1] for pair in pads]
-    if max(dilation, default=1) > 1:
-        made["dilations"] = [*dilation]
-    return made | ({"group": groups} if groups > 1 else {})
+    pads = pads or [(0, 0)] * len(window)
+    made: dict[str, tuple[Any, Any]] = {
+        "kernel_shape": ([*window], None),
+        "strides": ([*strides], [1] * len(window)),
+        "pads": ([pair[0] for pair in pads] + [pair[1] for pair in pads], [0] * 2 * len(window)),
+        "dilations": ([*(dilation or [1] * len(window))], [1] * len(window)),
+        "group": (groups, 1),
+    }
+    return {name: value for name, (value, usual) in made.items() if not terse or value != usual}
 
 
 def windowed(

@@ -72,7 +72,7 @@ def named_precision(parts: Parts) -> str | None:
     """
     if not parts.given.size or not all(map(_is_ordinary, parts)):
         return None
-    for found in (_other_rounding, _rounded_operands, _quantized):
+    for found in (_other_rounding, _rounded_operands, _rounded_bias, _quantized):
         name = found(parts)
         if name is not None:
             return name
@@ -140,6 +140,26 @@ def _rounded_operands(parts: Parts) -> str | None:
                 if rounding.shows(whole.inputs, whole.kernel) and _are_of(parts, rounding):
                     return name.format(operands) + suffix
     return None
+
+
+def _rounded_bias(parts: Parts) -> str | None:
+    """To how many bits the bias is rounded; None where that explains nothing."""
+    for name, fmt, digits in _shorter_operands(parts.gauge):
+        if _are_of_bias(parts, fmt, digits):
+            return name.format("biases")
+    return None
+
+
+def _are_of_bias(parts: Parts, fmt: Format, digits: int) -> bool:
+    """Whether all outputs are those of a rounded bias, and the expected ones are not."""
+    expected_fits = True
+    for part in parts:
+        bias = part.gauge.convolution.bias
+        sums = part.gauge.centre - bias + round_to(bias, fmt, digits)
+        if not _fits(part.gauge, part.actual, sums):
+            return False
+        expected_fits = expected_fits and _fits(part.gauge, part.expected, sums)
+    return not expected_fits
 
 
 def _other_rounding(parts: Parts) -> str | None:

@@ -13,6 +13,7 @@ from conformance.implementations.observation import as_array
 from conformance.models.candidates import Array
 from conformance.models.comparison import compare
 from conformance.models.errors import ModelError
+from conformance.models.inputs import check_batches
 from conformance.models.judging import Verdict
 from conformance.models.program_candidate import CallableCandidate
 from conformance.models.report import sentence
@@ -74,9 +75,14 @@ def _inputs(given: Any, source: Source) -> list[Array]:
             f"assert_model_conforms: {len(listed)} inputs are given; expected {len(names)}: "
             f"{', '.join(names)}"
         )
-    return [
+    arrays = [
         _input(item, t, n) for item, t, n in zip(listed, source.model.inputs, names, strict=True)
     ]
+    try:
+        check_batches(arrays, names)
+    except ModelError as error:
+        raise ValueError(f"assert_model_conforms: argument `inputs`: {error}") from error
+    return arrays
 
 
 def _input(given: Any, tensor: Any, name: str) -> Array:

@@ -148,6 +148,9 @@ def load_candidate(spec: str, source: Path | str | None) -> Runner:
         raise ModelError(f"{spec}: expected {_FORMS}")
     if not Path(spec).is_file():
         raise ModelError(f"{spec}: there is no such file")
+    if Path(spec).stat().st_size > _LARGEST:
+        size = Path(spec).stat().st_size
+        raise ModelError(f"{spec}: {size} bytes; expected at most 2 GiB, as the format has it")
     if spec.endswith(".onnx"):
         from conformance.models.onnx_candidate import OnnxCandidate
 
@@ -156,6 +159,9 @@ def load_candidate(spec: str, source: Path | str | None) -> Runner:
 
     return TFLiteCandidate(Path(spec))
 
+
+_LARGEST: Final = 1 << 31
+"""Bytes of a file: protocol buffers and flat buffers have no more."""
 
 _FORMS: Final = (
     "a .onnx or .tflite file, FILE.py[:ATTRIBUTE], tf.keras, keras[backend=torch] or "

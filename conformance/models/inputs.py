@@ -56,10 +56,24 @@ def read_inputs(model: Any, given: Sequence[str], names: Sequence[str]) -> list[
         ModelError: if one is missing, unknown, no array, or of a shape or dtype that does not fit.
     """
     files = _by_name(given, names)
-    return [
+    arrays = [
         _checked(np_load(files[name]), tensor, name, files[name])
         for name, tensor in zip(names, model.inputs, strict=True)
     ]
+    check_batches(arrays, names)
+    return arrays
+
+
+def check_batches(arrays: Sequence[Array], names: Sequence[str]) -> None:
+    """See to it that all inputs have the same number of samples.
+
+    Raises:
+        ModelError: if they have not.
+    """
+    counts = {len(array) for array in arrays if array.ndim}
+    if len(counts) > 1:
+        said = ", ".join(f"{n!r} has {len(a)}" for n, a in zip(names, arrays, strict=True))
+        raise ModelError(f"the inputs differ in their number of samples: {said}")
 
 
 def _by_name(given: Sequence[str], names: Sequence[str]) -> Mapping[str, str]:
@@ -68,7 +82,12 @@ def _by_name(given: Sequence[str], names: Sequence[str]) -> Mapping[str, str]:
             f"--inputs is given {len(given)} times; expected once for each of the model's "
             f"{len(names)} inputs: {', '.join(names)}"
         )
-    if not all("=" in item for item in given):
+    if any("=" in item for item in given) and not all("=" in item for item in given):
+        raise ModelError(
+            f"--inputs {' '.join(given)}: expected NAME=FILE.npy for each, or FILE.npy for each in "
+            f"the order {', '.join(names)}"
+        )
+    if "=" not in given[0]:
         return dict(zip(names, given, strict=True))
     files = dict(item.split("=", 1) for item in given)
     if files.keys() != {*names}:

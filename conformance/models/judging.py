@@ -9,6 +9,7 @@ the layers behind go on from some tensor that fits by shape.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -586,7 +587,11 @@ class LayerJudge:
         if not fault and len(chain) == 1:
             fault = self._explained(steps[index], values)
         hint = (
-            _padding_hint(steps[index], self._input(steps[index].inputs[0]).value.shape)
+            _padding_hint(
+                steps[index],
+                self._input(steps[index].inputs[0]).value.shape,
+                self.held.by_name[place.name].maker,
+            )
             if ("pad" in fault.lower() and index == chain[0])
             else ""
         )
@@ -679,8 +684,8 @@ def _wrong(values: Floats, span: Span, dtype: str) -> tuple[str, float]:
     return f"{sentence_case(wrong.sentence())}.", wrong.ratio
 
 
-def _padding_hint(step: Step, shape: tuple[int, ...]) -> str:
-    """The padding that there should be, in the order in which ONNX has it."""
+def _padding_hint(step: Step, shape: tuple[int, ...], maker: str) -> str:
+    """The padding that there should be, in the order in which ONNX has it, and the candidate's."""
     settings = step.operation.settings
     if "padding" not in settings or settings.get("padding") not in ("same", "valid"):
         return ""
@@ -693,7 +698,15 @@ def _padding_hint(step: Step, shape: tuple[int, ...]) -> str:
         for a, n in zip(geometry, last[1:-1], strict=True)
     ]
     pads = [a.before for a in geometry] + ends
-    return f" The padding should be {','.join(map(str, pads))} (all befores, then all afters)."
+    right = f"{','.join(map(str, pads))} (all befores, then all afters)"
+    found = _PADS.search(maker)
+    if found is None:
+        return f" The padding should be {right}."
+    given = found.group(1).replace(" ", "")
+    return f" The candidate's pads are {given} and should be {right}."
+
+
+_PADS: Final = re.compile(r"(?:Conv|Pool)\([^)]*?pads=\[([\d, ]+)\]")
 
 
 def merged(results: Sequence[Sequence[Finding]]) -> list[Finding]:

@@ -11,9 +11,7 @@ import numpy as np
 from conformance.models.candidates import Array, Tensor, laid_for, reordered
 from conformance.models.errors import CandidateError, ModelError
 
-_LARGEST: Final = 1 << 31
-"""Bytes of a file: a protocol buffer has no more."""
-
+_DEEPEST: Final = 20
 _SHOWN: Final = 160
 
 
@@ -43,20 +41,19 @@ class OnnxCandidate:
         self._plain = self._session(self._model, fused=True)
         self._initial = {item.name for item in self._model.graph.initializer}
         self._exposed = self._session(self._with_all_outputs(), fused=False)
+        self._unread = self._of_no_node()
+        if self._unread:
+            self.maker += f"; inputs that no node reads are given zeros: {', '.join(self._unread)}"
         self._makers = {
             output: node for node in self._model.graph.node for output in node.output if output
         }
 
     def _read(self, path: Path) -> Any:
-        if path.stat().st_size > _LARGEST:
-            raise ModelError(
-                f"{path}: {path.stat().st_size} bytes; a protocol buffer has at most 2 GiB"
-            )
         try:
             model = self._onnx.load(str(path), load_external_data=False)
         except Exception as error:
             raise ModelError(f"{path} is no ONNX file, or a damaged one ({_said(error)})") from None
-        for tensor in self._all_tensors(model.graph, 0):
+        for tensor in self._stored(model):
             if tensor.data_location == self._onnx.TensorProto.EXTERNAL or tensor.external_data:
                 raise ModelError(
                     f"{path}: the tensor {tensor.name!r} is stored in another file, which is not "
@@ -67,21 +64,32 @@ class OnnxCandidate:
             raise ModelError(f"{path}: the graph has no nodes")
         return model
 
+    def _stored(self, model: Any) -> Iterator[Any]:
+        """Every tensor that a file holds: its graph's, its functions', its training's."""
+        yield from self._all_tensors(model.graph, 0)
+        for function in model.functions:
+            yield from self._constants(function.node, 0)
+        for training in model.training_info:
+            yield from self._all_tensors(training.initialization, 0)
+            yield from self._all_tensors(training.algorithm, 0)
+
     def _all_tensors(self, graph: Any, depth: int) -> Iterator[Any]:
         """Initializers and constants, those of graphs within nodes included."""
-        if depth > 20:
-            raise ModelError("graphs within graphs, deeper than 20")
         yield from graph.initializer
         for sparse in graph.sparse_initializer:
             yield from (sparse.values, sparse.indices)
-        for node in graph.node:
-            for attribute in node.attribute:
-                yield from (attribute.t, *attribute.tensors)
-                for inner in (
-                    *attribute.graphs,
-                    *([attribute.g] if attribute.HasField("g") else []),
-                ):
-                    yield from self._all_tensors(inner, depth + 1)
+        yield from self._constants(graph.node, depth)
+
+    def _constants(self, nodes: Any, depth: int) -> Iterator[Any]:
+        if depth > _DEEPEST:
+            raise ModelError(f"{self.name}: graphs within graphs, deeper than {_DEEPEST}")
+        for attribute in (attribute for node in nodes for attribute in node.attribute):
+            yield from (attribute.t, *attribute.tensors)
+            for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+                yield from (sparse.values, sparse.indices)
+            inner = [attribute.g] if attribute.HasField("g") else []
+            for graph in (*attribute.graphs, *inner):
+                yield from self._all_tensors(graph, depth + 1)
 
     def _with_all_outputs(self) -> Any:
         copy = self._onnx.ModelProto()
@@ -106,8 +114,20 @@ class OnnxCandidate:
         except Exception as error:
             raise ModelError(f"{self.name}: onnxruntime cannot load it ({_said(error)})") from None
 
+    def _of_no_node(self) -> dict[str, Array]:
+        """Inputs that nothing reads, which some converters leave open, with anything for them."""
+        graph = self._model.graph
+        read = {name for node in graph.node for name in node.input}
+        read |= {item.name for item in graph.output}
+        read |= {name for node in graph.node for a in node.attribute for name in _free(a)}
+        return {
+            item.name: np.zeros(_shape_of(item), _NUMPY.get(item.type, "float32"))
+            for item in self._plain.get_inputs()
+            if item.name not in read
+        }
+
     def _fed(self, inputs: Sequence[Array]) -> dict[str, Array]:
-        declared = self._plain.get_inputs()
+        declared = [item for item in self._plain.get_inputs() if item.name not in self._unread]
         if len(declared) != len(inputs):
             named = ", ".join(f"{item.name!r} {item.shape}" for item in declared)
             raise ModelError(
@@ -115,10 +135,11 @@ class OnnxCandidate:
                 f"{_LEFT_OPEN if len(declared) > len(inputs) else ''}"
             )
         order = reordered([item.name for item in declared], self.input_names)
-        return {
+        taken = {
             item.name: laid_for(inputs[place], item.shape, item.name)
             for item, place in zip(declared, order, strict=True)
         }
+        return taken | self._unread
 
     def _run(self, session: Any, names: Sequence[str] | None, inputs: Sequence[Array]) -> Any:
         try:
@@ -132,7 +153,8 @@ class OnnxCandidate:
     def tensors(self, inputs: Sequence[Array]) -> list[Tensor]:
         """The inputs, and what the nodes make; shapes are found by running the file in parts."""
         fed = self._fed(inputs)
-        found = [Tensor(n, a.shape, a.dtype.name, "input of the file") for n, a in fed.items()]
+        given = {name: array for name, array in fed.items() if name not in self._unread}
+        found = [Tensor(n, a.shape, a.dtype.name, "input of the file") for n, a in given.items()]
         names = [name for name in self._makers if name not in self._initial]
         for start in range(0, len(names), 16):
             part = names[start : start + 16]
@@ -142,12 +164,26 @@ class OnnxCandidate:
                     found.append(Tensor(name, array.shape, array.dtype.name, self._described(node)))
         return found
 
-    def _described(self, node: Any) -> str:
+    def _described(self, node: Any, depth: int = 0) -> str:
+        """A node with its attributes, behind those that it is the end of: padding, window, sums."""
+        words = self._alone(node)
+        before = self._makers.get(node.input[0]) if node.input else None
+        goes_on = node.op_type not in _MAIN or (before and before.op_type == "Pad")
+        if before is None or depth >= _BEHIND or not goes_on:
+            return words
+        told = self._described(before, depth + 1)
+        is_end = node.op_type in _MAIN or any(f"{kind}(" in told for kind in _MAIN)
+        return f"{told}, {words}" if is_end else words
+
+    def _alone(self, node: Any) -> str:
         values = [
-            f"{a.name}={self._onnx.helper.get_attribute_value(a)!r}"
+            f"{a.name}={_plain(self._onnx.helper.get_attribute_value(a))}"
             for a in node.attribute
             if a.type in (a.INT, a.INTS, a.FLOAT, a.STRING)
         ]
+        if node.op_type == "Pad" and len(node.input) > 1 and node.input[1] in self._initial:
+            stored = next(i for i in self._model.graph.initializer if i.name == node.input[1])
+            values.append(f"pads={self._onnx.numpy_helper.to_array(stored).tolist()}")
         words = f"{node.op_type}({', '.join(values)})"
         return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}...)"
 
@@ -174,6 +210,41 @@ class OnnxCandidate:
         return False
 
 
+def _free(attribute: Any) -> Iterator[str]:
+    """The names that graphs within a node take, from wherever they are."""
+    inner = [attribute.g] if attribute.HasField("g") else []
+    for graph in (*attribute.graphs, *inner):
+        for node in graph.node:
+            yield from node.input
+            for own in node.attribute:
+                yield from _free(own)
+        yield from (item.name for item in graph.output)
+
+
+def _shape_of(item: Any) -> tuple[int, ...]:
+    """The declared shape of an input, free lengths one."""
+    return tuple(n if isinstance(n, int) and n > 0 else 1 for n in item.shape)
+
+
+_NUMPY: Final = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(float16)": "float16",
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(bool)": "bool",
+}
+
+_MAIN: Final = ("Conv", "MaxPool", "AveragePool", "Gemm", "MatMul")
+"""Operators whose attributes, or weights, are what most mistakes are about."""
+_BEHIND: Final = 4
+"""Nodes before one that are looked at for one of these."""
+
+
+def _plain(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
 _LEFT_OPEN: Final = (
     "; what the source does not have as an input is a constant that the converter left open: "
     "convert it again, or make it an initializer"
@@ -181,5 +252,6 @@ _LEFT_OPEN: Final = (
 
 
 def _said(error: BaseException) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:_SHOWN]
+    """What the runtime says; of a long message its ends, as the reason is the last."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 2 * _SHOWN else f"{text[:_SHOWN]} ... {text[-_SHOWN:]}"

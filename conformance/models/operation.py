@@ -230,12 +230,13 @@ def _global(operation: Operation, spans: Sequence[Span]) -> Span:
 
 
 def _normalized(operation: Operation, spans: Sequence[Span]) -> Span:
-    w, (inputs,) = operation.weights, spans
+    w: dict[str, Any] = {**operation.settings.get("statistics", {}), **operation.weights}
+    (inputs,) = spans
     shape = [1] * inputs.value.ndim
     shape[operation.settings["axis"]] = -1
     scale = w.get("gamma", 1.0) / np.sqrt(w["variance"] + operation.settings["epsilon"])
     scale, mean = scale.reshape(shape), w["mean"].reshape(shape)
-    shift = w.get("beta", np.zeros_like(w["mean"])).reshape(shape)
+    shift = np.asarray(w.get("beta", 0.0)).reshape(shape if "beta" in w else ())
     value = (inputs.value - mean) * scale + shift
     size = (np.abs(inputs.value) + np.abs(mean)) * np.abs(scale) + np.abs(shift)
     error = growth(_FOLDED, operation.format.unit_roundoff) * size + inputs.error * np.abs(scale)
@@ -378,6 +379,7 @@ KINDS: Final[dict[str, Callable[[Operation, Sequence[Span]], Span]]] = {
     "pooling": _pooled,
     "global pooling": _global,
     "normalization": _normalized,
+    "scaling": _normalized,
     "relu": _piecewise,
     "activation": _activation,
     "merge": _merged,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -41,6 +42,7 @@ class TFLiteCandidate:
             self._operators = self._kept._get_ops_details()
         except Exception as error:
             raise ModelError(f"{path} cannot be loaded ({_said(error)})") from None
+        self._options = _options(content)
         self._last: tuple[int, ...] | None = None
 
     def _fill(self, interpreter: Any, inputs: Sequence[Array]) -> list[Array]:
@@ -99,8 +101,21 @@ class TFLiteCandidate:
         found = [self._tensor(item, "input of the file") for item in self._kept.get_input_details()]
         for operator in self._operators:
             made = [details[index] for index in operator["outputs"] if index in details]
-            found += [self._tensor(item, str(operator["op_name"])) for item in made]
+            found += [self._tensor(item, self._described(operator)) for item in made]
         return found
+
+    def _described(self, operator: Mapping[str, Any]) -> str:
+        """An operator with its options, behind the padding that it takes."""
+        name, index = str(operator["op_name"]), operator["index"]
+        words = f"{name}({self._options[index]})" if self._options.get(index) else name
+        taken = int(operator["inputs"][0]) if len(operator["inputs"]) else -1
+        pads = [o for o in self._operators if o["op_name"] == "PAD" and taken in o["outputs"]]
+        if not pads:
+            return words
+        with contextlib.suppress(ValueError):
+            sizes = self._kept.get_tensor(int(pads[0]["inputs"][1])).tolist()
+            return f"PAD(paddings={sizes}), {words}"
+        return f"PAD, {words}"
 
     def _tensor(self, item: Mapping[str, Any], maker: str) -> Tensor:
         shape = tuple(int(n) for n in item["shape"])
@@ -128,6 +143,38 @@ class TFLiteCandidate:
     def named(self) -> bool:
         """Tensors are not named after layers reliably."""
         return False
+
+
+def _options(content: bytes) -> dict[int, str]:
+    """The options of each operator in words; empty where the schema is not there to read them."""
+    try:
+        from ai_edge_litert import schema_py_generated as schema
+
+        operators = schema.ModelT.InitFromPackedBuf(content, 0).subgraphs[0].operators
+    except Exception:  # the interpreter has accepted the file; its description may be missing
+        return {}
+    found = {}
+    for index, operator in enumerate(operators):
+        fields = vars(operator.builtinOptions) if operator.builtinOptions is not None else {}
+        words = [f"{_snake(name)}={_named(name, value)}" for name, value in fields.items()]
+        found[index] = ", ".join(word for word in words if "None" not in word)[:_SHOWN]
+    return found
+
+
+_ENUMERATED: Final = {
+    "padding": ("SAME", "VALID"),
+    "fusedActivationFunction": ("none", "RELU", "RELU_N1_TO_1", "RELU6", "TANH", "SIGN_BIT"),
+}
+_SHOWN: Final = 160
+
+
+def _named(field: str, value: Any) -> Any:
+    names = _ENUMERATED.get(field, ())
+    return names[value] if isinstance(value, int) and 0 <= value < len(names) else value
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def _interpreter(path: Path) -> tuple[Any, str]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
+
 from conformance.judge.activations import ACTIVATIONS
 from conformance.judge.definition.rounding import FORMATS
 from conformance.judge.running_error import Floats
@@ -149,6 +151,33 @@ def _statistics(config: Settings, shape: Shape) -> dict[str, Any]:
     return dict.fromkeys((*names, "mean", "variance"), size)
 
 
+def _row(value: Any) -> Floats:
+    """A number, or some along the last axis, as an array of one axis."""
+    row: Floats = np.asarray(value, np.float64).reshape(-1)
+    return row
+
+
+def _rescaling(config: Settings, ndim: int) -> dict[str, Any]:
+    given = {"mean": _row(0), "variance": _row(1), "gamma": _row(config["scale"])}
+    statistics = given | {"beta": _row(config.get("offset", 0))}
+    return {"axis": -1, "epsilon": 0.0, "statistics": statistics}
+
+
+def _standardization(config: Settings, ndim: int) -> dict[str, Any]:
+    axis = config.get("axis", -1)
+    last = [*axis] if isinstance(axis, (list, tuple)) else [axis]
+    if last not in ([-1], [ndim - 1]) or config.get("invert"):
+        raise ValueError("a normalization along other axes than the last, or an inverted one")
+    given = config.get("mean") is not None
+    pairs = [("mean", config.get("mean")), ("variance", config.get("variance"))] if given else []
+    return {"axis": -1, "epsilon": 0.0, "statistics": {name: _row(v) for name, v in pairs}}
+
+
+def _moments(config: Settings, shape: Shape) -> dict[str, Any]:
+    size = (shape[-1],)
+    return {} if config.get("mean") is not None else {"mean": size, "variance": size, "count": ()}
+
+
 def _number(value: Any, default: float) -> float:
     value = value.get("config", {}).get("value") if isinstance(value, Mapping) else value
     return default if value is None else float(value)
@@ -231,6 +260,8 @@ TRANSLATIONS: Final[dict[str, Translation]] = {
     ),
     "Dense": Translation("dense", _activation, _dense_kernel),
     "BatchNormalization": Translation("normalization", _normalization, _statistics),
+    "Rescaling": Translation("scaling", _rescaling),
+    "Normalization": Translation("scaling", _standardization, _moments),
     "Activation": Translation("activation", _activation),
     "Softmax": Translation("activation", _softmax),
     "ReLU": Translation("relu", _relu),

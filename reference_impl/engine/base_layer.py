@@ -88,6 +88,8 @@ class Layer:
         trainable: whether training changes the weights.
         activity_regularizer: adds its value of the output, divided by the batch size, to
             `losses` at each call.
+        autocast: whether floats among the arguments of a ``call`` of the caller's own are converted
+            to the layer's dtype.
         input_shape: shape of one input without the batch, None for a free length; lets a first
             layer build its `Sequential` model.  ``batch_input_shape`` includes the batch;
             ``input_dim=n`` stands for ``input_shape=(n,)``.
@@ -119,9 +121,12 @@ class Layer:
         dtype: Any = None,
         trainable: bool = True,
         activity_regularizer: Any = None,
+        autocast: bool = True,
         **keywords: Any,
     ) -> None:
         owner = type(self).__name__
+        if autocast is not True:
+            self.autocast = arguments.boolean(owner, "autocast", autocast)
         self.name = arguments.optional_name(owner, name) or self._automatic_name()
         self.dtype_policy = dtype_policy(owner, dtype, self._layer_dtypes)
         self.built = False
@@ -135,7 +140,7 @@ class Layer:
         )
         self.given_batch_shape = _take_batch_shape(owner, keywords)
         if keywords:
-            common = ("name", "dtype", "trainable", "activity_regularizer", *_SHAPE_KEYWORDS)
+            common = (*_IN_EVERY_CONFIG, "autocast", *_SHAPE_KEYWORDS)
             arguments.refuse_unknown(owner, keywords, (*common, *self._own_keywords))
 
     def __new__(cls, *given: Any, **keywords: Any) -> Self:
@@ -592,7 +597,9 @@ class Layer:
 
     def _set_trainable(self, value: bool) -> None:
         """Set it, for the inner layers as well, as Keras does."""
-        self._trainable = arguments.boolean(type(self).__name__, "trainable", value)
+        if not isinstance(value, (bool, np.bool_)):
+            raise arguments.wrong_type(type(self).__name__, "trainable", value, "True or False")
+        self._trainable = bool(value)
         for layer in self._members():
             layer.trainable = value
 

@@ -72,17 +72,23 @@ def by_output(
     return items
 
 
+class OutputError(KeyError, ValueError):
+    """A loss that belongs to no output: either of the two in Keras, by the form of the outputs."""
+
+    __str__ = Exception.__str__
+
+
 def losses_by_output(owner: str, given: Any, names: Sequence[str]) -> list[list[Any]]:
     """The losses of each output, of which the sum counts; a list may leave out the last outputs.
 
     Raises:
-        KeyError: if there are more losses than outputs, or one for an unknown name.
+        OutputError: if there are more losses than outputs, or one for an unknown name.
     """
     found: Sequence[Any]
     if not isinstance(given, (list, tuple)) or len(flatten(given)) == len(names):
-        found = by_output(owner, "loss", given, names, repeated=True, error=KeyError)
+        found = by_output(owner, "loss", given, names, repeated=True, error=OutputError)
     elif len(given) > len(names):
-        raise KeyError(
+        raise OutputError(
             f"{owner}: argument `loss` has {len(given)} items; expected at most one for each of "
             f"the model's {len(names)} outputs"
         )

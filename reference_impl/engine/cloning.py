@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from reference_impl.engine.arguments import wrong_value
+from reference_impl.engine.arguments import wrong_type, wrong_value
 from reference_impl.engine.base_layer import Layer
 from reference_impl.engine.input_layer import InputLayer
 from reference_impl.engine.keras_tensor import KerasTensor
@@ -26,6 +26,9 @@ def cloned(
     recursive: bool,
 ) -> Model:
     """See `reference_impl.models.clone_model`."""
+    for name, given in (("clone_function", clone_function), ("call_function", call_function)):
+        if given is not None and not callable(given):
+            raise wrong_type("clone_model", name, given, "a function, or None")
     if not isinstance(model, Model) or not model._is_functional:
         raise ValueError(
             f"clone_model: argument `model` is {shown(model)}; expected a graph or a Sequential, "
@@ -35,7 +38,7 @@ def cloned(
     def clone(layer: Layer) -> Layer:
         if recursive and isinstance(layer, Model) and layer._is_functional:
             return cloned(layer, None, clone_function, call_function, True)
-        return clone_function(layer) if clone_function else clone_of(layer)
+        return clone_of(layer) if clone_function is None else clone_function(layer)
 
     copy: Model
     if isinstance(model, Sequential):

@@ -1,12 +1,16 @@
-"""Damage of HDF5 files that the library which reads them does not survive."""
+"""Damage of HDF5 files that the library which reads them does not survive.
+
+It follows the strings of a file, which are kept in heaps, without a check: free space of no size
+makes it go on for ever, and an index or a type that is wrong makes it end the process.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 _SIGNATURE: Final = b"GCOL\x01\0\0\0"
-"""Where a global heap begins, which holds strings (HDF5 file format specification, III.E)."""
+"""Where a global heap begins (HDF5 file format specification, III.E)."""
 
 _HEADER: Final = 16
 """Bytes of the header of a heap, and of each object in it."""
@@ -22,28 +26,44 @@ class Bytes(Protocol):
         """Some of the bytes."""
 
 
-def endless_heap(data: Bytes) -> int | None:
-    """The place of a global heap with free space of no size; None if there is none.
+def damage(data: Bytes) -> str | None:
+    """What is wrong with the strings of a file; None if nothing is.
 
-    The library goes from object to object by their sizes, and would never come to its end.
+    A reference to a string is its length, the address of a heap and the number of an object in it.
+    Where the address stands and exactly one of the others fits, it is a damaged reference; where
+    none does, it is some other number.
     """
-    start = data.find(_SIGNATURE, 0)
-    while start >= 0:
-        if not all(_steps(data, start)):
-            return start
-        start = data.find(_SIGNATURE, start + 1)
+    for start in _places(data, _SIGNATURE):
+        objects: dict[int, int] = {}
+        for number, size, step in _objects(data, start):
+            if not step:
+                return "a heap of strings has free space of no size"
+            objects[number] = size
+        for place in _places(data, start.to_bytes(8, "little")):
+            length = _number(data, place - 4, 4) if place >= 4 else None
+            size_of = objects.get(_number(data, place + 8, 4))
+            if (size_of is None or length != size_of) and (
+                size_of is not None or length in objects.values()
+            ):
+                return "a reference to a string in a heap does not fit it"
     return None
 
 
-def _steps(data: Bytes, start: int) -> Iterator[int]:
-    """How far it is from each object of a heap to the next, which the space left bounds."""
+def _places(data: Bytes, part: bytes) -> Iterator[int]:
+    place = data.find(part, 0)
+    while place >= 0:
+        yield place
+        place = data.find(part, place + 1)
+
+
+def _objects(data: Bytes, start: int) -> Iterator[tuple[int, int, int]]:
+    """Number and size of each object of a heap, and how far it is to the next; 0 is free space."""
     end = start + _number(data, start + 8, 8)
     place = start + _HEADER
     while place + _HEADER <= end and data[place : place + 1]:
-        size = _number(data, place + 8, 8)
-        is_free_space = not _number(data, place, 2)
-        step = size if is_free_space else _HEADER + (size + 7) // 8 * 8
-        yield step
+        number, size = _number(data, place, 2), _number(data, place + 8, 8)
+        step = _HEADER + (size + 7) // 8 * 8 if number else size
+        yield number, size, step
         if not step:
             return
         place += step
@@ -51,3 +71,17 @@ def _steps(data: Bytes, start: int) -> Iterator[int]:
 
 def _number(data: Bytes, start: int, length: int) -> int:
     return int.from_bytes(data[start : start + length], "little")
+
+
+def is_text(h5py: Any, attribute: Any) -> bool:
+    """Whether the type of an attribute is that of strings, of the usual encoding throughout."""
+    kind = attribute.get_type()
+    if not isinstance(kind, h5py.h5t.TypeStringID):
+        return False
+    if not kind.is_variable_str():
+        return True
+    usual = h5py.h5t.C_S1.copy()
+    usual.set_size(h5py.h5t.VARIABLE)
+    usual.set_cset(kind.get_cset())
+    usual.set_strpad(kind.get_strpad())
+    return bool(usual.encode() == kind.encode())

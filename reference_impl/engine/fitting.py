@@ -147,7 +147,7 @@ def fit(model: Model, x: Any, y: Any, **given: Any) -> History:
     owner = f"{model.name}.fit"
     o = _options(owner, given, _FIT)
     training = model._compiled()
-    epochs = positive_integer(owner, "epochs", o["epochs"])
+    epochs, first = (_count(owner, name, o[name]) for name in ("epochs", "initial_epoch"))
     size = _size(owner, "batch_size", o["batch_size"])
     steps = _steps(owner, "steps_per_epoch", o["steps_per_epoch"])
     data = _data(model, x, y, o["sample_weight"])
@@ -156,9 +156,6 @@ def fit(model: Model, x: Any, y: Any, **given: Any) -> History:
         data = sliced(data, slice(0, count_of(owner, data) - count_of(owner, held)))
     count = count_of(owner, data)
     history = History(model)
-    first = as_integer(o["initial_epoch"])
-    if first is None or first < 0:
-        raise unknown_value(owner, "initial_epoch", o["initial_epoch"], "an integer, not negative")
     frequency = positive_integer(owner, "validation_freq", o["validation_freq"])
     for epoch in range(first, epochs):
         mean = _Mean()
@@ -246,6 +243,13 @@ def _data(model: Model, x: Any, y: Any, weights: Any) -> tuple[Any, Any, Any]:
         else arrays(owner, "sample_weight", weights)
     )
     return (*given, weights)
+
+
+def _count(owner: str, argument: str, value: Any) -> int:
+    number = as_integer(value)
+    if number is None or number < 0:
+        raise unknown_value(owner, argument, value, "an integer that is not negative")
+    return number
 
 
 def _size(owner: str, argument: str, value: Any) -> int:

@@ -89,6 +89,10 @@ class Model(Layer):
                     raise arguments.wrong_type(
                         type(self).__name__, argument, tensor, "symbolic tensors (see Input)"
                     )
+        if not flatten(outputs):
+            raise arguments.wrong_value(
+                type(self).__name__, "outputs", outputs, "at least one symbolic tensor"
+            )
         self._input_structure = inputs
         self._output_structure = outputs
         self._graph = graph_between(flatten(inputs), flatten(outputs))

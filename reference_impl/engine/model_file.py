@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from mmap import ACCESS_READ, mmap
+from time import strftime
 from typing import Any, Final
 
 import numpy as np
@@ -30,7 +31,7 @@ from reference_impl import losses, optimizers
 from reference_impl.engine import calling
 from reference_impl.engine.arguments import boolean, file_path, wrong_value
 from reference_impl.engine.base_layer import OWN_ATTRIBUTES, Layer
-from reference_impl.engine.damaged_hdf5 import endless_heap
+from reference_impl.engine.damaged_hdf5 import damage, is_text
 from reference_impl.engine.dtypes import Array
 from reference_impl.engine.model import Model
 from reference_impl.engine.naming import snake_case
@@ -205,10 +206,9 @@ def _opened(path: Path, source: Any) -> Iterator[Any]:
         ValueError: if it is damaged; whatever h5py raises, inside the block as well.
     """
     h5py = _h5py(path)
-    if _is_endless(source):
-        raise ValueError(
-            f"{_name(path)}: the HDF5 data is damaged: a heap of strings has free space of no size"
-        )
+    damaged = _damage(source)
+    if damaged is not None:
+        raise ValueError(f"{_name(path)}: the HDF5 data is damaged: {damaged}")
     try:
         with h5py.File(source, "r") as file:
             yield file
@@ -219,12 +219,27 @@ def _opened(path: Path, source: Any) -> Iterator[Any]:
         ) from error
 
 
-def _is_endless(source: Any) -> bool:
-    """Whether reading the strings of a file, or of the bytes of one, might never end."""
+def _damage(source: Any) -> str | None:
+    """What is wrong with the strings of a file, or of the bytes of one."""
     if isinstance(source, BytesIO):
-        return endless_heap(source.getvalue()) is not None
+        return damage(source.getvalue())
     with open(source, "rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-        return endless_heap(data) is not None
+        return damage(data)
+
+
+def _text(path: Path, item: Any, name: str) -> Any:
+    """An attribute that is a string, or an array of strings; None where there is none.
+
+    Raises:
+        ValueError: if it is something else, or larger than any configuration.
+    """
+    if name not in item.attrs:
+        return None
+    h5py = _h5py(path)
+    attribute = h5py.h5a.open(item.id, name.encode())
+    if not is_text(h5py, attribute) or attribute.get_storage_size() > _LARGEST_CONFIG:
+        raise ValueError(f"{_name(path)}: the attribute `{name}` holds no text, or too much of it")
+    return item.attrs[name]
 
 
 def _archived_config(path: Path) -> bytes:
@@ -253,7 +268,7 @@ def _json(path: Path, text: Any) -> dict[str, Any]:
 def _h5_config(path: Path) -> dict[str, Any]:
     """The configuration of an ``.h5`` file, with ``compile_config`` from ``training_config``."""
     with _opened(path, path) as file:
-        text, training = file.attrs.get("model_config"), file.attrs.get("training_config")
+        text, training = (_text(path, file, f"{what}_config") for what in ("model", "training"))
     if text is None:
         raise ValueError(f"{_name(path)} has no attribute `model_config`: it holds weights alone")
     content = _json(path, text)
@@ -320,7 +335,7 @@ def _old_state(file: Any, reader: _Reader) -> list[Array] | None:
     if "optimizer_weights" not in file:
         return None
     entry = reader.member(file, "optimizer_weights")
-    names = [_decoded(name) for name in entry.attrs.get("weight_names", ())]
+    names = [_decoded(name) for name in _listed(reader.path, entry)]
     return [_old_array(entry, name, reader) for name in names]
 
 
@@ -517,9 +532,14 @@ def _fill_old(model: Model, file: Any, reader: _Reader) -> None:
                 f"beside those of {shown(sorted(group))}"
             )
         entry = reader.member(group, layer.name)
-        names = [_decoded(name) for name in entry.attrs.get("weight_names", ())]
+        names = [_decoded(name) for name in _listed(reader.path, entry)]
         arrays = [_old_array(entry, name, reader) for name in names]
         reader.keep_all(layer, weights, arrays)
+
+
+def _listed(path: Path, group: Any) -> Any:
+    names = _text(path, group, "weight_names")
+    return () if names is None else np.atleast_1d(names)
 
 
 def _decoded(name: Any) -> str:
@@ -592,7 +612,12 @@ def _save_archive(model: Model, target: Any, path: Path) -> None:
     from reference_impl.version import __version__
 
     config = serialize(model) | {"compile_config": model.get_compile_config()}
-    metadata = {"keras_version": "3.15.1", "written_by": f"layerproof {__version__}"}
+    saved = strftime("%Y-%m-%d@%H:%M:%S")
+    metadata = {
+        "keras_version": "3.15.1",
+        "date_saved": saved,
+        "written_by": f"layerproof {__version__}",
+    }
     with ZipFile(target, "w") as archive:
         archive.writestr(_METADATA, json.dumps(metadata))
         archive.writestr(_CONFIG, json.dumps(config))

@@ -207,9 +207,19 @@ class GetItem(Operation):
         self.key = _key(key)
 
     def call(self, *given: Any) -> Any:
-        """The elements."""
+        """The elements.
+
+        Raises:
+            ValueError: if the array has none of such places.
+        """
         (array,) = given
-        return array[self.key]
+        try:
+            return array[self.key]
+        except IndexError as error:
+            raise ValueError(
+                f"{self.name}: argument `key` is {shown(self.key)}; expected places in an array "
+                f"of the shape {np.shape(array)}"
+            ) from error
 
     def pull(self, upstream: Array, *given: Any) -> Pulled:
         """The upstream gradient at its place, zeros elsewhere."""

@@ -1,23 +1,20 @@
-"""Times of plain and certified convolutions, as ratios within one run.
+"""Convolutions of known networks: plain, certified and their gradients, beside peers.
 
-    OPENBLAS_NUM_THREADS=1 PYTHONPATH=. python tests/benchmarks convolutions [SHAPE ...]
-
-Per shape, with M windows of K products and F filters: how fast the plain convolution is beside
-NumPy's matrix product of the same M, K, F (``matmul``, 1 is as fast), and how much longer certified
-values take than the plain float64 convolution (``certified32``, ``certified64``), with the number
-of elements that went to the exact path.  Medians of processor time, the candidates taking turns.
+``matmul`` is NumPy's matrix product of the same sizes, which no convolution by it can undercut.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final
 
 import numpy as np
+from measuring import Benchmark, Call, Setup
+from peers import CONVOLUTIONS, Maker, Window, calls, torch_gradients, window_of
 
+import reference_impl as keras
 from reference_impl.ops.convolution import convolution_sums, plain_convolution
-from reference_impl.ops.evaluation import Certified, evaluate
+from reference_impl.ops.evaluation import evaluate
 from reference_impl.ops.formats import format_of
 from reference_impl.ops.geometry import window_axes
 
@@ -42,57 +39,103 @@ SHAPES: dict[str, tuple[Sizes, Sizes, int, int, int, str]] = {
 }
 """Input, window, filters, stride, dilation, padding."""
 
+DIFFERENTIATED: Final = ("lenet-2", "cifar", "resnet-14x256", "resnet-56x64", "tiny")
+"""The shapes whose gradients are measured."""
 
-def medians(candidates: Sequence[Callable[[], object]], repeats: int) -> list[float]:
-    """Median seconds of processor time of each candidate."""
-    times: list[list[float]] = [[] for _ in candidates]
-    for repeat in range(repeats + 1):
-        for candidate, taken in zip(candidates, times, strict=True):
-            started = time.process_time()
-            candidate()
-            if repeat:
-                taken.append(time.process_time() - started)
-    return [statistics.median(taken) for taken in times]
+GRADIENTS: Final[dict[str, Maker]] = {"torch": torch_gradients}
 
 
-def report(name: str) -> str:
-    """One line about one shape."""
-    shape, window, filters, stride, dilation, padding = SHAPES[name]
-    spatial, rank = shape[1:-1], len(window)
-    axes = window_axes(spatial, window, (stride,) * rank, (dilation,) * rank, padding)
+def operands(name: str, dtype: type[np.generic]) -> tuple[Window, np.ndarray[Any, Any]]:
+    """Input and kernel, and the bias, of a shape."""
+    shape, size, filters, stride, dilation, padding = SHAPES[name]
     random = np.random.default_rng(0)
-    wide = [random.standard_normal(s) for s in (shape, (*window, shape[-1], filters), (filters,))]
-    narrow = [operand.astype(np.float32) for operand in wide]
-
-    def certified(operands: list[np.ndarray]) -> Certified:
-        sums = convolution_sums(operands[0], operands[1], operands[2], axes)
-        return evaluate(sums, None, format_of(operands[0].dtype))
-
-    windows = plain_convolution(wide[0], wide[1], axes).size // filters
-    products = wide[1].size // filters
-    matrices = random.standard_normal((windows, products)), wide[1].reshape(products, filters)
-    singles = matrices[0].astype(np.float32), matrices[1].astype(np.float32)
-    matmul32, plain32, matmul64, plain64, certified32, certified64 = medians(
-        [
-            lambda: singles[0] @ singles[1],
-            lambda: plain_convolution(narrow[0], narrow[1], axes),
-            lambda: matrices[0] @ matrices[1],
-            lambda: plain_convolution(wide[0], wide[1], axes),
-            lambda: certified(narrow),
-            lambda: certified(wide),
-        ],
-        repeats=max(5, min(51, int(5e9 / (windows * products * filters)))),
-    )
-    return (
-        f"{name:14} M {windows:6} K {products:5} F {filters:4}"
-        f"  plain32 {plain32 * 1e3:7.3f} ms, matmul {matmul32 / plain32:.2f}"
-        f"  plain64 {plain64 * 1e3:7.3f} ms, matmul {matmul64 / plain64:.2f}"
-        f"  certified32 {certified32 / plain64:5.2f} ({certified(narrow).resolved})"
-        f"  certified64 {certified64 / plain64:5.2f} ({certified(wide).resolved})"
-    )
+    sizes = (shape, (*size, shape[-1], filters), (filters,))
+    inputs, kernel, bias = (random.standard_normal(one).astype(dtype) for one in sizes)
+    return window_of(inputs, kernel, stride, dilation, padding), bias
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Print a line for each of the shapes named, or for all."""
-    for chosen in arguments or SHAPES:
-        print(report(chosen), flush=True)
+def certified(name: str, dtype: type[np.generic]) -> Call:
+    """Certified values, the bias added."""
+    window, bias = operands(name, dtype)
+    axes, form = _axes(name), format_of(np.dtype(dtype))
+    return lambda: evaluate(convolution_sums(window.inputs, window.kernel, bias, axes), None, form)
+
+
+def plain(name: str, dtype: type[np.generic]) -> Call:
+    """The convolution in the dtype itself."""
+    window, _ = operands(name, dtype)
+    return partial(plain_convolution, window.inputs, window.kernel, _axes(name))
+
+
+def matmul(name: str, dtype: type[np.generic]) -> Call:
+    """The matrix product of the windows and the kernel."""
+    window, _ = operands(name, dtype)
+    kernel = window.kernel.reshape(-1, window.kernel.shape[-1])
+    rows = len(window.inputs) * int(np.prod(window.outputs))
+    windows = np.random.default_rng(1).standard_normal((rows, len(kernel))).astype(dtype)
+    return lambda: windows @ kernel
+
+
+def products(window: Window) -> float:
+    """Multiplications of a convolution."""
+    return float(len(window.inputs) * np.prod(window.outputs, dtype=float) * window.kernel.size)
+
+
+def _axes(name: str) -> Any:
+    shape, size, _, stride, dilation, padding = SHAPES[name]
+    rank = len(size)
+    return window_axes(shape[1:-1], size, (stride,) * rank, (dilation,) * rank, padding)
+
+
+def _forward(name: str, dtype: type[np.generic], tiny: bool) -> Setup:
+    del tiny
+    window, _ = operands(name, dtype)
+    own = {"plain": plain(name, dtype), "matmul": matmul(name, dtype)}
+    if dtype is np.float64:
+        own |= {
+            "certified float32": certified(name, np.float32),
+            "certified float64": certified(name, np.float64),
+        }
+    others, left_out = calls(CONVOLUTIONS, window, products(window))
+    return Setup(own | others, left_out=left_out)
+
+
+def _gradients(name: str, tiny: bool) -> Setup:
+    del tiny
+    shape, size, filters, stride, dilation, padding = SHAPES[name]
+    kind = keras.layers.Conv1D if len(size) == 1 else keras.layers.Conv2D
+    layer = kind(filters, size, strides=stride, padding=padding, dilation_rate=dilation)
+    window, bias = operands(name, np.float32)
+    inputs = window.inputs
+    layer.build(shape)
+    layer.set_weights([window.kernel, bias])
+    upstream = np.random.default_rng(2).standard_normal((shape[0], *window.outputs, filters))
+    upstream = upstream.astype(np.float32)
+    own: dict[str, Call] = {
+        "certified forward": lambda: layer(inputs),
+        "certified gradients": lambda: layer.gradients(inputs, upstream),
+    }
+    others, left_out = calls(GRADIENTS, window, products(window), " gradients")
+    return Setup(own | others, left_out=left_out)
+
+
+def _group(name: str, dtype: type[np.generic]) -> str:
+    """Certified values have a price beyond the products, which few products do not pay for."""
+    shape, size, *_ = SHAPES[name]
+    if dtype is np.float32:
+        return "convolution float32"
+    count = int(np.prod(size)) * shape[-1]
+    return f"convolution float64 of {'at least' if count >= 64 else 'below'} 64 products"
+
+
+BENCHMARKS: Final = (
+    *(
+        Benchmark(f"{_group(name, kind)}/{name}", partial(_forward, name, kind), name == "tiny")
+        for kind in (np.float32, np.float64)
+        for name in sorted(SHAPES, key=partial(_group, dtype=kind))
+    ),
+    *(
+        Benchmark(f"gradients float32/{name}", partial(_gradients, name), name == "tiny")
+        for name in DIFFERENTIATED
+    ),
+)

@@ -1,27 +1,21 @@
-"""Cost of activations and their gradients in float64, with and without expansions, in one run.
+"""Activations and their gradients in float64, with and without expansions, beside peers.
 
-    PYTHONPATH=. python tests/benchmarks elementwise [--elements N] [--exact N]
-
-Per activation: processor time an element with double-double expansions (``new``), without them
-(``old``: bounds in float64, then decimal arithmetic), and the ratio, for values and for gradients;
-medians of three, normal arguments of standard deviation 3, rows of 8.  The last lines are the
-geometric means over the activations that are transcendental, and what one array of 1, 4, 16 and 64
-elements costs either way, which `evaluation.FEW` rests on.
+``without expansions`` resolves every element in decimal arithmetic, on fewer of them, and stands a
+thousand elements for a thousand.  Arguments are normal, of standard deviation 3, in rows of 8.  The
+arrays of 1, 4, 16 and 64 elements are what `evaluation.FEW` rests on.
 """
 
 from __future__ import annotations
 
-import argparse
-import math
-import statistics
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Final
 from unittest.mock import patch
 
 import numpy as np
+from measuring import Benchmark, Call, Setup
+from peers import missing, torch
 
 from reference_impl import activations
 from reference_impl.ops import derivatives, evaluation
@@ -67,17 +61,6 @@ def expansions_from(few: int) -> Iterator[None]:
         yield
 
 
-def seconds(call: Callable[[], object], repeats: int = 3) -> float:
-    """Median of processor time, after one call that is not counted."""
-    call()
-    times = []
-    for _ in range(repeats):
-        started = time.process_time()
-        call()
-        times.append(time.process_time() - started)
-    return statistics.median(times)
-
-
 def arguments(name: str, elements: int) -> Array:
     x = np.random.default_rng(5).standard_normal(elements) * 3
     return x.reshape(-1, 8) if name in ROWS else x
@@ -90,46 +73,102 @@ def gradient(function: Any, x: Array) -> object:
     return pull_back(Sums.of_array(x), upstream, activation)
 
 
-def costs(name: str, function: Any, many: int, few: int) -> list[float]:
-    """Microseconds an element: new and old values, new and old gradients."""
+def _without_expansions(call: Callable[[Array], object], x: Array, times: int) -> Call:
+    """The call on a part of the elements, as often as they are all of them."""
+
+    def repeated() -> None:
+        with expansions_from(NEVER):
+            for _ in range(times):
+                call(x)
+
+    return repeated
+
+
+def _setup(name: str, tiny: bool, *, slope: bool) -> Setup:
+    function = (TRANSCENDENTAL | ALGEBRAIC)[name]
+    many, few = (64, 64) if tiny else (1 << 13, 1 << 8)
+    call = partial(gradient, function) if slope else function
     x, part = arguments(name, many), arguments(name, few)
-    calls = [function, lambda y: gradient(function, y)]
-    result = []
-    for call in calls:
-        result.append(seconds(partial(call, x)) / x.size * 1e6)
-        with expansions_from(1 << 60):
-            result.append(seconds(partial(call, part), 1) / part.size * 1e6)
-    return result
+    own: dict[str, Call] = {
+        "expanded": partial(call, x),
+        "without expansions": _without_expansions(call, part, many // few),
+    }
+    left_out = missing()
+    if not slope and name in OF_TORCH and "torch" not in left_out:
+        framework = torch()
+        tensor = framework.from_numpy(x)
+        own["torch"] = partial(OF_TORCH[name](framework.nn.functional), tensor)
+    if not slope and name in OF_SCIPY and "scipy" not in left_out:
+        own["scipy"] = partial(_of_scipy(OF_SCIPY[name]), x)
+    left_out = {peer: why for peer, why in left_out.items() if peer in {"torch", "scipy"}}
+    return Setup(own, many, "elements", left_out)
 
 
-def geometric_mean(values: list[float]) -> float:
-    return math.exp(statistics.fmean(map(math.log, values)))
+def _of_scipy(name: str) -> Any:
+    from scipy import special
+
+    return getattr(special, name)
 
 
-def main(given: Sequence[str]) -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--elements", type=int, default=1 << 15)
-    parser.add_argument("--exact", type=int, default=1 << 10)
-    options = parser.parse_args(given)
-    print(f"{'microseconds':18s} {'new':>8} {'old':>8} {'ratio':>6}   slope: new, old, ratio")
-    ratios: list[list[float]] = [[], []]
-    for name, function in (TRANSCENDENTAL | ALGEBRAIC).items():
-        new, old, new_slope, old_slope = costs(name, function, options.elements, options.exact)
-        print(
-            f"{name:18s} {new:8.3f} {old:8.2f} {old / new:6.0f}   "
-            f"{new_slope:8.3f} {old_slope:8.2f} {old_slope / new_slope:6.0f}",
-            flush=True,
+def _few(elements: int, tiny: bool) -> Setup:
+    del tiny
+    x = arguments("tanh", elements)
+    own: dict[str, Call] = {
+        "expanded": _always(1, partial(activations.tanh, x)),
+        "resolved": _always(NEVER, partial(activations.tanh, x)),
+    }
+    return Setup(own, elements, "elements")
+
+
+def _always(few: int, call: Call) -> Call:
+    def called() -> object:
+        with expansions_from(few):
+            return call()
+
+    return called
+
+
+NEVER: Final = 1 << 60
+
+OF_TORCH: Final[dict[str, Callable[[Any], Any]]] = {
+    "sigmoid": lambda of: of.sigmoid,
+    "silu": lambda of: of.silu,
+    "tanh": lambda of: of.tanh,
+    "softplus": lambda of: of.softplus,
+    "gelu": lambda of: of.gelu,
+    "gelu approximate": lambda of: partial(of.gelu, approximate="tanh"),
+    "mish": lambda of: of.mish,
+    "elu": lambda of: of.elu,
+    "selu": lambda of: of.selu,
+    "log_sigmoid": lambda of: of.logsigmoid,
+    "softmax": lambda of: partial(of.softmax, dim=-1),
+    "celu": lambda of: of.celu,
+    "log_softmax": lambda of: partial(of.log_softmax, dim=-1),
+    "tanh_shrink": lambda of: of.tanhshrink,
+    "glu": lambda of: of.glu,
+    "softsign": lambda of: of.softsign,
+    "leaky_relu": lambda of: of.leaky_relu,
+    "hard_sigmoid": lambda of: of.hardsigmoid,
+    "hard_silu": lambda of: of.hardswish,
+    "soft_shrink": lambda of: of.softshrink,
+}
+OF_SCIPY: Final = {
+    "sigmoid": "expit",
+    "log_sigmoid": "log_expit",
+    "softmax": "softmax",
+    "log_softmax": "log_softmax",
+}
+
+BENCHMARKS: Final = (
+    *(
+        Benchmark(
+            f"{group}/{name}", partial(_setup, name, slope=slope), name in {"tanh", "softmax"}
         )
-        if name in TRANSCENDENTAL:
-            ratios[0].append(old / new)
-            ratios[1].append(old_slope / new_slope)
-    print(f"geometric mean over the transcendental ones: {geometric_mean(ratios[0]):.0f}, ", end="")
-    print(f"of slopes {geometric_mean(ratios[1]):.0f}")
-    for elements in (1, 4, 16, 64):
-        x = arguments("tanh", elements)
-        each = []
-        for few in (1, 1 << 60):
-            with expansions_from(few):
-                each.append(seconds(partial(activations.tanh, x), 9) * 1e6)
-        print(f"tanh of {elements} elements: {each[0]:.0f} expanded, {each[1]:.0f} resolved")
+        for group, slope in (("activations float64", False), ("slopes float64", True))
+        for name in TRANSCENDENTAL | ALGEBRAIC
+    ),
+    *(
+        Benchmark(f"few elements of tanh/{elements}", partial(_few, elements), elements == 1)
+        for elements in (1, 4, 16, 64)
+    ),
+)

@@ -1,17 +1,13 @@
 """What is done in `reference_impl.ops` for speed alone, and what a benchmark loses without it.
 
-    PYTHONPATH=. python tests/benchmarks tricks [NAME ...]
-
 Each trick is switched off by one or more constants or functions, and the same call is timed with it
-and without: medians of processor time, in turns.  A trick that loses nothing has no place in the
+and without.  A trick that loses nothing has no place in the
 sources.  Blocks that bound the memory of temporaries are no tricks, whatever time they take.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,8 +15,9 @@ from types import ModuleType
 from typing import Any, Final
 from unittest.mock import patch
 
+import convolutions
 import numpy as np
-from convolutions import SHAPES
+from measuring import Benchmark, Call, Setup
 
 from reference_impl import activations
 from reference_impl.ops import (
@@ -34,13 +31,8 @@ from reference_impl.ops import (
     wide_sums,
     windows,
 )
-from reference_impl.ops.convolution import convolution_sums, plain_convolution
-from reference_impl.ops.evaluation import evaluate
-from reference_impl.ops.formats import format_of
-from reference_impl.ops.geometry import window_axes
 from reference_impl.ops.scratch import Scratch
 
-Call = Callable[[], object]
 Array = np.ndarray[Any, Any]
 
 NEVER: Final = 1 << 60
@@ -72,30 +64,14 @@ class Trick:
             yield
 
 
-def convolution(shape: str, dtype: type[np.generic], *, certified: bool) -> Call:
-    """One of the convolutions of `convolutions.SHAPES`, plain or certified."""
-    sizes, window, filters, stride, dilation, padding = SHAPES[shape]
-    rank = len(window)
-    axes = window_axes(sizes[1:-1], window, (stride,) * rank, (dilation,) * rank, padding)
-    random = np.random.default_rng(0)
-    inputs, kernel, bias = (
-        random.standard_normal(size).astype(dtype)
-        for size in (sizes, (*window, sizes[-1], filters), (filters,))
-    )
-    if not certified:
-        return partial(plain_convolution, inputs, kernel, axes)
-    form = format_of(inputs.dtype)
-    return lambda: evaluate(convolution_sums(inputs, kernel, bias, axes), None, form)
-
-
 def plain(shape: str) -> Callable[[], Call]:
     """A plain float64 convolution."""
-    return partial(convolution, shape, np.float64, certified=False)
+    return partial(convolutions.plain, shape, np.float64)
 
 
 def certified(shape: str, dtype: type[np.generic] = np.float32) -> Callable[[], Call]:
     """A certified convolution."""
-    return partial(convolution, shape, dtype, certified=True)
+    return partial(convolutions.certified, shape, dtype)
 
 
 def activation(name: str, elements: int) -> Callable[[], Call]:
@@ -174,32 +150,20 @@ TRICKS: Final = (
 )
 
 
-def loss(trick: Trick, seconds: float = 2.0) -> tuple[float, float]:
-    """Median milliseconds with the trick, and how many times as long it takes without it."""
+def _setup(trick: Trick, tiny: bool) -> Setup:
+    del tiny
     call = trick.call()
-    times: tuple[list[float], list[float]] = ([], [])
-    began = time.process_time()
-    while len(times[0]) < 4 or (time.process_time() - began < seconds and len(times[0]) < 200):
-        times[0].append(timed(call))
+
+    def without() -> object:
         with trick.switched_off():
-            times[1].append(timed(call))
-    with_it, without = (statistics.median(taken[1:]) for taken in times)
-    return with_it * 1e3, without / with_it
+            return call()
+
+    return Setup({"with it": call, "without": without})
 
 
-def timed(call: Call) -> float:
-    """Seconds of processor time of one call."""
-    started = time.process_time()
-    call()
-    return time.process_time() - started
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Print what each trick, or those whose names begin so, is worth."""
-    for trick in TRICKS:
-        if not arguments or trick.name.startswith(tuple(arguments)):
-            milliseconds, times = loss(trick)
-            print(
-                f"{trick.name:58} {trick.serves:32} {milliseconds:9.3f} ms, without {times:6.2f}",
-                flush=True,
-            )
+BENCHMARKS: Final = tuple(
+    Benchmark(
+        f"tricks/{trick.name}: {trick.serves}", partial(_setup, trick), "element" in trick.serves
+    )
+    for trick in TRICKS
+)

@@ -26,8 +26,10 @@ from sabotages import SABOTAGES, filled, pair  # noqa: E402
 from conformance.models.candidates import load_candidate  # noqa: E402
 from conformance.models.comparison import compare  # noqa: E402
 from conformance.models.errors import ModelError  # noqa: E402
+from conformance.models.isolated import Isolated  # noqa: E402
 from conformance.models.program_candidate import CallableCandidate  # noqa: E402
 from conformance.models.source import read  # noqa: E402
+from conformance.running.limits import Limits  # noqa: E402
 
 FORMATS = ("onnx", "tflite")
 
@@ -169,18 +171,84 @@ def test_port_to_torch(symmetric, tmp_path):
 # Hostile candidates
 
 
-def test_external_data_is_not_read(tmp_path):
-    """A tensor stored in another file is refused, whatever the file."""
-    path = converted(model_of("Conv2D"), tmp_path / "c.onnx")
-    model = onnx.load(path)
-    tensor = model.graph.initializer[0]
+def external(tensor):
     tensor.ClearField("raw_data")
     tensor.data_location = onnx.TensorProto.EXTERNAL
     entry = tensor.external_data.add()
-    entry.key, entry.value = "location", "/etc/hostname"
+    entry.key, entry.value = "location", "beside.bin"
+
+
+def constant():
+    tensor = onnx.helper.make_tensor("t", onnx.TensorProto.FLOAT, [1], [1.0])
+    external(tensor)
+    return onnx.helper.make_node("Constant", [], ["made"], value=tensor)
+
+
+def within(model):
+    """In a graph within a node."""
+    made = onnx.helper.make_tensor_value_info("made", onnx.TensorProto.FLOAT, [1])
+    branch = onnx.helper.make_graph([constant()], "branch", [], [made])
+    condition = onnx.helper.make_tensor("yes", onnx.TensorProto.BOOL, [], [True])
+    model.graph.initializer.append(condition)
+    branches = {"then_branch": branch, "else_branch": branch}
+    model.graph.node.append(onnx.helper.make_node("If", ["yes"], ["out"], **branches))
+
+
+def in_a_function(model):
+    opset = onnx.helper.make_opsetid("", 18)
+    function = onnx.helper.make_function("mine", "F", [], ["made"], [constant()], [opset])
+    model.functions.append(function)
+    model.opset_import.append(onnx.helper.make_opsetid("mine", 1))
+    model.graph.node.append(onnx.helper.make_node("F", [], ["out"], domain="mine"))
+
+
+EXTERNAL = {
+    "initializer": lambda model: external(model.graph.initializer[0]),
+    "constant": lambda model: model.graph.node.append(constant()),
+    "graph in a node": within,
+    "function": in_a_function,
+    "training": lambda model: external(
+        model.training_info.add().initialization.initializer.add(name="t")
+    ),
+}
+
+
+@pytest.mark.parametrize("where", EXTERNAL)
+def test_external_data_is_not_read(where, tmp_path):
+    """A tensor stored in another file is refused, whatever the file and wherever it is named."""
+    path = converted(model_of("Conv2D"), tmp_path / "c.onnx")
+    (tmp_path / "beside.bin").write_bytes(bytes(1 << 12))
+    model = onnx.load(path)
+    EXTERNAL[where](model)
     path.write_bytes(model.SerializeToString())
     with pytest.raises(ModelError, match="stored in another file, which is not read"):
         load_candidate(str(path), None)
+
+
+def test_a_graph_that_never_ends_is_told(tmp_path):
+    """The process that runs it is ended, and the file is named."""
+    model = model_of("Conv2D")
+    source = source_of(model, tmp_path)
+    path = converted(model, tmp_path / "c.onnx")
+    graph, helper, kinds = onnx.load(path), onnx.helper, onnx.TensorProto
+    values = [("i", kinds.INT64), ("c", kinds.BOOL), ("x", kinds.FLOAT)]
+    made = [("again", kinds.BOOL), ("y", kinds.FLOAT)]
+    taken, given = (
+        [helper.make_tensor_value_info(name, kind, []) for name, kind in v] for v in (values, made)
+    )
+    passed_on = [helper.make_node("Identity", [a], [b]) for a, b in (("c", "again"), ("x", "y"))]
+    body = helper.make_graph(passed_on, "body", taken, given)
+    graph.graph.initializer.append(helper.make_tensor("yes", kinds.BOOL, [], [True]))
+    graph.graph.initializer.append(helper.make_tensor("zero", kinds.FLOAT, [], [0.0]))
+    graph.graph.node.append(helper.make_node("Loop", ["", "yes", "zero"], ["end"], body=body))
+    path.write_bytes(graph.SerializeToString())
+    candidate = Isolated(str(path), None, Limits(timeout=3.0))
+    try:
+        found = compare(source, candidate)
+    finally:
+        candidate.close()
+    assert found.headline == "timed out"
+    assert "c.onnx gave no answer within 3 seconds" in str(found.failure)
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -153,8 +153,20 @@ def test_the_file_as_it_was_converted_is_right(files, tmp_path):
     assert {f.verdict for f in found.findings} <= {"right", "rounding"}
 
 
+def test_inputs_that_no_node_reads_are_no_reason_to_refuse(files, tmp_path):
+    """Keras' export leaves constants of a Normalization behind as inputs, folded elsewhere."""
+    source, model = files
+    altered = copy.deepcopy(model)
+    kind = onnx.TensorProto.FLOAT
+    altered.graph.input.append(onnx.helper.make_tensor_value_info("left", kind, [1, 1, 1, 3]))
+    onnx.save(altered, tmp_path / "c.onnx")
+    found = compare(source, OnnxCandidate(tmp_path / "c.onnx"))
+    assert found.verdict in ("right", "rounding")
+    assert "inputs that no node reads are given zeros: left" in found.maker
+
+
 def test_inputs_that_a_converter_left_open_are_named(files, tmp_path):
-    """Keras' export of a Normalization does so: its constants become inputs of the file."""
+    """What nodes read cannot be guessed: the file is refused."""
     source, model = files
     altered = copy.deepcopy(model)
     first = altered.graph.initializer[0]

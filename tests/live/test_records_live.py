@@ -60,9 +60,14 @@ def test_the_reproducer_shows_its_defect(program: str) -> None:
 
 
 def needed(program: str) -> list[str]:
-    """The runtimes of files that a program imports; the frameworks are always there."""
-    names = re.findall(r"^(?:import|from) (\w+)", (FOLDER / program).read_text(), re.MULTILINE)
-    return [name for name in names if name in {"onnx", "onnxruntime", "ai_edge_litert", "jax"}]
+    """What a program imports, in a process of its own too; the frameworks are always there."""
+    text = (FOLDER / program).read_text()
+    lines = re.findall(r"^(?:from (\w+)|import ([\w, .]+))", text, re.MULTILINE)
+    names = {
+        name or word.split()[0] for name, words in lines for word in (words or name).split(",")
+    }
+    tops = {name.partition(".")[0] for name in names}
+    return sorted(tops - {"tensorflow", "torch", *sys.stdlib_module_names})
 
 
 def test_every_program_belongs_to_a_record() -> None:

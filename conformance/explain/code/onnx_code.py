@@ -67,7 +67,7 @@ _HEAD: Final = ("from onnx import helper", "")
 
 def _attributes(subject: Subject, dilation: Sequence[int] = (), groups: int = 1) -> dict[str, Any]:
     padded = pairs(subject) if is_padded(subject) else ()
-    return window_attributes(subject.window, subject.strides, dilation, groups, padded)
+    return window_attributes(subject.window, subject.strides, dilation, groups, padded, terse=True)
 
 
 def _activation(subject: Subject) -> str | None:
@@ -77,7 +77,8 @@ def _activation(subject: Subject) -> str | None:
     operators = [node.operator for node in NODES[name or "linear"]]
     if subject.dtype == "bfloat16" and "Shrink" in operators:
         raise Unsayable("ONNX's Shrink takes no bfloat16")
-    return name
+    is_elu = name == "celu" and subject.dtype != "float32"  # which alone ONNX' Celu takes
+    return "elu" if is_elu else name
 
 
 def _listed(nodes: Sequence[Node]) -> list[str]:

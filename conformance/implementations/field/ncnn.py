@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -49,7 +48,7 @@ class NCNN(Functions):
         super().__init__(name, threads, pads)
 
     def convolve(self, x: Tensor, kernel: Tensor, bias: Tensor | None, window: Window) -> Tensor:
-        """Convolution, ConvolutionDepthWise (which is any in groups) and their likes for one axis."""
+        """Convolution, ConvolutionDepthWise (which is any in groups), or those of one axis."""
         rank = len(window.size)
         kind = f"Convolution{'DepthWise' if window.groups > 1 else ''}{'1D' if rank == 1 else ''}"
         names = {0: kernel.shape[0], 5: int(bias is not None), 6: kernel.size, 7: window.groups}

@@ -11,6 +11,7 @@ from conformance.implementations.field.adapted import FLOATS, INTEGERS
 from conformance.implementations.field.graphs import Graphs
 from conformance.implementations.onnx_operators import ACTIVATIONS
 from conformance.implementations.options import AUTO_PAD, THREADS, Effect, Options, one_of
+from reference_impl.engine.dtypes import numpy_dtype
 
 
 class OpenVINO(Graphs):
@@ -26,6 +27,7 @@ class OpenVINO(Graphs):
             "flatten": FLOATS | INTEGERS,
         },
         ACTIVATIONS,
+        empty="batch",
     )
 
     def __init__(
@@ -42,6 +44,8 @@ class OpenVINO(Graphs):
             "INFERENCE_NUM_THREADS": self.threads,
         }
         self._core.set_property("CPU", {k: v for k, v in settings.items() if v})
+        hint = self._core.get_property("CPU", "INFERENCE_PRECISION_HINT")
+        self.machine["precision"] = hint.get_type_name()
         self.machine["isa"] = " ".join(
             sorted(self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
         )
@@ -50,9 +54,12 @@ class OpenVINO(Graphs):
         """An inference request."""
         read = self._core.read_model(model.SerializeToString())
         request = self._core.compile_model(read, "CPU")
+        kind = request.output(0).element_type.get_type_name()
 
         def call(inputs: Array) -> Any:
-            return request([np.ascontiguousarray(inputs)])[0]
+            made = request([np.ascontiguousarray(inputs)])[0]
+            # Of bfloat16 it gives the bits, as NumPy has no such type.
+            return made.view(numpy_dtype("bfloat16")) if kind == "bf16" else made
 
         return call
 

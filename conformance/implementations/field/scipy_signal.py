@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
+from conformance.cases.facts import Facts
 from conformance.implementations.engine import Array, Takes
 from conformance.implementations.field.functions import Functions, Window
 from conformance.implementations.options import Effect, Options, one_of
@@ -44,6 +45,12 @@ class SciPy(Functions):
     def __init__(self, name: str, method: str = "auto") -> None:
         super().__init__(name)
         self._method = method
+
+    def refusal(self, known: Facts) -> str | None:
+        """As `Engine.refusal`; a filter knows no windows that do not fit."""
+        if known.is_pooling and known.case.observe == "rejection":
+            return f"{self.maker} filters whole arrays, of whatever length"
+        return super().refusal(known)
 
     def convolve(self, x: Array, kernel: Array, bias: Array | None, window: Window) -> Array:
         """The valid correlation with each filter, and every so many of its elements."""

@@ -22,5 +22,5 @@ FAMILY: Final = Family(
     options=Options((_BACKEND,)),
     variants=("backend=wasm",),
     modules=("node",),
-    extra="field-tensorflow.js",
+    extra="field-tensorflow-js",
 )

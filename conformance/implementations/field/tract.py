@@ -24,7 +24,9 @@ class Tract(Graphs):
     distribution: ClassVar = "tract"
     module: ClassVar = "tract"
     takes: ClassVar = Takes(
-        {"convolution": _FLOATS, "pooling": _FLOATS, "flatten": _FLOATS | INTEGERS}, ACTIVATIONS
+        {"convolution": _FLOATS, "pooling": _FLOATS, "flatten": _FLOATS | INTEGERS},
+        ACTIVATIONS,
+        narrower=dict.fromkeys(("sigmoid", "silu", "swish"), frozenset({"float16", "float32"})),
     )
 
     def compiled(self, model: Any, shape: tuple[int, ...]) -> Call:

@@ -24,7 +24,7 @@ class TVM(Graphs):
     module: ClassVar = "tvm"
     takes: ClassVar = Takes(
         {"convolution": _FLOATS, "pooling": _FLOATS, "flatten": _FLOATS | INTEGERS},
-        ACTIVATIONS,
+        ACTIVATIONS - {"celu"},
         empty="none",
         largest=2**22,
     )

@@ -180,3 +180,78 @@ def subnormals_compared_as_zeros(found: Found) -> bool:
     flushed = derive_gradients(found.case, replace(operands, inputs=inputs))
     wanted = as_float64(flushed["inputs"])
     return is_within(actual["inputs"], wanted, np.zeros(wanted.shape))
+
+
+def gradients_computed_in_float32(found: Found) -> bool:
+    """Gradients of float64 that were computed in float32, from operands rounded to that."""
+    if found.case.dtype != "float64":
+        return False
+    unit = FORMATS["float32"].unit_roundoff
+    return _has_narrow_gradients(
+        found, lambda gauge: growth(gauge.products + 8, unit) * gauge.magnitude
+    )
+
+
+def gradients_through_selu_of_five_decimals(found: Found) -> bool:
+    """Gradients through selu whose constants are 1.0507 and 1.67326: off by up to 3e-6."""
+    if facts(found.case).activation != "selu":
+        return False
+    return _has_narrow_gradients(found, lambda gauge: 2.0**-18 * gauge.magnitude)
+
+
+def gradients_of_undilated_window(found: Found) -> bool:
+    """The gradients are those of the same layer without dilation, which has an output as large."""
+    from conformance.judge.expectation import expect
+
+    actual = gradients_of(found)
+    if actual is None or facts(found.case).padding != "same":
+        return False
+    plain = found.case.replace(dilation_rate=1)
+    operands, _ = found.derive()
+    gauges, wanted = convolution_gauges(plain, operands), expect(plain, operands).value
+    return gauges.keys() == actual.keys() and all(
+        _is_right_gradient(gauges[name], actual[name], wanted[name]) for name in actual
+    )
+
+
+def gradient_of_positive_maxima_alone(found: Found) -> bool:
+    """Inputs of max pooling that are not positive get no gradient, though they are the maximum.
+
+    Of several greatest elements another one may get it.
+    """
+    known, least = facts(found.case), FORMATS["float32"].smallest_normal
+
+    def explained(inputs: Floats, actual: Floats) -> Mask:
+        lost: Mask = (actual == 0) & (inputs < least)
+        return lost | _occurs_twice(inputs, known.channels_first)
+
+    return _wrong_inputs_gradient_lies(found, explained)
+
+
+def _occurs_twice(inputs: Floats, channels_first: bool) -> Mask:
+    """Whether an input stands more than once in its channel of its sample."""
+    rows = inputs if channels_first else np.moveaxis(inputs, -1, 1)
+    flat = rows.reshape(*rows.shape[:2], -1)
+    twice = (flat[..., None] == flat[..., None, :]).sum(axis=-1) > 1
+    back = twice.reshape(rows.shape)
+    return back if channels_first else np.moveaxis(back, 1, -1)
+
+
+def gradient_of_pooled_zeros(found: Found) -> bool:
+    """Zeros that stand for the padding win over negative inputs, which then get no gradient.
+
+    Only inputs below zero, or zero as the padding is, can lose: what they lack is lost.
+    """
+    return _wrong_inputs_gradient_lies(found, lambda inputs, _: inputs <= 0)
+
+
+def _wrong_inputs_gradient_lies(found: Found, explained: Callable[[Floats, Floats], Mask]) -> bool:
+    """Whether the inputs' gradient is wrong at elements that are explained alone."""
+    actual = gradients_of(found)
+    if actual is None or actual.keys() != {"inputs"}:
+        return False
+    operands, expectation = found.derive()
+    got, wanted = as_float64(actual["inputs"]), as_float64(expectation.value["inputs"])
+    wrong = got != wanted
+    inputs = as_float64(operands.inputs)
+    return bool(wrong.any() and np.all(explained(inputs, got) | ~wrong))

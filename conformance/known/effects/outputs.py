@@ -24,8 +24,8 @@ from conformance.judge.activations.activation import Elementwise
 from conformance.judge.bounds import output_bound
 from conformance.judge.contraction import as_float64
 from conformance.judge.definition.rounding import FORMATS
-from conformance.judge.running_error import Floats
-from conformance.judge.sums import Convolution
+from conformance.judge.running_error import Floats, growth
+from conformance.judge.sums import Convolution, half_ulp
 from conformance.known.effects.elements import all_wrong_are, as_steps, output_of, shaped_output_of
 
 if TYPE_CHECKING:
@@ -514,3 +514,57 @@ def subnormals_as_zeros(found: Found) -> bool:
 
 def _flushed(array: Array, smallest: float) -> Array:
     return np.where(np.abs(as_float64(array)) < smallest, np.zeros_like(array), array)
+
+
+_OF_CONSTANTS: Final = 2.0**-18
+_LESS_ONE: Final = ("celu", "elu", "selu")
+"""Activations that are an exponential less one, whose own error stays where both nearly cancel."""
+
+
+def computed_in_float32(found: Found) -> bool:
+    """An output of float64 that was computed in float32, from operands rounded to that.
+
+    Each operand, product, sum and step of the activation is rounded once; what leaves float32's
+    range can be anything.
+    """
+    actual = shaped_output_of(found)
+    operands, expectation = found.derive()
+    gauge = expectation.gauge(found.case, operands) if actual is not None else None
+    if actual is None or gauge is None or found.case.dtype != "float64":
+        return False
+    single, lay = FORMATS["float32"], gauge.convolution.laid_out
+    with np.errstate(all="ignore"):
+        error = growth(gauge.products + 4, single.unit_roundoff) * gauge.magnitude
+        error = lay(error + 2 * gauge.products * single.smallest_normal)
+        running = through_activation(gauge.convolution.activation, lay(gauge.centre), error, single)
+        allowed = running.error + half_ulp(running.value, single)
+        if facts(found.case).activation in _LESS_ONE:
+            allowed = allowed + 2 * single.unit_roundoff + _OF_CONSTANTS * np.abs(running.value)
+        near = np.abs(as_float64(actual) - running.value) <= allowed
+        beyond = ~(lay(gauge.magnitude) < single.largest / 2)
+    return all_wrong_are(found, near | beyond)
+
+
+def selu_of_five_decimals(found: Found) -> bool:
+    """The constants of selu are 1.0507 and 1.67326: off by three in a million."""
+    actual = shaped_output_of(found)
+    if actual is None or facts(found.case).activation != "selu":
+        return False
+    expected = as_float64(found.derive()[1].value)
+    with np.errstate(all="ignore"):
+        near = np.abs(as_float64(actual) - expected) <= _OF_CONSTANTS * np.abs(expected)
+    return all_wrong_are(found, near)
+
+
+def unwritten_where_padding_is_negative(found: Found) -> bool:
+    """Nothing is computed where strides so exceed the window that SAME would pad by less than 0.
+
+    The output is memory that nobody wrote, and so can be anything.
+    """
+    known = facts(found.case)
+    if shaped_output_of(found) is None or not known.has_axes or known.padding != "same":
+        return False
+    return any(
+        (axis.output - 1) * axis.stride + (axis.window - 1) * axis.dilation + 1 < (length or 0)
+        for axis, length in zip(known.axes, known.spatial, strict=True)
+    )

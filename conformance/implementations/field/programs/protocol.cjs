@@ -22,6 +22,9 @@ function encoded(array, shape) {
 // What a function throws where its library has nothing for a case.
 class Unsupported extends Error {}
 
+// How libraries themselves say that they have nothing for it.
+const LACKS = /not implemented yet|not yet supported|not registered for backend/;
+
 // What a library did with an exception; a trap of WebAssembly leaves its memory in any state, and so
 // ends the program, as it would have ended a native one.
 function refused(error) {
@@ -29,8 +32,9 @@ function refused(error) {
     process.stderr.write(`${error.stack}\n`, () => process.exit(70));
     return null;
   }
-  const kind = error instanceof Unsupported ? "unsupported" : "rejected";
-  return { [kind]: String((error && error.message) || error) };
+  const words = String((error && error.message) || error);
+  const declared = error instanceof Unsupported || LACKS.test(words);
+  return { [declared ? "unsupported" : "rejected"]: words };
 }
 
 // Answer each line by `answer`, in order; the first by `hello`.

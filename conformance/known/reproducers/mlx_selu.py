@@ -1,0 +1,17 @@
+"""The constants of selu have five and six digits in MLX.
+
+Exit status 0 while the defect is there, 1 once it is gone.
+"""
+
+import math
+import sys
+
+import mlx.core as mx
+from mlx import nn
+
+SCALE, ALPHA = 1.0507009873554805, 1.6732632423543772
+given = nn.selu(mx.array([1.0, -1.0])).tolist()
+wanted = [SCALE, SCALE * ALPHA * math.expm1(-1.0)]
+units = [abs(g - w) / abs(w) * 2**23 for g, w in zip(given, wanted, strict=True)]
+print(f"selu of 1 and -1 is {given}, but should be {wanted}: {units} units in the last place")
+sys.exit(int(max(units) < 4))

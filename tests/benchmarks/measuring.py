@@ -1,0 +1,181 @@
+"""Candidates timed in turns within one run, each as a ratio to the one that it is held against.
+
+A ratio is taken within a round, in which each candidate has one turn, so that what slows the
+machine down slows both; the figure is the median of the rounds' ratios, and its spread their
+quartiles.  Times are processor time, that of ended child processes
+included.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+Call = Callable[[], object]
+
+SHORTEST: Final = 1e-3
+"""Seconds that a turn takes at least: a shorter call is repeated within its turn."""
+
+FEWEST: Final = 5
+MOST: Final = 101
+"""Rounds of a benchmark."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a benchmark compares, made when it is run.
+
+    Attributes:
+        calls: the candidates by name; the first is what the others are held against.
+        items: how many things of a kind a call does: elements, cases.
+        of: what the things are; empty for calls as a whole.
+        left_out: candidates that cannot take part here, with the reason.
+    """
+
+    calls: Mapping[str, Call]
+    items: int = 1
+    of: str = ""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One comparison.
+
+    Attributes:
+        name: of the form ``group/what``.
+        setup: makes it, of tiny sizes where that is asked for.
+        tiny: whether it belongs to the run of tiny sizes.
+    """
+
+    name: str
+    setup: Callable[[bool], Setup]
+    tiny: bool = True
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One candidate of one benchmark.
+
+    Attributes:
+        benchmark: its name.
+        candidate: its name.
+        base: the candidate that it is held against.
+        ratio: the median of the rounds' ratios to it.
+        low: their lower quartile.
+        high: their upper quartile.
+        seconds: median seconds of an item.
+        of: what the items are; empty for calls as a whole.
+        rounds: how many rounds there were.
+    """
+
+    benchmark: str
+    candidate: str
+    base: str
+    ratio: float
+    low: float
+    high: float
+    seconds: float
+    of: str
+    rounds: int
+
+
+def processor_seconds() -> float:
+    """Processor time of this process and of its children that have ended."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return time.process_time()
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def turn(call: Call, times: int) -> float:
+    """Seconds of a call, as the mean of so many."""
+    started = processor_seconds()
+    for _ in range(times):
+        call()
+    return (processor_seconds() - started) / times
+
+
+def rounds(setup: Setup, seconds: float, fewest: int = FEWEST) -> dict[str, list[float]]:
+    """Seconds of each turn of each candidate: as many rounds as fit, but some in any case.
+
+    A single round, which is to show that everything can be called, has calls that are first ones.
+    """
+    alone = fewest == 1
+    times = {name: 1 if alone else _repetitions(call) for name, call in setup.calls.items()}
+    taken: dict[str, list[float]] = {name: [] for name in setup.calls}
+    names, began, count = list(setup.calls), processor_seconds(), 0
+    while count < fewest or (processor_seconds() - began < seconds and count < MOST):
+        for name in _rotated(names, count):
+            taken[name].append(turn(setup.calls[name], times[name]))
+        count += 1
+    return taken
+
+
+def _repetitions(call: Call) -> int:
+    """How often a call fits into the shortest turn, after one that is not counted."""
+    call()
+    once = turn(call, 1)
+    return 1 if once >= SHORTEST else min(10_000, max(2, int(SHORTEST / max(once, 1e-7))))
+
+
+def _rotated(names: list[str], by: int) -> Iterator[str]:
+    start = by % len(names)
+    yield from names[start:] + names[:start]
+
+
+def measured(benchmark: Benchmark, setup: Setup, seconds: float, fewest: int) -> list[Figure]:
+    """The figures of a benchmark."""
+    taken = rounds(setup, seconds, fewest)
+    base = next(iter(taken))
+    return [
+        _figure(benchmark.name, name, base, turns, taken[base], setup)
+        for name, turns in taken.items()
+    ]
+
+
+def _figure(
+    benchmark: str, name: str, base: str, turns: list[float], of_base: list[float], setup: Setup
+) -> Figure:
+    ratios = [one / max(other, 1e-9) for one, other in zip(turns, of_base, strict=True)]
+    low, middle, high = quartiles(ratios)
+    seconds = statistics.median(turns) / setup.items
+    return Figure(benchmark, name, base, middle, low, high, seconds, setup.of, len(turns))
+
+
+def quartiles(values: list[float]) -> tuple[float, float, float]:
+    """Lower quartile, median and upper quartile."""
+    if len(values) == 1:
+        return values[0], values[0], values[0]
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, middle, high
+
+
+def figure_of(record: Mapping[str, Any]) -> Figure:
+    """A figure from its record in a file.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    try:
+        return Figure(**{name: kind(record[name]) for name, kind in _FIELDS.items()})
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"no figure of a benchmark: {error!r} in {record!r}") from error
+
+
+_FIELDS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "benchmark": str,
+    "candidate": str,
+    "base": str,
+    "ratio": float,
+    "low": float,
+    "high": float,
+    "seconds": float,
+    "of": str,
+    "rounds": int,
+}
