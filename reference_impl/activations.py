@@ -43,14 +43,14 @@ from reference_impl.engine.arguments import (
 from reference_impl.engine.dtypes import convert, is_float
 from reference_impl.engine.identifiers import Registry
 from reference_impl.engine.parameters import Array, axes_of, real_number
-from reference_impl.ops import elementwise, rows
+from reference_impl.ops.activations import elementwise, rows
 from reference_impl.ops.evaluation import CertifiedActivation, evaluate
 from reference_impl.ops.formats import format_of
 from reference_impl.ops.sums import Sums
 from reference_impl.showing import shown
 
 if TYPE_CHECKING:
-    from reference_impl.ops.elementwise import Elementwise
+    from reference_impl.ops.activations.elementwise import Elementwise
 
 __all__ = [
     "celu",

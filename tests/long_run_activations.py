@@ -26,7 +26,7 @@ import numpy as np
 from flint import ctx
 
 from reference_impl import activations
-from reference_impl.ops.derivatives import pull_back
+from reference_impl.ops.activations.derivatives import pull_back
 from reference_impl.ops.sums import Sums
 
 Array = np.ndarray[Any, Any]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import fields
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,15 @@ from conformance.judge.activations.activation import Elementwise
 from conformance.judge.definition.rounding import FORMATS
 from conformance.spec.covers.names import ACTIVATIONS as CLAUSES
 from reference_impl import activations as oracle
+from reference_impl.ops.activations import (
+    by_name,
+    elementwise,
+    expansions,
+    formulas,
+    pieces,
+    slopes,
+)
+from reference_impl.ops.activations.elementwise import Elementwise as Certified
 
 WITHOUT_A_VALUE = {"threshold"}
 """Known to Keras by name, but of more than one argument: it must be refused as an activation."""
@@ -32,6 +42,39 @@ def test_every_name_is_known_to_the_oracle_the_judge_and_the_clauses() -> None:
 def test_every_name_has_a_certified_form_in_the_oracle() -> None:
     for name in ACTIVATIONS:
         assert oracle.certified(oracle.get(name)) is not None, name
+
+
+TABLES: dict[str, dict[str, Any]] = {
+    "functions": formulas.FUNCTIONS,
+    "expansions": expansions.VALUES,
+    "pieces": pieces.PIECES,
+    "slopes": slopes.SLOPES,
+    "expanded slopes": expansions.SLOPES,
+}
+
+ROUNDED = {"linear", "hard_tanh"}
+"""Their value is that of the rounded argument, so that they need no expansion."""
+
+
+@pytest.mark.parametrize("name", sorted({name for table in TABLES.values() for name in table}))
+def test_every_element_wise_activation_has_all_its_forms(name: str) -> None:
+    """A form in one table alone would be used by nobody, and one forgotten costs its users time."""
+    forms = by_name.FORMS[name]
+    assert (forms.expansion is None) is (name in ROUNDED)
+    is_smooth = forms.pieces is None
+    assert (forms.slope is not None) is is_smooth
+    assert (forms.slope_expansion is not None) is is_smooth
+
+
+def test_the_certified_functions_are_those_that_have_forms() -> None:
+    """And each that is defined with them bears the name of its own."""
+    made = [
+        *(value for value in vars(elementwise).values() if isinstance(value, Certified)),
+        *(elementwise.relu(0.0, math.inf, 0.5), elementwise.elu(2.0), elementwise.celu(2.0)),
+        *(elementwise.squareplus(4.0), elementwise.thresholded(1.0, 2.0)),
+        *(elementwise.soft_shrink(0.5), elementwise.hard_shrink(0.5)),
+    ]
+    assert {activation.name for activation in made} == set(by_name.FORMS)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

@@ -208,6 +208,33 @@ def test_the_stage_at_which_an_output_first_differs(
     assert first_difference(case, operands(case), actual) == stage
 
 
+@pytest.mark.parametrize("kind", ["integers", "one_nan"])
+def test_what_only_finer_bounds_tell_is_a_slip_of_the_activation(kind: str) -> None:
+    """Not the padding or the channels, of which nothing is wrong then."""
+    case = parse("Conv1D/inputs:2x4x3/filters:5/kernel_size:2/padding:same/activation:sigmoid")
+    case = case.replace(operands=kind)
+    arrays = operands(case)
+    assert first_difference(case, arrays, evaluate(case, arrays)) == "activation"
+
+
+def felt_beyond(case: Case, places: int) -> Value:
+    """The right output, but NaN in outputs up to so many places beyond the windows that hold it."""
+    value = evaluate(case, operands(case)).copy()
+    (steps,) = np.nonzero(np.isnan(value).any(axis=(0, 2)))
+    sample = int(np.nonzero(np.isnan(value).any(axis=(1, 2)))[0][0])
+    value[sample, max(steps.min() - places, 0) : steps.max() + places + 1] = np.nan
+    return Value(value)
+
+
+@pytest.mark.parametrize(("places", "words"), [(2, "Winograd"), (40, "Fourier")])
+def test_how_far_an_input_is_felt_tells_the_transform(places: int, words: str) -> None:
+    case = parse("Conv1D/inputs:2x64x1/operands:one_nan/filters:2/kernel_size:5/padding:same")
+    found = diagnose([Failure(case, felt_beyond(case, places), "locality")])
+    assert found is not None
+    assert "outputs feel an input that their window does not hold" in found.message
+    assert words in found.message
+
+
 def test_common_features_are_the_fewest_that_tell() -> None:
     failing = [parse(f"Conv1D/inputs:2x{n}x3/filters:4/kernel_size:3/strides:2") for n in (7, 9)]
     passing = [parse(f"Conv1D/inputs:2x{n}x3/filters:4/kernel_size:3") for n in (7, 9)]

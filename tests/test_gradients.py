@@ -20,8 +20,8 @@ from conformance.judge import definition
 from conformance.judge.activations import ACTIVATIONS
 from conformance.judge.equality import same_values
 from reference_impl import activations
-from reference_impl.ops.derivatives import pull_back
-from reference_impl.ops.slopes import sign_of_exponentials, slope_at_infinity
+from reference_impl.ops.activations.derivatives import pull_back
+from reference_impl.ops.activations.slopes import sign_of_exponentials, slope_at_infinity
 from reference_impl.ops.sums import Sums
 
 layers = reference_impl.layers

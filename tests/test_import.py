@@ -75,3 +75,26 @@ def test_the_import_leaves_slow_modules_of_the_standard_library_for_later():
     """They would add to the time of every import, and few callers need them."""
     slow = {"decimal", "_decimal", "_pydecimal", "fractions", "json", "difflib", "asyncio"}
     assert not loaded_by_import() & slow
+
+
+def _imported_by(statements: str) -> set[str]:
+    """The packages of the suite that a fresh interpreter has imported after some statements."""
+    program = f"import sys\n{statements}\nprint(*sys.modules, file=sys.stderr)"
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    names = run.stderr.split()
+    return {".".join(name.split(".")[:2]) for name in names if name.startswith("conformance")}
+
+
+def test_importing_the_suite_imports_nothing_that_it_does_not_use():
+    assert _imported_by("import conformance") == {"conformance", "conformance.version"}
+
+
+@pytest.mark.parametrize("what", ["clauses", "cases"])
+def test_a_list_of_the_specification_imports_no_implementation_and_no_engine(what):
+    imported = _imported_by(
+        f"from conformance.command_line import main\nmain(['list', {what!r}, '--layer', 'Flatten'])"
+    )
+    unused = ("diagnosis", "golden", "implementations", "known", "models", "running", "suite")
+    assert imported.isdisjoint(f"conformance.{package}" for package in unused)

@@ -16,7 +16,7 @@ from arithmetic import (
     with_operands,
 )
 
-from conformance.cases.case import Case
+from conformance.cases.case import Case, parse
 from conformance.cases.operands import operands
 from conformance.judge.expectation import expect
 from conformance.judge.judge import judge
@@ -99,6 +99,60 @@ def test_correct_arithmetic_leaves_the_statistics_half_their_room(
         assert bound.excess(values, expectation.wide).max() <= room
         for test in sums_tests(gauge, values, expectation.wide):
             assert test.ratio <= 0.5, test
+
+
+def to_8_bits(values: Any) -> Any:
+    scale = np.abs(values).max() / 127
+    return (np.rint(values / scale) * scale).astype(values.dtype)
+
+
+PARTS: dict[str, tuple[Any, Any, Any, str]] = {
+    "kernel": (None, to(BFLOAT16), None, "bfloat16 kernels"),
+    "inputs": (to(BFLOAT16), None, None, "bfloat16 inputs"),
+    "bias": (None, None, to(BFLOAT16), "bfloat16 biases"),
+    "8 bits": (None, to_8_bits, None, "kernels quantized to 8 bits, with one scale"),
+    "8 bits of both": (to_8_bits, to_8_bits, None, "operands quantized to 8 bits, with one scale"),
+}
+
+
+@pytest.mark.parametrize("fault", PARTS)
+def test_reduced_precision_of_one_operand_is_named(fault: str) -> None:
+    *changes, name = PARTS[fault]
+    case = layer(9)
+    arrays = operands(case)
+
+    def contraction(*given: Any) -> Any:
+        pairs = zip(given, changes, strict=True)
+        x, w, b = (change(a).astype(a.dtype) if change else a for a, change in pairs)
+        return with_operands(lambda values: values)(x, w, b)
+
+    outcome = Value(layer_output(case, arrays, contraction))
+    assert judge(case, arrays, expect(case, arrays), outcome).diagnosis == name
+
+
+ROUNDINGS: dict[str, Callable[[Any], Any]] = {
+    "results rounded towards zero": np.trunc,
+    "results rounded down": np.floor,
+    "results rounded up": np.ceil,
+    "results rounded to nearest, ties away from zero": lambda y: np.copysign(
+        np.floor(np.abs(y) + 0.5), y
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROUNDINGS)
+def test_results_that_are_not_rounded_to_nearest_are_named(name: str) -> None:
+    """Products with more bits than float32, ties among them, are exact in float64."""
+    case = parse("Conv1D/inputs:6x9x16/operands:one_product/filters:3/kernel_size:9")
+    arrays = operands(case)
+    kernel = arrays.weights["kernel"].astype(np.float64).reshape(-1, 3)
+    exact = arrays.inputs.astype(np.float64).reshape(6, 1, -1) @ kernel
+    unit = np.ldexp(1.0, np.frexp(exact)[1] - 24)
+    expectation = expect(case, arrays)
+    rounded = (ROUNDINGS[name](exact / unit) * unit).astype(np.float32)
+    assert judge(case, arrays, expectation, Value(rounded)).diagnosis == name
+    nearest = (np.rint(exact / unit) * unit).astype(np.float32)
+    assert judge(case, arrays, expectation, Value(nearest)).verdict == Verdict.CONFORMS
 
 
 def test_the_statistics_find_what_the_bound_does_not() -> None:

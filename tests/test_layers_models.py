@@ -93,6 +93,12 @@ class TestInput:
             with pytest.raises(ValueError, match="symbolic and has no elements"):
                 use(Input((3,)))
 
+    def test_takes_a_single_length_as_keras_2_does(self):
+        with keras.config.reading_as("keras2"):
+            assert Input(3).shape == (None, 3)
+        with pytest.raises(ValueError, match="`shape` is 3"):
+            Input(3)
+
 
 class TestSymbolicCalls:
     def test_return_the_shape_and_dtype_of_the_output(self):
@@ -238,6 +244,11 @@ class TestSequential:
         assert model.output_shape == (None, 2, 2, 4)
         model.pop()
         assert model.output_shape == (None, 4, 5, 4)
+
+    def test_take_a_single_layer_as_keras_2_does(self):
+        layer = Flatten()
+        with keras.config.reading_as("keras2"):
+            assert Sequential(layer).layers == [layer]
 
     @pytest.mark.parametrize(
         ("given", "shape"),

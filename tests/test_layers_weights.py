@@ -203,6 +203,25 @@ def test_a_layer_of_ones_own_is_written_as_in_keras():
     assert np.isposinf(layer.certify(np.ones((1, 3))).bound).all(), "nothing is proven of it"
 
 
+def test_a_forgotten_init_is_told_at_once():
+    class Forgetful(keras.layers.Layer):
+        def __init__(self):
+            self.own = 1
+
+    with pytest.raises(RuntimeError, match=r"Forgetful: its `__init__` did not call `super\(\)"):
+        Forgetful()
+
+
+def test_weights_are_made_before_the_first_call_is():
+    class Late(keras.layers.Layer):
+        def call(self, inputs):
+            self.late = self.add_weight(shape=())
+            return inputs
+
+    with pytest.raises(ValueError, match="is built and cannot add new elements of state"):
+        Late()(np.ones((1, 2)))
+
+
 def test_a_copied_layer_has_weights_of_its_own():
     layer = built(activation="tanh", kernel_regularizer="l2")
     again = copy.deepcopy(layer)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 import zipfile
 from itertools import pairwise
@@ -262,6 +264,26 @@ def test_command_blames_a_wrong_layer(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "The first wrong layer is c2: the activation is relu in place of linear" in said
     assert "conformance explain 'Conv2D" in said
+    assert "--save FOLDER writes this layer alone" in said
+
+
+@pytest.mark.parametrize("folder", ["new/er", "."])
+def test_the_first_wrong_layer_is_saved_as_a_program(tmp_path, capsys, folder):
+    """It needs nothing else, and counts the same wrong elements."""
+    _, path = saved(tmp_path)
+    body = (
+        "import numpy as np\nfrom reference_impl.models import load_model\n"
+        f"whole = load_model({str(path)!r})\n"
+        "def run(x):\n    made = {}\n    for layer in whole.layers[1:]:\n"
+        "        x = layer(x)\n        x = x + np.float32(layer.name == 'c2')\n"
+        "        made[layer.name] = x\n    return made\n"
+    )
+    arguments = ["model", str(path), "--against", program(tmp_path, body) + ":run"]
+    assert main([*arguments, "--save", str(tmp_path / folder)]) == 1
+    made = tmp_path / folder / "c2.py"
+    assert f"This layer alone: python {made}" in capsys.readouterr().out
+    done = subprocess.run([sys.executable, made], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("60 of 60 elements of the candidate are wrong")
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,7 @@ INPUTS: dict[str, Element] = {
 }
 BIASES: dict[str, Element] = {
     "one_power": lambda v, n: 0.0,
+    "one_product": lambda v, n: 0.0,
     "tails": lambda v, n: 0.0,
     "integers": read_grid_bias,
     "small": lambda v, n: Fraction(sign(v) * (1 + top(v, n.small_bits))),
@@ -178,8 +179,9 @@ BIASES: dict[str, Element] = {
     "lowest": read_grid_bias,
 }
 KERNELS: dict[str, Element] = {
-    "one_power": lambda v, n: (
-        sign(v) * (1 + (2 * top(v, n.precision - 2) + 1) * power(1 - n.precision))
+    **dict.fromkeys(
+        ("one_power", "one_product"),
+        lambda v, n: sign(v) * (1 + (2 * top(v, n.precision - 2) + 1) * power(1 - n.precision)),
     ),
     "reals": read_uniform,
     "positive": read_positive,
@@ -235,6 +237,10 @@ def read_kernel(kind: str, v: list[int], filters: int, n: Numbers) -> list[Any]:
     return read_weights(v, filters, small if kind == "small" else grid)
 
 
+def _alone(kind: str, v: int) -> Fraction:
+    return power(-high(v, 4)) if kind == "one_power" else Fraction(3 + 2 * high(v, 3), 8)
+
+
 def read_inputs(kind: str, v: list[int], shape: tuple[int, ...], n: Numbers) -> list[Any]:
     if kind == "constant":
         return [read_mantissa(v[0], n)] * len(v)
@@ -244,11 +250,11 @@ def read_inputs(kind: str, v: list[int], shape: tuple[int, ...], n: Numbers) -> 
             (-1) ** (position // sample) * read_mantissa(word, n) * power(n.max_exponent)
             for position, word in enumerate(v)
         ]
-    if kind == "one_power":
+    if kind in ("one_power", "one_product"):
         size = len(v) // shape[0]
         places = [sample * size + low(v[sample * size], size) for sample in range(shape[0])]
         return [
-            sign(word) * power(-high(word, 4)) if position in places else 0.0
+            sign(word) * _alone(kind, word) if position in places else 0.0
             for position, word in enumerate(v)
         ]
     return [INPUTS[kind](word, n) for word in v]
@@ -324,7 +330,7 @@ def test_long_streams_continue_short_ones() -> None:
     assert split_mix(5, 5000)[:4096].tolist() == split_mix(5, 4096).tolist()
 
 
-DIGEST = "54eaed773a9b3487ca54ddaf65830929f3e3debc0e265f71abaabd599a374788"
+DIGEST = "c597c76ff8dc318eefacf0b100c34864371565ca8f3b409bb2481f19bf15a057"
 
 
 def test_operands_never_change() -> None:

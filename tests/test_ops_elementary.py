@@ -9,9 +9,9 @@ from fractions import Fraction
 import pytest
 from real_functions import exp, log, normal_distribution, pi, softplus, sqrt, tanh
 
+from reference_impl.ops.activations.by_name import real_function
 from reference_impl.ops.elementary import Decimals, decimals, negated
 from reference_impl.ops.formats import FORMATS
-from reference_impl.ops.formulas import real_function
 from reference_impl.ops.ziv import correctly_rounded, round_between
 
 PRECISIONS = (10, 24, 48, 96)

@@ -21,20 +21,14 @@ from activation_definitions import DEFINITIONS, SMOOTH
 
 import reference_impl
 from reference_impl import activations
-from reference_impl.ops import (
-    derivatives,
-    double_double,
-    evaluation,
-    formulas,
-    pair_activations,
-    pair_functions,
-    pair_pieces,
-    pair_rows,
-    pair_tables,
+from reference_impl.ops import double_double, evaluation, pair_functions, pair_tables
+from reference_impl.ops.activations import (
+    by_name,
+    piece_expansions,
+    row_expansions,
 )
-from reference_impl.ops import slopes as slopes_module
+from reference_impl.ops.activations.derivatives import pull_back
 from reference_impl.ops.convolution import convolution_sums
-from reference_impl.ops.derivatives import pull_back
 from reference_impl.ops.double_double import Pair
 from reference_impl.ops.evaluation import evaluate
 from reference_impl.ops.formats import FLOAT64, FORMATS
@@ -126,7 +120,7 @@ def test_products_with_floats_err_by_no_more_than_stated() -> None:
 
 def test_square_roots_err_by_no_more_than_stated() -> None:
     a = double_double.magnitude(random_pairs(11, N))
-    for root, value in zip(exact(pair_pieces.square_root(a)), exact(a), strict=True):
+    for root, value in zip(exact(piece_expansions.square_root(a)), exact(a), strict=True):
         # |r - sqrt(a)| <= e sqrt(a) is (1 - e)**2 a <= r**2 <= (1 + e)**2 a.
         assert (1 - 12 * SQUARE) ** 2 * value <= root**2 <= (1 + 12 * SQUARE) ** 2 * value
 
@@ -335,7 +329,10 @@ def test_a_guess_that_is_off_by_thousands_of_units_is_as_good(
     assert np.array_equal(rounded, expected)
 
 
-MODULES = ("double_double", "pair_functions", "pair_activations", "pair_rows", "pair_pieces")
+MODULES = (
+    *("double_double", "pair_functions", "activations/expansions"),
+    *("activations/row_expansions", "activations/piece_expansions"),
+)
 ROUNDED_OR_EXACT = {
     *("abs", "arange", "array", "asarray", "clip", "concatenate", "errstate", "float64"),
     *("full_like", "inf", "int64", "isfinite", "maximum", "minimum", "nan", "newaxis"),
@@ -437,7 +434,7 @@ def without_expansions(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[]
     def call(function: Callable[[], Any]) -> Any:
         with monkeypatch.context() as patch:
             patch.setattr(evaluation, "FEW", 1 << 60)
-            patch.setattr("reference_impl.ops.derivatives.FEW", 1 << 60)
+            patch.setattr("reference_impl.ops.activations.derivatives.FEW", 1 << 60)
             return function()
 
     return call
@@ -538,7 +535,7 @@ def test_shares_taken_for_zero_count_beside_huge_upstream_gradients() -> None:
     x = np.tile([0.0, 0.5, -690.5], (16, 1))
     upstream = np.tile([1.0, 2.0, 1.0], (16, 1))
     upstream[:, 2] = 2.0 ** np.arange(930, 946)
-    expansion = pair_rows.pull_softmax(double_double.pair(x), upstream)
+    expansion = row_expansions.pull_softmax(double_double.pair(x), upstream)
     shares = real_softmax([Fraction(value) for value in x[0].tolist()])
     for row, *parts in zip(upstream.tolist(), *expansion, strict=True):
         mean = sum(s * Fraction(u) for s, u in zip(shares, row, strict=True))
@@ -584,7 +581,7 @@ def test_expansions_beside_bends_and_steps_contain_the_real_values(name: str) ->
 def test_bits_that_underflow_are_not_made_up_for_by_a_large_factor() -> None:
     """Slopes of elu: ``1e300 exp(x)`` with an exponential near ``2**-995``."""
     x = np.random.default_rng(1).uniform(-690.0, -600.0, 60)
-    slope = pair_activations.slope("elu", 1e300)
+    slope = by_name.expanded_slope("elu", 1e300)
     assert slope is not None
     parts = (part.tolist() for part in slope(double_double.pair(x)))
     told = 0
@@ -686,16 +683,6 @@ def test_definitions_cover_every_activation_that_has_an_expansion() -> None:
     for function, _ in SMOOTH.values():
         certified = activations.certified(function)
         assert certified.expand(double_double.pair(np.ones(1))) is not None
-
-
-def test_every_activation_has_all_its_forms() -> None:
-    """A form in one table alone would be used by nobody, and one forgotten costs its users time."""
-    values, slopes = set(pair_activations._VALUES), set(pair_activations._SLOPES)
-    exactly = {name for name in formulas._FUNCTIONS if name not in {"linear", "hard_tanh"}}
-    assert values == exactly
-    assert set(slopes_module._SLOPES) == slopes
-    assert not slopes & set(derivatives._PIECES)
-    assert slopes | set(derivatives._PIECES) == set(formulas._FUNCTIONS)
 
 
 @pytest.mark.parametrize("name", [*SMOOTH, "softmax", "log_softmax"])

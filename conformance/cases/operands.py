@@ -65,6 +65,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from types import MappingProxyType
 from typing import Any, Final
@@ -229,6 +230,15 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             exact=True,
             exact_gradients=False,
         ),
+        "one_product": Kind(
+            "one short number a sample, kernel with odd last bits: products are rounded, once",
+            recipes.one_short,
+            recipes.odd,
+            recipes.nothing,
+            damping=0,
+            exact=True,
+            exact_gradients=False,
+        ),
         "tails": Kind(
             "one tap a filter, inputs from tiny to beyond the range of exponentials",
             recipes.tails,
@@ -352,21 +362,39 @@ def _stream(case: Case, kind: Kind, role: str, shape: tuple[int, ...], count: in
     return words(f"{role}/{sizes}/{kind.base or case.operands}/{case.dtype}/{case.seed}", count)
 
 
+def _drawn(
+    recipe: Recipe, role: str, shape: tuple[int, ...], kind: str, dtype: str, seed: int
+) -> Values:
+    sizes = "x".join(map(str, shape))
+    v = words(f"{role}/{sizes}/{kind}/{dtype}/{seed}", prod(shape)).reshape(shape)
+    return recipe(v, _numbers(dtype))
+
+
+_MOST_KEPT: Final = 1 << 12
+"""Elements of an array that is kept for the next case that has it: 32 kilobytes."""
+
+_kept = lru_cache(maxsize=256)(_drawn)
+
+
+def _values(case: Case, kind: Kind, role: str, shape: tuple[int, ...], recipe: Recipe) -> Values:
+    """The elements that an array's recipe makes of its words; an array of the caller's own."""
+    key = recipe, role, shape, kind.base or case.operands, case.dtype, case.seed
+    return _drawn(*key) if prod(shape) > _MOST_KEPT else _kept(*key).copy()
+
+
 def _inputs(known: Facts, kind: Kind, shape: tuple[int, ...]) -> Array:
     case = known.case
-    v = _stream(case, kind, "inputs", shape, prod(shape)).reshape(shape)
     if case.dtype in INTEGER_DTYPES:
+        v = _stream(case, kind, "inputs", shape, prod(shape)).reshape(shape)
         return recipes.integers(v, kind.base or case.operands, case.dtype)
-    n = _numbers(case.dtype)
     few = kind.inputs is recipes.specials and known.is_convolution
-    values = (recipes.few_specials if few else kind.inputs)(v, n)
-    return _place(case, kind, "inputs", values)
+    recipe = recipes.few_specials if few else kind.inputs
+    return _place(case, kind, "inputs", _values(case, kind, "inputs", shape, recipe))
 
 
 def _weight(known: Facts, kind: Kind, role: str, shape: tuple[int, ...]) -> Array:
-    n = _numbers(known.case.dtype)
-    v = _stream(known.case, kind, role, shape, prod(shape)).reshape(shape)
-    values = (kind.kernel if role == "kernel" else kind.bias)(v, n)
+    recipe = kind.kernel if role == "kernel" else kind.bias
+    values = _values(known.case, kind, role, shape, recipe)
     values *= 2.0 ** -(kind.damping * ((known.products.bit_length() + 1) // 2))
     return _place(known.case, kind, role, values)
 
@@ -376,8 +404,7 @@ def _upstream(known: Facts, kind: Kind) -> Array:
     shape = known.output_shape
     if known.channels_first and known.rank:
         shape = (shape[0], *shape[2:], shape[1])
-    v = _stream(known.case, kind, "upstream", shape, prod(shape)).reshape(shape)
-    array = kind.kernel(v, _numbers(known.case.dtype))
+    array = _values(known.case, kind, "upstream", shape, kind.kernel)
     if known.channels_first and known.rank:
         array = np.ascontiguousarray(np.moveaxis(array, -1, 1))
     return array

@@ -326,13 +326,23 @@ def one_power(v: Words, n: Numbers) -> Values:
     It stands at the row-major index ``low(w, size)`` of its sample, w being that one's first word.
     """
     del n
+    return _one_a_sample(v, lambda w: 2.0 ** -high(w, 4).astype(np.float64))
+
+
+def one_short(v: Words, n: Numbers) -> Values:
+    """One element a sample, as of `one_power`: ``sign(v) (3 + 2 high(v, 3)) 2**-3``."""
+    del n
+    return _one_a_sample(v, lambda w: (3 + 2 * high(w, 3).astype(np.float64)) * 2.0**-3)
+
+
+def _one_a_sample(v: Words, magnitude: Callable[[Words], Values]) -> Values:
     values = np.zeros(v.shape)
     size = v.size // len(v) if len(v) else 0
     if size:
         rows, words_ = values.reshape(len(v), size), v.reshape(len(v), size)
         places = low(words_[:, 0], size).astype(int)
         chosen = words_[np.arange(len(v)), places]
-        rows[np.arange(len(v)), places] = sign(chosen) * 2.0 ** -high(chosen, 4).astype(np.float64)
+        rows[np.arange(len(v)), places] = sign(chosen) * magnitude(chosen)
     return values
 
 

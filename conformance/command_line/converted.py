@@ -14,6 +14,7 @@ from conformance.models.errors import CandidateError, ModelError
 from conformance.models.inputs import read_inputs
 from conformance.models.isolated import LIMITS, Isolated
 from conformance.models.judging import Verdict
+from conformance.models.repeating import files
 from conformance.models.report import FORMS, table
 from conformance.models.source import Source, read
 from conformance.report.files import STANDARD_OUTPUT, check_outputs, write_atomically
@@ -47,6 +48,7 @@ def run_converted(options: argparse.Namespace) -> int:
         else:
             made.append(judged)
             say(table(judged, source, options.verbose), _stream(reports))
+            _save(options, judged, reports)
     for name, path in reports.items():
         _write(path, FORMS[name](made, source, options.source))
     return EXIT_USAGE if unusable else _status(made)
@@ -86,6 +88,24 @@ def _progress(options: argparse.Namespace) -> Callable[[str], None]:
             say(f"conformance: {text}", sys.stderr)
 
     return show
+
+
+def _save(options: argparse.Namespace, judged: Comparison, reports: dict[str, Any]) -> None:
+    """Write the first wrong layer as a program, or say how to have it."""
+    if judged.evidence is None:
+        return
+    if options.save is None:
+        say("--save FOLDER writes this layer alone, as a program.", _stream(reports))
+        return
+    try:
+        options.save.mkdir(parents=True, exist_ok=True)
+        made = files(judged.evidence, options.source, judged.candidate)
+        for name, content in made.items():
+            write_atomically(options.save / name, content)
+    except OSError as error:
+        raise UsageError(f"--save {options.save}: {error}") from error
+    program = next(name for name in made if name.endswith(".py"))
+    say(f"This layer alone: python {options.save / program}", _stream(reports))
 
 
 def _stream(reports: dict[str, Any]) -> Any:

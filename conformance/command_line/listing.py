@@ -10,11 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from conformance import known
 from conformance.command_line.errors import UsageError
 from conformance.command_line.selection import select_cases, selected_clauses
-from conformance.implementations import registry
-from conformance.known import defects, filing
 from conformance.layers import LAYERS
 from conformance.spec.clauses import MEANINGS, clauses, first_parts
 from conformance.spec.coverage import clauses_of
@@ -60,7 +57,9 @@ def _report(options: argparse.Namespace) -> int:
     """
     if options.what != "defects" or options.json or options.markdown:
         raise UsageError("--report is for `list defects`, without --json and --markdown")
-    found = {one.record.identifier: one for one in defects.defects(known.own())}
+    from conformance.known import filing
+
+    found = {one.record.identifier: one for one in _own_defects()}
     if options.report not in found:
         close = difflib.get_close_matches(options.report, found, n=3)
         hint = f"; did you mean {' or '.join(close)}" if close else ""
@@ -78,7 +77,9 @@ def _document(options: argparse.Namespace) -> int:
     if options.what not in ("clauses", "defects") or options.json:
         raise UsageError("--markdown is for `list clauses` and `list defects`, without --json")
     if options.what == "defects":
-        print(defects.as_markdown(defects.defects(known.own())), end="")
+        from conformance.known.defects import as_markdown as of_defects
+
+        print(of_defects(_own_defects()), end="")
         return 0
     from conformance.explain.clause import as_markdown
 
@@ -122,6 +123,8 @@ def _cases(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _implementations(_: argparse.Namespace) -> list[dict[str, Any]]:
+    from conformance.implementations import registry
+
     return [
         {
             "name": entry.name,
@@ -149,8 +152,16 @@ def _defects(_: argparse.Namespace) -> list[dict[str, Any]]:
             "reproducer": defect.record.reproducer,
             "records": [record.identifier for record in (defect.record, *defect.parts)],
         }
-        for defect in defects.defects(known.own())
+        for defect in _own_defects()
     ]
+
+
+def _own_defects() -> list[Any]:
+    """The defects that the package's records tell of, which nothing else that is listed needs."""
+    from conformance import known
+    from conformance.known.defects import defects
+
+    return defects(known.own())
 
 
 def _defect_text(entry: dict[str, Any]) -> str:

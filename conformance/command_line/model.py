@@ -38,6 +38,7 @@ def run_model(options: argparse.Namespace) -> int:
             against=options.implementation,
             inputs=[str(path) for path in options.inputs or ()],
             map=[],
+            save=None,
             verbose=options.verbose,
             quiet=options.quiet,
             timeout=options.timeout,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,7 @@ def _add_report(commands: Any) -> None:
         description="Read the JSON-lines reports of one run or of several, merge them, print the "
         "summary, and write what is asked for. Exit status: 0, or 2 for a file that is no report.",
     )
-    report.set_defaults(command=_report)
+    report.set_defaults(command=_later("report", "report"))
     report.add_argument("files", nargs="+", type=Path, metavar="FILE.jsonl", help="a run's --jsonl")
     add_formats(report)
 
@@ -174,7 +175,7 @@ def _add_compare(commands: Any) -> None:
         "newly unsupported. Exit status: 1 where a case fails that was judged before and did not, "
         "or was unsupported; 0 otherwise; 2 for a file that is no report.",
     )
-    compare.set_defaults(command=_compare)
+    compare.set_defaults(command=_later("compare", "compare_runs"))
     compare.add_argument("old", type=Path, metavar="OLD.jsonl", help="the earlier run")
     compare.add_argument("new", type=Path, metavar="NEW.jsonl", help="the later run")
     compare.add_argument("--verbose", action="store_true", help="list every case")
@@ -190,7 +191,7 @@ def _add_smoke(commands: Any) -> None:
         "judged and these cases conform; 1 it can be judged, and some do not; 2 it cannot be "
         "judged; 3 it offers none of the layers.",
     )
-    smoke.set_defaults(command=_smoke)
+    smoke.set_defaults(command=_later("smoke", "smoke"))
     smoke.add_argument(
         "--implementation",
         action="append",
@@ -217,7 +218,7 @@ def _add_converted(commands: Any) -> None:
         "right or rounding; 1 wrong, or it crashed, hung or raised; 2 a file that cannot be used; "
         "3 nothing was judged.",
     )
-    model.set_defaults(command=_converted)
+    model.set_defaults(command=_later("converted", "run_converted"))
     model.add_argument("source", type=Path, metavar="SOURCE", help="a .keras or .h5 file")
     model.add_argument(
         "--against",
@@ -245,6 +246,12 @@ def _add_converted(commands: Any) -> None:
     model.add_argument(
         "--verbose", action="store_true", help="show each layer's tensor, and how it was found"
     )
+    model.add_argument(
+        "--save",
+        type=Path,
+        metavar="FOLDER",
+        help="write the first wrong layer there, as a program with what the candidate gave it",
+    )
     model.add_argument("--quiet", action="store_true", help="show no progress")
     model.add_argument(
         "--timeout",
@@ -259,7 +266,7 @@ def _add_converted(commands: Any) -> None:
 
 def _add_list(commands: Any) -> None:
     listing = commands.add_parser("list", help="show clauses, cases, implementations or defects")
-    listing.set_defaults(command=_list)
+    listing.set_defaults(command=_later("listing", "show"))
     listing.add_argument("what", choices=("clauses", "cases", "implementations", "defects"))
     add_selection(listing)
     listing.add_argument("--json", action="store_true", help="print one JSON array")
@@ -323,7 +330,7 @@ def _add_golden(commands: Any) -> None:
         (regenerate, "regenerate", 1),
         (observe, "observe", 1),
     ):
-        action.set_defaults(command=_golden(command))
+        action.set_defaults(command=_later("golden", command))
         action.add_argument("--directory", type=Path, help="default: the project's fixtures")
         action.add_argument("-n", dest="workers", type=_positive(int), default=workers)
     regenerate.add_argument("--reason", required=True, help="why, for the manifest")
@@ -369,7 +376,7 @@ def _add_shrink(commands: Any) -> None:
         "needs only NumPy and the implementation. Of several cases the last is shrunk together "
         "with those after which it fails. Exit status: 1, or 0 where it does not fail.",
     )
-    shrink.set_defaults(command=_shrink)
+    shrink.set_defaults(command=_later("shrinking", "shrink"))
     shrink.add_argument(
         "descriptors",
         metavar="DESCRIPTOR",
@@ -406,7 +413,7 @@ def _add_search(commands: Any) -> None:
         "package hypothesis. Exit status: 0 nothing found, 1 found, 2 wrong usage, 3 nothing was "
         "judged.",
     )
-    search.set_defaults(command=_search)
+    search.set_defaults(command=_later("search", "search"))
     search.add_argument(
         "--implementation",
         required=True,
@@ -444,7 +451,7 @@ def _add_selftest(commands: Any) -> None:
         "to detect it and to name it. Correct implementations that are written in other ways must "
         "raise no alarm. Exit status: 0 for a full score, else 1.",
     )
-    selftest.set_defaults(command=_selftest)
+    selftest.set_defaults(command=_later("selftest", "selftest"))
     selftest.add_argument(
         "--fault", action="append", metavar="ID", help="only this fault; may be repeated"
     )
@@ -461,11 +468,13 @@ def _field(command: str) -> Callable[[argparse.Namespace], int]:
     return run
 
 
-def _golden(command: str) -> Callable[[argparse.Namespace], int]:
-    def run(options: argparse.Namespace) -> int:
-        from conformance.command_line import golden
+def _later(module: str, function: str) -> Callable[[argparse.Namespace], int]:
+    """What a command does, its module imported when it is asked for."""
 
-        status: int = getattr(golden, command)(options)
+    def run(options: argparse.Namespace) -> int:
+        with collecting_later():
+            command = getattr(import_module(f"conformance.command_line.{module}"), function)
+        status: int = command(options)
         return status
 
     return run
@@ -509,54 +518,6 @@ def _run(options: argparse.Namespace) -> int:
     from conformance.command_line.run import run
 
     return run(options)
-
-
-def _report(options: argparse.Namespace) -> int:
-    from conformance.command_line.report import report
-
-    return report(options)
-
-
-def _compare(options: argparse.Namespace) -> int:
-    from conformance.command_line.compare import compare_runs
-
-    return compare_runs(options)
-
-
-def _smoke(options: argparse.Namespace) -> int:
-    from conformance.command_line.smoke import smoke
-
-    return smoke(options)
-
-
-def _converted(options: argparse.Namespace) -> int:
-    from conformance.command_line.converted import run_converted
-
-    return run_converted(options)
-
-
-def _shrink(options: argparse.Namespace) -> int:
-    from conformance.command_line.shrinking import shrink
-
-    return shrink(options)
-
-
-def _search(options: argparse.Namespace) -> int:
-    from conformance.command_line.search import search
-
-    return search(options)
-
-
-def _selftest(options: argparse.Namespace) -> int:
-    from conformance.command_line.selftest import selftest
-
-    return selftest(options)
-
-
-def _list(options: argparse.Namespace) -> int:
-    from conformance.command_line.listing import show
-
-    return show(options)
 
 
 def _explain(options: argparse.Namespace) -> int:

@@ -248,27 +248,30 @@ def _limits(options: argparse.Namespace) -> Limits:
     return Limits(timeout=options.timeout, memory=int(gibibytes * 2**30))
 
 
+def _installed() -> list[str]:
+    """The names of the built-in implementations that are installed, goldens included."""
+    return [entry.name for entry in registry.builtin() if registry.installed(entry)]
+
+
 def select_implementations(given: list[str] | None) -> list[str]:
     """The implementations to judge; a name with ``*`` stands for all installed ones it matches.
 
     Raises:
         UsageError: if a pattern matches none, or options are given that there are not.
     """
-    installed = [entry.name for entry in registry.builtin() if registry.installed(entry)]
     if not given:
-        live = [name for name in DEFAULT if name in installed]
-        stored = [name for name in installed if name.startswith("golden")]
-        return live if len(live) > 1 else [*live, *stored]
+        live = [name for name in DEFAULT if registry.installed(registry.resolve(name))]
+        return live if len(live) > 1 else [*live, *fnmatch.filter(_installed(), "golden*")]
     selected: list[str] = []
     for name in given:
         if "*" not in name or registry.is_program(name):
             selected.append(_canonical(name))
             continue
-        matching = fnmatch.filter(installed, name.replace("[", "[[]"))
+        matching = fnmatch.filter(_installed(), name.replace("[", "[[]"))
         if not matching:
             raise UsageError(
                 f"--implementation {name!r} matches none of the installed built-in "
-                f"implementations: {', '.join(installed)}"
+                f"implementations: {', '.join(_installed())}"
             )
         selected.extend(matching)
     return list(dict.fromkeys(selected))

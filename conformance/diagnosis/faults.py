@@ -173,6 +173,11 @@ def _causal() -> tuple[Fault, ...]:
             Steps(geometry=v.causal_by_window),
         ),
         Fault(
+            "causal.earlier",
+            "causal windows end one step too early, before the step of their output",
+            Steps(geometry=v.causal_one_earlier),
+        ),
+        Fault(
             "causal.last",
             "the causal padding stands after the last step",
             Steps(geometry=v.causal_last),
@@ -231,6 +236,16 @@ def _steps_of_windows() -> tuple[Fault, ...]:
             "dilation.first",
             "the first dilation rate is used for all axes",
             v.read_as(dilation=lambda s: s.dilation[:1] * len(s.window)),
+        ),
+        Fault(
+            "dilation.one-more",
+            "dilated taps lie one place too far apart",
+            v.read_as(dilation=lambda s: tuple(d + (d > 1) for d in s.dilation)),
+        ),
+        Fault(
+            "dilation.one-less",
+            "dilated taps lie one place too near to each other",
+            v.read_as(dilation=lambda s: tuple(d - (d > 1) for d in s.dilation)),
         ),
         Fault(
             "dilation.strides",

@@ -83,14 +83,17 @@ def _in_form(case: Case, operands: Operands, actual: Array, expected: Prediction
     special = _only_special(expected.value, actual, wrong)
     if special:
         return special
-    if _only_in_padding(case, operands, wrong):
+    if wrong.any() and _only_in_padding(case, operands, wrong):
         return "padding"
     return ""
 
 
 def _in_values(case: Case, operands: Operands, actual: Array, expected: Prediction) -> str:
-    layer = LAYERS[case.layer]
-    if _are_of_other_channels(case, expected, actual, ~expected.allows(actual)):
+    layer, wrong = LAYERS[case.layer], ~expected.allows(actual)
+    if not wrong.any():  # no more than a slip, of which only the judge's finer bounds tell
+        activated = layer.convolves and facts(case).activation not in (None, "linear")
+        return "activation" if activated else "contraction"
+    if _are_of_other_channels(case, expected, actual, wrong):
         return "channels"
     if layer.selects:
         return "window" if _are_inputs(case, operands, actual) else "selection"

@@ -54,6 +54,12 @@ def causal_by_window(n: int, k: int, s: int, d: int, padding: str) -> tuple[int,
     return (n + k - 1 - span(k, d)) // s + 1, k - 1
 
 
+def causal_one_earlier(n: int, k: int, s: int, d: int, padding: str) -> tuple[int, int]:
+    """Causal padding of one more, and none after the last output."""
+    outputs, before = geometry(n, k, s, d, padding)
+    return outputs, before + (padding == "causal")
+
+
 def causal_last(n: int, k: int, s: int, d: int, padding: str) -> tuple[int, int]:
     """The ``causal`` padding after the last input."""
     outputs, before = geometry(n, k, s, d, padding)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from conformance.models.candidates import Array, Held, Runner
 from conformance.models.errors import CandidateError, ModelError
@@ -18,6 +18,7 @@ from conformance.models.judging import (
     merged,
 )
 from conformance.models.matching import Place
+from conformance.models.repeating import Evidence
 from conformance.models.source import Source
 
 
@@ -30,6 +31,7 @@ class Comparison:
         maker: what ran it.
         findings: one per layer, in order.
         wholes: the final outputs, one per kind of inputs and output.
+        evidence: what the first wrong layer was judged by, where it can be repeated.
         failure: why there is nothing of these: it crashed, timed out or raised when it was run.
     """
 
@@ -37,6 +39,7 @@ class Comparison:
     maker: str
     findings: tuple[Finding, ...]
     wholes: tuple[tuple[str, Whole], ...] = field(default=())
+    evidence: Evidence | None = None
     failure: CandidateError | None = None
 
     @property
@@ -97,15 +100,20 @@ def _compared(
     results: list[list[Finding]] = []
     wholes: list[tuple[str, Whole]] = []
     places: dict[str, Place] = {}
+    evidence: list[Evidence] = []
     for kind, arrays in sets.items():
         progress(f"{runner.name}: {kind} inputs")
         held = Held(runner, arrays)
         _check_map(given, source, held)
         judge = LayerJudge(source, held, given, places)
         results.append(judge.run())
+        evidence += [judge.evidence] if judge.evidence is not None else []
         places = places or judge.places
         wholes += [(kind, whole) for whole in _wholes(source, runner, arrays, judge)]
-    return Comparison(runner.name, runner.maker, tuple(merged(results)), tuple(wholes))
+    made = Comparison(runner.name, runner.maker, tuple(merged(results)), tuple(wholes))
+    first = made.first_wrong
+    told = [e for e in evidence if first and e.layer == first.layer and e.can_be_told]
+    return replace(made, evidence=told[0]) if told else made
 
 
 def _wholes(

@@ -24,6 +24,7 @@ from conformance.models.candidates import Array, Held
 from conformance.models.fitting import fitted
 from conformance.models.matching import Finder, Place, difference, excess, moves
 from conformance.models.operation import Operation, Span
+from conformance.models.repeating import Evidence
 from conformance.models.source import Source, Step
 from conformance.models.variants import Variant, folded, variants
 from conformance.models.windows import axes as window_axes
@@ -120,6 +121,7 @@ class LayerJudge:
         self.finder = Finder(held, given, first)
         self.places: dict[str, Place] = {}
         self.findings: dict[str, Finding] = {}
+        self.evidence: Evidence | None = None
         self._place_of: dict[int, Place] = {}
         self._spans: dict[int, Span] = {}
         self._unknown: set[int] = set()
@@ -307,6 +309,8 @@ class LayerJudge:
             verdict = Verdict.WRONG if problem else _verdict(values, span, self._dtype(place))
             ratio = difference(values, span)
             self._note(step, verdict, ratio, problem or _callable_words(step), place)
+            if verdict is Verdict.WRONG:
+                self._hold(step, [step], values, span)
         for index in folded:
             inner = self.source.steps[index]
             said = self.findings[step.name]
@@ -609,8 +613,18 @@ class LayerJudge:
         own = _callable_words(steps[index])
         said = message + joined + hint + (f" ({sentence_case(own)}.)" if own else "")
         self._note(steps[index], Verdict.WRONG, ratio, said, place, fault)
+        self._hold(steps[index], [steps[i] for i in chain], values, span)
         self._keep(end, place)
         return max(self._last_done(chain), index)
+
+    def _hold(self, step: Step, chain: Sequence[Step], values: Floats, span: Span) -> None:
+        """Keep what the first wrong layer was judged by, for a program that repeats it."""
+        given = [self._input(item) for item in chain[0].inputs]
+        known = all(not one.error.any() for one in given)
+        if self.evidence is None and known and values.shape == span.value.shape:
+            arrays = tuple(one.value for one in given)
+            made = (step.name, tuple(chain), arrays, values, span.value, span.error)
+            self.evidence = Evidence(*made, chain[0].operation.format.name)
 
     def _last_done(self, chain: Sequence[int]) -> int:
         """Where to go on: behind the chain's end; layers between are of other branches."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from conformance.judge.boxes import boxes
 from conformance.judge.running_error import Floats
 from conformance.models.candidates import Held
 from conformance.models.operation import Span
@@ -53,12 +54,20 @@ class Place:
 def excess(values: Floats, span: Span) -> Floats:
     """Errors in units of the bound; infinite beyond a bound of zero, and for stray NaN."""
     with np.errstate(all="ignore"):
-        distance = np.abs(values - span.value)
-        ratio = np.where(distance == 0, 0.0, distance / span.error)
+        distance = np.asarray(np.abs(values - span.value))
+        ratio: Floats = np.divide(
+            distance, span.error, out=np.zeros_like(distance), where=distance != 0
+        )
+    if not np.isnan(ratio.max(initial=0.0)):
+        return ratio
     same = (values == span.value) | (np.isnan(values) & np.isnan(span.value))
     ratio = np.where(np.isnan(ratio), np.inf, ratio)
     result: Floats = np.where(same, 0.0, ratio)
     return result
+
+
+_PART: Final = 1 << 16
+"""Elements that are compared at a time."""
 
 
 @lru_cache(maxsize=4096)
@@ -197,5 +206,9 @@ def is_named_after(tensor: str, layer: str) -> bool:
 
 
 def difference(values: Any, span: Span) -> float:
-    """The largest error in units of the bound."""
-    return float(excess(values, span).max(initial=0.0))
+    """The largest error in units of the bound; found part by part, which the caches hold."""
+    parts = (
+        excess(values[box], Span(span.value[box], span.error[box]))
+        for box in boxes(span.value.shape, _PART)
+    )
+    return max((float(part.max(initial=0.0)) for part in parts), default=0.0)

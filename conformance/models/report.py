@@ -14,8 +14,10 @@ from conformance.models.comparison import Comparison
 from conformance.models.judging import Finding, Verdict, Whole
 from conformance.models.source import Source
 from conformance.report.text import one_line
+from conformance.version import __version__
 
 _COLUMNS: Final = ("layer", "class", "verdict", "error / bound")
+_MORE: Final = ("note", "tensor", "made by")
 
 
 def table(comparison: Comparison, source: Source, verbose: bool = False) -> str:
@@ -32,7 +34,7 @@ def table(comparison: Comparison, source: Source, verbose: bool = False) -> str:
     first = comparison.first_wrong
     if first is not None:
         lines += ["", f"The first wrong layer is {first.layer}: {sentence(first)}"]
-        lines += _repeat(first, source)
+        lines += _explained(first, source)
     lines += ["", *_rows(comparison.findings)]
     if verbose:
         lines += [
@@ -51,13 +53,13 @@ def sentence(finding: Finding) -> str:
     return f"{fault}{finding.message}{seen}{tensor}"
 
 
-def _repeat(finding: Finding, source: Source) -> list[str]:
-    """The command that repeats the layer alone."""
+def _explained(finding: Finding, source: Source) -> list[str]:
+    """The command that explains the layer on its shape."""
     from conformance.models.single import descriptor
 
     step = next(step for step in source.steps if step.name == finding.layer)
     found = descriptor(step.layer, source)
-    return [] if found is None else ["", f"This layer alone: conformance explain '{found}'"]
+    return [] if found is None else ["", f"How it is documented: conformance explain '{found}'"]
 
 
 def _rows(findings: Sequence[Finding]) -> list[str]:
@@ -98,7 +100,14 @@ def _whole_line(kind: str, whole: Whole) -> str:
 
 def records(comparisons: Sequence[Comparison], source: Path) -> list[dict[str, Any]]:
     """Header, a result per layer and output, and footer, for JSON lines."""
-    made: list[dict[str, Any]] = [{"kind": "header", "source": str(source)}]
+    made: list[dict[str, Any]] = [
+        {
+            "kind": "header",
+            "suite_version": __version__,
+            "source": str(source),
+            "candidates": {one.candidate: one.maker for one in comparisons},
+        }
+    ]
     for comparison in comparisons:
         if comparison.failure is not None:
             made.append(_failure(comparison))
@@ -188,7 +197,10 @@ def as_html(comparisons: Sequence[Comparison], source: Source, path: Path) -> by
         "<!doctype html><html lang=en><meta charset=utf-8><title>Converted models</title>",
         (
             "<style>body{font-family:sans-serif;margin:2em}td,th{padding:.2em .8em;text-align:left}"
-            ".wrong{background:#fdd}</style>"
+            "th{border-bottom:1px solid}td{vertical-align:top;overflow-wrap:anywhere}"
+            ".wrong{background:#fdd}.not-judged{color:#666}"
+            "@media(prefers-color-scheme:dark){body{background:#111;color:#ddd}"
+            ".wrong{background:#622}.not-judged{color:#999}}</style>"
         ),
     ]
     for comparison in comparisons:
@@ -203,10 +215,11 @@ def as_html(comparisons: Sequence[Comparison], source: Source, path: Path) -> by
             words = f"The first wrong layer is {first.layer}: {sentence(first)}"
             parts.append(f"<p>{html.escape(one_line(words))}</p>")
         parts.append(
-            "<table><tr>" + "".join(f"<th>{c}</th>" for c in (*_COLUMNS, "note")) + "</tr>"
+            "<table><tr>" + "".join(f"<th>{c}</th>" for c in (*_COLUMNS, *_MORE)) + "</tr>"
         )
-        for f in comparison.findings:
-            cells = (f.layer, f.kind, f.verdict.value, number(f.ratio), _note(f))
+        wrong_first = sorted(comparison.findings, key=lambda f: f.verdict != Verdict.WRONG)
+        for f in wrong_first:
+            cells = (f.layer, f.kind, f.verdict.value, number(f.ratio), _note(f), f.tensor, f.maker)
             row = "".join(f"<td>{html.escape(one_line(cell))}</td>" for cell in cells)
             parts.append(f"<tr class='{f.verdict.value.replace(' ', '-')}'>{row}</tr>")
         parts.append("</table>")

@@ -72,6 +72,21 @@ def _remembering(build: Callable[..., None]) -> Callable[..., None]:
     return remembered
 
 
+def _initialized(init: Callable[..., None]) -> Callable[..., None]:
+    """An ``__init__`` of the user's, which must have called that of `Layer`."""
+
+    @wraps(init)
+    def checked(self: Layer, *given: Any, **keywords: Any) -> None:
+        init(self, *given, **keywords)
+        if "_policy" not in vars(self):
+            raise RuntimeError(
+                f"{type(self).__name__}: its `__init__` did not call `super().__init__()`; "
+                "expected that first of all"
+            )
+
+    return checked
+
+
 class Layer:
     """A layer: a function of arrays with weights of its own, and of symbolic tensors.
 
@@ -153,7 +168,11 @@ class Layer:
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
-        if "build" in cls.__dict__ and not cls.__module__.startswith(_PACKAGE):
+        if cls.__module__.startswith(_PACKAGE):
+            return
+        if "__init__" in cls.__dict__:
+            cls.__init__ = _initialized(cls.__dict__["__init__"])  # type: ignore[method-assign]
+        if "build" in cls.__dict__:
             cls.build = _remembering(cls.__dict__["build"])  # type: ignore[method-assign]
 
     @property

@@ -38,7 +38,8 @@ def damage(data: Bytes) -> str | None:
         for number, size, step in _objects(data, start):
             if not step:
                 return "a heap of strings has free space of no size"
-            objects[number] = size
+            if number:
+                objects[number] = size
         for place in _places(data, start.to_bytes(8, "little")):
             length = _number(data, place - 4, 4) if place >= 4 else None
             size_of = objects.get(_number(data, place + 8, 4))

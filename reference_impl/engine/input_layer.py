@@ -226,6 +226,8 @@ def _full_shape(shape: Any, batch_shape: Any, batch_size: Any) -> Shape | None:
     if shape is None:
         return None
     batch = arguments.shape("Input", "batch_size", (batch_size,))
+    if reading() == "keras2" and arguments.as_integer(shape) is not None:
+        shape = (shape,)
     return (*batch, *arguments.shape("Input", "shape", shape))
 
 

@@ -25,7 +25,7 @@ class Sequential(Model):
     before it, from `build`, or from the first call.
 
     Args:
-        layers: the layers, in order; None for none yet.
+        layers: the layers, in order; None for none yet; in the reading of Keras 2 also one alone.
         name: the model's name; automatic by default.
         trainable: whether training changes the layers' weights.
 
@@ -36,7 +36,7 @@ class Sequential(Model):
 
     def __init__(
         self,
-        layers: Sequence[Layer | KerasTensor] | None = None,
+        layers: Sequence[Layer | KerasTensor] | Layer | None = None,
         name: str | None = None,
         trainable: bool = True,
     ) -> None:
@@ -45,8 +45,10 @@ class Sequential(Model):
         self._sequence: list[Layer] = []
         self._tensors: list[KerasTensor] = []
         Layer.__init__(self, name=name)
+        if isinstance(layers, Layer) and reading() == "keras2":
+            layers = [layers]
         if layers is not None and not isinstance(layers, (list, tuple)):
-            raise arguments.wrong_type("Sequential", "layers", layers, "a list of layers, or None")
+            raise arguments.wrong_type("Sequential", "layers", layers, "layers in a list, or None")
         self._add_all(layers or ())
         if trainable is not True:
             self.trainable = trainable

@@ -15,7 +15,7 @@ from reference_impl.engine.base_layer import Certificate
 from reference_impl.engine.dtypes import FLOATS, Array, as_float64, convert
 from reference_impl.engine.variable import Variable
 from reference_impl.layers.windowed import Windowed
-from reference_impl.ops.derivatives import pull_back
+from reference_impl.ops.activations.derivatives import pull_back
 from reference_impl.ops.evaluation import Certified, evaluate
 from reference_impl.ops.formats import format_of
 from reference_impl.ops.geometry import WindowAxis

@@ -7,7 +7,7 @@ With ``y[n, o, f] = sum_{t, c} x[n, o s - p + t d, c] w[t, c, f] + b[f]`` and th
     db[f]       = sum_{n, o} u[n, o, f]
 
 u is taken as it is: behind an activation, the gradient of the sums rounded once to float64
-(`reference_impl.ops.derivatives.pull_back`).
+(`reference_impl.ops.activations.derivatives.pull_back`).
 
 Each is a convolution again.  dw: of x, channels and batch exchanged, with u as the kernel, and
 stride and dilation exchanged.  dx: of u, with ``s - 1`` zeros between its elements, and the kernel

@@ -2,12 +2,14 @@
 
     PYTHONPATH=. python tests/benchmarks [NAME ...] [--json FILE] [--markdown FILE]
     PYTHONPATH=. python tests/benchmarks compare OLD.json NEW.json
+    PYTHONPATH=. python tests/benchmarks growth [cases | elements]
 
 NAME is what the names of some benchmarks begin with, such as ``convolution``, ``judge``,
 ``suite/start`` or ``tricks``; without any, all run.  Of each, the candidates take turns on one
 thread; a ratio is to the first of them, with the quartiles of its rounds.  Peers that are not
 installed are left out, and named.  ``compare`` says what changed beyond these quartiles; its exit
-status is 1 where something has become slower, 2 for a file that is none.
+status is 1 where something has become slower, 2 for a file that is none.  ``growth`` tells how time
+and memory of judging grow over three decades.
 """
 
 from __future__ import annotations
@@ -28,6 +30,11 @@ def main(arguments: Sequence[str]) -> int:
         sys.path.insert(0, str(HERE))
     if list(arguments[:1]) == ["compare"]:
         return compare(arguments[1:])
+    if list(arguments[:1]) == ["growth"]:
+        import growth
+
+        growth.main(arguments[1:])
+        return 0
     return measure(arguments)
 
 

@@ -18,8 +18,9 @@ from measuring import Benchmark, Call, Setup
 from peers import missing, torch
 
 from reference_impl import activations
-from reference_impl.ops import derivatives, evaluation
-from reference_impl.ops.derivatives import pull_back
+from reference_impl.ops import evaluation
+from reference_impl.ops.activations import derivatives
+from reference_impl.ops.activations.derivatives import pull_back
 from reference_impl.ops.sums import Sums
 
 Array = np.ndarray[Any, Any]

@@ -19,9 +19,16 @@ Call = Callable[[], object]
 SHORTEST: Final = 1e-3
 """Seconds that a turn takes at least: a shorter call is repeated within its turn."""
 
+LONG: Final = 20 * SHORTEST
+"""A first call of so many seconds is not called again before its turn."""
+
 FEWEST: Final = 5
+FEW: Final = 3
 MOST: Final = 101
-"""Rounds of a benchmark."""
+"""Rounds of a benchmark: at least, at least where they are long, and at most."""
+
+PATIENCE: Final = 4.0
+"""So many times the seconds of a benchmark its rounds are long."""
 
 
 @dataclass(frozen=True)
@@ -109,17 +116,25 @@ def rounds(setup: Setup, seconds: float, fewest: int = FEWEST) -> dict[str, list
     alone = fewest == 1
     times = {name: 1 if alone else _repetitions(call) for name, call in setup.calls.items()}
     taken: dict[str, list[float]] = {name: [] for name in setup.calls}
-    names, began, count = list(setup.calls), processor_seconds(), 0
-    while count < fewest or (processor_seconds() - began < seconds and count < MOST):
+    names, began, count, spent = list(setup.calls), processor_seconds(), 0, 0.0
+    while count < _least(fewest, seconds, spent) or (spent < seconds and count < MOST):
         for name in _rotated(names, count):
             taken[name].append(turn(setup.calls[name], times[name]))
         count += 1
+        spent = processor_seconds() - began
     return taken
+
+
+def _least(fewest: int, seconds: float, spent: float) -> int:
+    """Rounds in any case: few, where they have taken much longer than they were to."""
+    return min(fewest, FEW) if spent > PATIENCE * seconds else fewest
 
 
 def _repetitions(call: Call) -> int:
     """How often a call fits into the shortest turn, after one that is not counted."""
-    call()
+    once = turn(call, 1)
+    if once >= LONG:
+        return 1
     once = turn(call, 1)
     return 1 if once >= SHORTEST else min(10_000, max(2, int(SHORTEST / max(once, 1e-7))))
 

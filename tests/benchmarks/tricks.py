@@ -23,14 +23,13 @@ from reference_impl import activations
 from reference_impl.ops import (
     columns,
     contraction,
-    derivatives,
-    enclosures,
     evaluation,
     exact_sums,
     narrow_sums,
     wide_sums,
     windows,
 )
+from reference_impl.ops.activations import derivatives, enclosures
 from reference_impl.ops.scratch import Scratch
 
 Array = np.ndarray[Any, Any]

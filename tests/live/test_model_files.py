@@ -39,14 +39,15 @@ def functional(keras):
     return keras.Model(start, ends)
 
 
+@pytest.mark.parametrize("ending", ["keras", "h5"])
 @pytest.mark.parametrize("make", [sequential, functional])
-def test_weights_and_structure_are_read(keras3, make, tmp_path):
+def test_weights_and_structure_are_read(keras3, make, ending, tmp_path):
     """Sequential, shared and nested layers: the same weights, the same results on integers."""
     theirs = make(keras3)
     generator = np.random.default_rng(1)
     theirs.set_weights([generator.integers(-3, 4, w.shape) for w in theirs.get_weights()])
-    theirs.save(tmp_path / "model.keras")
-    ours = reference_impl.models.load_model(tmp_path / "model.keras")
+    theirs.save(tmp_path / f"model.{ending}")
+    ours = reference_impl.models.load_model(tmp_path / f"model.{ending}")
     assert all(map(np.array_equal, ours.get_weights(), theirs.get_weights()))
     shape = (2, *theirs.inputs[0].shape[1:])
     x = generator.integers(-3, 4, shape).astype(np.float32)

@@ -33,12 +33,12 @@ LOCAL_KINDS: Final = ("spike", "one_infinity", "one_nan")
 ONLY_OF_SUMS: Final = frozenset(
     {
         *("constant", "cancellation", "overflow", "spike", "kernel_nan", "kernel_infinity"),
-        *("one_power", "tails"),
+        *("one_power", "one_product", "tails"),
     }
 )
 """Kinds that say nothing about a layer that only moves or compares values."""
 
-OF_WHOLE_WINDOWS: Final = frozenset({"one_power"})
+OF_WHOLE_WINDOWS: Final = frozenset({"one_power", "one_product"})
 """Kinds that leave most outputs zero unless one window is the whole input."""
 
 POOLED_DTYPES: Final = tuple(name for name in INTEGER_DTYPES if name not in ("uint32", "uint64"))
@@ -173,12 +173,17 @@ def special_remainders() -> Iterator[Case]:
 
 
 def single_products() -> Iterator[Case]:
-    """Sums of one product among K, so that reduced precision of an operand shows at any K."""
+    """Sums of one product among K, so that reduced precision of an operand shows at any K.
+
+    Where the product has more bits than the dtype, it is how results are rounded that shows.
+    """
     for count, dtype, layer in product(LONG_SUMS, FLOATING_DTYPES, convolution_layers()):
         windows = ((Axis(9, 9),) if LAYERS[layer].rank == 1 else (Axis(3, 3), Axis(3, 3)))[:2]
         sizes: dict[str, Any] = {"batch": 2 if count > 1000 else 6, "channels": count // 9}
         sizes["filters"] = 3
         yield windowed(layer, windows, operands="one_power", dtype=dtype, **sizes)
+        if count == LONG_SUMS[1]:
+            yield windowed(layer, windows, operands="one_product", dtype=dtype, **sizes)
 
 
 def precision(

@@ -46,7 +46,7 @@ class ExactArray:
     @property
     def shape(self) -> tuple[int, ...]:
         """The array's shape."""
-        return self.integers.shape
+        return tuple(self.integers.shape)
 
     @classmethod
     def of(cls, array: Array) -> ExactArray:

@@ -1,10 +1,10 @@
 """The element-wise activations as certified functions of one real number.
 
-Each is defined in float64 with a bound of the error (`reference_impl.ops.enclosures`), which
-decides nearly every rounding to a narrower format; in double-double arithmetic
-(`reference_impl.ops.pair_activations`), which decides nearly every rounding to float64; and as a
-real function (`reference_impl.ops.formulas`), which decides the rest.  What a parameter or a
-constant means exactly is said in the last.
+Each is defined in float64 with a bound of the error (``enclosures``), which decides nearly every
+rounding to a narrower format; in double-double arithmetic (``expansions``), which decides nearly
+every rounding to float64; and as a real function (``formulas``), which decides the rest.  What a
+parameter or a constant means exactly is said in the last.  `reference_impl.ops.activations.by_name`
+joins these forms.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from reference_impl.ops import enclosures
-from reference_impl.ops.double_double import Expansion, Pair
-from reference_impl.ops.enclosures import (
+from reference_impl.ops.activations import enclosures
+from reference_impl.ops.activations.constants import SELU_ALPHA, SELU_SCALE
+from reference_impl.ops.activations.enclosures import (
     BLOCK,
     MAX,
     Bounded,
@@ -28,6 +28,7 @@ from reference_impl.ops.enclosures import (
     Float64Array,
     blockwise,
 )
+from reference_impl.ops.double_double import Expansion, Pair
 from reference_impl.ops.formats import Format
 from reference_impl.ops.rounding import round_fraction
 
@@ -65,7 +66,7 @@ class Elementwise:
     """A function of one real number that is piecewise monotone.
 
     Attributes:
-        name: its name in `reference_impl.ops.formulas`.
+        name: its name in `reference_impl.ops.activations.by_name`.
         evaluate: the value in float64 and a bound of its error.
         limits: the limits at minus and plus infinity, which are also the values there.
         sign: the sign of the values.
@@ -116,17 +117,17 @@ class Elementwise:
 
     def expand(self, x: Pair) -> Expansion | None:
         """``f`` in double-double arithmetic; None if it has no such form."""
-        from reference_impl.ops import pair_activations
+        from reference_impl.ops.activations import by_name
 
-        function = pair_activations.value(self.name, *self.parameters)
+        function = by_name.expanded(self.name, *self.parameters)
         return None if function is None else function(x)
 
     def resolve(self, values: Sequence[Fraction | float], format: Format) -> list[float]:
         """``f`` at exact arguments, rounded once to `format`; floats are NaN and infinities."""
-        from reference_impl.ops.formulas import real_function
+        from reference_impl.ops.activations import by_name
         from reference_impl.ops.ziv import correctly_rounded
 
-        function = real_function(self.name, *self.parameters)
+        function = by_name.real_function(self.name, *self.parameters)
 
         def rounded(x: Fraction | float) -> float:
             if isinstance(x, float):
@@ -227,7 +228,7 @@ MISH: Final = _rectifying(
 SELU: Final = Elementwise(
     "selu",
     enclosures.selu,
-    (-enclosures.SELU_SCALE * enclosures.SELU_ALPHA, math.inf),
+    (-SELU_SCALE * SELU_ALPHA, math.inf),
     Sign.ODD,
 )
 HARD_SIGMOID: Final = Elementwise("hard_sigmoid", enclosures.ramp(3.0, 6.0), (0.0, 1.0))

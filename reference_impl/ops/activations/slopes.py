@@ -1,7 +1,8 @@
 """The derivatives of the activations as real functions: exact values, and narrow intervals.
 
-The counterpart of `reference_impl.ops.formulas`, with its conventions for parameters.  By the same
-theorems the derivatives of the smooth activations are irrational at every rational argument but 0.
+The counterpart of `reference_impl.ops.activations.formulas`, with its conventions for parameters.
+By the same theorems the derivatives of the smooth activations are irrational at every rational
+argument but 0.
 
 For rows, with ``e_j = exp(x_j - max x)`` and upstream gradients u:
 
@@ -28,14 +29,13 @@ import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from functools import lru_cache
 from itertools import chain, islice
 from typing import Final
 
+from reference_impl.ops.activations.constants import SELU_ALPHA, SELU_SCALE
+from reference_impl.ops.activations.formulas import RealFunction
 from reference_impl.ops.elementary import Decimals, Interval, negated
-from reference_impl.ops.enclosures import SELU_ALPHA, SELU_SCALE
 from reference_impl.ops.formats import FLOAT64
-from reference_impl.ops.formulas import RealFunction
 from reference_impl.ops.rounding import round_fraction
 from reference_impl.ops.ziv import correctly_rounded, precisions, round_between
 
@@ -55,18 +55,6 @@ def rounded_product(factor: Fraction, function: RealFunction, x: Fraction) -> fl
         return product if factor > 0 else negated(product)
 
     return correctly_rounded(enclose, FLOAT64)
-
-
-@lru_cache(maxsize=256)
-def slope(name: str, *parameters: float) -> RealFunction:
-    """The derivative of the activation of that name (as `Elementwise.name`).
-
-    Raises:
-        ValueError: if it is not known.
-    """
-    if name not in _SLOPES:
-        raise ValueError(f"the derivative of the activation {name!r} is not known")
-    return _SLOPES[name](*parameters)
 
 
 _FALLING: Final = frozenset({"log_sigmoid"})
@@ -255,7 +243,7 @@ def _sparse_plus_slope(x: Fraction) -> Fraction:
     return min(max((x + 1) / 2, Fraction(0)), Fraction(1))
 
 
-_SLOPES: Final[dict[str, Callable[..., RealFunction]]] = {
+SLOPES: Final[dict[str, Callable[..., RealFunction]]] = {
     "celu": _celu,
     "elu": _elu,
     "exponential": _exponential,
@@ -426,7 +414,7 @@ def sparsemax_row(x: Row, u: Row) -> list[float]:
 def glu_row(x: Row, u: Row) -> list[float]:
     """``J^T u`` of glu, rounded to float64: the gradients of the first half, then the second."""
     half = len(x) // 2
-    gate, bump = slope("softplus"), slope("sigmoid")
+    gate, bump = SLOPES["softplus"](), SLOPES["sigmoid"]()
     first = [rounded_product(v, gate, b) for v, b in zip(u, x[half:], strict=True)]
     pairs = zip(u, x[:half], x[half:], strict=True)
     return first + [rounded_product(v * a, bump, b) for v, a, b in pairs]

@@ -24,9 +24,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reference_impl.ops.activations.elementwise import SIGMOID
+from reference_impl.ops.activations.enclosures import (
+    MAX,
+    TINY,
+    UNIT,
+    Bounded,
+    Float64Array,
+    blockwise,
+)
 from reference_impl.ops.double_double import Expansion, Pair
-from reference_impl.ops.elementwise import SIGMOID
-from reference_impl.ops.enclosures import MAX, TINY, UNIT, Bounded, Float64Array, blockwise
 from reference_impl.ops.formats import Format
 from reference_impl.ops.rounding import round_fraction
 
@@ -178,7 +185,7 @@ class _Softmax(Normalized):
         return lower, upper / (1.0 + rest[0]) * (1.0 + 4 * UNIT)
 
     def expand(self, x: Pair) -> Expansion:
-        from reference_impl.ops.pair_rows import softmax
+        from reference_impl.ops.activations.row_expansions import softmax
 
         return softmax(x)
 
@@ -218,7 +225,7 @@ class _LogSoftmax(Normalized):
         return lower, np.minimum(upper, -0.0)
 
     def expand(self, x: Pair) -> Expansion:
-        from reference_impl.ops.pair_rows import log_softmax
+        from reference_impl.ops.activations.row_expansions import log_softmax
 
         return log_softmax(x)
 
@@ -321,7 +328,7 @@ class _GatedLinear:
 
     def expand(self, x: Pair) -> Expansion:
         """The gated halves of rows of finite numbers in double-double arithmetic."""
-        from reference_impl.ops.pair_rows import glu
+        from reference_impl.ops.activations.row_expansions import glu
 
         return glu(x)
 

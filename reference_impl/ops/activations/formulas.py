@@ -20,11 +20,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from functools import lru_cache
 from typing import Final, NamedTuple
 
+from reference_impl.ops.activations.constants import SELU_ALPHA, SELU_SCALE
 from reference_impl.ops.elementary import Decimals, Interval, negated
-from reference_impl.ops.enclosures import SELU_ALPHA, SELU_SCALE
 
 Exact = Callable[[Fraction], Fraction | None]
 Formula = Callable[[Decimals, Fraction], Interval]
@@ -44,12 +43,6 @@ class RealFunction(NamedTuple):
 
     exact: Exact
     formula: Formula = _rational_only
-
-
-@lru_cache(maxsize=256)
-def real_function(name: str, *parameters: float) -> RealFunction:
-    """The function of that name (as `Elementwise.name`) with these parameters."""
-    return _FUNCTIONS[name](*parameters)
 
 
 def _clip(x: Fraction, low: float, high: float) -> Fraction:
@@ -229,7 +222,7 @@ def _squareplus(b: float) -> RealFunction:
     return RealFunction(exact, formula)
 
 
-_FUNCTIONS: Final[dict[str, Callable[..., RealFunction]]] = {
+FUNCTIONS: Final[dict[str, Callable[..., RealFunction]]] = {
     "celu": _celu,
     "elu": _elu,
     "exponential": _exponential,

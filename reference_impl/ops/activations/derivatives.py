@@ -22,39 +22,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reference_impl.ops.activations.elementwise import Elementwise
+from reference_impl.ops.activations.pieces import PIECES, Piece
+from reference_impl.ops.activations.rows import GLU, LOG_SOFTMAX, SOFTMAX, SPARSEMAX
 from reference_impl.ops.double_double import Expansion, Pair
-from reference_impl.ops.elementwise import Elementwise
 from reference_impl.ops.evaluation import FEW, CertifiedActivation, blocks
 from reference_impl.ops.formats import FLOAT64, widened
 from reference_impl.ops.rounding import round_pairs
-from reference_impl.ops.rows import GLU, LOG_SOFTMAX, SOFTMAX, SPARSEMAX
 from reference_impl.ops.sums import Sums
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
 Float64Array = NDArray[np.float64]
-
-
-class Piece(NamedTuple):
-    """A stretch of constant slope: ``slope / divisor`` up to `end`.
-
-    Attributes:
-        end: the next stretch begins there.
-        closed: whether `end` itself belongs to this stretch.
-        slope: a float64.
-        divisor: a float64; not 1 only beside the slope 1, so that one operation rounds once.
-    """
-
-    end: float
-    closed: bool
-    slope: float
-    divisor: float = 1.0
 
 
 def pull_back(
@@ -74,56 +59,11 @@ def pull_back(
         return upstream
     with np.errstate(all="ignore"):
         if isinstance(activation, Elementwise):
-            pieces = _pieces(activation.name, *activation.parameters)
-            if pieces is not None:
-                return _pull_back_pieces(sums, upstream, pieces)
+            make = PIECES.get(activation.name)
+            if make is not None:
+                return _pull_back_pieces(sums, upstream, make(*activation.parameters))
             return _pull_back_smooth(sums, upstream, activation)
         return _pull_back_rows(sums, upstream, activation)
-
-
-_END: Final = math.inf
-
-
-def _pieces(name: str, *parameters: float) -> tuple[Piece, ...] | None:
-    """The stretches of a piecewise linear activation; None for any other."""
-    return _PIECES[name](*parameters) if name in _PIECES else None
-
-
-def _ramp(low: float, high: float, divisor: float = 1.0, *, closed: bool) -> tuple[Piece, ...]:
-    """Constant, then a slope of ``1 / divisor`` from `low` to `high`, then constant."""
-    return (
-        Piece(low, not closed, 0.0),
-        Piece(high, closed, 1.0, divisor),
-        Piece(_END, True, 0.0),
-    )
-
-
-def _relu_pieces(slope: float, maximum: float, threshold: float) -> tuple[Piece, ...]:
-    below = Piece(threshold, True, slope)
-    if math.isinf(maximum):
-        return below, Piece(_END, True, 1.0)
-    return below, Piece(maximum, False, 1.0), Piece(_END, True, 0.0)
-
-
-def _shrink_pieces(threshold: float) -> tuple[Piece, ...]:
-    return (
-        Piece(-threshold, False, 1.0),
-        Piece(threshold, True, 0.0),
-        Piece(_END, True, 1.0),
-    )
-
-
-_PIECES: Final[dict[str, Callable[..., tuple[Piece, ...]]]] = {
-    "linear": lambda: (Piece(_END, True, 1.0),),
-    "relu": _relu_pieces,
-    "hard_tanh": lambda: _ramp(-1.0, 1.0, closed=True),
-    "hard_sigmoid": lambda: _ramp(-3.0, 3.0, 6.0, closed=False),
-    "hard_sigmoid_keras2": lambda: _ramp(-2.5, 2.5, 5.0, closed=True),
-    "sparse_sigmoid": lambda: _ramp(-1.0, 1.0, 2.0, closed=False),
-    "soft_shrink": _shrink_pieces,
-    "hard_shrink": _shrink_pieces,
-    "threshold": lambda threshold, _: (Piece(threshold, True, 0.0), Piece(_END, True, 1.0)),
-}
 
 
 def _pull_back_pieces(
@@ -158,9 +98,10 @@ def _pull_back_smooth(sums: Sums, upstream: Float64Array, activation: Elementwis
     """``u f'(s)`` by expansions, or by exact arguments and arithmetic of growing precision."""
     from fractions import Fraction
 
-    from reference_impl.ops.slopes import rounded_product, slope, slope_at_infinity
+    from reference_impl.ops.activations import by_name
+    from reference_impl.ops.activations.slopes import rounded_product, slope_at_infinity
 
-    function = slope(activation.name, *activation.parameters)
+    function = by_name.slope(activation.name, *activation.parameters)
     result = widened(upstream).reshape(-1)
     indices = np.flatnonzero((result != 0) | ~np.isfinite(sums.low + sums.high).reshape(-1))
     indices = _pull_back_expanded(result, indices, sums, activation)
@@ -181,9 +122,10 @@ def _pull_back_expanded(
     """Multiply those elements by the slope that an expansion decides; return the others."""
     if indices.size < FEW:
         return indices
-    from reference_impl.ops.pair_activations import slope, times
+    from reference_impl.ops.activations import by_name
+    from reference_impl.ops.activations.expansions import times
 
-    function = slope(activation.name, *activation.parameters)
+    function = by_name.expanded_slope(activation.name, *activation.parameters)
     if function is None:
         return indices
     others = []
@@ -199,13 +141,13 @@ def _pull_back_rows(
     sums: Sums, upstream: Float64Array, activation: CertifiedActivation
 ) -> Float64Array:
     """``J(s)^T u`` row by row along the last axis."""
-    from reference_impl.ops import pair_rows, slopes
+    from reference_impl.ops.activations import row_expansions, slopes
 
     known: tuple[tuple[CertifiedActivation, Callable[..., list[float]], _Pull | None], ...] = (
-        (SOFTMAX, slopes.softmax_row, pair_rows.pull_softmax),
-        (LOG_SOFTMAX, slopes.log_softmax_row, pair_rows.pull_log_softmax),
+        (SOFTMAX, slopes.softmax_row, row_expansions.pull_softmax),
+        (LOG_SOFTMAX, slopes.log_softmax_row, row_expansions.pull_log_softmax),
         (SPARSEMAX, slopes.sparsemax_row, None),
-        (GLU, slopes.glu_row, pair_rows.pull_glu),
+        (GLU, slopes.glu_row, row_expansions.pull_glu),
     )
     found = next((entry for entry in known if entry[0] is activation), None)
     if found is None:

@@ -2,8 +2,8 @@
 
 They are softmax, log_softmax and glu; sparsemax is rational.
 
-As in `reference_impl.ops.pair_activations`, whose conventions hold: arguments err by ``2**-105``
-relative to themselves at most, and E and L are the errors of exponential and logarithm.
+As in `reference_impl.ops.activations.expansions`, whose conventions hold: arguments err by
+``2**-105`` relative to themselves at most, and E and L are the errors of exponential and logarithm.
 """
 
 from __future__ import annotations
@@ -14,6 +14,13 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reference_impl.ops.activations.expansions import (
+    BLOCK,
+    BUMP_ERROR,
+    LOGISTIC_ERROR,
+    bump,
+    logistic,
+)
 from reference_impl.ops.double_double import (
     Expansion,
     Pair,
@@ -27,7 +34,6 @@ from reference_impl.ops.double_double import (
     pair,
     total,
 )
-from reference_impl.ops.pair_activations import BLOCK, BUMP_ERROR, LOGISTIC_ERROR, bump, logistic
 from reference_impl.ops.pair_functions import EXP_ERROR, LOG1P_ERROR, exponential, log1p
 
 Float64Array = NDArray[np.float64]

@@ -1,9 +1,9 @@
 """The activations and their derivatives in double-double arithmetic, with proven errors.
 
-The counterpart of `reference_impl.ops.formulas` and `reference_impl.ops.slopes` between the bounds
-in float64, which decide nearly every rounding to a narrower format and hardly one to float64, and
-exact arithmetic: an expansion is about ``2**-80`` wide, relative to its value, so that it leaves
-one rounding to float64 undecided in ``2**25`` or fewer.
+The counterpart of ``formulas`` and ``slopes`` between the bounds in float64, which decide nearly
+every rounding to a narrower format and hardly one to float64, and exact arithmetic: an expansion is
+about ``2**-80`` wide, relative to its value, so that it leaves one rounding to float64 undecided in
+``2**25`` or fewer.
 
 Every function takes arguments as pairs with a relative error of at most ``2**-105``, a little more
 than the nearest float64 and the one nearest to the rest have, and allows for it; parameters are
@@ -19,13 +19,13 @@ its radius infinite; elsewhere it is beside numbers above ``2**-900``, and far b
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reference_impl.ops import pair_pieces
+from reference_impl.ops.activations import piece_expansions
+from reference_impl.ops.activations.constants import SELU_ALPHA, SELU_SCALE
 from reference_impl.ops.double_double import (
     Expansion,
     Pair,
@@ -47,7 +47,6 @@ from reference_impl.ops.double_double import (
     two_product,
     where,
 )
-from reference_impl.ops.enclosures import SELU_ALPHA, SELU_SCALE
 from reference_impl.ops.pair_functions import (
     EXP_ERROR,
     EXPM1_ERROR,
@@ -64,7 +63,7 @@ from reference_impl.ops.pair_tables import tangent_defect, tangent_gelu
 Float64Array = NDArray[np.float64]
 Function = Callable[[Pair], Expansion]
 Valued = tuple[Pair, float | Float64Array]
-_Unguarded = Callable[[Pair], Valued | Expansion]
+Unguarded = Callable[[Pair], Valued | Expansion]
 
 BLOCK: Final = 1 << 13
 """Elements that are expanded at once, so that the temporaries stay in cache."""
@@ -73,22 +72,10 @@ _SHORT: Final = 2.0**-102
 """The error of an argument, or of one operation, and the rounding of ``low -+ radius``."""
 
 
-@lru_cache(maxsize=256)
-def value(name: str, *parameters: float) -> Function | None:
-    """The activation of that name (as `Elementwise.name`); None if it has no such form."""
-    return _guarded(_VALUES[name](*parameters)) if name in _VALUES else None
-
-
-@lru_cache(maxsize=256)
-def slope(name: str, *parameters: float) -> Function | None:
-    """The derivative of the activation of that name; None if it has no such form."""
-    return _guarded(_SLOPES[name](*parameters)) if name in _SLOPES else None
-
-
-def _guarded(function: _Unguarded) -> Function:
+def guarded(function: Unguarded) -> Function:
     """The function by blocks, with an infinite radius where the argument is too small to tell."""
 
-    def guarded(x: Pair) -> Expansion:
+    def regular(x: Pair) -> Expansion:
         result = function(x)
         if not isinstance(result, Expansion):
             result = expansion(*result)
@@ -97,7 +84,7 @@ def _guarded(function: _Unguarded) -> Function:
     def evaluate(x: Pair) -> Expansion:
         starts = range(0, max(x.high.size, 1), BLOCK)
         with np.errstate(all="ignore"):
-            blocks = [guarded(Pair(*(part[i : i + BLOCK] for part in x))) for i in starts]
+            blocks = [regular(Pair(*(part[i : i + BLOCK] for part in x))) for i in starts]
         return Expansion(*map(np.concatenate, zip(*blocks, strict=True)))
 
     return evaluate
@@ -413,53 +400,53 @@ def _gelu_tanh_slope(x: Pair) -> Expansion:
     return _sum((logistic(v), 2.0**-89), (steep, 2.0**-87))
 
 
-def _fixed(function: _Unguarded) -> Callable[..., _Unguarded]:
+def _fixed(function: Unguarded) -> Callable[..., Unguarded]:
     return lambda: function
 
 
-_VALUES: Final[dict[str, Callable[..., _Unguarded]]] = {
+VALUES: Final[dict[str, Callable[..., Unguarded]]] = {
     "celu": _celu,
     "elu": _elu,
     "exponential": _fixed(_exponential),
     "gelu": _fixed(_gelu),
     "gelu_tanh": _fixed(_gelu_tanh),
-    "hard_shrink": pair_pieces.kept_outside,
-    "hard_sigmoid": lambda: pair_pieces.ramp(3.0, 6.0),
-    "hard_sigmoid_keras2": lambda: pair_pieces.ramp(2.5, 5.0),
-    "hard_silu": _fixed(pair_pieces.hard_silu),
+    "hard_shrink": piece_expansions.kept_outside,
+    "hard_sigmoid": lambda: piece_expansions.ramp(3.0, 6.0),
+    "hard_sigmoid_keras2": lambda: piece_expansions.ramp(2.5, 5.0),
+    "hard_silu": _fixed(piece_expansions.hard_silu),
     "log_sigmoid": _fixed(_log_sigmoid),
     "mish": _fixed(_mish),
-    "relu": pair_pieces.rectified,
+    "relu": piece_expansions.rectified,
     "selu": _selu,
     "sigmoid": _fixed(_sigmoid),
     "silu": _fixed(_silu),
     "softplus": _fixed(_softplus),
-    "soft_shrink": pair_pieces.soft_shrink,
-    "softsign": _fixed(pair_pieces.softsign),
-    "sparse_plus": _fixed(pair_pieces.sparse_plus),
-    "sparse_sigmoid": lambda: pair_pieces.ramp(1.0, 2.0),
-    "squareplus": pair_pieces.squareplus,
+    "soft_shrink": piece_expansions.soft_shrink,
+    "softsign": _fixed(piece_expansions.softsign),
+    "sparse_plus": _fixed(piece_expansions.sparse_plus),
+    "sparse_sigmoid": lambda: piece_expansions.ramp(1.0, 2.0),
+    "squareplus": piece_expansions.squareplus,
     "tanh": _fixed(_tanh),
     "tanh_shrink": _fixed(_tanh_shrink),
-    "threshold": pair_pieces.kept_above,
+    "threshold": piece_expansions.kept_above,
 }
 
-_SLOPES: Final[dict[str, Callable[..., _Unguarded]]] = {
+SLOPES: Final[dict[str, Callable[..., Unguarded]]] = {
     "celu": _celu_slope,
     "elu": _elu_slope,
     "exponential": _fixed(_exponential),
     "gelu": _fixed(_gelu_slope),
     "gelu_tanh": _fixed(_gelu_tanh_slope),
-    "hard_silu": _fixed(pair_pieces.hard_silu_slope),
+    "hard_silu": _fixed(piece_expansions.hard_silu_slope),
     "log_sigmoid": _fixed(_log_sigmoid_slope),
     "mish": _fixed(_mish_slope),
     "selu": _selu_slope,
     "sigmoid": _fixed(_sigmoid_slope),
     "silu": _fixed(_silu_slope),
     "softplus": _fixed(_softplus_slope),
-    "softsign": _fixed(pair_pieces.softsign_slope),
-    "sparse_plus": lambda: pair_pieces.ramp(1.0, 2.0),
-    "squareplus": pair_pieces.squareplus_slope,
+    "softsign": _fixed(piece_expansions.softsign_slope),
+    "sparse_plus": lambda: piece_expansions.ramp(1.0, 2.0),
+    "squareplus": piece_expansions.squareplus_slope,
     "tanh": _fixed(_tanh_slope),
     "tanh_shrink": _fixed(_tanh_shrink_slope),
 }

@@ -25,6 +25,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from reference_impl.ops.activations.constants import SELU_ALPHA, SELU_SCALE
+
 Float64Array = NDArray[np.float64]
 Bounded = tuple[Float64Array, Float64Array]
 Evaluation = Callable[[Float64Array], Bounded]
@@ -35,9 +37,6 @@ MAX: Final = float(np.finfo(np.float64).max)
 
 BLOCK: Final = 1 << 14
 """Elements that are enclosed at once, so that the temporaries stay in cache."""
-
-SELU_ALPHA: Final = 1.6732632423543772
-SELU_SCALE: Final = 1.0507009873554805
 
 
 def within(value: Float64Array, units: float | Float64Array, scale: float = 1.0) -> Bounded:

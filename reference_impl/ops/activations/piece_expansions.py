@@ -1,7 +1,8 @@
 """The rational and algebraic activations in double-double arithmetic.
 
-As in `reference_impl.ops.pair_activations`, whose conventions hold.  A difference that cancels
-keeps the absolute error of the argument: ``2**-105 |x|`` for a pair, none for a single float64.
+As in `reference_impl.ops.activations.expansions`, whose conventions hold.  A difference that
+cancels keeps the absolute error of the argument: ``2**-105 |x|`` for a pair, none for a single
+float64.
 Next to a step, where the argument may lie on either side, the radius is infinite.
 """
 

@@ -1,0 +1,113 @@
+"""How judging grows: time in cases and in elements, memory in both, over three decades.
+
+    PYTHONPATH=. python tests/benchmarks growth [cases | elements]
+
+Times are processor time.  The memory of cases is the largest resident size of a fresh process, that
+of elements what judging takes beside the operands and outputs, which are of the size asked for.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+import reference_impl as keras
+from conformance import assert_conforms
+from conformance.cases.case import Case
+from conformance.cases.grids import grid
+
+Array = np.ndarray[Any, Any]
+
+CASES: Final = (10, 100, 1_000, 10_000)
+ELEMENTS: Final = (10_000, 100_000, 1_000_000, 10_000_000)
+FILTERS: Final = 32
+
+
+def cases(count: int) -> Iterator[Case]:
+    """So many different cases: those of the standard grid in turn, each round with other seeds."""
+    chosen = list(grid("standard"))[:: max(1, 6000 // count)]
+    for seed in itertools.count():
+        for case in chosen:
+            if not seed or case.observe in ("output", "gradients"):
+                yield case.replace(seed=seed)
+
+
+def judged_cases(count: int) -> dict[str, float]:
+    """Seconds and megabytes of judging so many cases on the reference, in this process."""
+    import resource
+
+    from conformance.known import load
+    from conformance.running.case_judge import CaseJudge
+    from conformance.running.limits import Limits
+
+    with CaseJudge(["reference"], Limits(), load()) as judge:
+        assert judge.subjects
+        started = time.process_time()
+        for case in itertools.islice(cases(count), count):
+            judge.foresee([case])
+            judge.judge(case)
+        seconds = time.process_time() - started
+    return {
+        "seconds": seconds,
+        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def judged_elements(count: int) -> dict[str, float]:
+    """Seconds and megabytes of judging an output of about so many elements, almost all inexact."""
+    side = math.isqrt(count // FILTERS)
+    generator = np.random.default_rng(0)
+    inputs = generator.standard_normal((1, side, side, 3)).astype(np.float32)
+    layer = keras.layers.Conv2D(FILTERS, 3, padding="same")
+    layer.build(inputs.shape)
+    outputs: Array = np.nextafter(layer(inputs), np.float32(np.inf))
+    assert_conforms(outputs, layer, inputs)
+    started = time.process_time()
+    assert_conforms(outputs, layer, inputs)
+    seconds = time.process_time() - started
+    tracemalloc.start()
+    assert_conforms(outputs, layer, inputs)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return {
+        "seconds": seconds,
+        "megabytes": peak / 2**20,
+        "of operands": peak / (inputs.nbytes + outputs.nbytes),
+    }
+
+
+MEASURED: Final = {"cases": (judged_cases, CASES), "elements": (judged_elements, ELEMENTS)}
+
+
+def in_fresh_process(what: str, count: int) -> dict[str, float]:
+    """What is measured of one count, in a process of its own."""
+    command = [sys.executable, sys.argv[0], "growth", what, str(count)]
+    made = subprocess.run(command, check=True, capture_output=True, text=True)
+    found: dict[str, float] = json.loads(made.stdout.splitlines()[-1])
+    return found
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print a table of each kind, or what is measured of one count."""
+    if len(arguments) == 2:
+        measure, _ = MEASURED[arguments[0]]
+        print(json.dumps(measure(int(arguments[1]))))
+        return
+    for what in arguments or MEASURED:
+        print(f"{what:>10} {'seconds':>9} {'us each':>9} {'MB':>8}")
+        for count in MEASURED[what][1]:
+            found = in_fresh_process(what, count)
+            each = found["seconds"] / count * 1e6
+            share = f"{found['of operands']:8.2f} of operands" if "of operands" in found else ""
+            print(
+                f"{count:10} {found['seconds']:9.3f} {each:9.3f} {found['megabytes']:8.1f}{share}"
+            )
