@@ -768,7 +768,8 @@ def _warn_of_structure(template: Any, given: Any) -> None:
 def _ranked(owner: str, inputs: Any, start: KerasTensor) -> Any:
     """An array or symbolic tensor with as many axes as an input has.
 
-    A missing axis of length 1 at the end is added, and one too many left out, as Keras does.
+    A missing axis of length 1 at the end is added, as Keras does.  Keras leaves out one too many
+    as well, which the documentation's `shape` of the input does not allow.
 
     Raises:
         ValueError: if its shape does not fit all the same.
@@ -776,8 +777,6 @@ def _ranked(owner: str, inputs: Any, start: KerasTensor) -> Any:
     shape = tuple(inputs.shape)
     if len(shape) == start.ndim - 1 and start.shape[-1] == 1:
         shape = (*shape, 1)
-    elif len(shape) == start.ndim + 1 and shape[-1] == 1:
-        shape = shape[:-1]
     fits = len(shape) == start.ndim and all(
         length is None or given is None or length == given
         for length, given in zip(start.shape, shape, strict=True)
