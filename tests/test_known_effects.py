@@ -102,7 +102,9 @@ AS_ZERO = {"values.subnormal", "pooling.positive", "pooling.from1.17549e-38"}
 FROM_LEAST = {"values.infinity", "pooling.finite", "pooling.from-3.40282e+38"}
 
 EQUIVALENT = {
-    "mlx-convolution-float64-in-float32": {"arithmetic.float32", "arithmetic.transform"},
+    "mlx-convolution-float64-in-float32": {
+        *("arithmetic.float16", "arithmetic.float32", "arithmetic.transform", "kernel.tap"),
+    },
     "mlx-selu-constants": {"arithmetic.transform", "values.infinity"},
     "paddle-pooling-nan": LOSES_NAN | AS_ZERO,
     "paddle-same-ignores-dilation": {

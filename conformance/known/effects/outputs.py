@@ -525,7 +525,7 @@ def computed_in_float32(found: Found) -> bool:
     """An output of float64 that was computed in float32, from operands rounded to that.
 
     Each operand, product, sum and step of the activation is rounded once; what leaves float32's
-    range can be anything.
+    range is infinite or NaN.
     """
     actual = shaped_output_of(found)
     operands, expectation = found.derive()
@@ -541,7 +541,7 @@ def computed_in_float32(found: Found) -> bool:
         if facts(found.case).activation in _LESS_ONE:
             allowed = allowed + 2 * single.unit_roundoff + _OF_CONSTANTS * np.abs(running.value)
         near = np.abs(as_float64(actual) - running.value) <= allowed
-        beyond = ~(lay(gauge.magnitude) < single.largest / 2)
+        beyond = ~(lay(gauge.magnitude) < single.largest / 2) & ~np.isfinite(as_float64(actual))
     return all_wrong_are(found, near | beyond)
 
 
