@@ -246,20 +246,16 @@ def test_the_command_says_that_there_is_nothing_to_shrink(
     assert "nothing to shrink" in capsys.readouterr().out
 
 
-CACHING = """
-import numpy as np
+PLANNING = """
 import reference_impl
 
-kernels = {}
+strides = {}
 
-def Conv1D(inputs, weights, config):
-    kernel = kernels.setdefault(weights["kernel"].shape, weights["kernel"].copy())
-    names = ("filters", "kernel_size", "strides", "padding", "use_bias", "dtype")
-    layer = reference_impl.layers.Conv1D(**{name: config[name] for name in names})
-    layer.build(inputs.shape)
-    layer.set_weights([kernel, *([weights["bias"]] if config["use_bias"] else [])])
-    return layer(inputs)
+def MaxPooling1D(inputs, weights, config):
+    taken = strides.setdefault(inputs.shape, config["strides"])
+    return reference_impl.layers.MaxPooling1D(config["pool_size"], taken)(inputs)
 """
+"""The strides of the first call on inputs of a shape are taken for all later ones."""
 
 
 FIRST, OTHER, LAST = (
@@ -292,16 +288,19 @@ def test_a_sequence_is_printed_as_a_program(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("cache.py").write_text(CACHING, encoding="utf-8")
-    command = ["shrink", "--implementation", "cache.py", "--seconds", "1"]
-    assert main([*command, str(FIRST), str(LAST)]) == 1
+    Path("planned.py").write_text(PLANNING, encoding="utf-8")
+    first, other, last = (
+        f"MaxPooling1D/inputs:2x{n}x3/pool_size:2/strides:{s}" for n, s in ((9, 1), (8, 1), (9, 3))
+    )
+    command = ["shrink", "--implementation", "planned.py", "--seconds", "1"]
+    assert main([*command, first, last]) == 1
     printed = capsys.readouterr().out
     assert "2 cases, of which the last fails" in printed
-    assert "conformance run --implementation cache.py --case Conv1D/inputs:" in printed
+    assert "conformance run --implementation planned.py --case MaxPooling1D/inputs:" in printed
     program = textwrap.dedent(printed.split("As a program of its own:")[1])
     with pytest.raises(AssertionError):
         run_program(program)
-    assert main([*command, str(OTHER), str(LAST)]) == 0
+    assert main([*command, other, last]) == 0
     assert "no sequence to shrink" in capsys.readouterr().out
 
 

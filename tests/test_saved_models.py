@@ -414,6 +414,32 @@ def test_a_heap_that_leads_nowhere_is_refused_at_once(tmp_path: Path) -> None:
         keras.models.load_model(path)
 
 
+def test_numbers_like_the_address_of_a_heap_are_no_damage(tmp_path: Path) -> None:
+    """Heaps may lie at round places, and weights, or other addresses, hold the same numbers."""
+    path = tmp_path / "m.h5"
+    made = keras.Sequential([keras.Input((3, 2)), keras.layers.Conv1D(2, 3, dtype="float64")])
+    made.save(path)
+    address = path.read_bytes().index(b"GCOL")
+    numbers = np.array([1, address, 0, address, address, 1, 2, address, 3, 1 << 32, address, 5])
+    kernel = numbers.astype("<i8").view("<f8").reshape(3, 2, 2)
+    made.set_weights([kernel, np.zeros(2)])
+    made.save(path)
+    assert path.read_bytes().index(b"GCOL") == address
+    again = keras.models.load_model(path)
+    assert again.get_weights()[0].tobytes() == kernel.tobytes()
+
+
+def test_members_before_the_file_are_damage(good: Path, tmp_path: Path) -> None:
+    """And no error of the system, which a place below zero would be."""
+    data = bytearray(good.read_bytes())
+    directory = int.from_bytes(data[-6:-2], "little")
+    data[-6:-2] = (directory + 10**6).to_bytes(4, "little")
+    bad = tmp_path / "bad.keras"
+    bad.write_bytes(data)
+    with pytest.raises(ValueError, match="lies before the file"):
+        keras.models.load_model(bad)
+
+
 @pytest.mark.parametrize("call", [keras.models.load_model, model().load_weights])
 def test_a_file_of_no_known_format_is_refused_as_such(call: Any) -> None:
     with pytest.raises(ValueError, match="of no format that is known"):

@@ -321,6 +321,15 @@ def _kernel() -> tuple[Fault, ...]:
         ),
         *(
             Fault(
+                f"kernel.products-of-{block}",
+                f"the products of a sum beyond a multiple of {block} are left out, where there are "
+                f"more than {block}",
+                Steps(kernel=v.blocks_of_products(block)),
+            )
+            for block in (8, 16)
+        ),
+        *(
+            Fault(
                 f"kernel.channels-to-{count}",
                 f"the channels beyond {count} are left out",
                 Steps(kernel=partial(v.channels_to, count=count)),

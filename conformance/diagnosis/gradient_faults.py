@@ -211,6 +211,11 @@ _ALL: Final = (
         scatter=b.overwrite,
     ),
     _fault(
+        "inputs.divided-by-window",
+        "the gradient of the inputs is divided by the number of elements of a window",
+        inputs=lambda x, found: x / max(int(np.prod(found.settings.window)), 1),
+    ),
+    _fault(
         "pooling.overwritten",
         "what windows that overlap give one input is overwritten by the last, not summed",
         scatter=b.overwrite_winners,

@@ -371,6 +371,18 @@ def whole_groups_of_channels(kernel: Array) -> Array:
     return changed
 
 
+def blocks_of_products(block: int) -> Callable[[Array], Array]:
+    """Taps times channels beyond a multiple of a block not read, where there are more than it."""
+
+    def changed(kernel: Array) -> Array:
+        rows = kernel.copy().reshape(-1, kernel.shape[-1])
+        if len(rows) > block:
+            rows[len(rows) // block * block :] = 0
+        return rows.reshape(kernel.shape)
+
+    return changed
+
+
 def blocks_of_channels(block: int) -> Callable[[Array], Array]:
     """Channels beyond the last whole block not read, where there are more than one block."""
 

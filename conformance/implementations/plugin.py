@@ -188,11 +188,11 @@ class Plugin:
         self._steady[case.layer] = Earlier(case.descriptor, call, outcome.value)
         self._answered[case.layer] += 1
         number = self._answered[case.layer]
-        if earlier is None or (number > _ALWAYS and number % _SELDOM):
+        if number > _ALWAYS and number % _SELDOM:
             return outcome
-        outcome = observe_after_another(outcome, call, earlier)
-        if not isinstance(outcome, Value) or outcome.repeat is not None:
-            return outcome
+        after = outcome if earlier is None else observe_after_another(outcome, call, earlier)
+        if not isinstance(after, Value) or after.repeat is not None:
+            return after
         return observe_other_weights(outcome, call, _telling(case, weights, outcome.value))
 
     def _gradients(self, case: Case, operands: Any) -> Outcome:

@@ -18,6 +18,7 @@ from conformance.models.judging import Verdict
 from conformance.models.program_candidate import CallableCandidate
 from conformance.models.report import sentence
 from conformance.models.source import Source, of_model, read
+from reference_impl.engine.dtypes import convert
 
 
 def assert_model_conforms(outputs: Any, model: Any, inputs: Any) -> None:
@@ -28,7 +29,8 @@ def assert_model_conforms(outputs: Any, model: Any, inputs: Any) -> None:
             outputs, by which the first wrong layer is named; arrays of NumPy or tensors of any
             framework, in either layout.
         model: a built model of `reference_impl`, or the path of a ``.keras`` or ``.h5`` file.
-        inputs: an array, a list of arrays, or a dict by the names of the model's inputs.
+        inputs: an array, a list of arrays, or a dict by the names of the model's inputs;
+            converted to the dtype of the input first.
 
     Raises:
         AssertionError: if an output is farther from the exact one than rounding can explain.  The
@@ -97,7 +99,8 @@ def _input(given: Any, tensor: Any, name: str) -> Array:
             f"assert_model_conforms: the input {name!r} has the shape {array.shape}; expected "
             f"{tensor.shape}"
         )
-    return array
+    is_taken = "float" in tensor.dtype and array.dtype.kind in "fiu"
+    return convert(array, tensor.dtype) if is_taken else array
 
 
 def _check_names(outputs: Any, source: Source) -> None:

@@ -22,7 +22,7 @@ from conformance.judge.messages import WrongElements, sentence_case
 from conformance.judge.running_error import Floats
 from conformance.models.candidates import Array, Held
 from conformance.models.fitting import fitted
-from conformance.models.matching import Finder, Place, difference, excess, moves
+from conformance.models.matching import Finder, Place, difference, excess, layouts
 from conformance.models.operation import Operation, Span
 from conformance.models.repeating import Evidence
 from conformance.models.source import Source, Step
@@ -263,7 +263,7 @@ class LayerJudge:
             return None
         for name in (names[position], *names):
             shape = self.held.by_name[name].shape if name in self.held.by_name else ()
-            for axes in moves(shape, span.value.shape):
+            for axes in layouts(shape, span.value.shape):
                 place = Place(name, axes, "being the output")
                 if difference_of(place, self.held, span) <= 1:
                     return place
@@ -368,6 +368,9 @@ class LayerJudge:
                 or (self._by_output(index) if self._has_outputs_alone else 0)
                 or self._miss(index, "the candidate shows no output of this layer")
             ) - 1
+        if self._is_before_unknown(step):
+            words = "not found; what is behind it is not computed, and may have it folded in"
+            return (self._by_mistake(index) or self._miss(index, words)) - 1
         return (
             self._by_mistake(index)
             or self._by_number(index)
@@ -376,6 +379,11 @@ class LayerJudge:
             or self._by_nearness(index)
             or self._miss(index, "no tensor of the candidate was found to be its output")
         ) - 1
+
+    def _is_before_unknown(self, step: Step) -> bool:
+        """Whether a layer's output goes into one that nothing here computes."""
+        takers = (other for other in self.source.steps if step.output in other.sources)
+        return any(other.operation.kind == "unknown" for other in takers)
 
     def _chain(self, index: int) -> Iterator[list[int]]:
         """A layer, then it with what takes its output alone, and so on."""
@@ -389,6 +397,8 @@ class LayerJudge:
             takers = [i for i, s in enumerate(self.source.steps) if output in s.sources]
             if len(takers) != 1 or not self._is_ready(takers[0], chain):
                 return
+            if self.source.steps[takers[0]].operation.kind == "unknown":
+                return
             chain.append(takers[0])
             if not self._is_computed(chain):
                 return
@@ -398,7 +408,7 @@ class LayerJudge:
         """Whether each layer of a chain takes what the one before it makes."""
         try:
             self._through(chain, {})
-        except (ValueError, IndexError):
+        except (ValueError, LookupError):
             return False
         return True
 
@@ -555,7 +565,7 @@ class LayerJudge:
             if tensor is None:
                 return 0
             shape = self._through(chain, {}).value.shape
-            axes = (moves(tensor.shape, shape) or (tuple(range(len(tensor.shape))),))[0]
+            axes = (layouts(tensor.shape, shape) or (tuple(range(len(tensor.shape))),))[0]
             return 1 + self._blame(chain[0], chain, Place(name, axes, "being the output"), "")
         return 0
 
@@ -763,7 +773,7 @@ _TOO_MANY: Final = (
 
 
 def _whole(name: str, span: Span, array: Array, why: str) -> Whole:
-    found = moves(array.shape, span.value.shape)
+    found = layouts(array.shape, span.value.shape)
     if not found:
         words = f"the shape is {array.shape}, but should be {span.value.shape}"
         return Whole(name, float("inf"), None, words)

@@ -72,15 +72,25 @@ _PART: Final = 1 << 16
 
 @lru_cache(maxsize=4096)
 def moves(given: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-    """The permutations of axes that take a shape to another, the usual layouts first."""
+    """The permutations of axes that take a shape to another, the usual layouts first.
+
+    Samples stay where they are: they are the first axis.
+    """
     if sorted(given) != sorted(wanted) or len(given) > _MOST_AXES:
         return ()
-    n = len(given)
-    usual = [tuple(range(n))]
-    if n > 2:
-        usual += [(0, *range(2, n), 1), (0, n - 1, *range(1, n - 1))]
-    every = dict.fromkeys([*usual, *permutations(range(n))])
+    inner = [(0, *rest) for rest in permutations(range(1, len(given)))] if given else [()]
+    every = dict.fromkeys([*_layouts(len(given)), *inner])
     return tuple(p for p in every if tuple(given[axis] for axis in p) == wanted)
+
+
+def layouts(given: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """Those of these permutations that move the channels alone, as another layout has them."""
+    return tuple(p for p in moves(given, wanted) if p in _layouts(len(given)))
+
+
+def _layouts(n: int) -> list[tuple[int, ...]]:
+    same = [tuple(range(n))]
+    return [*same, (0, *range(2, n), 1), (0, n - 1, *range(1, n - 1))] if n > 2 else same
 
 
 class Finder:
@@ -108,7 +118,7 @@ class Finder:
         tensor = self.held.by_name.get(self.given.get(layer, layer))
         if tensor is None:
             return []
-        every = moves(tensor.shape, shape) or (tuple(range(len(tensor.shape))),)
+        every = layouts(tensor.shape, shape) or (tuple(range(len(tensor.shape))),)
         return [Place(tensor.name, axes, "--map" if is_given else "name") for axes in every]
 
     def fixed(self, layer: str, span: Span) -> Place | None:

@@ -136,7 +136,7 @@ def _seen(account: Account, header: Mapping[str, Any], name: str) -> Seen:
     clauses: dict[str, Counter[str]] = {}
     for entry in entries:
         for clause in entry.clauses:
-            clauses.setdefault(clause, Counter())[str(entry.verdict)] += 1
+            clauses.setdefault(clause, Counter())[_told(entry)] += 1
     return Seen(
         implementation=name,
         versions=account.versions.get(name, ""),
@@ -146,11 +146,17 @@ def _seen(account: Account, header: Mapping[str, Any], name: str) -> Seen:
         started=str(header["started"]),
         quality=quality_of(entries),
         rate=_rate(entries),
-        verdicts=Counter(str(entry.verdict) for entry in entries),
+        verdicts=Counter(map(_told, entries)),
         digest=_digest(entries),
         clauses=clauses,
         deviations=tuple(_deviation(e) for e in entries if e.verdict not in _AS_DOCUMENTED),
     )
+
+
+def _told(entry: Entry) -> str:
+    """The verdict; of a recorded deviation that ended the process, that it did."""
+    ended = entry.verdict is Verdict.KNOWN_DEVIATION and entry.stage == "process"
+    return str(Verdict.CRASHED if ended else entry.verdict)
 
 
 def _deviation(entry: Entry) -> Deviation:

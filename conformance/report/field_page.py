@@ -125,8 +125,9 @@ def _counts(verdicts: Mapping[str, int]) -> tuple[int, int, int]:
 
 
 def _version(one: Seen) -> str:
-    """The version of what the implementation is, without those of what else it needs."""
-    return one.versions.partition(",")[0].rpartition(" ")[2]
+    """The version of what bears the implementation's name, else of the first that it needs."""
+    found = dict(part.rpartition(" ")[::2] for part in one.versions.split(", "))
+    return found.get(one.implementation, next(iter(found.values())))
 
 
 def _part(share: tuple[int, int]) -> str:

@@ -12,6 +12,17 @@ from typing import Any, Final, Protocol
 _SIGNATURE: Final = b"GCOL\x01\0\0\0"
 """Where a global heap begins (HDF5 file format specification, III.E)."""
 
+_REFERENCE: Final = 16
+"""Bytes of a reference to a string."""
+
+_DATASPACES: Final = (
+    (b"\1\0\0\0\0\0\0\0", 8),
+    (b"\1\1\0\0\0\0\0\0", 16),
+    (b"\1\1\1\0\0\0\0\0", 24),
+)
+"""How the dataspaces of attributes begin, and how long they are: a scalar's, a vector's, and one's
+that has a greatest length (specification, IV.A.2.b)."""
+
 _HEADER: Final = 16
 """Bytes of the header of a heap, and of each object in it."""
 
@@ -29,9 +40,8 @@ class Bytes(Protocol):
 def damage(data: Bytes) -> str | None:
     """What is wrong with the strings of a file; None if nothing is.
 
-    A reference to a string is its length, the address of a heap and the number of an object in it.
-    Where the address stands and exactly one of the others fits, it is a damaged reference; where
-    none does, it is some other number.
+    A reference to a string is its length, the address of a heap and the number of an object in it;
+    those of an attribute follow its dataspace, and one another.
     """
     for start in _places(data, _SIGNATURE):
         objects: dict[int, int] = {}
@@ -40,14 +50,22 @@ def damage(data: Bytes) -> str | None:
                 return "a heap of strings has free space of no size"
             if number:
                 objects[number] = size
+        before = -_REFERENCE
         for place in _places(data, start.to_bytes(8, "little")):
-            length = _number(data, place - 4, 4) if place >= 4 else None
-            size_of = objects.get(_number(data, place + 8, 4))
-            if (size_of is None or length != size_of) and (
-                size_of is not None or length in objects.values()
-            ):
+            if place != before + _REFERENCE and not _follows_dataspace(data, place - 4):
+                continue
+            before = place
+            if objects.get(_number(data, place + 8, 4)) != _number(data, place - 4, 4):
                 return "a reference to a string in a heap does not fit it"
     return None
+
+
+def _follows_dataspace(data: Bytes, place: int) -> bool:
+    """Whether a dataspace of version 1 ends there: a scalar's, or a vector's."""
+    return any(
+        place >= length and data[place - length : place - length + 8] == head
+        for head, length in _DATASPACES
+    )
 
 
 def _places(data: Bytes, part: bytes) -> Iterator[int]:

@@ -151,6 +151,8 @@ def _member(path: Path, name: str, most: int | None = None) -> bytes:
     try:
         with ZipFile(path) as archive:
             info = archive.getinfo(name)
+            if info.header_offset < 0:
+                raise BadZipFile(f"the member {name} lies before the file")
             limit = _RATIO * info.compress_size + 1024 if most is None else most
             if info.file_size > limit:
                 raise ValueError(
@@ -465,11 +467,32 @@ def _fill(layer: Layer, group: Any, reader: _Reader, depth: int) -> None:
 
 def _inner_groups(layer: Layer, group: Any, reader: _Reader) -> Iterator[tuple[Layer, Any]]:
     """The inner layers with their groups; None where there is none."""
+    named = _by_name(layer, group, reader)
     for path, inner in _inner_layers(layer):
         place = group
         for key in path.split("/"):
             place = reader.member(place, key) if place is not None and key in place else None
-        yield inner, place
+        yield inner, named.get(inner.name, place)
+
+
+def _by_name(layer: Layer, group: Any, reader: _Reader) -> dict[str, Any]:
+    """The groups of a graph's layers by the names that the file gives them, if it has them all.
+
+    Of a model whose file says how it is made they stand by their names, whatever stands in for
+    the class that they are numbered by; those of another instance by their places.
+    """
+    if not (isinstance(layer, Model) and layer._is_functional) or _LAYERS not in (group or ()):
+        return {}
+    stored = reader.member(group, _LAYERS)
+    found: dict[str, Any] = {}
+    for key in stored:
+        entry = reader.member(stored, key)
+        variables = reader.member(entry, "vars") if "vars" in entry else None
+        name = None if variables is None else _text(reader.path, variables, "name")
+        if name is not None:
+            found[_decoded(name)] = entry
+    members = layer.layers if layer.built else layer._members()
+    return found if all(inner.name in found for inner in members if inner.weights) else {}
 
 
 def _inner_layers(layer: Layer) -> list[tuple[str, Layer]]:

@@ -1,6 +1,6 @@
 """How judging grows: time in cases and in elements, memory in both, over three decades.
 
-    PYTHONPATH=. python tests/benchmarks growth [cases | elements]
+    PYTHONPATH=. python tests/benchmarks/growth.py [cases | elements]
 
 Times are processor time.  The memory of cases is the largest resident size of a fresh process, that
 of elements what judging takes beside the operands and outputs, which are of the size asked for.
@@ -90,7 +90,7 @@ MEASURED: Final = {"cases": (judged_cases, CASES), "elements": (judged_elements,
 
 def in_fresh_process(what: str, count: int) -> dict[str, float]:
     """What is measured of one count, in a process of its own."""
-    command = [sys.executable, sys.argv[0], "growth", what, str(count)]
+    command = [sys.executable, __file__, what, str(count)]
     made = subprocess.run(command, check=True, capture_output=True, text=True)
     found: dict[str, float] = json.loads(made.stdout.splitlines()[-1])
     return found
@@ -111,3 +111,7 @@ def main(arguments: Sequence[str]) -> None:
             print(
                 f"{count:10} {found['seconds']:9.3f} {each:9.3f} {found['megabytes']:8.1f}{share}"
             )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
