@@ -1,6 +1,6 @@
 """How judging grows: time in cases and in elements, memory in both, over three decades.
 
-    PYTHONPATH=. python tests/benchmarks/growth.py [cases | elements]
+    PYTHONPATH=. python tests/benchmarks growth [cases | elements]
 
 Times are processor time.  The memory of cases is the largest resident size of a fresh process, that
 of elements what judging takes beside the operands and outputs, which are of the size asked for.
