@@ -85,5 +85,4 @@ FAMILY: Final = SciPy.family(
     "scipy",
     "SciPy's correlation and maximum filter",
     options=Options((_METHOD,)),
-    variants=("method=fft",),
 )
