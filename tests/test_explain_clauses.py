@@ -88,7 +88,7 @@ def test_the_digits_of_an_output_are_the_inputs_of_its_window():
 
 def test_who_deviates_is_named_with_versions():
     (one,) = explain_clauses("maxpooling.values.nan")
-    assert re.search(r"tf\.keras.*tensorflow >=2\.18", " ".join(str(one).split()))
+    assert re.search(r"tf\.keras.*tensorflow >=2\.\d\d", " ".join(str(one).split()))
 
 
 def test_several_clauses_begin_so():

@@ -130,8 +130,10 @@ EQUIVALENT = {
     "tf.keras-pooling-flushes-subnormals": {"values.subnormal", "pooling.float32"},
     "tf.keras-pooling-lowest": {"values.infinity"},
     "tf.keras-onednn-empty-input": {"valid.same", "same.size", "strides.ignored"},
-    "tf.keras-onednn-fused-relu-drops-nan": {"relu.nan", "values.finite"},
     "torch.nn-winograd": {"kernel.tap", "arithmetic.transform"},
+} | {
+    f"{engine}-relu-drops-nan": {"relu.nan", "values.finite"}
+    for engine in ("keras-openvino", "mnn", "openvino", "tract", "tvm", "tf.keras-onednn-fused")
 }
 """Faults that do what the record says: the same in other words, or errors of its own size."""
 

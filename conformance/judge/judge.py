@@ -120,7 +120,7 @@ def _judge_value(
     return (
         _objection_to_form(expectation.value, outcome.value)
         or _objection_to_calls(outcome)
-        or _judge_elements(case, operands, expectation, outcome.value)
+        or _judge_answer(case, operands, expectation, outcome)
     )
 
 
@@ -171,14 +171,8 @@ def _objection_to_calls(outcome: Value) -> Judgement | None:
         return _deviates(
             "inputs", "A second call overwrote the answer of the first, which lies in its memory."
         )
-    if KEPT_WEIGHTS in outcome.changed_inputs:
-        return _deviates(
-            "state",
-            "With its kernel, or its bias, doubled in place, the layer gave the answer of before: "
-            "what an earlier call was given is kept, by its address or shape.",
-        )
-    if outcome.changed_inputs:
-        names = ", ".join(outcome.changed_inputs)
+    names = ", ".join(name for name in outcome.changed_inputs if name != KEPT_WEIGHTS)
+    if names:
         return _deviates("inputs", f"The call changed its operands: {names}.")
     if outcome.repeat is None:
         return None
@@ -213,6 +207,23 @@ def _how_repeat_differs(first: Any, second: Any) -> str:
     return (
         f"{np.count_nonzero(different)} of {first.size} elements differ, the first at "
         f"{[int(index) for index in place]}: {first[place]!s}, then {second[place]!s}"
+    )
+
+
+def _judge_answer(
+    case: Case, operands: Operands, expectation: Expectation, outcome: Value
+) -> Judgement:
+    """The elements, and where they are right, whether the weights that are given count.
+
+    A layer that leaves out its bias gives the same answer with any; its elements tell that.
+    """
+    judgement = _judge_elements(case, operands, expectation, outcome.value)
+    if judgement.verdict == Verdict.DEVIATES or KEPT_WEIGHTS not in outcome.changed_inputs:
+        return judgement
+    return _deviates(
+        "state",
+        "With its kernel, or its bias, doubled in place, the layer gave the answer of before: "
+        "what an earlier call was given is kept, by its address or shape.",
     )
 
 
