@@ -13,7 +13,7 @@ import sys
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from conformance.cases.case import Case
@@ -31,6 +31,7 @@ from conformance.running.dask_workers import (
     Refused,
     Workers,
 )
+from conformance.running.in_order import InOrder
 from conformance.running.judging import Subject, reproduce
 from conformance.running.judging_process import subject_of, unpacked
 from conformance.running.limits import ClusterError, Limits
@@ -59,7 +60,7 @@ Batch = tuple[int, ...]
 """The indices of some cases."""
 
 
-class Cluster:
+class Cluster(InOrder):
     """Judges cases on the workers of a cluster.
 
     Args:
@@ -85,21 +86,18 @@ class Cluster:
         keep: bool,
         notice: Callable[[int], None],
     ) -> None:
-        self._cases = cases
+        super().__init__(cases, notice)
         self._specs = specs
         self._where = where
-        self._notice = notice
         self._run = uuid.uuid4().hex
         self._what = cluster_worker.what_to_judge(specs, limits, known, keep)
-        self._next = self._given = self._recorded = self._sent = 0
-        self._results: dict[int, list[Result]] = {}
+        self._sent = 0
         self._flying: dict[int, Batch] = {}
         self._again: deque[Batch] = deque()
         self._suspects: deque[int] = deque()
         self._deaths: Counter[int] = Counter()
         self._killers = 0
         self._seconds = _BATCH_SECONDS / _FIRST_BATCH
-        self._subjects: list[Subject] | None = None
         self._told: set[str] = set()
         self._looked = -_WAIT_SECONDS
         self._workers = Workers(where)
@@ -110,28 +108,6 @@ class Cluster:
         except BaseException:
             self.close()
             raise
-
-    @property
-    def subjects(self) -> Sequence[Subject]:
-        """The implementations, once a worker has loaded them.
-
-        Raises:
-            ClusterError: if the cluster cannot be used.
-            ImplementationError: if one cannot be loaded.
-        """
-        while self._subjects is None:
-            self._step()
-        return self._subjects
-
-    def __iter__(self) -> Iterator[list[Result]]:
-        """The results of each case, in the order of the cases."""
-        while self._given < len(self._cases):
-            while self._given not in self._results:
-                self._step()
-            results = self._results.pop(self._given)
-            self._given += 1
-            self._feed()
-            yield results
 
     def close(self) -> None:
         """End the judging processes on the workers, and the workers if they are this machine's."""
@@ -281,11 +257,6 @@ class Cluster:
         for index, fields in zip(batch, results, strict=True):
             case = self._cases[index]
             self._has(index, [unpacked(each, case) for each in fields])
-
-    def _has(self, index: int, results: list[Result]) -> None:
-        self._results[index] = results
-        self._recorded += 1
-        self._notice(self._recorded)
 
     def _judge_again(self, batch: Batch, ending: str) -> None:
         """The first of these cases had the judging process when it ended; the others had not."""

@@ -9,16 +9,15 @@ import os
 import queue
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from conformance.cases.case import Case
 from conformance.implementations.protocol import ImplementationError
-from conformance.results import Result
 from conformance.running.attendant import SuiteError, in_words
 from conformance.running.child import Child, Event, Events
-from conformance.running.judging import Subject
+from conformance.running.in_order import InOrder
 from conformance.running.judging_process import batch, setting, subject_of, unpacked
 from conformance.running.limits import Limits
 
@@ -44,7 +43,7 @@ class _Worker:
     has: deque[int] = field(default_factory=deque)
 
 
-class Pool:
+class Pool(InOrder):
     """Judges cases on some judging processes.
 
     Args:
@@ -67,14 +66,8 @@ class Pool:
         keep: bool,
         notice: Callable[[int], None],
     ) -> None:
-        self._cases = cases
-        self._notice = notice
+        super().__init__(cases, notice)
         self._events: Events = queue.SimpleQueue()
-        self._next = 0
-        self._given = 0
-        self._recorded = 0
-        self._results: dict[int, list[Result]] = {}
-        self._subjects: list[Subject] | None = None
         one_thread = dict.fromkeys(_THREADS - os.environ.keys(), "1")
         first = setting(specs, limits, known, keep, list(one_thread))
         self._workers: list[_Worker] = []
@@ -82,27 +75,6 @@ class Pool:
             self._workers.append(_Worker(Child(_MODULE, [], self._events, one_thread)))
             self._workers[-1].child.send(first)
         self._feed()
-
-    @property
-    def subjects(self) -> Sequence[Subject]:
-        """The implementations, once a judging process has loaded them.
-
-        Raises:
-            ImplementationError: if one cannot be loaded.
-        """
-        while self._subjects is None:
-            self._step()
-        return self._subjects
-
-    def __iter__(self) -> Iterator[list[Result]]:
-        """The results of each case, in the order of the cases."""
-        while self._given < len(self._cases):
-            while self._given not in self._results:
-                self._step()
-            results = self._results.pop(self._given)
-            self._given += 1
-            self._feed()
-            yield results
 
     def close(self) -> None:
         """End the judging processes, each with its isolated ones."""
@@ -153,8 +125,6 @@ class Pool:
     def _record(self, worker: _Worker, results: list[Any]) -> None:
         index = worker.has.popleft()
         case = self._cases[index]
-        self._results[index] = [unpacked(fields, case) for fields in results]
-        self._recorded += 1
-        self._notice(self._recorded)
+        self._has(index, [unpacked(fields, case) for fields in results])
         if len(worker.has) <= _BATCH:
             self._feed()
