@@ -244,11 +244,27 @@ def _occurs_twice(inputs: Floats, channels_first: bool) -> Mask:
 
 
 def gradient_of_pooled_zeros(found: Found) -> bool:
-    """Zeros that stand for the padding win over negative inputs, which then get no gradient.
+    """The gradient of max pooling whose padding is zeros, which win over what is less.
 
-    Only inputs below zero, or zero as the padding is, can lose: what they lack is lost.
+    It is that of the inputs with these zeros around them.  An input that is zero itself may get
+    what this gives to an equal one of the padding, or not get it.
     """
-    return _wrong_inputs_gradient_lies(found, lambda inputs, _: inputs <= 0)
+    from conformance.judge.definition import gradients as derive_gradients
+
+    actual = gradients_of(found)
+    if actual is None or actual.keys() != {"inputs"}:
+        return False
+    operands, _ = found.derive()
+    known = facts(found.case)
+    pads = [(axis.pad_before, axis.pad_after) for axis in known.axes]
+    pads = [(0, 0), (0, 0), *pads] if known.channels_first else [(0, 0), *pads, (0, 0)]
+    around = np.pad(operands.inputs, pads)
+    plain = found.case.replace(inputs=around.shape, padding="valid")
+    of_all = derive_gradients(plain, replace(operands, inputs=around))["inputs"]
+    lengths = zip(pads, operands.inputs.shape, strict=True)
+    wanted = of_all[tuple(slice(before, before + length) for (before, _), length in lengths)]
+    got, inputs = as_float64(actual["inputs"]), as_float64(operands.inputs)
+    return bool(np.all((got == as_float64(wanted)) | (inputs == 0)))
 
 
 def _wrong_inputs_gradient_lies(found: Found, explained: Callable[[Floats, Floats], Mask]) -> bool:
