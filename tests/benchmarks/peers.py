@@ -129,11 +129,9 @@ def torch() -> Any:
 
 @functools.cache
 def tensorflow() -> Any:
-    """TensorFlow in one thread."""
+    """TensorFlow, whose threads the environment sets before it begins (`__main__`)."""
     import tensorflow
 
-    tensorflow.config.threading.set_intra_op_parallelism_threads(1)
-    tensorflow.config.threading.set_inter_op_parallelism_threads(1)
     return tensorflow
 
 

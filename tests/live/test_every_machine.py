@@ -57,12 +57,19 @@ def cases() -> tuple[Case, ...]:
 def cases_of(name: str) -> tuple[Case, ...]:
     """The cases that one member of the sweep is put to."""
     sharing = [member for member in SWEEP if member.startswith(SHARED)]
-    return cases()[sharing.index(name) :: len(sharing)] if name in sharing else cases()
+    if name not in sharing:
+        return cases()
+    return tuple(sorted(cases(), key=kind_of))[sharing.index(name) :: len(sharing)]
+
+
+def kind_of(case: Case) -> tuple[str, str, bool]:
+    """What a case observes, its dtype, and whether it is of a convolution."""
+    return case.observe, case.dtype, facts(case).is_convolution
 
 
 @pytest.mark.parametrize("name", SWEEP)
 def test_the_sweep_has_cases_of_every_kind(name: str) -> None:
-    kinds = {(case.observe, case.dtype, facts(case).is_convolution) for case in cases_of(name)}
+    kinds = {kind_of(case) for case in cases_of(name)}
     assert {(o, d, True) for o in ("output", "gradients") for d in NARROW} <= kinds
     assert 150 < len(cases_of(name)) < 1500
 
