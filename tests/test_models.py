@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from processes import children, has_proc
 
 import reference_impl as keras
 from conformance import assert_model_conforms
@@ -466,6 +467,7 @@ def test_files_of_absurd_size_are_refused(tmp_path, capsys):
         assert f"{name}: 1099511627776 bytes; expected at most 2 GiB" in capsys.readouterr().err
 
 
+@has_proc
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
@@ -475,10 +477,12 @@ def test_files_of_absurd_size_are_refused(tmp_path, capsys):
     ],
 )
 def test_what_is_no_candidate_is_refused(tmp_path, capsys, spec, words):
-    """The message says what is allowed."""
+    """The message says what is allowed, and no process stays."""
     _, path = saved(tmp_path)
+    before = set(children())
     assert main(["model", str(path), "--against", spec]) == 2
     assert words in capsys.readouterr().err
+    assert set(children()) <= before
 
 
 def test_a_program_may_import_what_lies_beside_it(tmp_path, capsys):

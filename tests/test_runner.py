@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from evaluating import PLUGINS
+from processes import children, has_proc
 from test_worker import misbehaving
 
 from conformance.cases.case import Case, parse
@@ -229,27 +230,6 @@ def test_the_users_keras_json_has_no_part_in_a_verdict(
     finally:
         monkeypatch.undo()
         config.reload()
-
-
-has_proc = pytest.mark.skipif(
-    not Path("/proc/self/stat").exists(), reason="lists processes by /proc"
-)
-
-
-def children() -> list[int]:
-    """The child processes of this one, zombies included."""
-    return [
-        int(path.parent.name)
-        for path in Path("/proc").glob("[0-9]*/stat")
-        if _parent(path) == os.getpid()
-    ]
-
-
-def _parent(stat: Path) -> int | None:
-    with contextlib.suppress(OSError):
-        text = stat.read_text(encoding="utf-8", errors="replace")
-        return int(text.rpartition(")")[2].split()[1])
-    return None
 
 
 @has_proc

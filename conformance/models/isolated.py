@@ -44,7 +44,11 @@ class Isolated:
         memory = "" if limits.memory is None else str(limits.memory)
         arguments = [spec, str(source or ""), memory]
         self._child: Child | None = Child(_MODULE, arguments, self._events, _environment(spec))
-        self.name, self.maker = self._awaited(limits.start, "while it was loaded")
+        try:
+            self.name, self.maker = self._awaited(limits.start, "while it was loaded")
+        except ModelError:
+            self.close()
+            raise
         self._inputs: Sequence[Array] | None = None
         self._is_named = False
         self._output_names: list[str] = []
