@@ -21,6 +21,9 @@ SIGNED: Final = frozenset({"int8", "int16", "int32", "int64"})
 UNSIGNED: Final = frozenset({"uint8", "uint16", "uint32", "uint64"})
 INTEGERS: Final = SIGNED | UNSIGNED
 
+_REMOVED: Final = {"bool": bool, "complex": complex, "float": float, "int": int, "object": object}
+"""The aliases of NumPy that went with 1.24, and that packages which were not released since use."""
+
 
 def everywhere(*names: str) -> dict[str, frozenset[str]]:
     """The same dtypes for convolution, pooling and Flatten."""
@@ -35,15 +38,20 @@ class Adapted(Engine):
         takes: what it takes.
         distribution: the one whose version is its own.
         module: what it imports, and finds as `library`.
+        removed_aliases: whether it uses aliases that NumPy no longer has.
     """
 
     distribution: ClassVar[str]
     module: ClassVar[str]
+    removed_aliases: ClassVar[bool] = False
 
     def __init__(self, name: str, threads: int | None = None) -> None:
         version = installed_version(self.distribution) or "unknown"
         machine = {"device": "cpu", "threads": str(threads or os.cpu_count())}
         super().__init__(name, version, machine)
+        if self.removed_aliases:
+            for alias, kind in _REMOVED.items():
+                vars(np).setdefault(alias, kind)
         self.library: Any = import_module(self.module)
         self.threads = threads
         self.begin()

@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-import numpy as np
-
 from conformance.implementations.engine import Array, Takes
 from conformance.implementations.field.adapted import everywhere
 from conformance.implementations.field.functions import Functions, Tensor, Window
-
-REMOVED: Final = {"bool": bool, "complex": complex, "float": float, "int": int, "object": object}
-"""The aliases of NumPy that went with 1.24, and that packages which were not released since use."""
 
 _ACTIVATIONS: Final[Mapping[str, Callable[[Any, Tensor, int], Tensor]]] = {
     "elu": lambda f, y, axis: f.elu(y),
@@ -35,6 +30,7 @@ class Chainer(Functions):
     maker: ClassVar = "Chainer"
     distribution: ClassVar = "chainer"
     module: ClassVar = "chainer"
+    removed_aliases: ClassVar = True
     pads: ClassVar = "equal"
     takes: ClassVar = Takes(
         everywhere("float16", "float32", "float64"),
@@ -42,11 +38,6 @@ class Chainer(Functions):
         empty="none",
         gradients=True,
     )
-
-    def __init__(self, name: str) -> None:
-        for alias, kind in REMOVED.items():
-            vars(np).setdefault(alias, kind)
-        super().__init__(name)
 
     def tensor(self, array: Array) -> Tensor:
         """A variable."""

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-import numpy as np
-
 from conformance.implementations.engine import Array, Takes
 from conformance.implementations.field.adapted import everywhere
-from conformance.implementations.field.chainer_functions import REMOVED
 from conformance.implementations.field.functions import Functions, Tensor, Window
 
 _ACTIVATIONS: Final[Mapping[str, Callable[[Any, Tensor, int], Tensor]]] = {
@@ -29,6 +26,7 @@ class DeZero(Functions):
     maker: ClassVar = "DeZero"
     distribution: ClassVar = "dezero"
     module: ClassVar = "dezero"
+    removed_aliases: ClassVar = True
     pads: ClassVar = "equal"
     planar: ClassVar = True
     takes: ClassVar = Takes(
@@ -39,11 +37,6 @@ class DeZero(Functions):
         groups=False,
         gradients=True,
     )
-
-    def __init__(self, name: str) -> None:
-        for alias, kind in REMOVED.items():
-            vars(np).setdefault(alias, kind)
-        super().__init__(name)
 
     def tensor(self, array: Array) -> Tensor:
         """A variable."""
