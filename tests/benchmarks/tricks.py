@@ -94,6 +94,10 @@ def _worked_out_anew(*modules: ModuleType) -> tuple[tuple[ModuleType, str, Any],
     )
 
 
+def _weights_anew(layer: Any) -> Weights:
+    return Weights(layer._kernel_used, layer._bias_used)
+
+
 TRICKS: Final = (
     Trick(
         "columns: windows copied some at a time, not all at once",
@@ -127,7 +131,7 @@ TRICKS: Final = (
     ),
     Trick(
         "layers: what the bounds take from the weights is kept",
-        ((Conv, "_weights_used", property(lambda self: Weights(*self.get_weights()))),),
+        ((Conv, "_weights_used", property(_weights_anew)),),
         "call of a tiny layer",
         lambda: calls.calling("float32"),
     ),
