@@ -114,8 +114,17 @@ def input_gradient(kernel: Array, upstream: Array, axes: Axes, format: Format) -
 
 
 def bias_gradient(upstream: Array, format: Format) -> Array:
-    """db, ``(F,)``, of u, ``(batch, *output, F)``, each element rounded once to `format`."""
-    return totals(upstream.reshape(-1, upstream.shape[-1]).T, format)
+    """db, ``(F,)``, of u, ``(batch, *output, F)``, each element rounded once to `format`.
+
+    As the kernel of one window of ones, u stays as it lies in memory.
+    """
+    filters = upstream.shape[-1]
+    if not upstream.size:
+        return np.zeros(filters, format.dtype)
+    terms = upstream.reshape(1, -1, filters)
+    ones = np.ones((1, 1, terms.shape[1]), upstream.dtype)
+    sums = convolution_sums(ones, terms, None, (WindowAxis(1, 1, 1, 1, 0, 0, 1),))
+    return evaluate(sums, None, format).value.reshape(filters)
 
 
 def totals(terms: Array, format: Format) -> Array:

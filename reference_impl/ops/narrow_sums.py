@@ -53,6 +53,8 @@ _UNIT: Final = 2.0**-53
 _SLACK: Final = 1.0 + 2.0**-10
 _LARGE: Final = 1 << 14
 """Elements of a kernel from which on its norms take a noticeable time."""
+_TALL: Final = 1 << 13
+"""Rows of a kernel whose squares are added up in float32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,12 +191,13 @@ def norms_of_columns(matrix: Array) -> Float64Array:
 def _squares_of_columns(matrix: Array) -> Array:
     """Sums of squares; of large float32 matrices in float32, which is faster, if that will do.
 
-    These are wrong by ``K 2**-24`` of themselves, and by ``K 2**-150`` for
+    These are wrong by ``K 2**-24`` of themselves, K being `_TALL` at most, and by ``K 2**-150`` for
     underflow.
     """
-    if matrix.dtype == np.float32 and matrix.size >= _LARGE and len(matrix) <= 1 << 13:
-        squares: Array = np.einsum("kf,kf->f", matrix, matrix)
+    if matrix.dtype == np.float32 and matrix.size >= _LARGE:
+        parts = (matrix[start : start + _TALL] for start in range(0, len(matrix), _TALL))
+        squares = np.stack([np.einsum("kf,kf->f", part, part) for part in parts])
         if np.all((squares > 2.0**-100) & np.isfinite(squares)):
-            return squares
+            return np.asarray(squares.sum(0, dtype=np.float64))
     wide: Array = np.einsum("kf,kf->f", matrix, matrix, dtype=np.float64)
     return wide
