@@ -11,7 +11,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 Call = Callable[[], object]
@@ -88,6 +88,38 @@ class Figure:
     seconds: float
     of: str
     rounds: int
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What judging so many things takes.
+
+    Attributes:
+        what: cases or elements.
+        count: how many.
+        seconds: median of each.
+        low: lower quartile.
+        high: upper quartile.
+        megabytes: of memory, in all.
+        share: the memory as a multiple of inputs and outputs; 0 for cases.
+    """
+
+    what: str
+    count: int
+    seconds: float
+    low: float
+    high: float
+    megabytes: float
+    share: float
+
+
+def line_of(one: Growth) -> str:
+    """Time of each, and memory, in words."""
+    share = f", {one.share:.3g} times inputs and outputs" if one.share else ""
+    return (
+        f"{one.count:12,} {one.what:9} {one.seconds * 1e6:.4g} us each "
+        f"({one.low * 1e6:.4g} to {one.high * 1e6:.4g}), {one.megabytes:.3g} MB{share}"
+    )
 
 
 def processor_seconds() -> float:
@@ -177,20 +209,24 @@ def figure_of(record: Mapping[str, Any]) -> Figure:
     Raises:
         ValueError: if it is none.
     """
+    return Figure(**_fields_of(Figure, record))
+
+
+def growth_of(record: Mapping[str, Any]) -> Growth:
+    """A growth from its record in a file.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    return Growth(**_fields_of(Growth, record))
+
+
+def _fields_of(kind: type[Figure | Growth], record: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        return Figure(**{name: kind(record[name]) for name, kind in _FIELDS.items()})
+        return {field.name: _READ[field.type](record[field.name]) for field in fields(kind)}
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"no figure of a benchmark: {error!r} in {record!r}") from error
 
 
-_FIELDS: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "benchmark": str,
-    "candidate": str,
-    "base": str,
-    "ratio": float,
-    "low": float,
-    "high": float,
-    "seconds": float,
-    "of": str,
-    "rounds": int,
-}
+_READ: Final[Mapping[Any, Callable[[Any], Any]]] = {"str": str, "float": float, "int": int}
+"""What the fields are read by, by their annotations."""
