@@ -396,13 +396,13 @@ class Model(Layer):
         return [*inner, *(layer for layer in self._layers if id(layer) not in known)]
 
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
-        """Write the weights to a ``.weights.h5`` file; see `reference_impl.engine.model_file`.
+        """Write the weights to a ``.weights.h5`` file; see `reference_impl.engine.files`.
 
         Raises:
             ImportError: if h5py is not installed.
             ValueError: if the path ends in something else, or the model has no weights yet.
         """
-        from reference_impl.engine.model_file import save_weights
+        from reference_impl.engine.files.writing import save_weights
 
         save_weights(self, filepath, overwrite)
 
@@ -415,7 +415,7 @@ class Model(Layer):
             ValueError: if it is no such file, or the weights do not fit; nothing is set then.
                 With `skip_mismatch` layers that do not fit are left as they are, with a warning.
         """
-        from reference_impl.engine.model_file import load_weights
+        from reference_impl.engine.files.reading import load_weights
 
         load_weights(self, filepath, skip_mismatch)
 
@@ -426,7 +426,7 @@ class Model(Layer):
             ImportError: if h5py is not installed.
             ValueError: if the path ends in something else, or the model has no configuration.
         """
-        from reference_impl.engine.model_file import save_model
+        from reference_impl.engine.files.writing import save_model
 
         save_model(self, filepath, overwrite)
 
