@@ -369,8 +369,8 @@ class LayerJudge:
             return self._blame_mistake(doubtful) or self._miss(index, words)
         return (
             self._by_number(index)
-            or self._by_what_follows(index)
             or self._by_share(index)
+            or self._by_what_follows(index)
             or self._blame_mistake(doubtful)
             or self._by_output(index)
             or self._by_nearness(index)

@@ -201,14 +201,17 @@ class Finder:
     def likeliest(self, layer: str, span: Span, after: int) -> tuple[Place, float] | None:
         """The tensor most elements of which are within the bound, with their share; None if few.
 
-        Tensors that do not come of the same numbers agree in zeros alone, if they have any; the
-        same before and behind a rectifier agree in about half of their elements.
+        Zeros do not count, in which tensors agree that do not come of the same numbers; the same
+        numbers before and behind a rectifier agree in about half of them.
         """
         best: tuple[Place, float] | None = None
         for name, how in self._order(layer, after):
             for axes in moves(self.held.by_name[name].shape, span.value.shape):
                 place = Place(name, axes, how.replace("values", "most values"))
-                share = float(np.mean(excess(place.read(self.held), span) <= 1))
+                values = place.read(self.held)
+                counted = (values != 0) | (span.value != 0)
+                right = counted & (excess(values, span) <= 1)
+                share = float(right.sum() / max(counted.sum(), 1))
                 if share > _MOST and (best is None or share > best[1]):
                     best = (place, share)
         return best

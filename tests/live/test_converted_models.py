@@ -28,6 +28,7 @@ from conformance.models.comparison import compare  # noqa: E402
 from conformance.models.errors import ModelError  # noqa: E402
 from conformance.models.isolated import Isolated  # noqa: E402
 from conformance.models.program_candidate import CallableCandidate  # noqa: E402
+from conformance.models.report import recorded  # noqa: E402
 from conformance.models.source import read  # noqa: E402
 from conformance.running.limits import Limits  # noqa: E402
 
@@ -110,7 +111,7 @@ def deep_in_the_tail(activation):
 
 @pytest.mark.parametrize("activation", ["silu", "sigmoid"])
 def test_a_recorded_defect_of_the_runtime_is_told_as_one(activation, tmp_path):
-    """onnxruntime's Sigmoid is zero from -18 on: its layer alone is named, by the record's id.
+    """Where Sigmoid of onnxruntime is zero, from -18 on, its layer alone is named, by the id.
 
     Nothing is called wrong, and what stands behind it is judged on what it is given.
     """
