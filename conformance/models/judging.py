@@ -359,7 +359,7 @@ class LayerJudge:
         doubtful = mistakes[0] if mistakes else None
         if self._is_named or self._has_outputs_alone:
             return (
-                self._by_number(index) * (doubtful is not None)
+                (self._by_number(index) if doubtful else 0)
                 or self._blame_mistake(doubtful)
                 or (self._by_output(index) if self._has_outputs_alone else 0)
                 or self._miss(index, "the candidate shows no output of this layer")
@@ -552,7 +552,10 @@ class LayerJudge:
         return self.finder.find(self.source.steps[behind[-1]].name, span, after) is not None
 
     def _by_share(self, index: int) -> int:
-        """The tensor that is right in the most elements, of this layer or of one behind it."""
+        """The tensor that is right in the most elements, of this layer or of one behind it.
+
+        The first from which the layers behind go on, else the one that is right in the most.
+        """
         best: tuple[list[int], Place, float] | None = None
         after = self._after(self.source.steps[index])
         for chain in self._chain(index):
@@ -560,6 +563,8 @@ class LayerJudge:
             if not np.isfinite(span.error).all() or not span.value.size:
                 continue
             found = self.finder.likeliest(self.source.steps[chain[-1]].name, span, after)
+            if found is not None and self._goes_on(chain[-1], found[0]):
+                return 1 + self._blame(chain[0], chain, found[0], "")
             if found is not None and (best is None or found[1] > best[2]):
                 best = ([*chain], *found)
         return 0 if best is None else 1 + self._blame(best[0][0], best[0], best[1], "")
