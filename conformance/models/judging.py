@@ -552,22 +552,21 @@ class LayerJudge:
         return self.finder.find(self.source.steps[behind[-1]].name, span, after) is not None
 
     def _by_share(self, index: int) -> int:
-        """The tensor that is right in the most elements, of this layer or of one behind it.
+        """The tensor that is right in most elements, unless it is more so of a layer behind.
 
-        The first from which the layers behind go on, else the one that is right in the most.
+        So is what a rectifier makes, which was fused into the layer before it.
         """
-        best: tuple[list[int], Place, float] | None = None
+        found: list[tuple[list[int], Place, float]] = []
         after = self._after(self.source.steps[index])
         for chain in self._chain(index):
             span = self._through(chain, {})
-            if not np.isfinite(span.error).all() or not span.value.size:
-                continue
-            found = self.finder.likeliest(self.source.steps[chain[-1]].name, span, after)
-            if found is not None and self._goes_on(chain[-1], found[0]):
-                return 1 + self._blame(chain[0], chain, found[0], "")
-            if found is not None and (best is None or found[1] > best[2]):
-                best = ([*chain], *found)
-        return 0 if best is None else 1 + self._blame(best[0][0], best[0], best[1], "")
+            if np.isfinite(span.error).all() and span.value.size:
+                best = self.finder.likeliest(self.source.steps[chain[-1]].name, span, after)
+                found += [([*chain], *best)] if best is not None else []
+        for chain, place, share in found:
+            if all(share >= other for _, at, other in found if at.name == place.name):
+                return 1 + self._blame(chain[0], chain, place, "")
+        return 0
 
     def _by_output(self, index: int) -> int:
         """The candidate's output, where the layers up to the model's output are not found."""
