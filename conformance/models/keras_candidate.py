@@ -33,6 +33,7 @@ class KerasCandidate(CallableCandidate):
                 f"{path}: Keras cannot load it ({str(error).splitlines()[0]})"
             ) from error
         super().__init__(self._run if mode == "eager" else self._compiled(mode == "jit"), name)
+        self.implementation = name
         self.maker = f"keras {keras.__version__} ({keras.backend.backend()})"
 
     def _run(self, *inputs: Any) -> dict[str, Any]:

@@ -30,6 +30,7 @@ class CallableCandidate:
         self.function, self.name = function, name
         self.maker = "a callable"
         self.input_names: Sequence[str] = ()
+        self.implementation = ""
         self._last: tuple[int, ...] | None = None
         self._made: dict[str, Array] = {}
         self._is_named = False

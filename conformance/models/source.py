@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -64,6 +64,10 @@ class Step:
     def given(self, spans: Mapping[int, Span]) -> list[Span]:
         """Its inputs' spans."""
         return [spans[item] if isinstance(item, int) else Span.exact(item) for item in self.inputs]
+
+    def given_by(self, read: Callable[[Item], Span]) -> list[Span]:
+        """The same, each found by a function."""
+        return [read(item) for item in self.inputs]
 
 
 @dataclass(frozen=True, eq=False)

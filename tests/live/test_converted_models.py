@@ -28,6 +28,7 @@ from conformance.models.comparison import compare  # noqa: E402
 from conformance.models.errors import ModelError  # noqa: E402
 from conformance.models.isolated import Isolated  # noqa: E402
 from conformance.models.program_candidate import CallableCandidate  # noqa: E402
+from conformance.models.report import recorded  # noqa: E402
 from conformance.models.source import read  # noqa: E402
 from conformance.running.limits import Limits  # noqa: E402
 
@@ -90,6 +91,41 @@ def test_softplus_of_tflite_is_found_out(tmp_path):
     path = converted(model, tmp_path / "c.tflite")
     ((layer, _),) = wrong(compare(source, load_candidate(str(path), None)))
     assert layer == source.steps[0].name
+
+
+def deep_in_the_tail(activation):
+    """Activations of sums far below zero, padding that is moved, and what goes on from there."""
+    x = start = keras.layers.Input((12, 11, 3))
+    x = keras.layers.Conv2D(6, 3, padding="same", use_bias=False, name="c")(x)
+    x = keras.layers.BatchNormalization(name="n")(x)
+    x = keras.layers.Activation(activation, name="act")(x)
+    x = keras.layers.ZeroPadding2D(((0, 1), (0, 1)), name="pad")(x)
+    x = keras.layers.DepthwiseConv2D(3, 2, use_bias=False, name="dw")(x)
+    x = keras.layers.BatchNormalization(name="n2")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="g")(x)
+    model = filled(keras.Model(start, keras.layers.Dense(4, name="d")(x)))
+    gamma, *others = model.get_layer("n").get_weights()
+    model.get_layer("n").set_weights([0 * gamma + 8, *others])
+    return model
+
+
+@pytest.mark.parametrize("activation", ["silu", "sigmoid"])
+def test_a_recorded_defect_of_the_runtime_is_told_as_one(activation, tmp_path):
+    """Where Sigmoid of onnxruntime is zero, from -18 on, its layer alone is named, by the id.
+
+    Nothing is called wrong, and what stands behind it is judged on what it is given.
+    """
+    model = deep_in_the_tail(activation)
+    source = source_of(model, tmp_path)
+    path = converted(model, tmp_path / "c.onnx")
+    comparison = compare(source, load_candidate(str(path), None))
+    verdicts = {f.layer: str(f.verdict) for f in comparison.findings}
+    assert verdicts.pop("act") == "known"
+    assert set(verdicts.values()) <= {"right", "rounding"}
+    (told,) = recorded(comparison)
+    assert "1 layer errs as is recorded of onnxruntime" in told
+    assert "(onnxruntime-logistic-absolute). The worst is act: " in told
+    assert "of 1584 elements are wrong" in told
 
 
 def test_groups_of_the_onnx_export_are_refused(tmp_path):
