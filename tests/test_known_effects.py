@@ -111,6 +111,7 @@ EQUIVALENT = {
     "paddle-same-ignores-dilation": {
         f"dilation.ignored and {name}" for name in ("arithmetic.transform", "kernel.tap")
     },
+    "scipy-fft-spreads": {"kernel.tap", "arithmetic.transform"},
     "scipy-maximum-filter-nan": LOSES_NAN | AS_ZERO,
     "tensorflow.js-pooling-nan": LOSES_NAN,
     "tensorflow.js-wasm-negative-padding": {"kernel.filters-of-four"},

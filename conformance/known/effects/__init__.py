@@ -59,6 +59,7 @@ EFFECTS: Final[Mapping[str, Callable[[Found], bool]]] = MappingProxyType(
             outputs.subnormal_parts_are_lost,
             outputs.subnormals_as_zeros,
             outputs.sums_are_clamped,
+            outputs.transform_of_all_samples,
             sparsemax.sparsemax_by_sum_of_sums,
             training.earlier_training,
             training.losses_times_batch,

@@ -417,6 +417,37 @@ def larger_tiles(found: Found) -> bool:
     return all_wrong_are(found, near | (np.isnan(as_float64(actual)) & c.laid_out(touched)))
 
 
+_TRANSFORM_UNITS: Final = 16
+
+
+def transform_of_all_samples(found: Found) -> bool:
+    """A Fourier transform of the whole input, batch included, for each filter.
+
+    Its errors are within units of ``u log2(N) |x| |w|``, with the Euclidean norms of all N inputs
+    and of the filter; what is not finite, or made so by sums of all of them, reaches every output.
+    """
+    actual = shaped_output_of(found)
+    operands, expectation = found.derive()
+    gauge = expectation.gauge(found.case, operands) if actual is not None else None
+    if actual is None or gauge is None:
+        return False
+    c, fmt, lay = gauge.convolution, gauge.format, gauge.convolution.laid_out
+    filters = c.kernel.reshape(-1, c.kernel.shape[-1])
+    with np.errstate(all="ignore"):
+        size = np.linalg.norm(c.inputs) * np.linalg.norm(filters, axis=0) + np.abs(c.bias)
+        units = _TRANSFORM_UNITS * math.log2(2 * c.inputs.size)
+        error = lay(units * fmt.unit_roundoff * size + np.zeros(c.output_shape))
+        running = through_activation(c.activation, lay(gauge.centre), error, fmt)
+        allowed = running.error + half_ulp(running.value, fmt)
+        near = np.abs(as_float64(actual) - running.value) <= allowed
+        most = np.abs(c.inputs).sum() * np.abs(filters).sum(axis=0)
+    spoilt = ~(most < fmt.largest) | (
+        c.activation.endswith("softmax") & ~np.all(most < fmt.largest)
+    )
+    spoilt = lay(spoilt & np.ones(c.output_shape, bool))
+    return all_wrong_are(found, near | (spoilt & ~np.isfinite(as_float64(actual))))
+
+
 def _greatest_nearby(sizes: Floats, c: Convolution) -> Floats:
     """The greatest input within the tiles that an output can belong to, for each output."""
     greatest: Floats = sizes.max(axis=-1)
