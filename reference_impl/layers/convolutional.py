@@ -18,7 +18,7 @@ from reference_impl.layers.windowed import Windowed
 from reference_impl.ops.activations.derivatives import pull_back
 from reference_impl.ops.evaluation import Certified, evaluate
 from reference_impl.ops.formats import format_of
-from reference_impl.ops.geometry import WindowAxis
+from reference_impl.ops.geometry import Axes
 from reference_impl.ops.gradients import bias_gradient
 from reference_impl.ops.grouped import (
     grouped_convolution,
@@ -308,7 +308,7 @@ class Conv(Windowed):
         }
         return found | ({"bias": bias_gradient(gradient, format)} if self.use_bias else {})
 
-    def _pulled_back(self, images: Array, upstream: Array, axes: Sequence[WindowAxis]) -> Array:
+    def _pulled_back(self, images: Array, upstream: Array, axes: Axes) -> Array:
         """The gradient of the sums: in the layer's dtype if that holds it, else in float64."""
         if self._is_linear:
             return upstream

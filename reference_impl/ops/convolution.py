@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from reference_impl.ops.contraction import contract
 from reference_impl.ops.formats import FLOAT64, format_of
-from reference_impl.ops.geometry import WindowAxis, cut_to, meeting_window
+from reference_impl.ops.geometry import Axes, WindowAxis, cut_to, meeting_window
 from reference_impl.ops.narrow_sums import narrow_sums
 from reference_impl.ops.sums import Enclosure, Sums
 from reference_impl.ops.windows import output_shape
@@ -21,7 +21,7 @@ Array = NDArray[Any]
 Float64Array = NDArray[np.float64]
 
 
-def plain_convolution(inputs: Array, kernel: Array, axes: Sequence[WindowAxis]) -> Array:
+def plain_convolution(inputs: Array, kernel: Array, axes: Axes) -> Array:
     """``out[n, o, f] = sum_{t, c} inputs[n, o stride - pad + t dilation, c] kernel[t, c, f]``.
 
     Ordinary floating-point arithmetic: fast, but neither certified nor the same on every machine.
@@ -48,9 +48,7 @@ def plain_convolution(inputs: Array, kernel: Array, axes: Sequence[WindowAxis]) 
         return contract(inputs, kernel, axes).astype(dtype, copy=False)
 
 
-def convolution_sums(
-    inputs: Array, kernel: Array, bias: Array | None, axes: Sequence[WindowAxis]
-) -> Sums:
+def convolution_sums(inputs: Array, kernel: Array, bias: Array | None, axes: Axes) -> Sums:
     """The sums of `plain_convolution` plus the bias, as certified real numbers.
 
     NaN and infinities among the operands give what IEEE 754 gives in any order of summation
@@ -97,7 +95,7 @@ class _Smaller(NamedTuple):
     invalid: Array
 
 
-def _smaller(kernel: Array, axes: Sequence[WindowAxis]) -> _Smaller | None:
+def _smaller(kernel: Array, axes: Axes) -> _Smaller | None:
     """The smaller window that meets the same inputs; None where the window is that already."""
     if 0 in output_shape(axes):
         return None
@@ -111,7 +109,7 @@ def _smaller(kernel: Array, axes: Sequence[WindowAxis]) -> _Smaller | None:
     if all(taps):
         return _Smaller((kernel[place], cut_to(taps, axes)), missed)
     nothing = np.zeros((*(1 for _ in axes), *kernel.shape[-2:]), kernel.dtype)
-    points = tuple(replace(a, window=1, dilation=1, pad_before=0, pad_after=0) for a in axes)
+    points = tuple(a._replace(window=1, dilation=1, pad_before=0, pad_after=0) for a in axes)
     return _Smaller((nothing, points), missed)
 
 
@@ -127,14 +125,14 @@ def _is_finite(array: Array) -> bool:
     return math.isfinite(array.sum()) or bool(np.isfinite(array).all())
 
 
-def _wide_sums(*operands: Array, axes: Sequence[WindowAxis]) -> Enclosure:
+def _wide_sums(*operands: Array, axes: Axes) -> Enclosure:
     """`wide_sums`, imported where it is needed: most layers are not of float64."""
     from reference_impl.ops.wide_sums import wide_sums
 
     return wide_sums(*operands, axes=axes)
 
 
-def _nonfinite_sums(operands: Sequence[Array], axes: Sequence[WindowAxis]) -> Float64Array:
+def _nonfinite_sums(operands: Sequence[Array], axes: Axes) -> Float64Array:
     """`nonfinite_sums`, imported where it is needed."""
     from reference_impl.ops.nonfinite import nonfinite_sums
 

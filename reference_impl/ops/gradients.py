@@ -19,8 +19,9 @@ the elements of u in dx are none of its terms, and do not meet the kernel.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -30,16 +31,14 @@ from numpy.typing import NDArray
 from reference_impl.ops.convolution import convolution_sums
 from reference_impl.ops.evaluation import evaluate
 from reference_impl.ops.formats import Format, widened
-from reference_impl.ops.geometry import WindowAxis, cut_to, meeting_window
+from reference_impl.ops.geometry import KEPT, Axes, WindowAxis, cut_to, meeting_window
 from reference_impl.ops.windows import meeting, output_shape, window_shape
 
 Array = NDArray[Any]
 Slices = tuple[slice, ...]
 
 
-def kernel_gradient(
-    inputs: Array, upstream: Array, axes: Sequence[WindowAxis], format: Format
-) -> Array:
+def kernel_gradient(inputs: Array, upstream: Array, axes: Axes, format: Format) -> Array:
     """dw, ``(*window, C, F)``, each element rounded once to `format`.
 
     Args:
@@ -54,19 +53,24 @@ def kernel_gradient(
     taps = meeting_window(axes) if inputs.size else None
     if taps is not None:
         return _with_missed_taps(inputs, upstream, axes, format, taps)
-    exchanged = [
-        replace(a, window=a.output, stride=a.dilation, dilation=a.stride, output=a.window)
-        for a in axes
-    ]
     kernel = np.moveaxis(upstream, 0, -2)
-    sums = convolution_sums(np.swapaxes(inputs, 0, -1), kernel, None, exchanged)
+    sums = convolution_sums(np.swapaxes(inputs, 0, -1), kernel, None, _exchanged(axes))
     return evaluate(sums.moveaxis(0, len(axes)), None, format).value
+
+
+@lru_cache(KEPT)
+def _exchanged(axes: Axes) -> Axes:
+    """The geometry of dw: outputs and taps exchanged."""
+    return tuple(
+        a._replace(window=a.output, stride=a.dilation, dilation=a.stride, output=a.window)
+        for a in axes
+    )
 
 
 def _with_missed_taps(
     inputs: Array,
     upstream: Array,
-    axes: Sequence[WindowAxis],
+    axes: Axes,
     format: Format,
     taps: tuple[range, ...],
 ) -> Array:
@@ -80,9 +84,7 @@ def _with_missed_taps(
     return gradient
 
 
-def input_gradient(
-    kernel: Array, upstream: Array, axes: Sequence[WindowAxis], format: Format
-) -> Array:
+def input_gradient(kernel: Array, upstream: Array, axes: Axes, format: Format) -> Array:
     """dx, ``(batch, *spatial, C)``, each element rounded once to `format`.
 
     Args:
@@ -105,7 +107,7 @@ def input_gradient(
         special = _nonfinite(kernel, upstream, axes)
         kernel, upstream = _finite_part(kernel), _finite_part(upstream)
     turned = np.swapaxes(np.flip(kernel, tuple(range(len(axes)))), -1, -2)
-    spread, transposed = _without_unread(_spread(upstream, axes), list(map(_transposed, axes)))
+    spread, transposed = _without_unread(_spread(upstream, axes), _transposed(axes))
     sums = convolution_sums(spread, turned, None, transposed)
     return evaluate(replace(sums, special=special), None, format).value
 
@@ -120,22 +122,25 @@ def totals(terms: Array, format: Format) -> Array:
     count, products = terms.shape
     if not terms.size:
         return np.zeros(count, format.dtype)
-    point = WindowAxis(count, 1, 1, 1, 0, 0, count)
-    sums = convolution_sums(terms[None], np.ones((1, products, 1), terms.dtype), None, [point])
+    point = (WindowAxis(count, 1, 1, 1, 0, 0, count),)
+    sums = convolution_sums(terms[None], np.ones((1, products, 1), terms.dtype), None, point)
     return evaluate(sums, None, format).value.reshape(count)
 
 
-def _transposed(axis: WindowAxis) -> WindowAxis:
-    """The geometry of dx along one axis: ``i + p - (k - 1) d + t d`` reads the spread u."""
+@lru_cache(KEPT)
+def _transposed(axes: Axes) -> Axes:
+    """The geometry of dx: along each axis ``i + p - (k - 1) d + t d`` reads the spread u."""
+    return tuple(map(_transposed_axis, axes))
+
+
+def _transposed_axis(axis: WindowAxis) -> WindowAxis:
     spread = (axis.output - 1) * axis.stride + 1
     before = axis.receptive_field - 1 - axis.pad_before
     after = max(axis.length + axis.pad_before - spread, 0)
     return WindowAxis(spread, axis.window, 1, axis.dilation, before, after, axis.length)
 
 
-def _without_unread(
-    spread: Array, axes: Sequence[WindowAxis]
-) -> tuple[Array, Sequence[WindowAxis]]:
+def _without_unread(spread: Array, axes: Axes) -> tuple[Array, Axes]:
     """The spread u from the first element on that some input reads.
 
     Where a window cut down to the taps that meet inputs ends before the first input, the first
@@ -145,13 +150,13 @@ def _without_unread(
     if not any(unread):
         return spread, axes
     rest = spread[(slice(None), *(slice(count, None) for count in unread))]
-    return rest, [
-        replace(axis, length=axis.length - count, pad_before=axis.pad_before + count)
+    return rest, tuple(
+        axis._replace(length=axis.length - count, pad_before=axis.pad_before + count)
         for axis, count in zip(axes, unread, strict=True)
-    ]
+    )
 
 
-def _spread(upstream: Array, axes: Sequence[WindowAxis]) -> Array:
+def _spread(upstream: Array, axes: Axes) -> Array:
     """U with ``stride - 1`` zeros between neighbours along each spatial axis."""
     if all(axis.stride == 1 for axis in axes):
         return upstream
@@ -165,7 +170,7 @@ def _finite_part(array: Array) -> Array:
     return np.where(np.isfinite(array), array, array.dtype.type(0))
 
 
-def tap_slices(axes: Sequence[WindowAxis]) -> Iterator[tuple[tuple[int, ...], Slices, Slices]]:
+def tap_slices(axes: Axes) -> Iterator[tuple[tuple[int, ...], Slices, Slices]]:
     """For each tap in row-major order: its indices, the outputs that read an input, those inputs.
 
     The slices are of arrays ``(batch, *spatial, channels)``.
@@ -178,7 +183,7 @@ def tap_slices(axes: Sequence[WindowAxis]) -> Iterator[tuple[tuple[int, ...], Sl
             yield taps, (slice(None), *outputs), (slice(None), *inputs)
 
 
-def _nonfinite(kernel: Array, upstream: Array, axes: Sequence[WindowAxis]) -> Array:
+def _nonfinite(kernel: Array, upstream: Array, axes: Axes) -> Array:
     """Dx where it is NaN or infinite, zero elsewhere: its terms' signs, added as IEEE 754 says."""
     u, w = (_signs(array) for array in (upstream, kernel))
     lengths = [axis.length for axis in axes]
@@ -195,9 +200,7 @@ def _signs(array: Array) -> Array:
     return np.where(np.isfinite(wide), np.sign(wide), wide)
 
 
-def max_pool_gradient(
-    inputs: Array, upstream: Array, axes: Sequence[WindowAxis], format: Format
-) -> Array:
+def max_pool_gradient(inputs: Array, upstream: Array, axes: Axes, format: Format) -> Array:
     """The gradient of max pooling: each u goes to the largest element of its window.
 
     Of several largest ones it goes to the first in row-major order (+0 and -0 are equal), of
@@ -241,7 +244,7 @@ def _by_place(places: NDArray[np.intp], terms: Array) -> Iterator[tuple[NDArray[
         yield distinct[chosen], rows
 
 
-def _winners(inputs: Array, axes: Sequence[WindowAxis]) -> NDArray[np.intp]:
+def _winners(inputs: Array, axes: Axes) -> NDArray[np.intp]:
     """For each window the flat position in `inputs` of its maximum, or -1 if it meets none."""
     shape = (len(inputs), *output_shape(axes), inputs.shape[-1])
     winners = np.full(shape, -1, np.intp)

@@ -18,14 +18,14 @@ from reference_impl.ops.convolution import convolution_sums, plain_convolution
 from reference_impl.ops.double_double import Pair
 from reference_impl.ops.dyadics import Dyadic
 from reference_impl.ops.formats import Format
-from reference_impl.ops.geometry import WindowAxis
+from reference_impl.ops.geometry import Axes
 from reference_impl.ops.gradients import input_gradient, kernel_gradient
 from reference_impl.ops.sums import Enclosure, Float64Array, Indices, Matrix, Sums
 
 Array = NDArray[Any]
 
 
-def grouped_convolution(inputs: Array, kernel: Array, axes: Sequence[WindowAxis]) -> Array:
+def grouped_convolution(inputs: Array, kernel: Array, axes: Axes) -> Array:
     """`plain_convolution` of every group.
 
     Args:
@@ -40,9 +40,7 @@ def grouped_convolution(inputs: Array, kernel: Array, axes: Sequence[WindowAxis]
     return np.concatenate([plain_convolution(x, w, axes) for x, w in parts], -1)
 
 
-def grouped_sums(
-    inputs: Array, kernel: Array, bias: Array | None, axes: Sequence[WindowAxis]
-) -> Sums:
+def grouped_sums(inputs: Array, kernel: Array, bias: Array | None, axes: Axes) -> Sums:
     """`convolution_sums` of every group, as the sums of one array.
 
     Args:
@@ -60,7 +58,7 @@ def grouped_sums(
 
 
 def grouped_kernel_gradient(
-    inputs: Array, upstream: Array, axes: Sequence[WindowAxis], format: Format, groups: int
+    inputs: Array, upstream: Array, axes: Axes, format: Format, groups: int
 ) -> Array:
     """`kernel_gradient` of every group: ``(*window, C / groups, F)``."""
     if groups == 1:
@@ -70,7 +68,7 @@ def grouped_kernel_gradient(
 
 
 def grouped_input_gradient(
-    kernel: Array, upstream: Array, axes: Sequence[WindowAxis], format: Format, groups: int
+    kernel: Array, upstream: Array, axes: Axes, format: Format, groups: int
 ) -> Array:
     """`input_gradient` of every group: ``(batch, *spatial, C)``."""
     if groups == 1:

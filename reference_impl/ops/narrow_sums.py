@@ -27,7 +27,7 @@ order ``e u``, and for the rounding of the norms themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -38,7 +38,7 @@ from reference_impl.ops.contraction import blocks_of_sums, roundings_of_sums
 from reference_impl.ops.double_double import Pair
 from reference_impl.ops.dyadics import Dyadic, is_exact_in_float64
 from reference_impl.ops.formats import Format
-from reference_impl.ops.geometry import WindowAxis
+from reference_impl.ops.geometry import Axes
 from reference_impl.ops.products import Products
 from reference_impl.ops.rounding import round_into
 from reference_impl.ops.scratch import Scratch
@@ -122,7 +122,7 @@ def narrow_sums(
     kernel: Array,
     bias: Array | None = None,
     *,
-    axes: Sequence[WindowAxis],
+    axes: Axes,
 ) -> NarrowSums:
     """The convolution of finite float32 arrays (which hold float16 and bfloat16 exactly).
 
@@ -152,7 +152,7 @@ def _relative_error(products: int) -> float:
     return (roundings_of_sums(products, more=2) + 2) * _UNIT * _SLACK
 
 
-def norms_of_windows(inputs: Array, axes: Sequence[WindowAxis]) -> Float64Array:
+def norms_of_windows(inputs: Array, axes: Axes) -> Float64Array:
     """Euclidean norm of every window of ``(batch, *spatial, C)``: ``(batch, *output)``."""
     wide = inputs.astype(np.float64, copy=False)
     squares = np.einsum("...c,...c->...", wide, wide)
