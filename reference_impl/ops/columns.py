@@ -101,10 +101,12 @@ def _rows_at_a_time(size: int, short: bool) -> int:
 def _all_columns(inputs: Array, axes: Axes, dtype: np.dtype[Any], beside: Array | None) -> Array:
     """All windows; a view where nothing is to be copied."""
     view = window_view(pad(inputs, axes), axes)
-    columns = view.reshape(math.prod(view.shape[: len(axes) + 1]), -1)
-    if beside is not None:
-        columns = np.concatenate((columns, beside), 1)
-    return np.ascontiguousarray(columns, dtype)
+    rows, width = len(inputs) * count_windows(axes), count_taps(axes) * inputs.shape[-1]
+    if beside is None:
+        return np.ascontiguousarray(view.reshape(rows, width), dtype)
+    columns = np.empty((rows, width + beside.shape[1]), dtype)
+    _fill(columns, view, beside)
+    return columns
 
 
 def _groups(inputs: Array, axes: Axes, rows: int) -> Iterator[slice]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from reference_impl.ops.contraction import contract
 from reference_impl.ops.formats import FLOAT64, format_of
 from reference_impl.ops.geometry import Axes, WindowAxis, cut_to, meeting_window
-from reference_impl.ops.narrow_sums import narrow_sums
+from reference_impl.ops.narrow_sums import NarrowWeights, narrow_sums, narrow_weights
 from reference_impl.ops.sums import Enclosure, Sums
 from reference_impl.ops.windows import output_shape
 
@@ -48,7 +49,44 @@ def plain_convolution(inputs: Array, kernel: Array, axes: Axes) -> Array:
         return contract(inputs, kernel, axes).astype(dtype, copy=False)
 
 
+class Weights:
+    """A kernel and a bias, which do not change, and what certified sums take from these alone.
+
+    Attributes:
+        kernel: ``(*window, C, F)``.
+        bias: ``(F,)`` or None.
+    """
+
+    def __init__(self, kernel: Array, bias: Array | None = None) -> None:
+        self.kernel = kernel
+        self.bias = bias
+
+    @cached_property
+    def given(self) -> list[Array]:
+        """The arrays that there are."""
+        return [self.kernel] if self.bias is None else [self.kernel, self.bias]
+
+    @cached_property
+    def are_wide(self) -> bool:
+        """Whether one is of float64.
+
+        Raises:
+            TypeError: if one has none of the four floating-point types.
+        """
+        return FLOAT64 in [format_of(array.dtype) for array in self.given]
+
+    @cached_property
+    def narrow(self) -> NarrowWeights:
+        """They in float32."""
+        return narrow_weights(*(np.ascontiguousarray(array, np.float32) for array in self.given))
+
+
 def convolution_sums(inputs: Array, kernel: Array, bias: Array | None, axes: Axes) -> Sums:
+    """`weighted_sums` of a kernel, ``(*window, C, F)``, and a bias, ``(F,)`` or None."""
+    return weighted_sums(inputs, Weights(kernel, bias), axes)
+
+
+def weighted_sums(inputs: Array, weights: Weights, axes: Axes) -> Sums:
     """The sums of `plain_convolution` plus the bias, as certified real numbers.
 
     NaN and infinities among the operands give what IEEE 754 gives in any order of summation
@@ -56,31 +94,49 @@ def convolution_sums(inputs: Array, kernel: Array, bias: Array | None, axes: Axe
 
     Args:
         inputs: ``(batch, *spatial, C)``.
-        kernel: ``(*window, C, F)``.
-        bias: ``(F,)`` or None.
+        weights: the kernel and the bias.
         axes: the window geometry, one entry per spatial axis.
 
     Raises:
         TypeError: if an operand has none of the four floating-point types.
     """
+    kernel = weights.kernel
     smaller = _smaller(kernel, axes)
     if smaller is not None:
         cut, fewer = smaller.window
-        sums = convolution_sums(inputs, cut, bias, fewer)
+        sums = convolution_sums(inputs, cut, weights.bias, fewer)
         return _with_invalid(sums, smaller.invalid) if smaller.invalid.any() else sums
-    given = [operand for operand in (inputs, kernel, bias) if operand is not None]
-    wide = FLOAT64 in [format_of(operand.dtype) for operand in given]
-    special = None
     with np.errstate(all="ignore"):
-        container = np.float64 if wide else np.float32
-        operands = [np.ascontiguousarray(operand, container) for operand in given]
-        if not all(_is_finite(operand) for operand in operands):
-            special = _nonfinite_sums(operands, axes)
-            operands = [
-                np.where(np.isfinite(operand), operand, container(0)) for operand in operands
-            ]
-        enclosure = (_wide_sums if wide else narrow_sums)(*operands, axes=axes)
+        if format_of(inputs.dtype) == FLOAT64 or weights.are_wide:
+            enclosure, special = _wide(inputs, weights, axes)
+        else:
+            enclosure, special = _narrow(inputs, weights, axes)
     return Sums.of(enclosure, (len(inputs), *output_shape(axes), kernel.shape[-1]), special)
+
+
+_Enclosed = tuple[Enclosure, Float64Array | None]
+"""Sums with zero for each operand that is not finite, and what IEEE 754 makes of those."""
+
+
+def _narrow(inputs: Array, weights: Weights, axes: Axes) -> _Enclosed:
+    """Sums of float32 operands."""
+    x = np.ascontiguousarray(inputs, np.float32)
+    if weights.narrow.are_finite and _is_finite(x):
+        return narrow_sums(x, weights.narrow, axes), None
+    operands = [x, *(np.ascontiguousarray(array, np.float32) for array in weights.given)]
+    x, *finite = map(_finite_part, operands)
+    return narrow_sums(x, narrow_weights(*finite), axes), _nonfinite_sums(operands, axes)
+
+
+def _wide(inputs: Array, weights: Weights, axes: Axes) -> _Enclosed:
+    """Sums of float64 operands; their module is imported here, as most layers are of others."""
+    from reference_impl.ops.wide_sums import wide_sums
+
+    operands = [np.ascontiguousarray(array, np.float64) for array in (inputs, *weights.given)]
+    if all(map(_is_finite, operands)):
+        return wide_sums(*operands, axes=axes), None
+    enclosure = wide_sums(*map(_finite_part, operands), axes=axes)
+    return enclosure, _nonfinite_sums(operands, axes)
 
 
 class _Smaller(NamedTuple):
@@ -125,11 +181,9 @@ def _is_finite(array: Array) -> bool:
     return math.isfinite(array.sum()) or bool(np.isfinite(array).all())
 
 
-def _wide_sums(*operands: Array, axes: Axes) -> Enclosure:
-    """`wide_sums`, imported where it is needed: most layers are not of float64."""
-    from reference_impl.ops.wide_sums import wide_sums
-
-    return wide_sums(*operands, axes=axes)
+def _finite_part(array: Array) -> Array:
+    """The array with zero for what is not finite."""
+    return np.where(np.isfinite(array), array, array.dtype.type(0))
 
 
 def _nonfinite_sums(operands: Sequence[Array], axes: Axes) -> Float64Array:

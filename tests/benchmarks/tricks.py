@@ -15,11 +15,13 @@ from types import ModuleType
 from typing import Any, Final
 from unittest.mock import patch
 
+import calls
 import convolutions
 import numpy as np
 from measuring import Benchmark, Call, Setup, repetitions
 
 from reference_impl import activations
+from reference_impl.layers.convolutional import Conv
 from reference_impl.ops import (
     columns,
     contraction,
@@ -32,6 +34,7 @@ from reference_impl.ops import (
     windows,
 )
 from reference_impl.ops.activations import derivatives, enclosures
+from reference_impl.ops.convolution import Weights
 from reference_impl.ops.scratch import Scratch
 
 Array = np.ndarray[Any, Any]
@@ -91,6 +94,10 @@ def _worked_out_anew(*modules: ModuleType) -> tuple[tuple[ModuleType, str, Any],
     )
 
 
+def _weights_anew(layer: Any) -> Weights:
+    return Weights(layer._kernel_used, layer._bias_used)
+
+
 TRICKS: Final = (
     Trick(
         "columns: windows copied some at a time, not all at once",
@@ -121,6 +128,12 @@ TRICKS: Final = (
         _worked_out_anew(convolution, columns, contraction, geometry, windows),
         "certified float32 tiny",
         certified("tiny"),
+    ),
+    Trick(
+        "layers: what the bounds take from the weights is kept",
+        ((Conv, "_weights_used", property(_weights_anew)),),
+        "call of a tiny layer",
+        lambda: calls.calling("float32"),
     ),
     Trick(
         "windows: views by the constructor of ndarray",
