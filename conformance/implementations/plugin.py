@@ -9,8 +9,9 @@ It offers any of the callables ``Conv1D``, ``Conv2D``, ``MaxPooling1D``, ``MaxPo
   ``data_format`` always given, activations by name), and ``dtype``.
 
 Raising NotImplementedError, or leaving out the callable, declares a case unsupported; any other
-exception is a rejection.  Optional attributes: ``name``, ``version``, ``thread_safe`` (False where
-two threads must not call it at once), and
+exception is a rejection.  Optional attributes: ``name``, ``version``, ``takes`` (a declaration of
+what it takes, `conformance.implementations.declaration`), ``thread_safe`` (False where two threads
+must not call it at once), and
 ``gradients(layer, inputs, weights, config, upstream) -> dict``: given the layer's name and the
 gradient with respect to its output, those with respect to ``inputs``, ``kernel`` and ``bias``.
 """
@@ -33,6 +34,7 @@ from conformance.cases.case import Case
 from conformance.cases.facts import canonical_config
 from conformance.cases.operands import Operands
 from conformance.implementations.canonical import has_documented_values, uncanonical
+from conformance.implementations.declaration import Declaration
 from conformance.implementations.histories import Made, observe_layer
 from conformance.implementations.import_paths import import_after_the_library
 from conformance.implementations.observation import (
@@ -146,6 +148,7 @@ class Plugin:
         self.name = str(getattr(target, "name", None) or spec)
         self.version = str(getattr(target, "version", None) or "")
         self._target = target
+        self._declared = Declaration(f"plug-in {spec!r}", getattr(target, "takes", None))
         self._steady: dict[str, Earlier] = {}
         self._answered: Counter[str] = Counter()
 
@@ -155,7 +158,7 @@ class Plugin:
         Some cases are called a third time, after a call of the case before on the same layer.
         """
         layer = getattr(self._target, case.layer, None) if case.layer in called_layers() else None
-        reason = _unsupported(case) if layer else f"the plug-in has no callable {case.layer}"
+        reason = self._unsupported(case) if layer else f"the plug-in has no callable {case.layer}"
         if layer is None or reason is not None:
             return Unsupported(str(reason))
         if case.observe == "gradients":
@@ -173,6 +176,11 @@ class Plugin:
             return Unsupported(str(error) or "the plug-in raises NotImplementedError")
         except _OF_PROGRAMMING as error:
             return rejection(error, place=_place_of(error))
+
+    def _unsupported(self, case: Case) -> str | None:
+        """Why a case of a layer that it has is not asked; None where it is."""
+        reason = _unsupported(case)
+        return self._declared.refusal(case) if reason is None else reason
 
     def _gradients_of(self, name: str) -> Callable[..., Any] | None:
         """The callable of gradients as one of inputs, weights, configuration and upstream."""
