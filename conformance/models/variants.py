@@ -16,7 +16,7 @@ _ACTIVATIONS: Final = (
     *("linear", "relu", "relu6", "leaky_relu", "elu", "selu", "sigmoid", "hard_sigmoid", "tanh"),
     *("softplus", "softsign", "silu", "hard_silu", "gelu", "softmax", "exponential", "mish"),
 )
-_WINDOWED: Final = frozenset({"convolution", "depthwise", "pooling"})
+_WINDOWED: Final = frozenset({"convolution", "depthwise", "separable", "pooling"})
 
 
 class Variant(NamedTuple):
@@ -78,6 +78,11 @@ def _windows(operation: Operation) -> Iterator[Variant]:
             ("valid", "padding 'same' is read as 'valid'"),
         ):
             yield Variant(words, operation.altered(padding=padding))
+    elif settings["padding"] == "causal":
+        for padding in ("same", "valid"):
+            words = f"padding 'causal' is read as '{padding}'"
+            yield Variant(words, operation.altered(padding=padding))
+        yield Variant("causal padding goes last", operation.altered(padding="anticausal"))
     else:
         yield Variant("padding 'valid' is read as 'same'", operation.altered(padding="same"))
         words = "the VALID output length is rounded up (ceil for floor)"
