@@ -192,7 +192,8 @@ def _depthwise(operation: Operation, spans: Sequence[Span]) -> Span:
 def _separable(operation: Operation, spans: Sequence[Span]) -> Span:
     """A depthwise convolution, then one of a single tap over all channels."""
     kernel = operation.weights["kernel"]
-    depth = replace(operation, weights={"kernel": kernel}).altered(activation="linear")
+    plain = operation.altered(activation="linear")
+    depth = replace(plain, kind="depthwise", weights={"kernel": kernel})
     ones = (1,) * (kernel.ndim - 2)
     point = operation.altered(strides=ones, dilation=ones, padding="valid")
     return _convolution(point.reweighted(kernel=operation.weights["pointwise"]), [depth(spans)])
@@ -263,6 +264,9 @@ def _normalized(operation: Operation, spans: Sequence[Span]) -> Span:
     (inputs,) = spans
     shape = [1] * inputs.value.ndim
     shape[operation.settings["axis"]] = -1
+    if operation.settings.get("of_the_batch"):
+        others = tuple(axis for axis, length in enumerate(shape) if length == 1)
+        w |= {"mean": inputs.value.mean(others), "variance": inputs.value.var(others)}
     scale = w.get("gamma", 1.0) / np.sqrt(w["variance"] + operation.settings["epsilon"])
     scale, mean = scale.reshape(shape), w["mean"].reshape(shape)
     shift = np.asarray(w.get("beta", 0.0)).reshape(shape if "beta" in w else ())
@@ -323,6 +327,7 @@ def _activation(operation: Operation, spans: Sequence[Span]) -> Span:
 def _merged(operation: Operation, spans: Sequence[Span]) -> Span:
     """Elements of several inputs, added, multiplied, compared or averaged."""
     name, u = operation.settings["of"], operation.format.unit_roundoff
+    spans = spans[::-1] if operation.settings.get("exchanged") else spans
     if name in {"maximum", "minimum"}:
         choose = np.maximum if name == "maximum" else np.minimum
         made = spans[0]
@@ -405,6 +410,8 @@ def _cropped(operation: Operation, spans: Sequence[Span]) -> Span:
 
 def _repeated(operation: Operation, spans: Sequence[Span]) -> Span:
     def move(a: Floats) -> Floats:
+        if operation.settings.get("tiled"):
+            return np.tile(a, (1, *operation.settings["size"], 1))
         for index, size in enumerate(operation.settings["size"]):
             a = np.repeat(a, size, index + 1)
         return a

@@ -57,7 +57,8 @@ class StandIn(Layer):
 
         if not is_keras_layer(self.class_name):
             return {}
-        self.foreign = built(self.class_name, self.config, given)
+        own = {key: value for key, value in self.config.items() if key != DECLARED}
+        self.foreign = built(self.class_name, own, given)
         return {str(index): tuple(w.shape) for index, w in enumerate(self.foreign.weights)}
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:

@@ -31,7 +31,8 @@ def judge_whole(source: Source, arrays: Sequence[Array], outputs: Sequence[Array
     for index, number in enumerate(source.outputs):
         choices = [_whole(f"output {index}", exact[number], array, why) for array in left]
         best = min(range(len(left)), key=lambda i: (bool(choices[i].message), choices[i].distance))
-        best = 0 if len({array.shape for array in left}) == 1 and choices[0].is_near else best
+        is_in_order = choices[0].ratio is not None and choices[0].is_near
+        best = 0 if len({array.shape for array in left}) == 1 and is_in_order else best
         del left[best]
         made.append(choices[best])
     return made
