@@ -144,12 +144,19 @@ class LayerJudge:
         names = self.held.runner.output_names()
         final = self.source.outputs.index(step.output) if step.output in self.source.outputs else -1
         found = self.finder.told(step.name, shape)
+        if step.operation.kind == "unknown" and not step.operation.settings["shape"]:
+            found += [self._as_it_is(names[final])] if 0 <= final < len(names) else []
+            return next(iter(found), None)
         fitting = [*self.finder.fitting(step.name, shape, self._after(step))]
         found += [p for p in fitting if 0 <= final < len(names) and p.name == names[final]]
         found += [place for place in fitting if self._goes_on(index, place)][:1]
         named = [place for place in fitting if "name" in place.how]
         found += [replace(p, how="name") for p in named if p.name == named[-1].name]
         return next((p for p in found if p.read(self.held).shape == shape), None)
+
+    def _as_it_is(self, name: str) -> Place:
+        """The place of a tensor whose layout is not known."""
+        return Place(name, tuple(range(len(self.held.by_name[name].shape))), "being the output")
 
     def _must_be_there(self, step: Step) -> bool:
         """Whether a candidate must have a layer's output: it is the model's, or told by name."""

@@ -31,7 +31,8 @@ def judge_whole(source: Source, arrays: Sequence[Array], outputs: Sequence[Array
     for index, number in enumerate(source.outputs):
         choices = [_whole(f"output {index}", exact[number], array, why) for array in left]
         best = min(range(len(left)), key=lambda i: (bool(choices[i].message), choices[i].distance))
-        best = 0 if len({array.shape for array in left}) == 1 and choices[0].is_near else best
+        is_in_order = choices[0].ratio is not None and choices[0].is_near
+        best = 0 if len({array.shape for array in left}) == 1 and is_in_order else best
         del left[best]
         made.append(choices[best])
     return made
@@ -45,6 +46,8 @@ _TOO_MANY: Final = (
 
 
 def _whole(name: str, span: Span, array: Array, why: str) -> Whole:
+    if span.value.size and np.isnan(span.value).all() and np.isinf(span.error).all():
+        return Whole(name, float("nan"), None, unknown=why)
     found = layouts(array.shape, span.value.shape)
     if not found:
         words = f"the shape is {array.shape}, but should be {span.value.shape}"
