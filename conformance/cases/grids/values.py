@@ -41,6 +41,9 @@ ONLY_OF_SUMS: Final = frozenset(
 OF_WHOLE_WINDOWS: Final = frozenset({"one_power", "one_product"})
 """Kinds that leave most outputs zero unless one window is the whole input."""
 
+OF_CALLS: Final = frozenset({"swapped", "reweighted", "refilled", "resized", "threaded"})
+"""Kinds whose numbers are those of `integers`; grids of their own have them (`calls`)."""
+
 POOLED_DTYPES: Final = tuple(name for name in INTEGER_DTYPES if name not in ("uint32", "uint64"))
 _INTEGER_KINDS: Final = ("integers", "small", "negative", "lowest", "specials", "strided")
 
@@ -58,7 +61,7 @@ def _geometries(layer: str) -> Iterator[tuple[tuple[Axis, ...], str]]:
 def kinds_of(layer: str) -> list[str]:
     """The kinds of operands that can tell something about the layer, on any geometry."""
     known = LAYERS[layer]
-    left_out = known.left_out_kinds | OF_WHOLE_WINDOWS
+    left_out = known.left_out_kinds | OF_WHOLE_WINDOWS | OF_CALLS
     return [kind for kind in KINDS if known.takes_inputs and kind not in left_out]
 
 
