@@ -117,7 +117,7 @@ def _is_vector(value: Any) -> bool:
 def _items(owner: str, argument: str, value: Any, allowed: str) -> tuple[int, ...]:
     if not isinstance(value, (list, tuple)) and not _is_vector(value):
         raise wrong_type(owner, argument, value, allowed)
-    numbers = [as_integer(item) for item in value]
+    numbers = [item if type(item) is int else as_integer(item) for item in value]
     if None in numbers:
         raise wrong_type(owner, argument, value, allowed)
     return tuple(number for number in numbers if number is not None)
@@ -186,7 +186,7 @@ def shape(owner: str, argument: str, value: Any) -> Shape:
         raise wrong_type(owner, argument, value, allowed)
     lengths: list[int | None] = []
     for item in value:
-        length = None if item is None else as_integer(item)
+        length = item if item is None or type(item) is int else as_integer(item)
         if length is None and item is not None:
             raise wrong_type(owner, argument, value, allowed)
         if length is not None and not 0 <= length <= LARGEST:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,30 +54,26 @@ class Weights:
     Attributes:
         kernel: ``(*window, C, F)``.
         bias: ``(F,)`` or None.
+        given: the arrays that there are.
+        are_wide: whether one is of float64.
+
+    Raises:
+        TypeError: if one has none of the four floating-point types.
     """
 
     def __init__(self, kernel: Array, bias: Array | None = None) -> None:
         self.kernel = kernel
         self.bias = bias
+        self.given = [kernel] if bias is None else [kernel, bias]
+        self.are_wide = FLOAT64 in [format_of(array.dtype) for array in self.given]
+        self._narrow: NarrowWeights | None = None
 
-    @cached_property
-    def given(self) -> list[Array]:
-        """The arrays that there are."""
-        return [self.kernel] if self.bias is None else [self.kernel, self.bias]
-
-    @cached_property
-    def are_wide(self) -> bool:
-        """Whether one is of float64.
-
-        Raises:
-            TypeError: if one has none of the four floating-point types.
-        """
-        return FLOAT64 in [format_of(array.dtype) for array in self.given]
-
-    @cached_property
     def narrow(self) -> NarrowWeights:
-        """They in float32."""
-        return narrow_weights(*(np.ascontiguousarray(array, np.float32) for array in self.given))
+        """What the bounds take from them in float32, worked out once."""
+        if self._narrow is None:
+            arrays = (np.ascontiguousarray(array, np.float32) for array in self.given)
+            self._narrow = narrow_weights(*arrays)
+        return self._narrow
 
 
 def convolution_sums(inputs: Array, kernel: Array, bias: Array | None, axes: Axes) -> Sums:
@@ -121,8 +116,9 @@ _Enclosed = tuple[Enclosure, Float64Array | None]
 def _narrow(inputs: Array, weights: Weights, axes: Axes) -> _Enclosed:
     """Sums of float32 operands."""
     x = np.ascontiguousarray(inputs, np.float32)
-    if weights.narrow.are_finite and _is_finite(x):
-        return narrow_sums(x, weights.narrow, axes), None
+    narrow = weights.narrow()
+    if narrow.are_finite and _is_finite(x):
+        return narrow_sums(x, narrow, axes), None
     operands = [x, *(np.ascontiguousarray(array, np.float32) for array in weights.given)]
     x, *finite = map(_finite_part, operands)
     return narrow_sums(x, narrow_weights(*finite), axes), _nonfinite_sums(operands, axes)

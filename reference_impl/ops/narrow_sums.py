@@ -66,17 +66,14 @@ class NarrowWeights:
         bias: ``(F,)`` or None.
         below: ``(2, F)``: minus the radius per unit of the norm, and the bias less its radius.
         radii: ``(2, F)``: the radius per unit of the norm, and that of the bias.
+        are_finite: whether kernel and bias are.
     """
 
     matrix: Array
     bias: Array | None
     below: Float64Array
     radii: Float64Array
-
-    @property
-    def are_finite(self) -> bool:
-        """Whether kernel and bias are, as no square of a float32 overflows."""
-        return math.isfinite(self.radii.sum())
+    are_finite: bool
 
 
 def narrow_weights(kernel: Array, bias: Array | None = None) -> NarrowWeights:
@@ -90,7 +87,8 @@ def narrow_weights(kernel: Array, bias: Array | None = None) -> NarrowWeights:
     radii *= _relative_error(len(matrix))
     below = -radii
     below[1] += offset
-    return NarrowWeights(matrix, bias, below, radii)
+    # No square of a float32 overflows in float64.
+    return NarrowWeights(matrix, bias, below, radii, math.isfinite(radii.sum()))
 
 
 @dataclass(frozen=True, eq=False)
