@@ -42,7 +42,7 @@ from conformance.cases.case import Case
 from conformance.cases.facts import facts
 from conformance.cases.operands import KINDS
 from conformance.judge.activations import named
-from conformance.judge.boxes import Box, boxes
+from conformance.judge.boxes import Box, boxes_after_small
 from conformance.judge.contraction import as_float64, contract
 from conformance.judge.definition import Operands
 from conformance.judge.definition.rounding import FORMATS, Format
@@ -59,6 +59,9 @@ _GRID_END = 2.0
 
 _PART = 1 << 16
 """Sums that are judged at a time: half a megabyte of float64."""
+
+_FIRST = 4
+"""Into how many the first part is cut: it is judged closely, which what it tells spares others."""
 
 NARROW = frozenset({"float16", "bfloat16"})
 """The formats whose sums are accumulated in float32."""
@@ -315,7 +318,8 @@ class Gauge:
             return
         whole = places[-1:] if c.keeps_rows else []
         cut = places[: len(places) - len(whole)]
-        for part in boxes(cut, max(most // math.prod(whole), 1)):
+        most = max(most // math.prod(whole), 1)
+        for part in boxes_after_small(cut, most, -(-most // _FIRST)):
             box = (*part, *(slice(0, size) for size in whole))
             yield box, type(self)(c.part(box), self.weights)
 
