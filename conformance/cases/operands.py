@@ -262,6 +262,32 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "fortran": _on_grid("column-major arrays", layout="fortran"),
         "broadcast": _on_grid("one sample shown as the whole batch", layout="broadcast"),
         "readonly": _on_grid("arrays that cannot be written", layout="readonly"),
+        "one_weight": Kind(
+            "one tap a filter, inputs of full precision with odd last bits",
+            recipes.odd,
+            recipes.one_tap,
+            recipes.nothing,
+            damping=0,
+            exact=True,
+            exact_gradients=False,
+        ),
+        "odd_bias": Kind(
+            "one power of two a sample, kernel of signs, bias of full precision: sums with odd "
+            "last bits",
+            recipes.one_fraction,
+            recipes.signs,
+            recipes.odd_bias,
+            damping=0,
+            exact=True,
+            exact_gradients=False,
+        ),
+        "edges": Kind(
+            "one tap a filter, inputs around the kinks of activations, tiny, subnormal and zero",
+            recipes.edges,
+            recipes.one_tap,
+            recipes.nothing,
+            damping=0,
+        ),
         "swapped": _on_grid("arrays in the other byte order", layout="swapped"),
         "reweighted": _on_grid(
             "called before with other weights in their arrays", history="weights"
