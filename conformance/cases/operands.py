@@ -65,7 +65,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import prod
 from types import MappingProxyType
 from typing import Any, Final
@@ -102,6 +102,34 @@ class Operands:
     inputs: Array | None
     weights: dict[str, Array]
     upstream: Array | None = None
+
+
+class LaterOperands:
+    """The operands of a case, made when they are first asked for (`operands`)."""
+
+    def __init__(self, case: Case, *, carried: bool = False) -> None:
+        self._case = case
+        self._carried = carried
+
+    @cached_property
+    def made(self) -> Operands:
+        """All of them."""
+        return operands(self._case, carried=self._carried)
+
+    @property
+    def inputs(self) -> Array | None:
+        """See `Operands`."""
+        return self.made.inputs
+
+    @property
+    def weights(self) -> dict[str, Array]:
+        """See `Operands`."""
+        return self.made.weights
+
+    @property
+    def upstream(self) -> Array | None:
+        """See `Operands`."""
+        return self.made.upstream
 
 
 @dataclass(frozen=True)

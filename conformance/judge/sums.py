@@ -227,8 +227,7 @@ def _cut(axis: WindowAxis, outputs: slice) -> tuple[WindowAxis, slice]:
     last = (outputs.stop - 1) * axis.stride - axis.pad_before + axis.receptive_field
     start = min(max(first, 0), axis.length)
     stop = max(min(last, axis.length), start)
-    cut = replace(
-        axis,
+    cut = axis._replace(
         length=stop - start,
         pad_before=start - first,
         pad_after=max(last - stop, 0),

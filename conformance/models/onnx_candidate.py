@@ -35,6 +35,7 @@ class OnnxCandidate:
             ) from error
         self.name = str(path)
         self.input_names: Sequence[str] = ()
+        self.implementation = "onnxruntime"
         self.maker = f"onnxruntime {onnxruntime.__version__}"
         self._onnx, self._runtime = onnx, onnxruntime
         self._model = self._read(path)

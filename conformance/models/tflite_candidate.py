@@ -28,6 +28,7 @@ class TFLiteCandidate:
     def __init__(self, path: Path) -> None:
         self.name = str(path)
         self.input_names: Sequence[str] = ()
+        self.implementation = "tflite"
         interpreter, self.maker = _interpreter(path)
         content = path.read_bytes()
         if content[4:8] != b"TFL3":

@@ -9,8 +9,9 @@ from functools import cached_property
 from typing import Any
 
 from conformance.cases.case import Case
-from conformance.cases.operands import has_its_dtype, operands
+from conformance.cases.operands import LaterOperands, Operands, has_its_dtype, operands
 from conformance.judge.expectation import (
+    Expectation,
     expect,
     expect_by_definition,
     expect_without_packages,
@@ -35,6 +36,8 @@ class Subject:
         by_definition: whether it is the oracle itself, and so judged by the second derivation.
         is_stored: whether it answers from the fixtures, and so is judged even in a dtype whose
             package is not installed.
+        is_observed: whether its answers were stored beside the expected values, and so are judged
+            by those.
         machine: what its process runs on, as its libraries tell (`implementations.machine`).
     """
 
@@ -43,6 +46,7 @@ class Subject:
     versions: Mapping[str, str]
     by_definition: bool = False
     is_stored: bool = False
+    is_observed: bool = False
     machine: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -64,6 +68,16 @@ class Prepared:
         self.case = case
         self._operands: Any = None
         self._expected: dict[bool, Any] = {}
+        self._stored: tuple[Any, Expectation] | None = None
+
+    def take_stored(self, expectation: Expectation | None) -> None:
+        """Keep what fixtures say is expected, for what was observed beside it.
+
+        Operands are made where the answers differ from it; most are equal.
+        """
+        if self._stored is None and expectation is not None:
+            later = LaterOperands(self.case, carried=not has_its_dtype(self.case))
+            self._stored = later, expectation
 
     @property
     def operands(self) -> Any:
@@ -95,9 +109,16 @@ class Prepared:
 
     def for_subject(self, subject: Subject) -> tuple[Any, Any]:
         """Operands and expectation by which a subject is judged."""
+        if subject.is_observed and self._stored is not None:
+            return self._stored
         if subject.is_stored:
             return self.of_stored()
         return self.operands, self.expectation(by_definition=subject.by_definition)
+
+    def made_for_subject(self, subject: Subject) -> tuple[Operands, Any]:
+        """The same, the operands as what they are."""
+        arrays, expectation = self.for_subject(subject)
+        return arrays.made if isinstance(arrays, LaterOperands) else arrays, expectation
 
     def of_stored(self) -> tuple[Any, Any]:
         """Operands and expectation for what is stored, by NumPy alone."""
@@ -128,7 +149,9 @@ def result_of(
     """
     case, who = prepared.case, subject.who
     judgement = _judgement_of(prepared, subject, outcome)
-    judgement = records.judge(who, case, outcome, judgement, lambda: prepared.for_subject(subject))
+    judgement = records.judge(
+        who, case, outcome, judgement, lambda: prepared.made_for_subject(subject)
+    )
     return _write_up(case, subject, outcome, judgement, records.concerned(who, case), seconds, keep)
 
 

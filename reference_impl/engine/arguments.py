@@ -110,9 +110,12 @@ def sizes(owner: str, argument: str, value: Any, rank: int) -> tuple[int, ...]:
     return given
 
 
+def _is_vector(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.ndim == 1
+
+
 def _items(owner: str, argument: str, value: Any, allowed: str) -> tuple[int, ...]:
-    is_vector = isinstance(value, np.ndarray) and value.ndim == 1
-    if not is_vector and not isinstance(value, (list, tuple)):
+    if not isinstance(value, (list, tuple)) and not _is_vector(value):
         raise wrong_type(owner, argument, value, allowed)
     numbers = [as_integer(item) for item in value]
     if None in numbers:
@@ -179,8 +182,7 @@ def shape(owner: str, argument: str, value: Any) -> Shape:
         ValueError: if a length is negative.
     """
     allowed = "a tuple of non-negative integers, with None for a free length"
-    is_vector = isinstance(value, np.ndarray) and value.ndim == 1
-    if not is_vector and not isinstance(value, (list, tuple)):
+    if not isinstance(value, (list, tuple)) and not _is_vector(value):
         raise wrong_type(owner, argument, value, allowed)
     lengths: list[int | None] = []
     for item in value:

@@ -114,7 +114,7 @@ def rounds(setup: Setup, seconds: float, fewest: int = FEWEST) -> dict[str, list
     A single round, which is to show that everything can be called, has calls that are first ones.
     """
     alone = fewest == 1
-    times = {name: 1 if alone else _repetitions(call) for name, call in setup.calls.items()}
+    times = {name: 1 if alone else repetitions(call) for name, call in setup.calls.items()}
     taken: dict[str, list[float]] = {name: [] for name in setup.calls}
     names, began, count, spent = list(setup.calls), processor_seconds(), 0, 0.0
     while count < _least(fewest, seconds, spent) or (spent < seconds and count < MOST):
@@ -130,7 +130,7 @@ def _least(fewest: int, seconds: float, spent: float) -> int:
     return min(fewest, FEW) if spent > PATIENCE * seconds else fewest
 
 
-def _repetitions(call: Call) -> int:
+def repetitions(call: Call) -> int:
     """How often a call fits into the shortest turn, after one that is not counted."""
     once = turn(call, 1)
     if once >= LONG:
