@@ -77,6 +77,7 @@ from conformance.cases import recipes
 from conformance.cases.carrier import CARRIER
 from conformance.cases.case import Case
 from conformance.cases.facts import Facts, facts
+from conformance.cases.far import condensed, is_far, spread
 from conformance.cases.recipes import NUMBERS, Numbers, Recipe, Values, Words, words
 
 Array = NDArray[Any]
@@ -316,6 +317,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             recipes.nothing,
             damping=0,
         ),
+        "far": _on_grid("inputs beyond 2**31 bytes, zero but in the windows"),
         "swapped": _on_grid("arrays in the other byte order", layout="swapped"),
         "reweighted": _on_grid(
             "called before with other weights in their arrays", history="weights"
@@ -404,6 +406,9 @@ def operands(case: Case, *, carried: bool = False) -> Operands:
     if shape is None or None in shape or case.observe not in _FED:
         return Operands(None, {})
     kind = _kind(case.operands)
+    if is_far(case):
+        small = operands(condensed(case), carried=carried)
+        return Operands(spread(case, small.inputs), small.weights)
     known = facts(case)
     arrays = {"inputs": _inputs(known, kind, tuple(size or 0 for size in shape))}
     shapes = known.descriptor.weight_shapes(case)

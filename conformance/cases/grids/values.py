@@ -44,10 +44,10 @@ OF_WHOLE_WINDOWS: Final = frozenset({"one_power", "one_product"})
 ELSEWHERE: Final = frozenset(
     {
         *("swapped", "reweighted", "refilled", "resized", "threaded"),
-        *("one_weight", "odd_bias", "edges"),
+        *("one_weight", "odd_bias", "edges", "far"),
     }
 )
-"""Kinds that have grids of their own: `calls`, `single_products` and `edges`."""
+"""Kinds that have grids of their own: `calls`, `single_products`, `tails` and `beyond`."""
 
 POOLED_DTYPES: Final = tuple(name for name in INTEGER_DTYPES if name not in ("uint32", "uint64"))
 _INTEGER_KINDS: Final = ("integers", "small", "negative", "lowest", "specials", "strided")
