@@ -355,9 +355,10 @@ class LayerJudge:
     def _blamed(self, index: int) -> int:
         """Blame a layer that no tensor has, or one behind it; the index of the next layer.
 
-        A mistake from whose tensor the layers behind go on is the surest.  One that gives a tensor
-        and no more comes last: a tensor within a layer, before its activation or padding, is what
-        some mistakes would give as well.
+        A mistake from whose tensor the layers behind go on is the surest.  Of one that gives a
+        tensor and no more, a tensor that is right in most elements is surer: one within a layer,
+        before its activation or padding, is what some mistakes would give as well; and one that
+        gives an earlier layer's own output comes last.
         """
         mistakes = [*self._mistakes(index)]
         is_sure = bool(mistakes) and mistakes[-1].goes_on
@@ -377,6 +378,7 @@ class LayerJudge:
         return (
             self._by_number(index)
             or self._by_share(index)
+            or (self._blame_mistake(doubtful) if self._is_new(doubtful) else 0)
             or self._by_what_follows(index)
             or self._blame_mistake(doubtful)
             or self._by_output(index)
@@ -432,6 +434,11 @@ class LayerJudge:
             ]
             spans[step.output] = changed.get(index, step.operation)(given)
         return spans[self.source.steps[chain[-1]].output]
+
+    def _is_new(self, mistake: Mistake | None) -> bool:
+        """Whether the tensor that a mistake gives is none of an earlier layer's."""
+        taken = {place.name for place in self._place_of.values()}
+        return mistake is not None and mistake.place.name not in taken
 
     def _mistakes(self, index: int) -> Iterator[Mistake]:
         """Known mistakes of a layer, or of one that is folded into it, that give some tensor.
