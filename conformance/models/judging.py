@@ -150,9 +150,28 @@ class LayerJudge:
         fitting = [*self.finder.fitting(step.name, shape, self._after(step))]
         found += [p for p in fitting if 0 <= final < len(names) and p.name == names[final]]
         found += [place for place in fitting if self._goes_on(index, place)][:1]
+        found += [p for p in self._untaken(fitting) if self._goes_on_wrongly(index, p)][:1]
         named = [place for place in fitting if "name" in place.how]
         found += [replace(p, how="name") for p in named if p.name == named[-1].name]
         return next((p for p in found if p.read(self.held).shape == shape), None)
+
+    def _untaken(self, places: Sequence[Place]) -> list[Place]:
+        taken = {place.name for place in self._place_of.values()}
+        return [place for place in places if place.name not in taken]
+
+    def _goes_on_wrongly(self, index: int, place: Place) -> bool:
+        """Whether a known mistake of a layer behind is found if a tensor is a layer's output."""
+        step = self.source.steps[index]
+        if place.read(self.held).shape != self._span(step).value.shape:
+            return False
+        takers = [i for i, s in enumerate(self.source.steps) if step.output in s.sources]
+        kept = dict(self._place_of)
+        self._place_of[step.output] = place
+        try:
+            ready = [i for i in takers if self._is_ready(i, [])]
+            return any(mistake.goes_on for i in ready for mistake in self._mistakes(i))
+        finally:
+            self._place_of = kept
 
     def _as_it_is(self, name: str) -> Place:
         """The place of a tensor whose layout is not known."""
@@ -437,8 +456,7 @@ class LayerJudge:
 
     def _is_new(self, mistake: Mistake | None) -> bool:
         """Whether the tensor that a mistake gives is none of an earlier layer's."""
-        taken = {place.name for place in self._place_of.values()}
-        return mistake is not None and mistake.place.name not in taken
+        return mistake is not None and bool(self._untaken([mistake.place]))
 
     def _mistakes(self, index: int) -> Iterator[Mistake]:
         """Known mistakes of a layer, or of one that is folded into it, that give some tensor.
