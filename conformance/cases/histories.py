@@ -13,7 +13,6 @@ The other weights and inputs are those of the case with the next seed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
@@ -36,8 +35,10 @@ def others(case: Case, given: Operands) -> tuple[Operands, ...]:
         return tuple(operands(case.replace(inputs=sizes)) for sizes in _other_sizes(case))
     next_ = operands(case.replace(seed=case.seed + 1))
     if history == "weights":
-        return (replace(given, weights=next_.weights),)
-    return (replace(given, inputs=next_.inputs) if history == "inputs" else next_,)
+        return (Operands(given.inputs, next_.weights, given.upstream),)
+    if history == "inputs":
+        return (Operands(next_.inputs, given.weights, given.upstream),)
+    return (next_,)
 
 
 def _other_sizes(case: Case) -> Iterator[tuple[int, ...]]:

@@ -77,6 +77,7 @@ from conformance.cases import recipes
 from conformance.cases.carrier import CARRIER
 from conformance.cases.case import Case
 from conformance.cases.facts import Facts, facts
+from conformance.cases.far import condensed, is_far, spread
 from conformance.cases.recipes import NUMBERS, Numbers, Recipe, Values, Words, words
 
 Array = NDArray[Any]
@@ -290,6 +291,33 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "fortran": _on_grid("column-major arrays", layout="fortran"),
         "broadcast": _on_grid("one sample shown as the whole batch", layout="broadcast"),
         "readonly": _on_grid("arrays that cannot be written", layout="readonly"),
+        "one_weight": Kind(
+            "one tap a filter, inputs of full precision with odd last bits",
+            recipes.odd,
+            recipes.one_tap,
+            recipes.nothing,
+            damping=0,
+            exact=True,
+            exact_gradients=False,
+        ),
+        "odd_bias": Kind(
+            "one power of two a sample, kernel of signs, bias of full precision: sums with odd "
+            "last bits",
+            recipes.one_fraction,
+            recipes.signs,
+            recipes.odd_bias,
+            damping=0,
+            exact=True,
+            exact_gradients=False,
+        ),
+        "edges": Kind(
+            "one tap a filter, inputs around the kinks of activations, tiny, subnormal and zero",
+            recipes.edges,
+            recipes.one_tap,
+            recipes.nothing,
+            damping=0,
+        ),
+        "far": _on_grid("inputs beyond 2**31 bytes, zero but in the windows"),
         "swapped": _on_grid("arrays in the other byte order", layout="swapped"),
         "reweighted": _on_grid(
             "called before with other weights in their arrays", history="weights"
@@ -378,6 +406,9 @@ def operands(case: Case, *, carried: bool = False) -> Operands:
     if shape is None or None in shape or case.observe not in _FED:
         return Operands(None, {})
     kind = _kind(case.operands)
+    if is_far(case):
+        small = operands(condensed(case), carried=carried)
+        return Operands(spread(case, small.inputs), small.weights)
     known = facts(case)
     arrays = {"inputs": _inputs(known, kind, tuple(size or 0 for size in shape))}
     shapes = known.descriptor.weight_shapes(case)

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -27,6 +26,7 @@ import numpy as np
 from conformance.cases.case import Case
 from conformance.cases.histories import history_of, others
 from conformance.cases.operands import KINDS
+from conformance.cases.operands import Operands as SuppliedOperands
 from conformance.judge.contraction import as_float64
 from conformance.judge.definition import Operands
 from conformance.judge.elements import judge_equality
@@ -275,7 +275,7 @@ def _mixed(case: Case, operands: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
     names = tuple(operands.weights)
     for some in [(name,) for name in names] + [names] * (len(names) > 1):
         weights = {**operands.weights, **{name: earlier.weights[name] for name in some}}
-        yield some, replace(operands, weights=weights)
+        yield some, SuppliedOperands(operands.inputs, weights, operands.upstream)
 
 
 def _judge_elements(

@@ -76,7 +76,8 @@ class Whole:
 def merged(results: Sequence[Sequence[Finding]]) -> list[Finding]:
     """The gravest finding of each layer over several inputs, a named fault before an unnamed."""
 
-    def grave(finding: Finding) -> tuple[int, bool, float]:
-        return RANK.index(finding.verdict), bool(finding.fault), finding.ratio or 0.0
+    def grave(finding: Finding) -> tuple[int, bool, float, bool]:
+        rank = RANK.index(finding.verdict)
+        return rank, bool(finding.fault), finding.ratio or 0.0, bool(finding.tensor)
 
     return [max(found, key=grave) for found in zip(*results, strict=True)]

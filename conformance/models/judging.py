@@ -150,9 +150,28 @@ class LayerJudge:
         fitting = [*self.finder.fitting(step.name, shape, self._after(step))]
         found += [p for p in fitting if 0 <= final < len(names) and p.name == names[final]]
         found += [place for place in fitting if self._goes_on(index, place)][:1]
+        found += [p for p in self._untaken(fitting) if self._goes_on_wrongly(index, p)][:1]
         named = [place for place in fitting if "name" in place.how]
         found += [replace(p, how="name") for p in named if p.name == named[-1].name]
         return next((p for p in found if p.read(self.held).shape == shape), None)
+
+    def _untaken(self, places: Sequence[Place]) -> list[Place]:
+        taken = {place.name for place in self._place_of.values()}
+        return [place for place in places if place.name not in taken]
+
+    def _goes_on_wrongly(self, index: int, place: Place) -> bool:
+        """Whether a known mistake of a layer behind is found if a tensor is a layer's output."""
+        step = self.source.steps[index]
+        if place.read(self.held).shape != self._span(step).value.shape:
+            return False
+        takers = [i for i, s in enumerate(self.source.steps) if step.output in s.sources]
+        kept = dict(self._place_of)
+        self._place_of[step.output] = place
+        try:
+            ready = [i for i in takers if self._is_ready(i, [])]
+            return any(mistake.goes_on for i in ready for mistake in self._mistakes(i))
+        finally:
+            self._place_of = kept
 
     def _as_it_is(self, name: str) -> Place:
         """The place of a tensor whose layout is not known."""
@@ -355,9 +374,10 @@ class LayerJudge:
     def _blamed(self, index: int) -> int:
         """Blame a layer that no tensor has, or one behind it; the index of the next layer.
 
-        A mistake from whose tensor the layers behind go on is the surest.  One that gives a tensor
-        and no more comes last: a tensor within a layer, before its activation or padding, is what
-        some mistakes would give as well.
+        A mistake from whose tensor the layers behind go on is the surest.  Of one that gives a
+        tensor and no more, a tensor that is right in most elements is surer: one within a layer,
+        before its activation or padding, is what some mistakes would give as well; and one that
+        gives an earlier layer's own output comes last.
         """
         mistakes = [*self._mistakes(index)]
         is_sure = bool(mistakes) and mistakes[-1].goes_on
@@ -377,6 +397,7 @@ class LayerJudge:
         return (
             self._by_number(index)
             or self._by_share(index)
+            or (self._blame_mistake(doubtful) if self._is_new(doubtful) else 0)
             or self._by_what_follows(index)
             or self._blame_mistake(doubtful)
             or self._by_output(index)
@@ -432,6 +453,10 @@ class LayerJudge:
             ]
             spans[step.output] = changed.get(index, step.operation)(given)
         return spans[self.source.steps[chain[-1]].output]
+
+    def _is_new(self, mistake: Mistake | None) -> bool:
+        """Whether the tensor that a mistake gives is none of an earlier layer's."""
+        return mistake is not None and bool(self._untaken([mistake.place]))
 
     def _mistakes(self, index: int) -> Iterator[Mistake]:
         """Known mistakes of a layer, or of one that is folded into it, that give some tensor.

@@ -189,6 +189,97 @@ def test_layers_of_keras_alone_are_not_judged(tmp_path):
     assert {verdicts["before"], verdicts["after"]} <= {"right", "rounding"}
 
 
+@keras.saving.register_keras_serializable("tests")
+class Halves(keras.layers.Layer):
+    """A layer of the user's own with two outputs."""
+
+    def call(self, inputs):
+        half = inputs.shape[-1] // 2
+        return inputs[..., :half], inputs[..., half:] * 2.0
+
+    def compute_output_shape(self, shape):
+        return [(*shape[:-1], shape[-1] // 2)] * 2
+
+
+def halved():
+    """It stands within, and at the end."""
+    x = start = keras.layers.Input((9, 8, 3))
+    first, second = Halves(name="h")(keras.layers.Conv2D(4, 3, name="c")(x))
+    first = keras.layers.Conv2D(4, 2, name="one")(first)
+    ends = Halves(name="end")(keras.layers.Conv2D(4, 2, activation="relu", name="two")(second))
+    return filled(keras.Model(start, [first, *ends]))
+
+
+@pytest.mark.parametrize("form", [*FORMATS, "tf.keras"])
+def test_layers_with_several_outputs_come_through(form, tmp_path):
+    """Each output is a step with a name of its own, taken from the candidate; others are judged."""
+    model = halved()
+    source = source_of(model, tmp_path)
+    spec = form if form == "tf.keras" else str(converted(model, tmp_path / f"c.{form}"))
+    found = compare(source, load_candidate(spec, tmp_path / "source.keras"))
+    verdicts = {f.layer: str(f.verdict) for f in found.findings}
+    names = ["h[0]", "h[1]", "end[0]", "end[1]"]
+    assert {verdicts.pop(name) for name in names} == {"not judged"}
+    assert verdicts.keys() == {"c", "one", "two"}
+    assert verdicts["c"] in ("right", "rounding")
+    assert "wrong" not in verdicts.values()
+    assert [whole.message for _, whole in found.wholes if whole.message] == []
+
+
+def test_a_mistake_behind_a_layer_with_several_outputs_is_found(tmp_path):
+    """The layer behind one of the outputs is blamed, and no other."""
+    model = halved()
+    source = source_of(model, tmp_path)
+    weights, bias = model.get_layer("one").get_weights()
+    model.get_layer("one").set_weights([weights, 0 * bias])
+    path = converted(model, tmp_path / "c.onnx")
+    assert wrong(compare(source, load_candidate(str(path), None))) == [
+        ("one", "the bias is missing")
+    ]
+
+
+def small():
+    layers = [
+        keras.layers.Input((12, 11, 3)),
+        keras.layers.Conv2D(4, 3, 2, "same", activation="relu", name="c1"),
+        keras.layers.Conv2D(6, 3, name="c2"),
+        keras.layers.Flatten(name="f"),
+        keras.layers.Dense(3, name="d"),
+    ]
+    return filled(keras.Sequential(layers))
+
+
+def quantized(model, path, **options):
+    silence = io.StringIO()
+    with contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
+        converter = tf.lite.TFLiteConverter.from_keras_model(called(model))
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        for name, value in options.items():
+            setattr(converter, name, value)
+        path.write_bytes(converter.convert())
+    return path
+
+
+def test_half_precision_of_a_whole_file_is_named_at_each_layer(tmp_path):
+    """Wrong layers in a row, each with the same mistake, are each blamed for it."""
+    model = small()
+    source = source_of(model, tmp_path)
+    half = tf.lite.TargetSpec(supported_types=[tf.float16])
+    path = quantized(model, tmp_path / "c.tflite", target_spec=half)
+    said = "the weights were rounded to float16"
+    found = wrong(compare(source, load_candidate(str(path), None)))
+    assert found == [(name, said) for name in ("c1", "c2", "d")]
+
+
+def test_integers_are_refused_with_a_clear_word(tmp_path):
+    """A file whose activations are steps of a scale is not judged."""
+    rng = np.random.default_rng(0)
+    samples = [[rng.normal(size=(1, 12, 11, 3)).astype("float32")] for _ in range(8)]
+    path = quantized(small(), tmp_path / "c.tflite", representative_dataset=lambda: samples)
+    with pytest.raises(ModelError, match=r"c\.tflite is quantized: \d of the \d .* int8 steps"):
+        load_candidate(str(path), None)
+
+
 def ported(model, symmetric):
     """A port of three layers to PyTorch, channels first, its padding right or not."""
     torch = pytest.importorskip("torch")
