@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ from conformance.implementations.plugin import Plugin
 from conformance.judge.expectation import expect
 from conformance.judge.judge import judge
 from conformance.judge.verdict import Judgement, Verdict
+from conformance.layers.registry import LAYERS, called_layers
 from conformance.outcomes import ANSWER, AT_ONCE, Rejection, Unsupported, Value
 
 HISTORIES = [kind for kind in KINDS if KINDS[kind].history]
@@ -201,6 +203,16 @@ def test_the_other_operands_are_others_and_the_rest_the_same() -> None:
                 assert all(
                     np.array_equal(other.weights[n], given.weights[n]) for n in given.weights
                 )
+
+
+def test_every_layer_is_called_after_others_and_in_threads() -> None:
+    """Outputs of all, and gradients of those with windows."""
+    asked = {(c.layer, c.operands, c.observe) for c in grid("standard")}
+    for layer, kind in itertools.product(called_layers(), HISTORIES):
+        if kind != "reweighted" or LAYERS[layer].convolves:
+            assert (layer, kind, "output") in asked, (layer, kind)
+            has_gradients = LAYERS[layer].rank and kind != "resized"
+            assert not has_gradients or (layer, kind, "gradients") in asked, (layer, kind)
 
 
 def test_the_operands_are_put_back() -> None:
