@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +17,7 @@ from conformance.cases.case import Case
 from conformance.cases.grids import grid
 from conformance.cases.histories import history_of, others
 from conformance.cases.operands import KINDS, operands
+from conformance.diagnosis.snippet import snippet
 from conformance.implementations import reference
 from conformance.implementations.histories import Made, observe_layer
 from conformance.implementations.observation import evaluate
@@ -20,6 +25,7 @@ from conformance.implementations.plugin import Plugin
 from conformance.judge.expectation import expect
 from conformance.judge.judge import judge
 from conformance.judge.verdict import Judgement, Verdict
+from conformance.layers.registry import LAYERS, called_layers
 from conformance.outcomes import ANSWER, AT_ONCE, Rejection, Unsupported, Value
 
 HISTORIES = [kind for kind in KINDS if KINDS[kind].history]
@@ -199,6 +205,16 @@ def test_the_other_operands_are_others_and_the_rest_the_same() -> None:
                 )
 
 
+def test_every_layer_is_called_after_others_and_in_threads() -> None:
+    """Outputs of all, and gradients of those with windows."""
+    asked = {(c.layer, c.operands, c.observe) for c in grid("standard")}
+    for layer, kind in itertools.product(called_layers(), HISTORIES):
+        if kind != "reweighted" or LAYERS[layer].convolves:
+            assert (layer, kind, "output") in asked, (layer, kind)
+            has_gradients = LAYERS[layer].rank and kind != "resized"
+            assert not has_gradients or (layer, kind, "gradients") in asked, (layer, kind)
+
+
 def test_the_operands_are_put_back() -> None:
     for kind in HISTORIES:
         case, seen = _case(kind), []
@@ -251,3 +267,41 @@ def test_the_oracle_conforms_after_other_calls_and_in_two_threads() -> None:
             outcome = oracle.evaluate(case, operands(case))
             judged = judge(case, arrays, expect(case, arrays), outcome)
             assert judged.verdict is Verdict.CONFORMS, (case, judged)
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept"), [("reweighted", "weights['kernel']"), ("refilled", "inputs")]
+)
+def test_the_program_of_a_shrunk_case_makes_the_earlier_calls(
+    kind: str, kept: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "keeps.py"
+    path.write_text(
+        "import reference_impl\n\nkept = {}\n\n"
+        "def Conv1D(inputs, weights, config):\n"
+        f"    array = {kept}\n"
+        "    key = array.ctypes.data, array.shape\n"
+        "    was = kept.setdefault(key, (array, array.copy()))[1].copy()\n"
+        "    saved = array.copy()\n"
+        "    array[...] = was\n"
+        "    layer = reference_impl.layers.Conv1D(**config)\n"
+        "    layer.build(inputs.shape)\n"
+        "    layer.set_weights(list(weights.values()))\n"
+        "    outputs = layer(inputs)\n"
+        "    array[...] = saved\n"
+        "    return outputs\n",
+        encoding="utf-8",
+    )
+    program = snippet(_case(kind), str(path), "state")
+    assert program is not None
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert b"AssertionError" in ended.stderr
+    right = path.read_text(encoding="utf-8").replace("array[...] = was", "pass")
+    path.write_text(right, encoding="utf-8")
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_calls_at_the_same_time_have_no_program() -> None:
+    assert snippet(_case("threaded"), "plug-in.py", "threads") is None
+    assert snippet(_case("reweighted"), "reference", "state") is None

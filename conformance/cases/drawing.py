@@ -33,6 +33,7 @@ MULTIPLY_ADDS: Final = 6000
 _SUMMED: Final = ("integers", "reals", "small", "positive", "negative")
 _ACTIVATED: Final = (*_SUMMED, "one_nan", "one_infinity", "wide")
 _DIFFERENTIATED: Final = (*_SUMMED, "constant", "strided", "reversed", "fortran")
+_CALLED: Final = ("refilled", "resized", "reweighted")
 _OF_INTEGERS: Final = ("integers", "small", "specials", "strided", "negative", "lowest")
 _SIGNED_ONLY: Final = ("negative", "lowest")
 _BATCHES: Final = (1, 2, 3, 5, 0, 16, 17)
@@ -171,7 +172,9 @@ def _kinds(layer: str, dtype: str, observe: str, activation: str | None) -> list
         return [kind for kind in _OF_INTEGERS if kind in kinds and kind not in signless]
     if activation is not None:
         return list(_SUMMED if observe == "gradients" else _ACTIVATED)
-    return list(_DIFFERENTIATED) if observe == "gradients" else kinds
+    if observe == "gradients":
+        return list(_DIFFERENTIATED)
+    return [*kinds, *(_CALLED if LAYERS[layer].convolves else _CALLED[:-1])]
 
 
 @st.composite

@@ -4,7 +4,8 @@ A kind of operands has at most one history (`conformance.cases.operands.Kind`):
 
 * ``weights``: the layer is called with other weights, which are then replaced in their arrays;
 * ``inputs``: it is called on other inputs, which are then replaced in their array;
-* ``sizes``: it is called on a larger batch, longer inputs where nothing is padded, then one sample;
+* ``sizes``: it is called on a larger batch, longer inputs where nothing is padded, in column-major
+  order; then on one sample;
 * ``threads``: another thread calls another layer of the kind on other operands, at the same time.
 
 The other weights and inputs are those of the case with the next seed.
@@ -13,6 +14,8 @@ The other weights and inputs are those of the case with the next seed.
 from __future__ import annotations
 
 from collections.abc import Iterator
+
+import numpy as np
 
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
@@ -32,7 +35,8 @@ def others(case: Case, given: Operands) -> tuple[Operands, ...]:
     if not history:
         return ()
     if history == "sizes":
-        return tuple(operands(case.replace(inputs=sizes)) for sizes in _other_sizes(case))
+        larger, *smaller = (operands(case.replace(inputs=sizes)) for sizes in _other_sizes(case))
+        return Operands(np.asfortranarray(larger.inputs), larger.weights), *smaller
     next_ = operands(case.replace(seed=case.seed + 1))
     if history == "weights":
         return (Operands(given.inputs, next_.weights, given.upstream),)

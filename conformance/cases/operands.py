@@ -53,6 +53,9 @@ are then of magnitude one whatever K is, and activations see numbers that do not
 index ``high(w, size)``, to NaN, to ``sign(w)`` times infinity, or to ``sign(w) 2**S``, where w is
 word 0 of the role ``place`` and that array's shape.
 
+**Calls and places.**  Kinds with a history are called as `conformance.cases.histories` says; inputs
+of the kind `far` are those of another case, put as `conformance.cases.far` says.
+
 **Why `integers` is exact.**  In units of the grid, inputs are below ``2**B``, and the magnitudes of
 one filter's weights sum up to at most L (`recipes.weights`), so the absolute products and the bias
 sum up to at most ``(2**B - 1) L + 2**B <= 2**A``: every partial sum, in any order, is an integer
