@@ -16,7 +16,7 @@ import numpy as np
 
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
-from conformance.cases.operands import KINDS, Operands
+from conformance.cases.operands import KINDS, Operands, in_native_order
 from conformance.diagnosis.evaluation import (
     CORRECT,
     Array,
@@ -80,7 +80,7 @@ def predict_gradients(case: Case, operands: Operands, steps: Steps = CORRECT) ->
     if operands.inputs is None or operands.upstream is None:
         raise ValueError(f"{case} has no upstream gradient")
     with np.errstate(all="ignore"):
-        layer = LAYERS[case.layer]
+        layer, operands = LAYERS[case.layer], in_native_order(operands)
         if layer.convolves:
             return GradientPrediction(_Convolved(case, operands, steps).predictions())
         if layer.selects:

@@ -227,7 +227,7 @@ def command_of(sequence: Sequence[Case], implementation: str) -> str:
 
 def _has_wrong_output(failure: Failure) -> bool:
     """Whether the output itself is wrong, and not what else a call did."""
-    return failure.stage not in ("inputs", "state", "repeat", "process")
+    return failure.stage not in ("inputs", "state", "threads", "repeat", "process")
 
 
 def failure_reason(failure: Failure) -> str:
@@ -235,7 +235,7 @@ def failure_reason(failure: Failure) -> str:
     outcome = failure.outcome
     if failure.stage == "rejection":
         return "refused" if failure.case.observe != "rejection" else "accepted"
-    told = failure.stage in ("inputs", "state", "repeat", "process", "dtype", "literal")
+    told = failure.stage in ("inputs", "state", "threads", "repeat", "process", "dtype", "literal")
     if told or not is_predictable(failure.case) or not isinstance(outcome, Value):
         return failure.stage
     if failure.case.observe != "output" or not isinstance(outcome.value, np.ndarray):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from conformance.cases.case import Case
 from conformance.cases.facts import Facts, facts
-from conformance.cases.operands import KINDS
+from conformance.cases.operands import KINDS, in_native_order
 from conformance.judge.activations import at_special, named, through_activation
 from conformance.judge.definition import Operands
 from conformance.judge.definition.rounding import FORMATS, Format
@@ -267,7 +267,8 @@ def predict(
     if operands.inputs is None:
         raise ValueError(f"{case} has no input array")
     with np.errstate(all="ignore"):
-        return LAYERS[case.layer].predict(case, operands, steps, with_error=with_error)
+        native = in_native_order(operands)
+        return LAYERS[case.layer].predict(case, native, steps, with_error=with_error)
 
 
 def predict_convolution(

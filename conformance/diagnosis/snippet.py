@@ -31,6 +31,7 @@ _LAYOUTS: Final = {
     "fortran": "{0} = np.asfortranarray({0})",
     "broadcast": "{0} = np.broadcast_to({0}[:1].copy(), {0}.shape)",
     "readonly": "{0}.flags.writeable = False",
+    "swapped": "{0} = {0}.astype({0}.dtype.newbyteorder())",
 }
 """How the arrays are brought into the memory layout of a kind of operands."""
 

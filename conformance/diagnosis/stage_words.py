@@ -23,7 +23,9 @@ IN_STAGE: Final[Mapping[str, str]] = MappingProxyType(
         "shape": "the output has the wrong shape, or is no array",
         "dtype": "the output has the wrong dtype",
         "inputs": "the call changes its operands",
-        "state": "the weights of an earlier call are used again, though they were changed since",
+        "state": "weights or inputs of an earlier call are used again, though they were replaced "
+        "in their arrays since",
+        "threads": "calls of two threads at the same time disturb each other",
         "repeat": "the same call gives another answer the second time",
         "refused": "valid arguments are refused",
         "accepted": "what must be refused is accepted",

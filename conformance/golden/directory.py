@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -80,7 +81,7 @@ def read_one(
         FixtureError: if the file is not what the manifest says.
     """
     content = manifests.read_file(directory, name, record)
-    fixture = read_fixture(directory / name, content, expected)
+    fixture = _fixture(directory / name, content, tuple(expected.items()))
     if len(fixture.entries) != record.cases:
         raise FixtureError(
             directory / name,
@@ -89,6 +90,11 @@ def read_one(
     if fixture.stem != manifests.stem_of(name):
         raise FixtureError(directory / name, f"holds {fixture.stem}, which its name does not say")
     return fixture
+
+
+@lru_cache(maxsize=64)  # the goldens of a run, and their versions, are told from the same files
+def _fixture(path: Path, content: bytes, expected: tuple[tuple[str, Fixture], ...]) -> Fixture:
+    return read_fixture(path, content, dict(expected))
 
 
 def check_strangers(directory: Path, manifest: Manifest) -> None:

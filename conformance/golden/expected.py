@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import numpy as np
 
 from conformance.cases.case import Case
+from conformance.cases.facts import facts
 from conformance.cases.operands import operands
 from conformance.golden.encoding import (
     DataWriter,
@@ -111,6 +113,30 @@ def expected_entry(expectation: Expectation, writer: DataWriter) -> Entry:
         gradients = expectation.value.items()
         return {"arrays": {name: {"array": array_entry(a, writer)} for name, a in gradients}}
     return {"array": array_entry(expectation.value, writer)}
+
+
+_KINDS: Final = MappingProxyType(
+    {
+        "array": Kind.VALUE,
+        "arrays": Kind.GRADIENTS,
+        "shape": Kind.SHAPE,
+        "literal": Kind.LITERAL,
+        "rejection": Kind.REJECTION,
+    }
+)
+
+
+def stored_expectation(case: Case, entry: Entry, data: bytes) -> Expectation | None:
+    """What an entry says is expected; None where the oracle has a reason that is not stored.
+
+    Raises:
+        ValueError, KeyError, TypeError: if the entry is not of a known form.
+    """
+    kind = next(kind for form, kind in _KINDS.items() if form in entry)
+    if kind == Kind.REJECTION and case.observe != "rejection":
+        return None
+    without_upstream = kind == Kind.GRADIENTS and 0 in facts(case).output_shape
+    return Expectation(kind, expected_value(entry, data), without_upstream=without_upstream)
 
 
 def expected_value(entry: Entry, data: bytes) -> Any:

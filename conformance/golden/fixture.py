@@ -20,7 +20,7 @@ EXPECTED = "expected"
 OBSERVED = "observed"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fixture:
     """The content of one file.
 

@@ -1,7 +1,8 @@
 """The fixtures as implementations: what is stored instead of what is computed now.
 
 ``golden`` answers with the stored expected values, so that judging it holds the present oracle
-against the stored one.  ``golden:NAME`` answers with what NAME did when it was observed.
+against the stored one.  ``golden:NAME`` answers with what NAME did when it was observed, and is
+judged by the expected values from which its answers are stored as differences.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from conformance.cases.operands import Operands
 from conformance.golden import manifest as manifests
 from conformance.golden.directory import fixture_directory, read_named
 from conformance.golden.errors import FixtureError
-from conformance.golden.expected import expected_value
+from conformance.golden.expected import expected_value, stored_expectation
 from conformance.golden.fixture import EXPECTED, OBSERVED
 from conformance.golden.stored import stored_outcome
-from conformance.implementations.protocol import Implementation, ImplementationError
+from conformance.implementations.protocol import ImplementationError, Stored
+from conformance.judge.expectation import Expectation
 from conformance.outcomes import Outcome, Rejection, Unsupported, Value
 
 
@@ -56,6 +58,16 @@ class Golden:
             return Unsupported("no observation of this case is stored")
         return stored_outcome(observed, descriptor)
 
+    def expectation(self, case: Case) -> Expectation | None:
+        """What is stored as expected of a case that was observed; None where nothing is.
+
+        The expected values themselves are judged by what the oracle computes.
+        """
+        expected = self._expected.get(case.layer)
+        if self._observed is None or expected is None or case.descriptor not in expected.entries:
+            return None
+        return stored_expectation(case, expected.entries[case.descriptor], expected.data)
+
 
 def stored_versions(observed: str) -> dict[str, str]:
     """The versions that were observed; this project's own for the expected values.
@@ -90,7 +102,7 @@ def _stored_of(observed: str) -> tuple[dict[str, str], dict[str, str]]:
     return fixture.versions or {}, fixture.machine or {}
 
 
-def load(name: str, observed: str) -> Implementation:
+def load(name: str, observed: str) -> Stored:
     """The fixtures in use, behind the protocol.
 
     Raises:

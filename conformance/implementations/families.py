@@ -55,6 +55,11 @@ class Entry:
         """Whether it answers from the fixtures, and so needs no operands."""
         return self.loader == GOLDEN_LOADER
 
+    @property
+    def is_observed(self) -> bool:
+        """Whether it answers with what another implementation did, not with expected values."""
+        return self.is_stored and bool(self.options["observed"])
+
     def load(self) -> Implementation:
         """Import what it needs and make it.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from itertools import product
 
@@ -28,3 +29,14 @@ def boxes(shape: Sequence[int], most: int) -> Iterator[Box]:
             slice(start, min(start + step, size))
             for start, step, size in zip(place, steps, shape, strict=True)
         )
+
+
+def boxes_after_small(shape: Sequence[int], most: int, first: int) -> Iterator[Box]:
+    """The same, the first of them in boxes of so many elements: what they tell may spare others."""
+    whole = boxes(shape, most)
+    for box in itertools.islice(whole, 1):
+        for small in boxes([held.stop - held.start for held in box], first):
+            yield tuple(
+                slice(o.start + i.start, o.start + i.stop) for o, i in zip(box, small, strict=True)
+            )
+    yield from whole

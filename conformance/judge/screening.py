@@ -46,18 +46,16 @@ def is_surely_below(part: Part, ratio: float) -> bool:
         magnitude = _magnitudes(gauge)
         if not room * (2 + relative) * float(magnitude.max(initial=0.0)) < fmt.largest:
             return False
-        given, wanted = (array.astype(np.float32) for array in (part.given, part.wanted))
+        given, wanted = (a.astype(np.float32, copy=False) for a in (part.given, part.wanted))
         if c.activation == "relu" and np.any((wanted == 0) & (given != 0)):
             return False
         magnitude *= np.float32(relative)
-        error = c.laid_out(magnitude)
-        np.subtract(given, wanted, out=given)
-        np.abs(given, out=given)
-        np.abs(wanted, out=wanted)
-        wanted *= np.float32(fmt.unit_roundoff)
-        wanted += error
-        given /= wanted
-        return bool(given.max(initial=0.0) * room <= ratio)
+        allowed = np.abs(wanted)
+        allowed *= np.float32(fmt.unit_roundoff)
+        allowed += c.laid_out(magnitude)
+        error = given - wanted
+        error /= allowed
+        return bool(max(error.max(initial=0.0), -error.min(initial=0.0)) * room <= ratio)
 
 
 def _magnitudes(gauge: Gauge) -> _Singles:

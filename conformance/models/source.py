@@ -132,7 +132,8 @@ _UNREADABLE: Final = (
 
 def _loaded(path: Path) -> Any:
     """The oracle's model of a file, other layers replaced by stand-ins."""
-    from reference_impl.engine.model_file import limited, load_weights, parsed_config, read_config
+    from reference_impl.engine.files.configuration import limited, parsed_config, read_config
+    from reference_impl.engine.files.reading import load_weights
     from reference_impl.models import model_from_config
 
     config = parsed_config(path)

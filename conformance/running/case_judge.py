@@ -13,11 +13,13 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from types import TracebackType
+from typing import cast
 
 from conformance.cases.case import Case
 from conformance.implementations import registry
 from conformance.implementations.families import Entry
 from conformance.implementations.observation import evaluate
+from conformance.implementations.protocol import Stored
 from conformance.known import Records, Who
 from conformance.outcomes import Unsupported
 from conformance.results import Result
@@ -133,7 +135,10 @@ class CaseJudge:
 
 
 class _Trusted:
-    """An implementation that is evaluated in this process."""
+    """An implementation that is evaluated in this process.
+
+    What is stored brings what is expected along.
+    """
 
     is_ready = True
     has_answer = True
@@ -141,6 +146,7 @@ class _Trusted:
     def __init__(self, entry: Entry) -> None:
         self._entry = entry
         self._implementation = entry.load()
+        self._stored = cast(Stored, self._implementation) if entry.is_stored else None
 
     def start(self) -> None:
         """Nothing has to be started."""
@@ -155,6 +161,10 @@ class _Trusted:
         """Cases are evaluated when they are asked for."""
 
     def outcome(self, prepared: Prepared) -> Answer:
+        if prepared.judged is not prepared.case:
+            return Unsupported("it is evaluated in the judging process, which keeps small"), 0.0
+        if self._stored is not None:
+            prepared.take_stored(self._stored.expectation(prepared.case))
         try:
             arrays = None if self._entry.is_stored else prepared.operands
         except ImportError as error:
@@ -230,5 +240,6 @@ def _subject(entry: Entry, machine: object = None) -> Subject:
         registry.versions(entry),
         entry.by_definition,
         entry.is_stored,
+        entry.is_observed,
         dict(machine) if isinstance(machine, dict) else registry.stored_machine(entry),
     )

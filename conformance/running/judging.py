@@ -9,8 +9,10 @@ from functools import cached_property
 from typing import Any
 
 from conformance.cases.case import Case
-from conformance.cases.operands import has_its_dtype, operands
+from conformance.cases.far import condensed
+from conformance.cases.operands import LaterOperands, Operands, has_its_dtype, operands
 from conformance.judge.expectation import (
+    Expectation,
     expect,
     expect_by_definition,
     expect_without_packages,
@@ -35,6 +37,8 @@ class Subject:
         by_definition: whether it is the oracle itself, and so judged by the second derivation.
         is_stored: whether it answers from the fixtures, and so is judged even in a dtype whose
             package is not installed.
+        is_observed: whether its answers were stored beside the expected values, and so are judged
+            by those.
         machine: what its process runs on, as its libraries tell (`implementations.machine`).
     """
 
@@ -43,6 +47,7 @@ class Subject:
     versions: Mapping[str, str]
     by_definition: bool = False
     is_stored: bool = False
+    is_observed: bool = False
     machine: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -58,12 +63,27 @@ class Subject:
 
 
 class Prepared:
-    """Operands and expectation of a case, each derived once, when first asked for."""
+    """Operands and expectation of a case, each derived once, when first asked for.
+
+    Attributes:
+        case: the case.
+        judged: the case by which answers are judged, which is small and has the same output.
+    """
 
     def __init__(self, case: Case) -> None:
-        self.case = case
+        self.case, self.judged = case, condensed(case)
         self._operands: Any = None
         self._expected: dict[bool, Any] = {}
+        self._stored: tuple[Any, Expectation] | None = None
+
+    def take_stored(self, expectation: Expectation | None) -> None:
+        """Keep what fixtures say is expected, for what was observed beside it.
+
+        Operands are made where the answers differ from it; most are equal.
+        """
+        if self._stored is None and expectation is not None:
+            later = LaterOperands(self.case, carried=not has_its_dtype(self.case))
+            self._stored = later, expectation
 
     @property
     def operands(self) -> Any:
@@ -73,7 +93,7 @@ class Prepared:
             ImportError: if its dtype needs a package that is not installed.
         """
         if self._operands is None:
-            self._operands = operands(self.case)
+            self._operands = operands(self.judged)
         return self._operands
 
     def expectation(self, *, by_definition: bool = False) -> Any:
@@ -85,7 +105,7 @@ class Prepared:
             derive = expect_by_definition if by_definition else expect
             arrays = self.operands
             with as_never_set():
-                self._expected[by_definition] = derive(self.case, arrays)
+                self._expected[by_definition] = derive(self.judged, arrays)
         return self._expected[by_definition]
 
     @property
@@ -95,9 +115,16 @@ class Prepared:
 
     def for_subject(self, subject: Subject) -> tuple[Any, Any]:
         """Operands and expectation by which a subject is judged."""
+        if subject.is_observed and self._stored is not None:
+            return self._stored
         if subject.is_stored:
             return self.of_stored()
         return self.operands, self.expectation(by_definition=subject.by_definition)
+
+    def made_for_subject(self, subject: Subject) -> tuple[Operands, Any]:
+        """The same, the operands as what they are."""
+        arrays, expectation = self.for_subject(subject)
+        return arrays.made if isinstance(arrays, LaterOperands) else arrays, expectation
 
     def of_stored(self) -> tuple[Any, Any]:
         """Operands and expectation for what is stored, by NumPy alone."""
@@ -128,14 +155,16 @@ def result_of(
     """
     case, who = prepared.case, subject.who
     judgement = _judgement_of(prepared, subject, outcome)
-    judgement = records.judge(who, case, outcome, judgement, lambda: prepared.for_subject(subject))
+    judgement = records.judge(
+        who, case, outcome, judgement, lambda: prepared.made_for_subject(subject)
+    )
     return _write_up(case, subject, outcome, judgement, records.concerned(who, case), seconds, keep)
 
 
 def _judgement_of(prepared: Prepared, subject: Subject, outcome: Outcome) -> Judgement:
     if isinstance(outcome, Unsupported):
         return Judgement(Verdict.UNSUPPORTED, outcome.reason)
-    return judge(prepared.case, *prepared.for_subject(subject), outcome)
+    return judge(prepared.judged, *prepared.for_subject(subject), outcome)
 
 
 def _write_up(
@@ -160,7 +189,9 @@ def _write_up(
         stage=judgement.stage,
         seconds=round(seconds, 6),
         concerned=concerned,
-        evidence=Evidence(subject.spec, case, outcome, judgement.stage) if keep else None,
+        evidence=Evidence(subject.spec, condensed(case), outcome, judgement.stage)
+        if keep
+        else None,
     )
 
 

@@ -110,11 +110,14 @@ def sizes(owner: str, argument: str, value: Any, rank: int) -> tuple[int, ...]:
     return given
 
 
+def _is_vector(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.ndim == 1
+
+
 def _items(owner: str, argument: str, value: Any, allowed: str) -> tuple[int, ...]:
-    is_vector = isinstance(value, np.ndarray) and value.ndim == 1
-    if not is_vector and not isinstance(value, (list, tuple)):
+    if not isinstance(value, (list, tuple)) and not _is_vector(value):
         raise wrong_type(owner, argument, value, allowed)
-    numbers = [as_integer(item) for item in value]
+    numbers = [item if type(item) is int else as_integer(item) for item in value]
     if None in numbers:
         raise wrong_type(owner, argument, value, allowed)
     return tuple(number for number in numbers if number is not None)
@@ -179,12 +182,11 @@ def shape(owner: str, argument: str, value: Any) -> Shape:
         ValueError: if a length is negative.
     """
     allowed = "a tuple of non-negative integers, with None for a free length"
-    is_vector = isinstance(value, np.ndarray) and value.ndim == 1
-    if not is_vector and not isinstance(value, (list, tuple)):
+    if not isinstance(value, (list, tuple)) and not _is_vector(value):
         raise wrong_type(owner, argument, value, allowed)
     lengths: list[int | None] = []
     for item in value:
-        length = None if item is None else as_integer(item)
+        length = item if item is None or type(item) is int else as_integer(item)
         if length is None and item is not None:
             raise wrong_type(owner, argument, value, allowed)
         if length is not None and not 0 <= length <= LARGEST:

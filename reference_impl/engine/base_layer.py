@@ -954,6 +954,7 @@ class Layer:
 OWN_ATTRIBUTES = frozenset(
     {"inbound_nodes", "_weights", "_graph", "_sequence", "_tensors", "_training", "_policy"}
     | {"_input_structure", "_output_structure", "_build_shape", "_activity_losses", "optimizer"}
+    | {"_used"}
 )
 """Attributes of the engine, in which no inner layers or weights are looked for."""
 

@@ -56,7 +56,8 @@ def dtype_policy(owner: str, value: Any, allowed: tuple[str, ...] = FLOATS) -> D
     """
     if isinstance(value, DTypePolicy):
         return value
-    name = getattr(value, "name", None) if hasattr(value, "compute_dtype") else value
+    is_policy = not isinstance(value, str) and hasattr(value, "compute_dtype")
+    name = getattr(value, "name", None) if is_policy else value
     given = _policy_name(name)
     if isinstance(given, str) and given in MIXED and "float32" in allowed:
         return DTypePolicy(given, MIXED[given], "float32")

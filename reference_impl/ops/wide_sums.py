@@ -40,7 +40,7 @@ from reference_impl.ops.double_double import Pair
 from reference_impl.ops.dyadics import Dyadic
 from reference_impl.ops.error_free import two_sum, two_sum_of_multiple
 from reference_impl.ops.formats import FLOAT64, Format
-from reference_impl.ops.geometry import WindowAxis
+from reference_impl.ops.geometry import Axes
 from reference_impl.ops.narrow_sums import norms_of_columns, norms_of_windows
 from reference_impl.ops.products import Products
 from reference_impl.ops.rounding import round_float64, round_into, times_power_of_two
@@ -241,7 +241,7 @@ def wide_sums(
     kernel: Float64Array,
     bias: Float64Array | None = None,
     *,
-    axes: Sequence[WindowAxis],
+    axes: Axes,
 ) -> WideSums:
     """The convolution of finite float64 arrays.
 
@@ -283,7 +283,7 @@ def _radius(
     w: Float64Array,
     x_limits: Sequence[Float64Array],
     w_limits: Sequence[Float64Array],
-    axes: Sequence[WindowAxis],
+    axes: Axes,
     roundings: int,
 ) -> tuple[Float64Array, Float64Array]:
     """Factors of the error bound: one for each slice of x, one for both operands, one constant.

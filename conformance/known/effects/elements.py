@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
 
-_OF_CALLS: Final = ("repeat", "inputs", "state")
+_OF_CALLS: Final = ("repeat", "inputs", "state", "threads")
 """Stages that say something of the calls, not of the elements."""
 
 _WIDE: Final = ("float32", "float64")
