@@ -285,20 +285,19 @@ def _restarts_at_nan(found: Found, *, clamps: bool) -> bool:
 def logistic_by_absolute_error(found: Found) -> bool:
     """The logistic function is off by an absolute error, that of rounding 1, not by a relative one.
 
-    sigmoid is off by ``2**-23`` at most, and silu, which multiplies by it, by that times the sum.
+    sigmoid is off by two units of the roundoff at most, and silu, which multiplies by it, by that
+    times the sum.
     """
-    actual = shaped_output_of(found)
+    actual, fmt = shaped_output_of(found), FORMATS.get(found.case.dtype)
     name = facts(found.case).activation
     operands, expectation = found.derive()
-    if actual is None or name not in ("sigmoid", "silu", "swish"):
-        return False
-    if found.case.dtype != "float32":
+    if actual is None or fmt is None or name not in ("sigmoid", "silu", "swish"):
         return False
     gauge = expectation.gauge(found.case, operands)
     if gauge is None:
         return False
     sums = np.abs(gauge.convolution.laid_out(gauge.centre))
-    room = 2.0**-23 * (np.ones_like(sums) if name == "sigmoid" else sums)
+    room = 2 * fmt.unit_roundoff * (np.ones_like(sums) if name == "sigmoid" else sums)
     with np.errstate(all="ignore"):
         near = np.abs(as_float64(actual) - as_float64(expectation.value)) <= room
     return all_wrong_are(found, near)
