@@ -102,7 +102,7 @@ def _along(
     if len(terms) < count:
         return ()
     matrix = np.stack([term.wide.ravel() for term in terms], -1)
-    error = np.sum([0.0 if t.error is None else t.error.ravel() for t in terms], axis=0)
+    error: Any = sum(0.0 if term.error is None else term.error.ravel() for term in terms)
     weights = _weights(matrix, 4 * error, actual.astype(np.float64).ravel())
     return () if weights is None else in_words(weights, axis.words)
 
