@@ -8,8 +8,8 @@ from typing import Any
 ANSWER = "answer"
 """Among the names of what a call changed: the answer of the call before."""
 
-KEPT_WEIGHTS = "kept weights"
-"""Among the same names: weights that were changed in place, and read as they were before."""
+AT_ONCE = "calls at once"
+"""Among the same names, where `repeat` is what a call gave while another thread made another."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Value:
         repeat: what a second call on the same operands returned, where it differed from the
             first in any bit; None where it did not.
         changed_inputs: names of the operands that the call left different from before; `ANSWER`
-            where a second call overwrote what the first had returned, `KEPT_WEIGHTS` where it did
-            not see that the weights were others.
+            where a later call overwrote what an earlier one had returned, `AT_ONCE` where calls of
+            two threads disturbed each other.
         between: descriptor of another case that was called again in between, where an answer
             changed only then; empty where none did.
         before: where it is the answer of that other case that changed, its first answer; `repeat`

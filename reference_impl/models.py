@@ -96,7 +96,8 @@ def load_model(
         ValueError: if it is no such file, or holds another layer (which is named), an unknown
             class, or weights that do not fit.
     """
-    from reference_impl.engine.model_file import limited, load_weights, read_config
+    from reference_impl.engine.files.configuration import limited, read_config
+    from reference_impl.engine.files.reading import load_weights
 
     file_path("load_model", "filepath", filepath)
     config = read_config(filepath, custom_objects)

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from conformance.explain.torch_call import Answer, TorchCallError, answer, parse_module
+from conformance.explain.torch_call import Answer, answer
+from conformance.explain.torch_module import TorchCallError, parse_module
 
 
 def same(text, shape):

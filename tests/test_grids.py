@@ -81,7 +81,7 @@ def test_sizes_of_the_levels(level: str, least: int, most: int) -> None:
 
 def test_an_unknown_level_is_named_in_the_error() -> None:
     with pytest.raises(
-        ValueError, match="no grid 'large': expected one of smoke, standard, full, networks"
+        ValueError, match="no grid 'large': expected one of smoke, standard, full, networks, beyond"
     ):
         grid("large")
 

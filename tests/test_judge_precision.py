@@ -101,6 +101,37 @@ def test_correct_arithmetic_leaves_the_statistics_half_their_room(
             assert test.ratio <= 0.5, test
 
 
+def _rounded_to(bits: int, values: Any) -> Any:
+    mantissa, exponent = np.frexp(values)
+    return np.ldexp(np.rint(np.ldexp(mantissa, bits)), exponent - bits)
+
+
+@pytest.mark.parametrize("products", [144, 1152, 4608])
+def test_three_bits_less_in_the_accumulator_are_noticed(products: int) -> None:
+    """The limits grow no faster with the number of products than the errors do."""
+    case = layer(products)
+    arrays = operands(case)
+
+    def short(x: Any, w: Any, b: Any) -> Any:
+        total = np.zeros((len(x), w.shape[1]))
+        for k in range(w.shape[0]):
+            total = _rounded_to(21, total + x[:, k, None].astype(float) * w[k])
+        return (total + b).astype(b.dtype)
+
+    outcome = Value(layer_output(case, arrays, short))
+    judgement = judge(case, arrays, expect(case, arrays), outcome)
+    assert (judgement.verdict, judgement.stage) == (Verdict.DEVIATES, "statistics")
+
+
+@pytest.mark.parametrize("products", CHANNELS)
+def test_limits_that_cost_less_are_surely_no_wider(products: int) -> None:
+    """What passes them passes the limits themselves, so that these need not be derived."""
+    case = layer(products)
+    gauge = expect(case, operands(case)).gauge(case, operands(case))
+    assert gauge is not None
+    assert np.all(gauge.least_statistical_unit <= gauge.statistical_unit)
+
+
 def to_8_bits(values: Any) -> Any:
     scale = np.abs(values).max() / 127
     return (np.rint(values / scale) * scale).astype(values.dtype)

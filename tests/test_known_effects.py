@@ -101,40 +101,72 @@ AS_ZERO = {"values.subnormal", "pooling.positive", "pooling.from1.17549e-38"}
 
 FROM_LEAST = {"values.infinity", "pooling.finite", "pooling.from-3.40282e+38"}
 
-EQUIVALENT = {
-    "jax-pooling-flushes-subnormals": AS_ZERO | {"pooling.zero"},
-    "mlx-convolution-float64-in-float32": {
-        *("arithmetic.float16", "arithmetic.float32", "arithmetic.transform", "kernel.tap"),
-    },
-    "mlx-selu-constants": {"arithmetic.transform", "values.infinity"},
-    "paddle-pooling-nan": LOSES_NAN | AS_ZERO,
-    "paddle-same-ignores-dilation": {
-        f"dilation.ignored and {name}" for name in ("arithmetic.transform", "kernel.tap")
-    },
-    "scipy-maximum-filter-nan": LOSES_NAN | AS_ZERO,
-    "tensorflow.js-pooling-nan": LOSES_NAN,
-    "tensorflow.js-wasm-negative-padding": {"kernel.filters-of-four"},
-    "tensorflow.js-wasm-pooling-nan": LOSES_NAN | AS_ZERO,
-    "tensorflow.js-wasm-relu6-nan": {"values.finite"},
-    "onnx.reference-pooling-nan": LOSES_NAN | AS_ZERO,
-    "onnx.reference-auto-pad-negative": {"same.not-clipped"},
-    "onnxruntime-auto-pad-negative": {"same.not-clipped"},
-    "onnxruntime-pooling-lowest": {"values.infinity"},
-    "onnxruntime-pooling-nan": LOSES_NAN | AS_ZERO,
-    "tflite-exponential-rounded": {"arithmetic.transform"},
-    "tflite-not-local": {"arithmetic.transform"},
-    "tflite-sums-clamped": {"values.clamped", "values.finite"},
-    "tflite-pooling-lowest": {"values.infinity"},
-    "tflite-pooling-nan": LOSES_NAN | AS_ZERO | FROM_LEAST,
-    "tf.keras-pooling-drops-nan": LOSES_NAN | AS_ZERO | FROM_LEAST,
-    "tf.keras-pooling-flushes-subnormals": {"values.subnormal", "pooling.float32"},
-    "tf.keras-pooling-lowest": {"values.infinity"},
-    "tf.keras-onednn-empty-input": {"valid.same", "same.size", "strides.ignored"},
-    "torch.nn-winograd": {"kernel.tap", "arithmetic.transform"},
-} | {
-    f"{engine}-relu-drops-nan": {"relu.nan", "values.finite"}
-    for engine in ("keras-openvino", "mnn", "openvino", "tract", "tvm", "tf.keras-onednn-fused")
-}
+EQUIVALENT = (
+    {
+        "chainer-sigmoid-by-tanh": {"arithmetic.float16"},
+        "dezero-sigmoid-by-tanh": {"arithmetic.float16"},
+        "jax-pooling-flushes-subnormals": AS_ZERO | {"pooling.zero"},
+        "mnn-convolution-negative-pads": {"same.not-clipped", "kernel.tap"},
+        "mlx-convolution-float64-in-float32": {
+            *("arithmetic.float16", "arithmetic.float32", "arithmetic.transform", "kernel.tap"),
+        },
+        "mlx-selu-constants": {"arithmetic.transform", "values.infinity"},
+        "paddle-pooling-nan": LOSES_NAN | AS_ZERO,
+        "paddle-same-ignores-dilation": {
+            f"dilation.ignored and {name}" for name in ("arithmetic.transform", "kernel.tap")
+        },
+        "scipy-fft-spreads": {"kernel.tap", "arithmetic.transform"},
+        "scipy-maximum-filter-nan": LOSES_NAN | AS_ZERO,
+        "tensorflow.js-pooling-nan": LOSES_NAN,
+        "tensorflow.js-wasm-negative-padding": {"kernel.filters-of-four"},
+        "tensorflow.js-wasm-pooling-nan": LOSES_NAN | AS_ZERO,
+        "tensorflow.js-wasm-relu6-nan": {"values.finite"},
+        "ncnn-pooling-nan": LOSES_NAN | AS_ZERO,
+        "ncnn-winograd": {
+            *("arithmetic.transform", "kernel.tap", "kernel.products-of-8"),
+            *("values.clamped", "values.finite"),
+        },
+        "onnx.reference-pooling-nan": LOSES_NAN | AS_ZERO,
+        "onnx.reference-auto-pad-negative": {"same.not-clipped"},
+        "onnxruntime-auto-pad-negative": {"same.not-clipped"},
+        "onnxruntime-pooling-lowest": {"values.infinity"},
+        "onnxruntime-pooling-nan": LOSES_NAN | AS_ZERO,
+        "opencv-auto-pad-of-unit-strides": {
+            "values.clamped",
+            *("dilation.shape", "same.all-first", "same.odd-first", "same.stride-one"),
+            *("same.half-less-one", "same.half-less-one-undilated", "same.half-undilated"),
+            *("same.half-window", "same.half-window-before", "same.undilated"),
+        },
+        "opencv-groups-spread-nan": {"values.clamped", "values.finite"},
+        "opencv-pooling-lowest": LOSES_NAN | AS_ZERO | FROM_LEAST,
+        "opencv-pooling-nan": LOSES_NAN | AS_ZERO | FROM_LEAST,
+        "opencv-pooling-subnormal": LOSES_NAN | AS_ZERO | {"pooling.zero"},
+        "openvino-float64-in-float32": {
+            *("arithmetic.float32", "arithmetic.transform", "kernel.tap", "pooling.float32"),
+        },
+        "openvino-pooling-nan": LOSES_NAN,
+        "tract-pooling-nan": LOSES_NAN,
+        "tvm-pooling-nan": LOSES_NAN,
+        "tflite-exponential-rounded": {"arithmetic.transform"},
+        "tflite-not-local": {"arithmetic.transform"},
+        "tflite-sums-clamped": {"values.clamped", "values.finite"},
+        "tflite-pooling-lowest": {"values.infinity"},
+        "tflite-pooling-nan": LOSES_NAN | AS_ZERO | FROM_LEAST,
+        "tf.keras-pooling-drops-nan": LOSES_NAN | AS_ZERO | FROM_LEAST,
+        "tf.keras-pooling-flushes-subnormals": {"values.subnormal", "pooling.float32"},
+        "tf.keras-pooling-lowest": {"values.infinity"},
+        "tf.keras-onednn-empty-input": {"valid.same", "same.size", "strides.ignored"},
+        "torch.nn-winograd": {"kernel.tap", "arithmetic.transform"},
+    }
+    | {
+        f"{engine}-float16-sums": {"arithmetic.bfloat16", "arithmetic.float16"}
+        for engine in ("tract", "tvm")
+    }
+    | {
+        f"{engine}-relu-drops-nan": {"relu.nan", "values.finite"}
+        for engine in ("keras-openvino", "mnn", "openvino", "tract", "tvm", "tf.keras-onednn-fused")
+    }
+)
 """Faults that do what the record says: the same in other words, or errors of its own size."""
 
 

@@ -16,6 +16,7 @@ from processes import children, has_proc
 import reference_impl as keras
 from conformance import assert_model_conforms
 from conformance.command_line import main
+from conformance.models.candidates import Tensor
 from conformance.models.comparison import compare
 from conformance.models.errors import ModelError
 from conformance.models.operation import KINDS, Operation, Span
@@ -114,6 +115,103 @@ def test_fault_is_named_from_the_final_output_alone():
     wrong.get_layer("c1").set_weights([kernel[::-1, ::-1], bias])
     with pytest.raises(AssertionError, match=r"Conv2D 'c1': the kernel is flipped"):
         assert_model_conforms(wrong(images()), made, images())
+
+
+class Unnamed:
+    """A candidate whose tensors have numbers for names, each made by what stands in a list."""
+
+    name, maker, implementation, input_names = "unnamed", "nothing", "", ()
+
+    def __init__(self, *layers):
+        self.layers = layers
+
+    def _ran(self, inputs):
+        made = [inputs[0]]
+        for layer in self.layers:
+            made.append(layer(made[-1]))
+        return {str(index): array for index, array in enumerate(made)}
+
+    def tensors(self, inputs):
+        return [Tensor(n, a.shape, a.dtype.name) for n, a in self._ran(inputs).items()]
+
+    def fetch(self, names, inputs):
+        made = self._ran(inputs)
+        return [made[name] for name in names]
+
+    def outputs(self, inputs):
+        return [self._ran(inputs)[name] for name in self.output_names()]
+
+    def output_names(self):
+        return [str(len(self.layers))]
+
+    def named(self):
+        return False
+
+
+def gated(sums):
+    """The product with a logistic function that is zero from -17 on."""
+    with np.errstate(over="ignore"):
+        gate = 1 / (1 + np.exp(-sums.astype("float64")))
+    return (sums * np.where(sums < -17, 0, gate)).astype("float32")
+
+
+def row(scale=1.0):
+    """Convolutions in a row."""
+    layers = [
+        keras.Input((9, 8, 3)),
+        keras.layers.Conv2D(4, 2, activation="silu", name="c1"),
+        keras.layers.Conv2D(3, 2, name="c2"),
+        keras.layers.MaxPooling2D(2, 1, name="p"),
+        keras.layers.Conv2D(2, 2, name="c3"),
+        keras.layers.Flatten(name="f"),
+    ]
+    made = keras.Sequential(layers)
+    rng = np.random.default_rng(0)
+    made.set_weights([scale * rng.normal(size=w.shape).astype("float32") for w in made.weights])
+    return made
+
+
+@pytest.mark.parametrize("scale", [4.0, 6.0, 9.0])
+def test_what_is_next_to_nothing_is_blamed_on_its_layer_alone(scale):
+    """A tensor that is right but for small elements is found; layers behind it are right.
+
+    Neither another tensor, nor a mistake that gives one, is taken in its place.
+    """
+    made = row(scale)
+    first = keras.layers.Conv2D(4, 2)
+    first.build((None, 9, 8, 3))
+    first.set_weights(made.layers[0].get_weights())
+    candidate = Unnamed(first, gated, *made.layers[1:])
+    found = compare(of_model(made), candidate, [images()]).findings
+    verdicts = {f.layer: str(f.verdict) for f in found}
+    sums = first(images())
+    lost = (sums < -17) & (sums > -80)
+    assert lost.any()
+    assert verdicts.pop("c1") == "wrong"
+    assert set(verdicts.values()) <= {"right", "rounding"}
+    assert f"{np.sum(lost)} of {sums.size} elements" in found[0].message
+    assert not found[0].fault
+
+
+def test_wrong_layers_in_a_row_are_blamed_each_for_its_own_elements():
+    """A layer with some wrong elements is found, though what is behind it has some of its own."""
+
+    def spoilt(layer):
+        def call(inputs):
+            made = np.array(layer(inputs))
+            made.reshape(-1)[[3, 50]] += 1
+            return made
+
+        return call
+
+    made = row()
+    first, second, *others = made.layers
+    candidate = Unnamed(spoilt(first), spoilt(second), *others)
+    found = compare(of_model(made), candidate, [images()])
+    verdicts = {f.layer: str(f.verdict) for f in found.findings}
+    assert [verdicts.pop(name) for name in ("c1", "c2")] == ["wrong", "wrong"]
+    assert set(verdicts.values()) <= {"right", "rounding"}
+    assert all("2 of" in f.message for f in found.findings[:2])
 
 
 def test_one_element_is_enough():

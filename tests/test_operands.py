@@ -146,7 +146,12 @@ def read_tails(v: int, n: Numbers) -> Fraction:
     return sign(v) * read_mantissa(v, n) * power(exponent)
 
 
+def read_odd(v: int, n: Numbers) -> Fraction:
+    return sign(v) * (1 + (2 * top(v, n.precision - 2) + 1) * power(1 - n.precision))
+
+
 INPUTS: dict[str, Element] = {
+    "one_weight": read_odd,
     "tails": read_tails,
     "integers": read_grid,
     "small": read_small,
@@ -161,6 +166,9 @@ INPUTS: dict[str, Element] = {
     "lowest": lambda v, n: -math.inf if low(v, 4) else -abs(read_grid_bias(v, n)),
 }
 BIASES: dict[str, Element] = {
+    "one_weight": lambda v, n: 0.0,
+    "edges": lambda v, n: 0.0,
+    "odd_bias": lambda v, n: 1 + (2 * top(v, n.precision - 3) + 1) * power(1 - n.precision),
     "one_power": lambda v, n: 0.0,
     "one_product": lambda v, n: 0.0,
     "tails": lambda v, n: 0.0,
@@ -179,6 +187,7 @@ BIASES: dict[str, Element] = {
     "lowest": read_grid_bias,
 }
 KERNELS: dict[str, Element] = {
+    "odd_bias": lambda v, n: Fraction(sign(v)),
     **dict.fromkeys(
         ("one_power", "one_product"),
         lambda v, n: sign(v) * (1 + (2 * top(v, n.precision - 2) + 1) * power(1 - n.precision)),
@@ -211,7 +220,7 @@ def read_weights(v: list[int], filters: int, bits: tuple[int, int, int]) -> list
 def read_kernel(kind: str, v: list[int], filters: int, n: Numbers) -> list[Any]:
     if kind in KERNELS:
         return [KERNELS[kind](word, n) for word in v]
-    if kind == "tails":
+    if kind in ("tails", "one_weight", "edges"):
         taps = len(v) // filters
         first = low(v[0], taps)
         places = itertools.product(range(taps), range(filters))
@@ -237,7 +246,32 @@ def read_kernel(kind: str, v: list[int], filters: int, n: Numbers) -> list[Any]:
     return read_weights(v, filters, small if kind == "small" else grid)
 
 
+def read_edge(i: int, v: int, n: Numbers) -> Fraction | float:
+    """The element at position i."""
+    s, normal = 1 - 2 * (i % 2), power(1 - n.max_exponent)
+    if i < 48:
+        c, exponent = ((Fraction(1, 2), -1), (Fraction(1), 0), (Fraction(3), 1), (Fraction(6), 2))[
+            i // 12
+        ]
+        step = power(exponent + 1 - n.precision)
+        before = step / 2 if c == power(exponent) else step
+        near = power(-(n.precision // 2))
+        around = (c, c + step, c - before, c * (1 + near), c * (1 - near), c * Fraction(15, 16))
+        return s * around[i // 2 % 6]
+    quantum = power(n.quantum_exponent)
+    if i < 50:
+        return s * 0.0
+    if i < 56:
+        return s * (quantum, normal, normal - quantum)[(i - 50) // 2]
+    if i < 64:
+        return read_subnormal(v, n)
+    exponent = n.precision + low(v, n.max_exponent - n.precision)
+    return sign(v) * read_mantissa(v, n) * power(-exponent)
+
+
 def _alone(kind: str, v: int) -> Fraction:
+    if kind == "odd_bias":
+        return power(-2 - high(v, 2))
     return power(-high(v, 4)) if kind == "one_power" else Fraction(3 + 2 * high(v, 3), 8)
 
 
@@ -250,7 +284,9 @@ def read_inputs(kind: str, v: list[int], shape: tuple[int, ...], n: Numbers) -> 
             (-1) ** (position // sample) * read_mantissa(word, n) * power(n.max_exponent)
             for position, word in enumerate(v)
         ]
-    if kind in ("one_power", "one_product"):
+    if kind == "edges":
+        return [read_edge(position, word, n) for position, word in enumerate(v)]
+    if kind in ("one_power", "one_product", "odd_bias"):
         size = len(v) // shape[0]
         places = [sample * size + low(v[sample * size], size) for sample in range(shape[0])]
         return [
@@ -330,7 +366,7 @@ def test_long_streams_continue_short_ones() -> None:
     assert split_mix(5, 5000)[:4096].tolist() == split_mix(5, 4096).tolist()
 
 
-DIGEST = "c597c76ff8dc318eefacf0b100c34864371565ca8f3b409bb2481f19bf15a057"
+DIGEST = "c04dc590ca92e8a77ae8604170b2ae2c76402b24b00267623ee94fae0a083beb"
 
 
 def test_operands_never_change() -> None:
@@ -612,5 +648,5 @@ def test_every_case_of_the_grid_has_operands() -> None:
             assert isinstance(made, Operands)
             assert made.inputs is not None
             assert made.inputs.shape == case.inputs
-            assert str(made.inputs.dtype) == case.dtype
+            assert made.inputs.dtype.name == case.dtype
             assert bool(made.weights) == facts(case).is_convolution

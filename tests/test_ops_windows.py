@@ -123,7 +123,7 @@ def test_the_meeting_taps_hold_every_tap_that_meets_an_input() -> None:
         assert set(met) <= set(axis.meeting_taps), axis
         if met and d <= s:
             assert [met[0], met[-1]] == [axis.meeting_taps[0], axis.meeting_taps[-1]], axis
-        cut = meeting_window([axis])
+        cut = meeting_window((axis,))
         if cut is not None and all(cut):
-            (smaller,) = cut_to(cut, [axis])
+            (smaller,) = cut_to(cut, (axis,))
             assert smaller.padding_total <= 2 * n, axis

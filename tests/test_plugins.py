@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +13,6 @@ import numpy as np
 import pytest
 from evaluating import PLUGINS
 
-import reference_impl
 from conformance.cases.case import Case, parse
 from conformance.cases.grids import grid
 from conformance.cases.operands import operands
@@ -25,7 +23,7 @@ from conformance.implementations.protocol import ImplementationError
 from conformance.judge.expectation import expect
 from conformance.judge.judge import judge
 from conformance.judge.verdict import Verdict
-from conformance.outcomes import KEPT_WEIGHTS, Outcome, Rejection, Unsupported, Value
+from conformance.outcomes import Outcome, Rejection, Unsupported, Value
 from conformance.running.runner import run
 
 MODULE = """
@@ -130,7 +128,7 @@ def outcome_with(layer: Callable[..., Any], case: Case) -> Outcome:
 
 
 def handed(case: Case) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    """What the callable of a plug-in is handed for a case: twice, and with other weights."""
+    """What the callable of a plug-in is handed for a case, twice."""
     calls: list[tuple[Any, dict[str, Any], dict[str, Any]]] = []
 
     def layer(inputs: Any, weights: dict[str, Any], config: dict[str, Any]) -> Any:
@@ -138,7 +136,7 @@ def handed(case: Case) -> tuple[Any, dict[str, Any], dict[str, Any]]:
         return inputs
 
     outcome_with(layer, case)
-    assert len(calls) == (3 if calls[0][1] else 2)
+    assert len(calls) == 2
     return calls[0]
 
 
@@ -382,57 +380,6 @@ def test_state_between_cases_deviates_and_is_reproduced_by_both(
     assert command == "conformance"
     assert main(arguments) == 1
     assert "After a call on another case" in capsys.readouterr().out
-
-
-class KeepsKernels:
-    """A convolution that keeps the first kernel it sees at each address, or reads each anew."""
-
-    def __init__(self, keeps: bool) -> None:
-        self._keeps = keeps
-        self._kernels: dict[Any, Any] = {}
-
-    def __call__(self, inputs: Any, weights: Any, config: Any) -> Any:
-        key = weights["kernel"].ctypes.data, weights["kernel"].shape
-        kept = self._kernels.setdefault(key, weights["kernel"].copy())
-        layer = reference_impl.layers.Conv1D(
-            config["filters"], config["kernel_size"], activation=config["activation"]
-        )
-        layer.build(inputs.shape)
-        layer.set_weights([kept if self._keeps else weights["kernel"], weights["bias"]])
-        return layer(inputs)
-
-
-@pytest.mark.parametrize("activation", [None, "tanh"])
-def test_weights_that_are_kept_by_their_address_are_noticed(activation: str | None) -> None:
-    cases = [
-        Case.of("Conv1D", (2, n, 3), filters=4, kernel_size=2, activation=activation)
-        for n in (5, 6)
-    ]
-    outcomes = in_turn(KeepsKernels(True), cases, "Conv1D")
-    assert isinstance(outcomes[1], Value)
-    assert outcomes[1].changed_inputs == (KEPT_WEIGHTS,)
-    arrays = operands(cases[1])
-    judged = judge(cases[1], arrays, expect(cases[1], arrays), outcomes[1])
-    assert (judged.verdict, judged.stage) == (Verdict.DEVIATES, "state")
-    assert "doubled in place" in judged.message
-    for outcome in in_turn(KeepsKernels(False), cases, "Conv1D"):
-        assert isinstance(outcome, Value)
-        assert outcome.changed_inputs == ()
-
-
-def test_no_correct_convolution_is_said_to_keep_its_weights() -> None:
-    """Every case of a grid is asked, those too whose windows hold nothing but padding."""
-    padded = parse("Conv1D/inputs:1x1x8/filters:5/kernel_size:2/padding:same/dilation_rate:2")
-    cases = [case for case in grid("smoke") if case.layer == "Conv1D" and case.observe == "output"]
-    for case in [*cases, padded]:
-        if case.dtype == "bfloat16":
-            continue
-        arrays = operands(case)
-        weights, answer = dict(arrays.weights), expect(case, arrays).value
-        for name, array in plugin._telling(case, weights, answer).items():
-            doubled = {**weights, name: array * array.dtype.type(2)}
-            again = expect(case, replace(arrays, weights=doubled)).value
-            assert not np.array_equal(again, answer), (case, name)
 
 
 def test_a_correct_plug_in_raises_no_alarm() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import time
 import zipfile
 from collections.abc import Callable
@@ -73,6 +74,37 @@ def test_weights_alone_are_saved_and_loaded(tmp_path: Path) -> None:
         made.save(tmp_path / "a.txt")
     with pytest.raises(FileExistsError):
         made.save_weights(path, overwrite=False)
+
+
+def test_what_cannot_be_written_leaves_the_file_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full in the middle of saving keeps the old file, and no part of the new."""
+    path = tmp_path / "a.keras"
+    model().save(path)
+    before = path.read_bytes()
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("reference_impl.engine.files.writing.os.replace", full)
+    with pytest.raises(OSError, match="No space left") as refused:
+        model().save(path)
+    assert refused.value.filename == str(path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["a.keras"]
+
+
+def test_saving_follows_a_link(tmp_path: Path) -> None:
+    """A link stays one, and what it points to is written."""
+    path, link = tmp_path / "a.keras", tmp_path / "link.keras"
+    model().save(path)
+    link.symlink_to(path)
+    path.unlink()
+    made = model()
+    made.save(link)
+    assert link.is_symlink()
+    assert np.array_equal(keras.models.load_model(path)(X), made(X))
 
 
 def changed(

@@ -12,6 +12,7 @@ from typing import Final
 
 from conformance.cases.case import DEFAULTS, Case, DescriptorError, parse
 from conformance.cases.facts import facts
+from conformance.cases.far import KIND, condensed, objection
 from conformance.cases.operands import FLOATING_DTYPES, INTEGER_DTYPES, KINDS
 from conformance.cases.scenarios import SCENARIOS
 from conformance.judge.definition import forbidden
@@ -23,6 +24,9 @@ _OBSERVED: Final = (*_VALUES, "shape", "rejection")
 
 MOST_ELEMENTS: Final = 1 << 27
 """Elements of an input, kernel or output that can be judged: a gibibyte as float64."""
+
+MOST_FAR: Final = 1 << 34
+"""Elements of an input of which few are read."""
 
 MOST_TAPS: Final = 1 << 20
 """Elements of a window that can be judged: the definition visits each."""
@@ -119,6 +123,9 @@ def _check_arguments(case: Case) -> None:
 
 
 def _check_sizes(case: Case) -> None:
+    if case.operands == KIND:
+        _check_far(case)
+        case = condensed(case)
     known, layer = facts(case), LAYERS[case.layer]
     sizes = [size or 0 for size in case.inputs or ()]
     _check_size("inputs", prod(sizes), MOST_ELEMENTS)
@@ -129,6 +136,13 @@ def _check_sizes(case: Case) -> None:
     if layer.convolves:
         kernel = (*known.window, known.channels or 0, known.config["filters"])
         _check_size("the kernel", prod(kernel), MOST_ELEMENTS)
+
+
+def _check_far(case: Case) -> None:
+    reason = objection(case)
+    if reason is not None:
+        raise DescriptorError(reason)
+    _check_size("inputs", prod(size or 0 for size in case.inputs or ()), MOST_FAR)
 
 
 def _check_size(what: str, elements: int, most: int) -> None:

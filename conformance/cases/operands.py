@@ -53,6 +53,9 @@ are then of magnitude one whatever K is, and activations see numbers that do not
 index ``high(w, size)``, to NaN, to ``sign(w)`` times infinity, or to ``sign(w) 2**S``, where w is
 word 0 of the role ``place`` and that array's shape.
 
+**Calls and places.**  Kinds with a history are called as `conformance.cases.histories` says; inputs
+of the kind `far` are those of another case, put as `conformance.cases.far` says.
+
 **Why `integers` is exact.**  In units of the grid, inputs are below ``2**B``, and the magnitudes of
 one filter's weights sum up to at most L (`recipes.weights`), so the absolute products and the bias
 sum up to at most ``(2**B - 1) L + 2**B <= 2**A``: every partial sum, in any order, is an integer
@@ -77,6 +80,7 @@ from conformance.cases import recipes
 from conformance.cases.carrier import CARRIER
 from conformance.cases.case import Case
 from conformance.cases.facts import Facts, facts
+from conformance.cases.far import condensed, is_far, spread
 from conformance.cases.recipes import NUMBERS, Numbers, Recipe, Values, Words, words
 
 Array = NDArray[Any]
@@ -147,6 +151,7 @@ class Kind:
         random_sign: whether products have random signs, so that error statistics apply.
         place: what replaces one element: ``array:value``; empty for nothing.
         layout: how the arrays lie in memory: a name in `LAYOUTS`; empty for contiguous.
+        history: what happens around the call (`conformance.cases.histories`); empty for nothing.
     """
 
     meaning: str
@@ -160,11 +165,20 @@ class Kind:
     random_sign: bool = False
     place: str = ""
     layout: str = ""
+    history: str = ""
 
 
-def _on_grid(meaning: str, place: str = "", layout: str = "") -> Kind:
-    """A kind with the values of `integers`, but for one element or the memory layout."""
-    return Kind(meaning, base="integers", exact=True, random_sign=True, place=place, layout=layout)
+def _on_grid(meaning: str, place: str = "", layout: str = "", history: str = "") -> Kind:
+    """A kind with the values of `integers`, but for one element, the memory layout or history."""
+    return Kind(
+        meaning,
+        base="integers",
+        exact=True,
+        random_sign=True,
+        place=place,
+        layout=layout,
+        history=history,
+    )
 
 
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
@@ -280,6 +294,40 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "fortran": _on_grid("column-major arrays", layout="fortran"),
         "broadcast": _on_grid("one sample shown as the whole batch", layout="broadcast"),
         "readonly": _on_grid("arrays that cannot be written", layout="readonly"),
+        "one_weight": Kind(
+            "one tap a filter, inputs of full precision with odd last bits",
+            recipes.odd,
+            recipes.one_tap,
+            recipes.nothing,
+            damping=0,
+            exact=True,
+            exact_gradients=False,
+        ),
+        "odd_bias": Kind(
+            "one power of two a sample, kernel of signs, bias of full precision: sums with odd "
+            "last bits",
+            recipes.one_fraction,
+            recipes.signs,
+            recipes.odd_bias,
+            damping=0,
+            exact=True,
+            exact_gradients=False,
+        ),
+        "edges": Kind(
+            "one tap a filter, inputs around the kinks of activations, tiny, subnormal and zero",
+            recipes.edges,
+            recipes.one_tap,
+            recipes.nothing,
+            damping=0,
+        ),
+        "far": _on_grid("inputs beyond 2**31 bytes, zero but in the windows"),
+        "swapped": _on_grid("arrays in the other byte order", layout="swapped"),
+        "reweighted": _on_grid(
+            "called before with other weights in their arrays", history="weights"
+        ),
+        "refilled": _on_grid("called before with other inputs in their array", history="inputs"),
+        "resized": _on_grid("called before on larger and smaller inputs", history="sizes"),
+        "threaded": _on_grid("called while another thread calls another", history="threads"),
     }
 )
 """The kinds of operands by name.
@@ -309,6 +357,10 @@ def _readonly(array: Array) -> Array:
     return array
 
 
+def _swapped(array: Array) -> Array:
+    return array if array.dtype.name == "bfloat16" else array.astype(array.dtype.newbyteorder())
+
+
 def _broadcast(array: Array) -> Array:
     return np.broadcast_to(array[:1].copy(), array.shape)
 
@@ -320,6 +372,7 @@ LAYOUTS: Final[Mapping[str, Callable[[Array], Array]]] = MappingProxyType(
         "fortran": np.asfortranarray,
         "broadcast": _broadcast,
         "readonly": _readonly,
+        "swapped": _swapped,
     }
 )
 """How the arrays lie in memory."""
@@ -356,6 +409,9 @@ def operands(case: Case, *, carried: bool = False) -> Operands:
     if shape is None or None in shape or case.observe not in _FED:
         return Operands(None, {})
     kind = _kind(case.operands)
+    if is_far(case):
+        small = operands(condensed(case), carried=carried)
+        return Operands(spread(case, small.inputs), small.weights)
     known = facts(case)
     arrays = {"inputs": _inputs(known, kind, tuple(size or 0 for size in shape))}
     shapes = known.descriptor.weight_shapes(case)
@@ -368,6 +424,19 @@ def operands(case: Case, *, carried: bool = False) -> Operands:
         arrays[role] = LAYOUTS[kind.layout](arrays[role])
     inputs, upstream = arrays.pop("inputs"), arrays.pop("upstream", None)
     return Operands(inputs, arrays, upstream)
+
+
+def in_native_order(given: Any) -> Any:
+    """The same `Operands`, or what has their attributes, in the byte order of the machine."""
+    if given.inputs is None or given.inputs.dtype.isnative:
+        return given
+    weights = {name: _in_native_order(array) for name, array in given.weights.items()}
+    upstream = None if given.upstream is None else _in_native_order(given.upstream)
+    return Operands(_in_native_order(given.inputs), weights, upstream)
+
+
+def _in_native_order(array: Array) -> Array:
+    return array.astype(array.dtype.newbyteorder("="))
 
 
 def _kind(name: str) -> Kind:

@@ -358,6 +358,58 @@ def tails(v: Words, n: Numbers) -> Values:
     return sign(v) * np.where(low(v, 2) == 0, even, np.ldexp(mantissa(v, n), exponents))
 
 
+_KINKS: Final = (0.5, 1.0, 3.0, 6.0)
+"""The magnitudes at which the formula of an activation changes, beside zero."""
+
+
+def edges(v: Words, n: Numbers) -> Values:
+    """Arguments around kinks, tiny ones, subnormal ones and zeros.
+
+    The element at the row-major index i is, c being entry ``i // 12`` of 0.5, 1, 3, 6:
+
+    * for ``i < 48``, with ``s = 1 - 2 (i mod 2)`` and ``j = i // 2 mod 6``: ``s c`` for j = 0, one
+      step of the format beyond and one before it for j = 1 and 2, and ``s c (1 + 2**-(p // 2))``,
+      ``s c (1 - 2**-(p // 2))``, ``s c (1 - 2**-4)`` for j = 3, 4, 5;
+    * for ``i < 56``, ``s`` times 0, ``2**q``, ``2**(1 - M)`` and the largest subnormal number;
+    * for ``i < 64``, ``subnormal(v)``;
+    * from there on ``sign(v) mantissa(v) 2**-(p + low(v, M - p))``.
+    """
+    spread = n.precision // 2
+    kinks = np.repeat(_KINKS, 12)
+    signs = np.tile([1.0, -1.0], kinks.size // 2)
+    step = 2.0 ** (np.floor(np.log2(kinks)) + 1 - n.precision)
+    before = np.where(np.log2(kinks) % 1 == 0, step / 2, step)
+    offsets = (0 * kinks, step, -before, kinks * 2.0**-spread, -kinks * 2.0**-spread, -kinks / 16)
+    which = np.arange(kinks.size) // 2 % len(offsets)
+    around = signs * (kinks + np.choose(which, offsets))
+    quantum, normal = 2.0**n.quantum_exponent, 2.0 ** (1 - n.max_exponent)
+    least = np.outer([0.0, quantum, normal, normal - quantum], [1.0, -1.0]).ravel()
+    exponents = n.precision + low(v, n.max_exponent - n.precision).astype(np.int64)
+    values = sign(v) * np.ldexp(mantissa(v, n), -exponents)
+    flat, fixed = values.reshape(-1), np.concatenate([around, least])
+    flat[: fixed.size] = fixed[: flat.size]
+    flat[fixed.size : fixed.size + 8] = subnormal(v.reshape(-1)[fixed.size : fixed.size + 8], n)
+    return flat.reshape(v.shape)
+
+
+def one_fraction(v: Words, n: Numbers) -> Values:
+    """One element a sample, as of `one_power`: ``sign(v) 2**-(2 + high(v, 2))``."""
+    del n
+    return _one_a_sample(v, lambda w: 2.0 ** -(2 + high(w, 2)).astype(np.float64))
+
+
+def signs(v: Words, n: Numbers) -> Values:
+    """``sign(v)``."""
+    del n
+    return sign(v)
+
+
+def odd_bias(v: Words, n: Numbers) -> Values:
+    """``(2**(p - 1) + 2 top(v, p - 3) + 1) 2**(1 - p)``, in 1 .. 1.5: the last bit is set."""
+    bits = n.precision - 1
+    return (2.0**bits + 2 * top(v, bits - 2) + 1) * 2.0**-bits
+
+
 def one_tap(v: Words, n: Numbers) -> Values:
     """One in tap ``(low(w, K) + f) mod K`` of filter f, w being word 0; zeros elsewhere."""
     del n

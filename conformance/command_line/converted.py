@@ -11,9 +11,9 @@ from typing import Any
 from conformance.command_line.errors import UsageError
 from conformance.models.comparison import Comparison, compare
 from conformance.models.errors import CandidateError, ModelError
+from conformance.models.findings import Verdict
 from conformance.models.inputs import read_inputs
 from conformance.models.isolated import LIMITS, Isolated
-from conformance.models.judging import Verdict
 from conformance.models.repeating import files
 from conformance.models.report import FORMS, table
 from conformance.models.source import Source, read

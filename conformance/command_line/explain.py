@@ -42,7 +42,8 @@ def explain(options: argparse.Namespace) -> int:
 
 
 def _from_torch(options: argparse.Namespace) -> int:
-    from conformance.explain.torch_call import TorchCallError, answer
+    from conformance.explain.torch_call import answer
+    from conformance.explain.torch_module import TorchCallError
 
     _refuse(options, "svg", "code")
     try:

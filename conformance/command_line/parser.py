@@ -16,7 +16,7 @@ from conformance.report.formats import add_formats
 from conformance.version import __version__
 
 IMPLEMENTATION = "NAME|MODULE[:ATTRIBUTE]|FILE.py|exec:COMMAND"
-GRIDS = ("smoke", "standard", "full", "networks")
+GRIDS = ("smoke", "standard", "full", "networks", "beyond")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -504,7 +504,8 @@ def add_selection(command: argparse.ArgumentParser) -> None:
         default="standard",
         help="smoke: each class of cases once; standard (the default): their pairs; full: also all "
         "windows on one axis with lengths to 9, windows to 5, strides to 4, dilation rates to 3, "
-        "and on two axes to 6, 4, 3 and 2; networks: layers of known networks, apart",
+        "and on two axes to 6, 4, 3 and 2; networks: layers of known networks, apart; "
+        "beyond: inputs of more than 2**31 bytes, for which there must be memory",
     )
 
 

@@ -35,7 +35,7 @@ def retried(results: Sequence[Result], retries: int, judge: Judge) -> list[Resul
     failing: dict[str, list[Case]] = defaultdict(list)
     for result in results:
         if result.verdict in FAILING and result.evidence is not None:
-            failing[result.evidence.spec].append(result.evidence.case)
+            failing[result.evidence.spec].append(result.case)
     accepted: Counter[tuple[str, str]] = Counter()
     for spec, cases in failing.items():
         for _ in range(retries):

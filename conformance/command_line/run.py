@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from conformance import known
 from conformance.cases.case import Case
+from conformance.cases.far import free_memory, memory_needed
 from conformance.command_line.errors import UsageError
 from conformance.command_line.progress import Progress
 from conformance.command_line.repeating import Judge, retried, until_failures
@@ -83,6 +84,7 @@ def run(options: argparse.Namespace) -> int:
     if options.resume is not None:
         options.jsonl = options.resume
     _check(options)
+    _check_memory(cases, options.workers or 1)
     judged = _Judged(total=len(cases) * len(names))
     _judge(options, cases, names, earlier, judged)
     if not judged.header and judged.ended_by is not None:
@@ -92,6 +94,21 @@ def run(options: argparse.Namespace) -> int:
         judged.results.sort(key=lambda result: places[result.case])
     _report(options, judged)
     return _say(options, judged)
+
+
+def _check_memory(cases: Sequence[Case], workers: int) -> None:
+    """Refuse inputs for which the memory that is free is too small."""
+    largest = max(cases, key=memory_needed, default=None)
+    needed, free = workers * memory_needed(largest) if largest else 0, free_memory()
+    if largest and free is not None and needed > free:
+        raise UsageError(
+            f"{largest} needs {needed / 2**30:.0f} GiB of memory{_each(workers)}, and "
+            f"{free / 2**30:.1f} GiB are free: --layer and --case choose smaller ones"
+        )
+
+
+def _each(workers: int) -> str:
+    return f" in {workers} pairs of processes" if workers > 1 else ""
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -48,7 +48,7 @@ def explain_array(actual: Array, layer: Any, inputs: Array) -> str | None:
     if not samples:
         return None
     case = case.replace(inputs=(samples, *inputs.shape[1:]))
-    operands = Operands(inputs[:samples], _weights(layer))
+    operands = Operands(inputs[:samples], weights_of(layer))
     whole = np.ndim(actual) > 0 and len(actual) == len(inputs)
     actual = actual[:samples] if whole else actual
     right = _predicted(case, operands, CORRECT)
@@ -84,12 +84,17 @@ def case_of(layer: Any, inputs: Array) -> Case | None:
     if not isinstance(arguments.get("activation", ""), str | None):
         return None
     dtype = inputs.dtype.name
+    return Case.of(name, inputs.shape, dtype=dtype, operands=plain_operands(), **arguments)
+
+
+def plain_operands() -> str:
+    """A kind of operands of which nothing may be concluded."""
     plain = (key for key, kind in KINDS.items() if not (kind.exact or kind.random_sign))
-    operands = next(key for key in plain if not (KINDS[key].place or KINDS[key].layout))
-    return Case.of(name, inputs.shape, dtype=dtype, operands=operands, **arguments)
+    return next(key for key in plain if not (KINDS[key].place or KINDS[key].layout))
 
 
-def _weights(layer: Any) -> dict[str, Array]:
+def weights_of(layer: Any) -> dict[str, Array]:
+    """Kernel and bias of a layer, where it has them."""
     return dict(zip(("kernel", "bias"), layer.get_weights(), strict=False))
 
 

@@ -16,6 +16,7 @@ from conformance.diagnosis.diagnosis import (
     diagnose,
 )
 from conformance.diagnosis.faults import Fault
+from conformance.diagnosis.refusals import REFUSAL, told_apart
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Value
 from conformance.results import Result
@@ -66,7 +67,8 @@ def diagnosed(
         results: the results of a run.
         order: what is known of failures that depend on the order of calls, by implementation.
 
-    Those that follow another reading of an ambiguous clause everywhere conform.
+    Those that follow another reading of an ambiguous clause everywhere conform.  Refusals of whole
+    kinds of cases (`refusals`) are told as such, and explain nothing else.
 
     Returns:
         The results, those of failing cases with their diagnosis; and the diagnoses by the names of
@@ -74,13 +76,25 @@ def diagnosed(
     """
     names = dict.fromkeys(result.implementation for result in results)
     found: dict[str, Diagnosis] = {}
+    results = _refusals_apart(results, names)
     for name in names:
-        own = [result for result in results if result.implementation == name]
+        own = [r for r in results if r.implementation == name and r.stage != REFUSAL]
         diagnosis = _of_one(own, order.get(name))
         if diagnosis is not None:
             found[name] = diagnosis
     told = [_with_diagnosis(result, found) for result in results]
     return [_with_sequence(result, order.get(result.implementation)) for result in told], found
+
+
+def _refusals_apart(results: Sequence[Result], names: Iterable[str]) -> list[Result]:
+    """The results, those marked that are refusals of a whole kind of cases."""
+    apart = {name: told_apart([r for r in results if r.implementation == name]) for name in names}
+    return [
+        replace(r, stage=REFUSAL, diagnosis=words, evidence=None)
+        if r.evidence and (words := apart[r.implementation].get(r.case))
+        else r
+        for r in results
+    ]
 
 
 def _with_sequence(result: Result, order: Order | None) -> Result:

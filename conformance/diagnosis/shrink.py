@@ -109,7 +109,7 @@ class Shrinker:
 
     def _explaining(self, failure: Failure) -> list[Hypothesis]:
         """The faults that explain a failure; pairs only where none does alone."""
-        if failure.stage in ("inputs", "state", "repeat", "process"):
+        if failure.stage in ("inputs", "state", "threads", "repeat", "process"):
             return []
         alone = self._explaining_singly(failure)
         if alone:

@@ -11,6 +11,7 @@ import numpy as np
 
 from conformance.cases.case import Case
 from conformance.cases.facts import canonical_config
+from conformance.cases.histories import history_of, others
 from conformance.cases.operands import KINDS, Operands, operands
 from conformance.diagnosis.backward import predict_gradients
 from conformance.implementations.registry import split_file
@@ -31,6 +32,7 @@ _LAYOUTS: Final = {
     "fortran": "{0} = np.asfortranarray({0})",
     "broadcast": "{0} = np.broadcast_to({0}[:1].copy(), {0}.shape)",
     "readonly": "{0}.flags.writeable = False",
+    "swapped": "{0} = {0}.astype({0}.dtype.newbyteorder())",
 }
 """How the arrays are brought into the memory layout of a kind of operands."""
 
@@ -71,16 +73,18 @@ def snippet(case: Case, spec: str, stage: str = "") -> str | None:
 
     Returns:
         None where the case looks at something other than an output, its gradients or a rejection;
-        of gradients, where the implementation is no plug-in, module with Keras' surface or program.
+        of gradients, where the implementation is no plug-in, module with Keras' surface or program;
+        of a layer that is called before, where it has Keras' surface; of calls at the same time.
     """
     if case.observe not in ("output", "rejection", "gradients"):
         return None
     if case.observe == "gradients" and not _has_gradients(spec):
         return None
     arrays: Any = operands(case)
-    if arrays.inputs is None:
+    history = history_of(case)
+    if arrays.inputs is None or (history and (history == "threads" or _surface(spec))):
         return None
-    lines = _asking(case, spec, arrays)
+    lines = _asking(case, spec, arrays) + _calls_before(case, arrays)
     expectation = expect(case, arrays)
     if case.observe == "gradients":
         lines += _gradients_compared(case, arrays, expectation, stage)
@@ -89,6 +93,23 @@ def snippet(case: Case, spec: str, stage: str = "") -> str | None:
     body = "\n".join(lines)
     head = [f'"""{case.descriptor}"""', "", *_imports(case, spec, body), ""]
     return "\n".join(head) + f"\n{body}\n"
+
+
+def _calls_before(case: Case, arrays: Any) -> list[str]:
+    """The earlier calls of a case's history, in the same arrays or on others."""
+    history, lines = history_of(case), [""]
+    around: Any = others(case, arrays)
+    for other in around:
+        if history == "sizes":
+            order = "np.asfortranarray({})" if other.inputs.flags.f_contiguous else "{}"
+            lines += [f"own, inputs = inputs, {order.format(literal(other.inputs))}"]
+            lines += ["call()", "inputs = own"]
+            continue
+        changed = other.weights if history == "weights" else {"inputs": other.inputs}
+        for name, array in changed.items():
+            lines.append(f"own_{name}, {name}[...] = {name}.copy(), {literal(array)}")
+        lines += ["call()", *(f"{name}[...] = own_{name}" for name in changed)]
+    return lines if lines[1:] else []
 
 
 def snippet_of_sequence(cases: Sequence[Case], spec: str) -> str | None:

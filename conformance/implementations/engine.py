@@ -17,7 +17,8 @@ import numpy as np
 from conformance.cases.case import Case
 from conformance.cases.facts import Facts, facts
 from conformance.implementations.canonical import has_plain_geometry, uncanonical
-from conformance.implementations.observation import as_array, describe_result, observe_calls
+from conformance.implementations.histories import Made, observe_layer
+from conformance.implementations.observation import as_array, describe_result
 from conformance.layers.registry import LAYERS
 from conformance.outcomes import Outcome, Unsupported, Value
 from reference_impl.engine.dtypes import numpy_dtype
@@ -58,10 +59,17 @@ class Takes:
 
 
 class Engine(ABC):
-    """An engine behind the protocol of `conformance.implementations.protocol`."""
+    """An engine behind the protocol of `conformance.implementations.protocol`.
+
+    Attributes:
+        maker: what messages call it.
+        takes: what it takes.
+        thread_safe: whether two threads may run graphs of theirs at once.
+    """
 
     maker: ClassVar[str]
     takes: ClassVar[Takes]
+    thread_safe: ClassVar[bool] = True
 
     def __init__(self, name: str, version: str, machine: Mapping[str, str]) -> None:
         self.name, self.version, self.machine = name, version, dict(machine)
@@ -124,13 +132,17 @@ class Engine(ABC):
         return None
 
     def _output(self, case: Case, operands: Any) -> Outcome:
-        call = self.graph(case, operands.inputs.shape, operands.weights)
-        return observe_calls(lambda: call(operands.inputs), {"inputs": operands.inputs})
+        return self._observed(case, operands, self.graph)
 
     def _gradients(self, case: Case, operands: Any) -> Outcome:
-        call = self.derivative(case, operands.inputs.shape, operands.weights)
-        arrays = {"inputs": operands.inputs, "upstream": operands.upstream}
-        return observe_calls(lambda: call(operands.inputs, operands.upstream), arrays)
+        return self._observed(case, operands, self.derivative)
+
+    def _observed(self, case: Case, operands: Any, build: Callable[..., Any]) -> Outcome:
+        def make(given: Any) -> Made:
+            call = build(case, given.inputs.shape, given.weights)
+            return Made(call, takes_other_sizes=False, thread_safe=self.thread_safe)
+
+        return observe_layer(case, operands, make)
 
     def derivative(
         self, case: Case, shape: tuple[int, ...], weights: Mapping[str, Array]

@@ -1,4 +1,4 @@
-"""Keras on a backend other than TensorFlow: torch or JAX, as the environment variable says.
+"""Keras on a backend other than TensorFlow, as the environment variable says.
 
 Keras chooses its backend by ``KERAS_BACKEND`` when it is imported; the family's option sets it for
 the worker process.
@@ -34,6 +34,9 @@ _OF_TORCH: Final = frozenset(
 
 _TRAINING: Final = frozenset({"training", "constrained_training", "trained_example", "gradients"})
 """Observations that need gradients; in others torch's tensors are made without, for NumPy."""
+
+_INFERRING: Final = {"numpy": "NumPy", "openvino": "OpenVINO"}
+"""The backends that have no gradients."""
 
 _WIDE: Final = frozenset({"float64", "int64", "uint64"})
 """The dtypes that JAX has only where it is told so."""
@@ -91,8 +94,8 @@ class KerasOnBackend(KerasStyle):
             named = {case.dtype, str(case.keywords.get("dtype"))}
             if named & _WIDE:
                 return f"JAX has no {case.dtype} unless JAX_ENABLE_X64 is set (the option x64)"
-        if self._backend == "openvino" and case.observe in _TRAINING:
-            return "Keras neither trains nor differentiates on OpenVINO"
+        if self._backend in _INFERRING and case.observe in _TRAINING:
+            return f"Keras neither trains nor differentiates on {_INFERRING[self._backend]}"
         refused = {"torch": _refused_by_torch, "jax": _refused_by_jax}.get(self._backend)
         return None if refused is None else refused(case)
 

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.cases.case import Case
+from conformance.cases.operands import Operands
 from conformance.cases.scenarios import SCENARIOS
-from conformance.implementations.observation import as_array, describe_result, observe_calls
+from conformance.implementations.histories import Made, observe_layer
+from conformance.implementations.observation import as_array, describe_result
 from conformance.layers.registry import LAYERS
 from conformance.outcomes import Outcome, Unsupported, Value
 
@@ -90,16 +92,20 @@ class KerasStyle:
             arguments["dtype"] = case.dtype
         return layer.made_by(self._keras, arguments)
 
-    def _output(self, case: Case, operands: Any) -> Outcome:
-        call = self._prepare(self._built(case, operands))
-        arrays = {"inputs": operands.inputs, **operands.weights}
-        return observe_calls(lambda: call(operands.inputs), arrays)
+    def _output(self, case: Case, operands: Operands) -> Outcome:
+        return self._observed(case, operands, self._prepare)
 
-    def _gradients(self, case: Case, operands: Any) -> Outcome:
-        call = self._differentiate(self._built(case, operands))
-        inputs, upstream = operands.inputs, operands.upstream
-        arrays = {"inputs": inputs, "upstream": upstream, **operands.weights}
-        return observe_calls(lambda: call(inputs, upstream), arrays)
+    def _gradients(self, case: Case, operands: Operands) -> Outcome:
+        return self._observed(case, operands, self._differentiate)
+
+    def _observed(
+        self, case: Case, operands: Operands, prepare: Callable[[Any], Callable[..., Any]]
+    ) -> Outcome:
+        def make(given: Operands) -> Made:
+            layer = self._built(case, given)
+            return Made(prepare(layer), lambda weights: layer.set_weights(list(weights.values())))
+
+        return observe_layer(case, operands, make)
 
     def _built(self, case: Case, operands: Any) -> Any:
         """The layer, built and with the case's weights."""

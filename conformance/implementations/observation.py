@@ -17,7 +17,7 @@ from conformance.implementations.memory import filled_otherwise
 from conformance.implementations.protocol import Implementation
 from conformance.implementations.wire import describe, is_numeric
 from conformance.judge.equality import same_bits
-from conformance.outcomes import ANSWER, KEPT_WEIGHTS, Crash, Outcome, Rejection, Value
+from conformance.outcomes import ANSWER, Crash, Outcome, Rejection, Value
 
 Array = np.ndarray[Any, Any]
 
@@ -163,30 +163,6 @@ def observe_after_another(outcome: Value, call: Callable[[], Any], earlier: Earl
     return dataclasses.replace(outcome, repeat=again, between=earlier.case)
 
 
-def observe_other_weights(
-    outcome: Value, call: Callable[[], Any], weights: Mapping[str, Array]
-) -> Outcome:
-    """Call again with one after the other of the weights doubled in place, which must be seen.
-
-    Args:
-        outcome: what the first calls gave.
-        call: makes the same call again.
-        weights: the arrays that it reads, finite and writable; they are put back afterwards.
-    """
-    for array in weights.values():
-        saved = array.copy()
-        try:
-            np.add(array, array, out=array)
-            again = as_arrays(call())
-        except Exception as error:
-            return rejection(error, "the same call with weights doubled in place: ")
-        finally:
-            np.copyto(array, saved)
-        if same_bits(outcome.value, again):
-            return dataclasses.replace(outcome, changed_inputs=(KEPT_WEIGHTS,))
-    return outcome
-
-
 def _restore(operands: Mapping[str, Array], saved: Mapping[str, Array]) -> set[str]:
     """Undo changes to the operands; the names of those that were changed."""
     changed = {name for name, array in operands.items() if not same_bits(array, saved[name])}
@@ -212,7 +188,8 @@ def as_array(result: Any) -> Any:
 
     NumPy arrays, nested lists and framework tensors are taken; tensors are detached from their
     gradient, conjugated and negated where they only say so, and brought to the host first.  Masked
-    arrays are none: they leave out elements.  None stays None.
+    arrays are none: they leave out elements.  None stays None.  The
+    byte order becomes the machine's.
     """
     if result is None:
         return None
@@ -224,7 +201,9 @@ def as_array(result: Any) -> Any:
         array = np.array(_host_tensor(result))
     except Exception as error:
         return f"{_kind(result)}, not convertible to an array ({type(error).__name__}: {error})"
-    return array if is_numeric(array) else _kind(result)
+    if not is_numeric(array):
+        return _kind(result)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _holds_masked(result: Any) -> bool:

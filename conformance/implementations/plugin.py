@@ -9,7 +9,9 @@ It offers any of the callables ``Conv1D``, ``Conv2D``, ``MaxPooling1D``, ``MaxPo
   ``data_format`` always given, activations by name), and ``dtype``.
 
 Raising NotImplementedError, or leaving out the callable, declares a case unsupported; any other
-exception is a rejection.  Optional attributes: ``name``, ``version``, and
+exception is a rejection.  Optional attributes: ``name``, ``version``, ``takes`` (a declaration of
+what it takes, `conformance.implementations.declaration`), ``thread_safe`` (False where two threads
+must not call it at once), and
 ``gradients(layer, inputs, weights, config, upstream) -> dict``: given the layer's name and the
 gradient with respect to its output, those with respect to ``inputs``, ``kernel`` and ``bias``.
 """
@@ -22,7 +24,7 @@ import inspect
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,15 +32,16 @@ import numpy as np
 
 from conformance.cases.case import Case
 from conformance.cases.facts import canonical_config
+from conformance.cases.operands import Operands
 from conformance.implementations.canonical import has_documented_values, uncanonical
+from conformance.implementations.declaration import Declaration
+from conformance.implementations.histories import Made, observe_layer
 from conformance.implementations.import_paths import import_after_the_library
 from conformance.implementations.observation import (
     Earlier,
     as_array,
     describe_result,
     observe_after_another,
-    observe_calls,
-    observe_other_weights,
     rejection,
 )
 from conformance.implementations.protocol import Implementation, ImplementationError
@@ -52,9 +55,6 @@ _HERE: Final = Path(__file__).resolve().parents[1]
 _ALWAYS: Final = 16
 _SELDOM: Final = 8
 """The first answers of a layer, and then one of so many, are asked for again after another case."""
-
-_VARIED: Final = 3
-"""How many different outputs a filter has at least where doubled weights are told."""
 
 _OF_PROGRAMMING: Final = (
     AssertionError,
@@ -148,99 +148,78 @@ class Plugin:
         self.name = str(getattr(target, "name", None) or spec)
         self.version = str(getattr(target, "version", None) or "")
         self._target = target
+        self._declared = Declaration(f"plug-in {spec!r}", getattr(target, "takes", None))
         self._steady: dict[str, Earlier] = {}
         self._answered: Counter[str] = Counter()
 
     def evaluate(self, case: Case, operands: Any) -> Outcome:
         """Call the layer's callable twice on private copies of the operands.
 
-        Some cases are called a third time, after a call of the case before on the same layer, and a
-        fourth time with other weights in the memory of the first.
+        Some cases are called a third time, after a call of the case before on the same layer.
         """
         layer = getattr(self._target, case.layer, None) if case.layer in called_layers() else None
-        reason = _unsupported(case) if layer else f"the plug-in has no callable {case.layer}"
+        reason = self._unsupported(case) if layer else f"the plug-in has no callable {case.layer}"
         if layer is None or reason is not None:
             return Unsupported(str(reason))
         if case.observe == "gradients":
-            return self._gradients(case, operands)
-        inputs, weights = operands.inputs, dict(operands.weights)
-
-        def call() -> Any:
-            return layer(inputs, dict(weights), _config(case))
-
+            layer = self._gradients_of(case.layer)
+            if layer is None:
+                return Unsupported("the plug-in has no callable gradients")
+        config = _config(case)
         try:
             if case.observe == "rejection":
-                return Value(describe_result(as_array(call())))
-            outcome = observe_calls(call, {"inputs": inputs, **weights})
-            return self._after_another(case, call, outcome, weights)
+                given = layer(operands.inputs, dict(operands.weights), config)
+                return Value(describe_result(as_array(given)))
+            outcome = observe_layer(case, operands, lambda given: self._made(layer, given, case))
+            return self._after_another(case, layer, operands, outcome)
         except NotImplementedError as error:
             return Unsupported(str(error) or "the plug-in raises NotImplementedError")
         except _OF_PROGRAMMING as error:
             return rejection(error, place=_place_of(error))
 
+    def _unsupported(self, case: Case) -> str | None:
+        """Why a case of a layer that it has is not asked; None where it is."""
+        reason = _unsupported(case)
+        return self._declared.refusal(case) if reason is None else reason
+
+    def _gradients_of(self, name: str) -> Callable[..., Any] | None:
+        """The callable of gradients as one of inputs, weights, configuration and upstream."""
+        function = getattr(self._target, "gradients", None)
+        return function and (lambda *arguments: function(name, *arguments))
+
+    def _made(self, layer: Callable[..., Any], given: Operands, case: Case) -> Made:
+        """The callable on weights that stay in the same arrays, whatever numbers they hold."""
+        weights = dict(given.weights)
+
+        def call(inputs: Any, *upstream: Any) -> Any:
+            return layer(inputs, dict(weights), _config(case), *upstream)
+
+        def assign(values: Mapping[str, Any]) -> None:
+            for name, array in values.items():
+                np.copyto(weights[name], array)
+
+        return Made(call, assign, thread_safe=bool(getattr(self._target, "thread_safe", True)))
+
     def _after_another(
-        self, case: Case, call: Callable[[], Any], outcome: Outcome, weights: dict[str, Any]
+        self, case: Case, layer: Callable[..., Any], operands: Operands, outcome: Outcome
     ) -> Outcome:
         """Whether the answer stays the same after another case, asked of some of the cases."""
         if not isinstance(outcome, Value) or outcome.repeat is not None or outcome.changed_inputs:
             return outcome
+        if case.observe != "output":
+            return outcome
+        made = self._made(layer, operands, case)
+
+        def call() -> Any:
+            return made.call(operands.inputs)
+
         earlier = self._steady.get(case.layer)
         self._steady[case.layer] = Earlier(case.descriptor, call, outcome.value)
         self._answered[case.layer] += 1
         number = self._answered[case.layer]
-        if number > _ALWAYS and number % _SELDOM:
+        if earlier is None or (number > _ALWAYS and number % _SELDOM):
             return outcome
-        after = outcome if earlier is None else observe_after_another(outcome, call, earlier)
-        if not isinstance(after, Value) or after.repeat is not None:
-            return after
-        return observe_other_weights(outcome, call, _telling(case, weights, outcome.value))
-
-    def _gradients(self, case: Case, operands: Any) -> Outcome:
-        function = getattr(self._target, "gradients", None)
-        if function is None:
-            return Unsupported("the plug-in has no callable gradients")
-        inputs, upstream = operands.inputs, operands.upstream
-        weights = dict(operands.weights)
-
-        def call() -> Any:
-            return function(case.layer, inputs, dict(weights), _config(case), upstream)
-
-        try:
-            return observe_calls(call, {"inputs": inputs, "upstream": upstream, **weights})
-        except NotImplementedError as error:
-            return Unsupported(str(error) or "the plug-in raises NotImplementedError")
-        except _OF_PROGRAMMING as error:
-            return rejection(error, place=_place_of(error))
-
-
-def _telling(case: Case, weights: dict[str, Any], answer: Any) -> dict[str, Any]:
-    """The weights of a convolution that must change the answer when they are twice as large.
-
-    The bias is among them where nothing hides it: no activation, and no far larger sums.
-    """
-    if not isinstance(answer, np.ndarray) or not weights or not np.isfinite(answer).all():
-        return {}
-    if not _varies(case, answer) or not all(a.flags.writeable for a in weights.values()):
-        return {}
-    sizes = {name: _size(array) for name, array in weights.items()}
-    if not 2.0**-10 < sizes["kernel"] < 2.0**10:
-        return {}
-    linear = case.keywords.get("activation") in (None, "linear")
-    is_seen = linear and _size(answer) / 64 < sizes.get("bias", 0.0) < 2.0**10
-    return weights if is_seen else {"kernel": weights["kernel"]}
-
-
-def _varies(case: Case, answer: Any) -> bool:
-    """Whether the outputs of one filter differ, as they do not where windows hold padding alone."""
-    first = canonical_config(case).get("data_format") == "channels_first"
-    filters = np.moveaxis(answer, 1 if first else -1, 0).reshape(
-        answer.shape[1 if first else -1], -1
-    )
-    return any(len(np.unique(outputs)) > _VARIED for outputs in filters)
-
-
-def _size(array: Any) -> float:
-    return float(np.abs(array).max(initial=0.0))
+        return observe_after_another(outcome, call, earlier)
 
 
 def _place_of(error: BaseException) -> str:

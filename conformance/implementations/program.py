@@ -7,8 +7,8 @@ goes to standard error.  The first request asks who it is::
     {"id": 0, "hello": {"protocol": 1}}
 
 It answers with the same ``id`` and, as far as it likes, ``name``, ``version``, ``layers`` (the
-layers that it offers; by default all that plug-ins are asked for) and ``gradients`` (true if it
-computes them)::
+layers that it offers; by default all that plug-ins are asked for), ``gradients`` (true if it
+computes them) and ``takes`` (as of plug-ins, `conformance.implementations.declaration`)::
 
     {"id": 0, "name": "tiny", "version": "1.0", "layers": ["Flatten"]}
 
@@ -103,7 +103,11 @@ def load(command: str) -> Implementation:
         raise ImplementationError(
             f"exec:{command} ended at its first request by {error.crash.ending}{said}"
         ) from None
-    return ProgramPlugin(f"exec:{command}", program, hello)
+    try:
+        return ProgramPlugin(f"exec:{command}", program, hello)
+    except ImplementationError:
+        program.end()
+        raise
 
 
 class ProgramPlugin(Plugin):
@@ -133,8 +137,11 @@ class ProgramPlugin(Plugin):
 class _Target:
     """A program as the object that a plug-in is: callables by the names of the layers."""
 
+    thread_safe = False
+
     def __init__(self, program: _Program, hello: Mapping[str, Any]) -> None:
         self.name, self.version = hello.get("name"), hello.get("version")
+        self.takes = hello.get("takes")
         self._program = program
         for layer in hello.get("layers", called_layers()):
             setattr(self, layer, self._layer(layer))

@@ -86,6 +86,7 @@ _BACKEND: Final = one_of(
         for name, needed in {
             "torch": ("torch",),
             "jax": ("jax",),
+            "numpy": ("jax",),
             "openvino": ("openvino", "scipy"),
         }.items()
     },
@@ -97,6 +98,19 @@ _XNNPACK: Final = one_of(
 )
 _X64: Final = Option(
     "x64", (), "with JAX's 64-bit dtypes", lambda _: Effect({"JAX_ENABLE_X64": "1"})
+)
+
+_OF_TENSORFLOW: Final = Options(
+    (
+        flag("graph", "called in a tf.function", mode="graph"),
+        flag("jit", "compiled by XLA", mode="jit"),
+        _ONEDNN,
+        ISA,
+        THREADS,
+        DEVICE,
+    ),
+    spellings={"onednn": "onednn=on"},
+    exclusive=("graph", "jit"),
 )
 
 FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
@@ -135,18 +149,7 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
                 loader="conformance.implementations.tf_keras:load",
                 distributions=("tensorflow", "keras"),
                 environment={"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
-                options=Options(
-                    (
-                        flag("graph", "called in a tf.function", mode="graph"),
-                        flag("jit", "compiled by XLA", mode="jit"),
-                        _ONEDNN,
-                        ISA,
-                        THREADS,
-                        DEVICE,
-                    ),
-                    spellings={"onednn": "onednn=on"},
-                    exclusive=("graph", "jit"),
-                ),
+                options=_OF_TENSORFLOW,
                 variants=(
                     "graph",
                     "jit",
@@ -155,6 +158,16 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
                     "graph,onednn=on",
                     "graph,onednn=off",
                 ),
+            ),
+            Family(
+                name="tf_keras",
+                summary="Keras 2, as tf.keras where TF_USE_LEGACY_KERAS says so",
+                loader="conformance.implementations.tf_keras:load",
+                distributions=("tensorflow", "tf_keras"),
+                environment={"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"},
+                options=_OF_TENSORFLOW,
+                variants=("graph",),
+                extra="field-tf-keras",
             ),
             Family(
                 name="torch.nn",
@@ -183,7 +196,7 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
                 distributions=("keras",),
                 environment={"TF_CPP_MIN_LOG_LEVEL": "3", "OMP_WAIT_POLICY": "PASSIVE"},
                 options=Options((_BACKEND, _X64, ISA, THREADS)),
-                variants=("backend=torch", "backend=jax", "backend=openvino"),
+                variants=("backend=torch", "backend=jax", "backend=numpy", "backend=openvino"),
             ),
             Family(
                 name="onnxruntime",

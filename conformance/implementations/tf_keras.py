@@ -11,6 +11,7 @@ from tensorflow.python.util import _pywrap_util_port
 
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
+from conformance.implementations.families import installed_version
 from conformance.implementations.keras_style import (
     Gradients,
     KerasStyle,
@@ -27,6 +28,9 @@ _HEADER_ONLY: Final = "profile_create,filter=shuffle"
 _CASES_PER_SESSION: Final = 250
 """Keras keeps some 70 KB per layer until its session is cleared, which takes tens of ms."""
 
+
+_OF_KERAS_2: Final = installed_version("tf_keras")
+"""Its namespace in TensorFlow does not tell it."""
 
 _ONLY_CHANNELS_LAST: Final = "only supports the NHWC tensor format on the CPU"
 """What TensorFlow says where a kernel for channels_first data is missing."""
@@ -73,7 +77,7 @@ class TfKeras(KerasStyle):
         self._lacks_device = device == "cuda" and self.machine["device"] != "gpu"
         super().__init__(
             name,
-            f"{tf.keras.__version__} (TensorFlow {tf.__version__})",
+            f"{getattr(tf.keras, '__version__', _OF_KERAS_2)} (TensorFlow {tf.__version__})",
             tf.keras,
             {"eager": call_directly, "graph": _in_graph, "jit": _compiled}[mode],
             self._declared_unsupported,
@@ -141,11 +145,18 @@ def _taped(layer: Any) -> Gradients:
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = layer(x)
-        sources = {"inputs": x} | {w.name: w.value for w in layer.trainable_weights}
+        sources = {"inputs": x} | dict(map(_named, layer.trainable_weights))
         found: dict[str, Any] = tape.gradient(y, sources, output_gradients=u)
         return found
 
     return gradients
+
+
+def _named(weight: Any) -> tuple[str, Any]:
+    """A weight's own name and its variable; in Keras 2 it is one, and its name holds a path."""
+    if isinstance(weight, tf.Variable):
+        return weight.name.rpartition("/")[2].partition(":")[0], weight
+    return weight.name, weight.value
 
 
 def _taped_in_graph(layer: Any) -> Gradients:

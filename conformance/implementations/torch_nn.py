@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -18,9 +19,11 @@ from torch.nn import functional
 
 from conformance.cases.case import Case
 from conformance.cases.facts import canonical_config
+from conformance.cases.operands import Operands
 from conformance.implementations.canonical import has_plain_geometry, uncanonical
+from conformance.implementations.histories import Made, observe_layer
 from conformance.implementations.machine import onednn_facts
-from conformance.implementations.observation import as_array, describe_result, observe_calls
+from conformance.implementations.observation import as_array, describe_result
 from conformance.implementations.protocol import Implementation, ImplementationError
 from conformance.implementations.torch_activations import ACTIVATIONS
 from conformance.layers.layer import Layer
@@ -158,11 +161,7 @@ class TorchNN:
         reason = _unsupported(case, config)
         if reason:
             return Unsupported(reason)
-        inputs = self._tensor(operands.inputs)
-        weights = {name: self._tensor(array) for name, array in operands.weights.items()}
-        layer = self._layer(case, config, inputs, weights)
-        arrays = {"inputs": operands.inputs, **operands.weights}
-        return observe_calls(lambda: layer(inputs), arrays)
+        return self._observed(case, config, operands, lambda layer: layer)
 
     def _gradients(self, case: Case, operands: Any) -> Outcome:
         """By autograd, with respect to the input and the module's parameters."""
@@ -170,11 +169,30 @@ class TorchNN:
         reason = _unsupported(case, config)
         if reason:
             return Unsupported(reason)
-        inputs, upstream = self._tensor(operands.inputs), self._tensor(operands.upstream)
-        weights = {name: self._tensor(array) for name, array in operands.weights.items()}
-        layer = self._layer(case, config, inputs, weights)
-        arrays = {"inputs": operands.inputs, "upstream": operands.upstream, **operands.weights}
-        return observe_calls(lambda: _differentiated(layer, inputs, upstream), arrays)
+        return self._observed(case, config, operands, lambda layer: partial(_differentiated, layer))
+
+    def _observed(
+        self,
+        case: Case,
+        config: dict[str, Any],
+        operands: Operands,
+        observe: Callable[[Any], Callable[..., Any]],
+    ) -> Outcome:
+        def make(given: Operands) -> Made:
+            weights = {name: self._tensor(array) for name, array in given.weights.items()}
+            layer = self._layer(case, config, self._tensor(given.inputs), weights)
+            function = observe(layer)
+
+            def call(*arrays: Any) -> Any:
+                return function(*map(self._tensor, arrays))
+
+            def assign(values: Mapping[str, Any]) -> None:
+                tensors = {name: self._tensor(array) for name, array in values.items()}
+                _assign(_module_of(layer), tensors)
+
+            return Made(call, assign)
+
+        return observe_layer(case, operands, make)
 
     def _shape(self, case: Case, operands: Any) -> Outcome:
         del operands
@@ -240,8 +258,7 @@ class _Layer:
 
 def _differentiated(layer: Any, inputs: Tensor, upstream: Tensor) -> dict[str, Tensor]:
     """The gradients by name, that of the kernel in Keras' layout."""
-    module = getattr(layer, "module", None)
-    parameters = dict(getattr(getattr(module, "module", module), "named_parameters", dict)())
+    parameters = dict(getattr(_module_of(layer), "named_parameters", dict)())
     x = inputs.detach().requires_grad_()
     with torch.enable_grad():
         y = layer(x)
@@ -250,6 +267,20 @@ def _differentiated(layer: Any, inputs: Tensor, upstream: Tensor) -> dict[str, T
     if "weight" in gradients:
         gradients["kernel"] = gradients.pop("weight").movedim((0, 1), (-1, -2))
     return gradients
+
+
+def _module_of(layer: Any) -> Any:
+    """The module of a layer that may be padded before, or None."""
+    module = getattr(layer, "module", None)
+    return getattr(module, "module", module)
+
+
+def _assign(module: Any, weights: Mapping[str, Tensor]) -> None:
+    """Put weights in the place of a convolution's."""
+    with torch.no_grad():
+        module.weight.copy_(weights["kernel"].movedim((-1, -2), (0, 1)))
+        if "bias" in weights:
+            module.bias.copy_(weights["bias"])
 
 
 def _is_expressed(layer: Layer) -> bool:
@@ -302,9 +333,7 @@ def _convolution(
         device=inputs.device,
     )
     if weights:
-        module.weight.copy_(weights["kernel"].movedim((-1, -2), (0, 1)))
-    if "bias" in weights:
-        module.bias.copy_(weights["bias"])
+        _assign(module, weights)
     return module if own is not None else _Padded(_for_pad(pads), 0.0, module)
 
 
@@ -362,8 +391,10 @@ def _for_pad(pads: Sequence[tuple[int, int]]) -> tuple[int, ...]:
 def _tensor(array: Any) -> Tensor:
     """A tensor on the array's own memory where torch can have that, else on a copy.
 
-    torch has neither read-only tensors nor negative strides.
+    torch has neither read-only tensors, nor negative strides, nor the other byte order.
     """
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype.name == "bfloat16":
         return _tensor(array.view(np.int16)).view(torch.bfloat16)
     if not array.flags.writeable or min(array.strides, default=0) < 0:

@@ -17,7 +17,7 @@ from conformance.judge.precision import named_precision
 from conformance.judge.running_error import Floats
 from conformance.judge.screening import is_surely_below
 from conformance.judge.statistics import SumsOfErrors, has_statistics
-from conformance.judge.sums import Gauge
+from conformance.judge.sums import SPREAD, Gauge
 from conformance.judge.verdict import Judgement, Verdict
 
 Array = np.ndarray[Any, Any]
@@ -120,27 +120,46 @@ def _outside_receptive_field(gauge: Gauge, excess: Floats) -> int:
 
 
 class _Statistics:
-    """Errors that random signs would have cancelled."""
+    """Errors that random signs would have cancelled.
+
+    They are held first against limits that are surely not wider and cost less; the limits
+    themselves are derived where these are exceeded.
+    """
 
     def __init__(self) -> None:
-        self._found = NOTHING
         self._errors = SumsOfErrors()
+        self._is_near = True
 
     def add(self, part: Part) -> None:
         """Take in a part."""
-        _, found = _excess(part, part.gauge.statistical_error)
-        self._found = self._found.joined(found)
-        self._errors.add(part.gauge, part.actual, part.expected)
+        gauge = part.gauge
+        unit = gauge.least_statistical_unit
+        self._errors.add(gauge, part.actual, part.expected, unit)
+        if self._is_near:
+            _, found = _excess(part, SPREAD * unit + gauge.narrow_error)
+            self._is_near = not found.count
+
+    @property
+    def _is_surely_right(self) -> bool:
+        return self._is_near and all(test.ratio <= 1 for test in self._errors.tests())
 
     def objection(self, parts: Parts) -> Judgement | None:
         """What is wrong with all parts together; None if nothing is."""
-        failed = [test for test in self._errors.tests() if test.ratio > 1]
-        if not self._found.count and not failed:
+        if self._is_surely_right:
+            return None
+        errors, beyond = SumsOfErrors(), NOTHING
+        for part in parts:
+            unit = part.gauge.statistical_unit
+            errors.add(part.gauge, part.actual, part.expected, unit)
+            _, found = _excess(part, part.gauge.statistical_error)
+            beyond = beyond.joined(found)
+        failed = [test for test in errors.tests() if test.ratio > 1]
+        if not beyond.count and not failed:
             return None
         remarks = ["the errors are larger than those of products of random sign are"]
-        ratio = max(self._found.ratio, *(test.ratio for test in failed), 0.0)
-        if self._found.count:
-            remarks.append(self._found.sentence())
+        ratio = max(beyond.ratio, *(test.ratio for test in failed), 0.0)
+        if beyond.count:
+            remarks.append(beyond.sentence())
         remarks += [f"{test.name} is {test.ratio:.3g} times its limit" for test in failed]
         precision = named_precision(parts)
         if precision is not None:

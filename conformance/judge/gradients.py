@@ -105,8 +105,8 @@ class _GradientGauge(Gauge):
 
 
 def _exchanged(axis: WindowAxis) -> WindowAxis:
-    return replace(
-        axis, window=axis.output, output=axis.window, stride=axis.dilation, dilation=axis.stride
+    return axis._replace(
+        window=axis.output, output=axis.window, stride=axis.dilation, dilation=axis.stride
     )
 
 

@@ -2,8 +2,9 @@
 
 1. ``process``: crashes, time-outs, what is declared unsupported.
 2. ``rejection``: a rejection where one is expected, and only there.
-3. ``shape``, ``dtype``; ``inputs``: the operands left as they were; ``state``: weights that are
-   changed between calls count; ``repeat``: the same answer to a second call.
+3. ``shape``, ``dtype``; ``inputs``: the operands left as they were; ``repeat``: the same answer to
+   a second call; ``threads``: while another thread makes another call; ``state``: no wrong answer
+   that is the right one of an earlier call.
 4. ``exact``: operands that make every order of summation exact give the exact result; layers that
    compute nothing give their inputs.
 5. ``bound``: no element is farther from the expected one than correct arithmetic can be.
@@ -16,16 +17,21 @@ A comparison of all bits comes first; everything else is computed only where the
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
 
 from conformance.cases.case import Case
+from conformance.cases.histories import history_of, others
+from conformance.cases.operands import KINDS
+from conformance.cases.operands import Operands as SuppliedOperands
 from conformance.judge.contraction import as_float64
 from conformance.judge.definition import Operands
 from conformance.judge.elements import judge_equality
 from conformance.judge.equality import equal, same, same_bits
-from conformance.judge.expectation import Expectation, Kind
+from conformance.judge.expectation import Expectation, Kind, expect
 from conformance.judge.gradients import judge_gradients
 from conformance.judge.literals import difference
 from conformance.judge.messages import sentence_case
@@ -33,7 +39,7 @@ from conformance.judge.verdict import Judgement, Verdict
 from conformance.layers.registry import LAYERS
 from conformance.outcomes import (
     ANSWER,
-    KEPT_WEIGHTS,
+    AT_ONCE,
     Crash,
     Outcome,
     Rejection,
@@ -82,7 +88,7 @@ def judge(case: Case, operands: Operands, expectation: Expectation, outcome: Out
             message = f"No answer came within {seconds:g} seconds."
             return Judgement(Verdict.TIMED_OUT, message, None, "process")
         case Rejection():
-            return _judge_rejection(expectation, outcome)
+            return _judge_rejection(case, expectation, outcome)
         case Value():
             return _judge_value(case, operands, expectation, outcome)
 
@@ -91,14 +97,26 @@ def _deviates(stage: str, message: str, ratio: float | None = None) -> Judgement
     return Judgement(Verdict.DEVIATES, message, ratio, stage)
 
 
-def _judge_rejection(expectation: Expectation, outcome: Rejection) -> Judgement:
+def _judge_rejection(case: Case, expectation: Expectation, outcome: Rejection) -> Judgement:
     what = f"{outcome.exception}: {outcome.message}" if outcome.message else outcome.exception
     what = what.rstrip(".")
     if expectation.kind != Kind.REJECTION:
+        if _may_be_refused(case, outcome):
+            return Judgement(
+                Verdict.UNSUPPORTED,
+                f"Arrays in the other byte order are refused with {what}; the documentation does "
+                "not speak of them.",
+            )
         return _deviates("rejection", f"The case is valid, but was rejected with {what}.")
     if outcome.exception in _EXTRAORDINARY:
         return _deviates("rejection", f"The case must be rejected, but not with {what}.")
     return CONFORMS
+
+
+def _may_be_refused(case: Case, outcome: Rejection) -> bool:
+    """Whether the operands are such as the documentation does not speak of."""
+    swapped = KINDS[case.operands].layout == "swapped"
+    return swapped and outcome.exception not in _EXTRAORDINARY
 
 
 def _judge_value(
@@ -169,15 +187,23 @@ def _objection_to_form(expected: Array, actual: Any, what: str = "output") -> Ju
 def _objection_to_calls(outcome: Value) -> Judgement | None:
     if ANSWER in outcome.changed_inputs:
         return _deviates(
-            "inputs", "A second call overwrote the answer of the first, which lies in its memory."
+            "inputs",
+            "A later call overwrote the answer of an earlier one, which lies in its memory.",
         )
-    names = ", ".join(name for name in outcome.changed_inputs if name != KEPT_WEIGHTS)
-    if names:
+    at_once = AT_ONCE in outcome.changed_inputs
+    if outcome.changed_inputs and not at_once:
+        names = ", ".join(outcome.changed_inputs)
         return _deviates("inputs", f"The call changed its operands: {names}.")
     if outcome.repeat is None:
         return None
     first = outcome.value if outcome.before is None else outcome.before
     found = _how_repeat_differs(first, outcome.repeat)
+    if at_once:
+        return _deviates(
+            "threads",
+            "While another thread called it on other operands, the same call gave another answer: "
+            f"{found}.",
+        )
     return _deviates("repeat", f"{_when_repeated(outcome)} gave another answer: {found}.")
 
 
@@ -213,18 +239,43 @@ def _how_repeat_differs(first: Any, second: Any) -> str:
 def _judge_answer(
     case: Case, operands: Operands, expectation: Expectation, outcome: Value
 ) -> Judgement:
-    """The elements, and where they are right, whether the weights that are given count.
-
-    A layer that leaves out its bias gives the same answer with any; its elements tell that.
-    """
+    """The elements, and of wrong ones, whether they are the right answer to an earlier call."""
     judgement = _judge_elements(case, operands, expectation, outcome.value)
-    if judgement.verdict == Verdict.DEVIATES or KEPT_WEIGHTS not in outcome.changed_inputs:
-        return judgement
-    return _deviates(
-        "state",
-        "With its kernel, or its bias, doubled in place, the layer gave the answer of before: "
-        "what an earlier call was given is kept, by its address or shape.",
-    )
+    if judgement.verdict == Verdict.DEVIATES and history_of(case) in _REPLACING:
+        kept = _what_is_kept(case, operands, outcome.value)
+        if kept:
+            return _deviates("state", kept, judgement.ratio)
+    return judgement
+
+
+_REPLACING: Final = ("weights", "inputs")
+"""The histories in which other numbers stood in the operands' memory before."""
+
+
+def _what_is_kept(case: Case, operands: Any, actual: Array) -> str:
+    """What of an earlier call a wrong answer is made of, in words; empty for nothing."""
+    with contextlib.suppress(ImportError):  # the operands of dtypes that need a package
+        for names, mixed in _mixed(case, operands):
+            judgement = _judge_elements(case, mixed, expect(case, mixed), actual)
+            if judgement.verdict != Verdict.DEVIATES:
+                return (
+                    f"With {' and '.join(names)} replaced in place by other numbers, the layer "
+                    "gave the answer for those of before: what an earlier call was given is kept, "
+                    "by its address or shape."
+                )
+    return ""
+
+
+def _mixed(case: Case, operands: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The operands with some of those of the earlier call in their place."""
+    (earlier,) = others(case, operands)
+    if history_of(case) == "inputs":
+        yield ("inputs",), earlier
+        return
+    names = tuple(operands.weights)
+    for some in [(name,) for name in names] + [names] * (len(names) > 1):
+        weights = {**operands.weights, **{name: earlier.weights[name] for name in some}}
+        yield some, SuppliedOperands(operands.inputs, weights, operands.upstream)
 
 
 def _judge_elements(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
-from conformance.cases.grids import arguments, gradients, rejections, scenarios, values
+from conformance.cases.grids import arguments, calls, gradients, rejections, scenarios, values
 from conformance.cases.operands import FLOATING_DTYPES, INTEGER_DTYPES
 from conformance.layers.plain import Plain
 from conformance.layers.windowed import COMMON, DATA_FORMAT, FORMATS, Array
@@ -129,6 +129,8 @@ class Flatten(Plain):
             rejections.values,
             rejections.relations,
             _gradients,
+            calls.histories,
+            calls.byte_orders,
         ),
         "full": (),
     }

@@ -11,6 +11,7 @@ from conformance.cases.case import Case
 from conformance.cases.facts import Facts, facts
 from conformance.cases.grids import (
     arguments,
+    calls,
     exhaustive,
     gradients,
     rejections,
@@ -89,6 +90,8 @@ class Windowed(Plain):
             values.special_remainders,
             values.single_products,
             values.long_sums,
+            calls.histories,
+            calls.byte_orders,
             values.more_locality,
             arguments.spellings,
             arguments.pairs,

@@ -13,8 +13,8 @@ from conformance.implementations.observation import as_array
 from conformance.models.candidates import Array
 from conformance.models.comparison import compare
 from conformance.models.errors import ModelError
+from conformance.models.findings import Verdict
 from conformance.models.inputs import check_batches
-from conformance.models.judging import Verdict
 from conformance.models.program_candidate import CallableCandidate
 from conformance.models.report import sentence
 from conformance.models.source import Source, of_model, read

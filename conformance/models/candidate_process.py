@@ -3,7 +3,7 @@
 Started as ``python -m conformance.models.candidate_process SPEC SOURCE MEMORY`` by `isolated`; an
 empty SOURCE or MEMORY is none.  Its requests and answers are messages of `wire`:
 
-* ``("ready", name, maker)`` once the candidate is loaded;
+* ``("answer", (name, maker, implementation))`` once the candidate is loaded;
 * ``["run", names, arrays]`` gives it the source's inputs; the answer's content is what it makes:
   its tensors, whether they are named after layers, and its outputs' names;
 * ``["fetch", names]`` and ``["outputs"]`` are answered with arrays.
@@ -38,9 +38,10 @@ def main(arguments: list[str]) -> None:
     import_after_the_library(os.getcwd())
     loaded: list[Runner] = []
 
-    def load() -> tuple[str, str]:
-        loaded.append(load_candidate(spec, source or None))
-        return loaded[0].name, loaded[0].maker
+    def load() -> tuple[str, str, str]:
+        runner = load_candidate(spec, source or None)
+        loaded.append(runner)
+        return runner.name, runner.maker, runner.implementation
 
     _answer(connection, load)
     if loaded:

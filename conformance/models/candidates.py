@@ -53,11 +53,13 @@ class Runner(Protocol):
     Attributes:
         name: the file or the callable.
         maker: what runs it, with its version.
+        implementation: the same by its name in records of known deviations; empty for a callable.
         input_names: the source's, set before it is run; empty where the order alone counts.
     """
 
     name: str
     maker: str
+    implementation: str
     input_names: Sequence[str]
 
     def tensors(self, inputs: Sequence[Array]) -> list[Tensor]:

@@ -7,19 +7,13 @@ from dataclasses import dataclass, field, replace
 
 from conformance.models.candidates import Array, Held, Runner
 from conformance.models.errors import CandidateError, ModelError
+from conformance.models.findings import RANK, Finding, Verdict, Whole, merged
 from conformance.models.inputs import KINDS, generated
-from conformance.models.judging import (
-    RANK,
-    Finding,
-    LayerJudge,
-    Verdict,
-    Whole,
-    judge_whole,
-    merged,
-)
+from conformance.models.judging import LayerJudge
 from conformance.models.matching import Place
 from conformance.models.repeating import Evidence
 from conformance.models.source import Source
+from conformance.models.wholes import judge_whole
 
 
 @dataclass(frozen=True)
@@ -60,7 +54,10 @@ class Comparison:
     @property
     def headline(self) -> str:
         """The verdict, or what the candidate did instead of answering."""
-        return self.verdict.value if self.failure is None else self.failure.ending
+        if self.failure is not None:
+            return self.failure.ending
+        is_known = self.verdict is Verdict.KNOWN
+        return "right but for known deviations" if is_known else self.verdict.value
 
 
 def compare(

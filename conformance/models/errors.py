@@ -18,3 +18,13 @@ class CandidateError(ModelError):
     def __init__(self, ending: str, message: str) -> None:
         super().__init__(message)
         self.ending = ending
+
+
+def quantized(path: object, count: int, of: int, kind: str) -> str:
+    """Why a file that computes in integers is not judged."""
+    return (
+        f"{path} is quantized: {count} of the {of} tensors that it makes are {kind} steps of a "
+        "scale. A step is many times what rounding can explain, so that no layer could be told "
+        "right from wrong; expected a conversion in floating point: judge that one first (weights "
+        "alone may be quantized: what they lose is told)"
+    )

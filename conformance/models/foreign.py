@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -55,3 +56,34 @@ def compute(layer: Any, weights: Sequence[Any], inputs: Sequence[Any]) -> Any:
     import keras
 
     return keras.ops.convert_to_numpy(layer(given if len(given) > 1 else given[0]))
+
+
+def operation_class(module: str, name: str) -> Any:
+    """The class of an operation of an installed Keras; None where there is none."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        import keras
+
+        found = getattr(importlib.import_module(module), name, None)
+    except ImportError:
+        return None
+    if not isinstance(found, type) or not issubclass(found, keras.Operation):
+        return None
+    return None if issubclass(found, keras.layers.Layer) else found
+
+
+def operate(
+    module: str, name: str, config: Mapping[str, Any], arguments: Sequence[Any], keywords: Any
+) -> list[Any]:
+    """The results of an operation of Keras, one or several, on arrays among its arguments.
+
+    Raises:
+        ValueError: if Keras cannot compute it.
+    """
+    import keras
+
+    try:
+        made = operation_class(module, name).from_config(dict(config))(*arguments, **keywords)
+    except Exception as error:
+        raise ValueError(f"Keras cannot compute {name}: {error}") from error
+    return [keras.ops.convert_to_numpy(item) for item in keras.tree.flatten(made)]

@@ -45,7 +45,8 @@ class Isolated:
         arguments = [spec, str(source or ""), memory]
         self._child: Child | None = Child(_MODULE, arguments, self._events, _environment(spec))
         try:
-            self.name, self.maker = self._awaited(limits.start, "while it was loaded")
+            answer = self._awaited(limits.start, "while it was loaded")
+            self.name, self.maker, self.implementation = answer
         except ModelError:
             self.close()
             raise

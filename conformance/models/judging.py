@@ -11,19 +11,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from conformance.asserting.callables import greatest_slope, how_judged
 from conformance.judge.messages import WrongElements, sentence_case
 from conformance.judge.running_error import Floats
-from conformance.models.candidates import Array, Held
+from conformance.known import Record
+from conformance.models.candidates import Held
+from conformance.models.findings import Finding, Verdict
 from conformance.models.fitting import fitted
 from conformance.models.matching import Finder, Place, difference, excess, layouts
 from conformance.models.operation import Operation, Span
+from conformance.models.recorded import record_of
 from conformance.models.repeating import Evidence
 from conformance.models.source import Source, Step
 from conformance.models.variants import Variant, folded, variants
@@ -38,66 +40,22 @@ _AHEAD: Final = 3
 """Layers behind a wrong one that are looked at to find its output."""
 
 
-class Verdict(StrEnum):
-    """What is said of a layer."""
-
-    RIGHT = "right"
-    ROUNDING = "rounding"
-    WRONG = "wrong"
-    NOT_JUDGED = "not judged"
-
-
-RANK: Final = (Verdict.NOT_JUDGED, Verdict.RIGHT, Verdict.ROUNDING, Verdict.WRONG)
-"""The verdicts, the gravest last."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The judgement of one layer.
+class Mistake(NamedTuple):
+    """A known mistake that gives a tensor of the candidate.
 
     Attributes:
-        layer: its name.
-        kind: its class.
-        verdict: what is said of it.
-        ratio: its worst error in units of the bound; None where it is not judged.
-        message: what is wrong, or how it was judged.
-        fault: the mistake that gives exactly what the candidate has, in words; empty if unknown.
-        tensor: the candidate's tensor, and how it was found.
-        maker: what makes it in the candidate.
+        changed: the layer's index.
+        chain: the layers from the first that was not found to the one whose output the tensor is.
+        place: the tensor.
+        words: the mistake.
+        goes_on: whether it is the model's output, or the layers behind go on from it.
     """
 
-    layer: str
-    kind: str
-    verdict: Verdict
-    ratio: float | None = None
-    message: str = ""
-    fault: str = ""
-    tensor: str = ""
-    maker: str = ""
-
-
-@dataclass(frozen=True)
-class Whole:
-    """The final outputs against the source's exact ones.
-
-    Attributes:
-        output: which one.
-        distance: the largest error.
-        ratio: in units of what rounding alone can explain; None where that is not known.
-        message: what is wrong with its form, or empty.
-        unknown: why it is not known what rounding alone can explain; empty where it is.
-    """
-
-    output: str
-    distance: float
-    ratio: float | None
-    message: str = ""
-    unknown: str = ""
-
-    @property
-    def is_near(self) -> bool:
-        """Whether rounding may explain it."""
-        return not self.message and (self.ratio is None or self.ratio <= 1)
+    changed: int
+    chain: list[int]
+    place: Place
+    words: str
+    goes_on: bool
 
 
 class LayerJudge:
@@ -186,12 +144,38 @@ class LayerJudge:
         names = self.held.runner.output_names()
         final = self.source.outputs.index(step.output) if step.output in self.source.outputs else -1
         found = self.finder.told(step.name, shape)
+        if step.operation.kind == "unknown" and not step.operation.settings["shape"]:
+            found += [self._as_it_is(names[final])] if 0 <= final < len(names) else []
+            return next(iter(found), None)
         fitting = [*self.finder.fitting(step.name, shape, self._after(step))]
         found += [p for p in fitting if 0 <= final < len(names) and p.name == names[final]]
         found += [place for place in fitting if self._goes_on(index, place)][:1]
+        found += [p for p in self._untaken(fitting) if self._goes_on_wrongly(index, p)][:1]
         named = [place for place in fitting if "name" in place.how]
         found += [replace(p, how="name") for p in named if p.name == named[-1].name]
         return next((p for p in found if p.read(self.held).shape == shape), None)
+
+    def _untaken(self, places: Sequence[Place]) -> list[Place]:
+        taken = {place.name for place in self._place_of.values()}
+        return [place for place in places if place.name not in taken]
+
+    def _goes_on_wrongly(self, index: int, place: Place) -> bool:
+        """Whether a known mistake of a layer behind is found if a tensor is a layer's output."""
+        step = self.source.steps[index]
+        if place.read(self.held).shape != self._span(step).value.shape:
+            return False
+        takers = [i for i, s in enumerate(self.source.steps) if step.output in s.sources]
+        kept = dict(self._place_of)
+        self._place_of[step.output] = place
+        try:
+            ready = [i for i in takers if self._is_ready(i, [])]
+            return any(mistake.goes_on for i in ready for mistake in self._mistakes(i))
+        finally:
+            self._place_of = kept
+
+    def _as_it_is(self, name: str) -> Place:
+        """The place of a tensor whose layout is not known."""
+        return Place(name, tuple(range(len(self.held.by_name[name].shape))), "being the output")
 
     def _must_be_there(self, step: Step) -> bool:
         """Whether a candidate must have a layer's output: it is the model's, or told by name."""
@@ -202,7 +186,7 @@ class LayerJudge:
 
     def _span(self, step: Step) -> Span:
         """What a layer makes of the candidate's own inputs."""
-        return step.operation([self._input(item) for item in step.inputs])
+        return step.operation(step.given_by(self._input))
 
     def _input(self, item: int | float) -> Span:
         if not isinstance(item, int):
@@ -233,11 +217,33 @@ class LayerJudge:
             return self._pass_on(step, span)
         place = self._settled(step, span) or self.finder.find(step.name, span, self._after(step))
         if place is None or difference_of(place, self.held, span) > 1:
-            self._spans[step.output] = span
-            return False
+            return self._nearly(index, span, pending)
         self._keep(step, place)
         folded = [i for i in pending if self._is_upstream(i, index)]
         self._settle(step, span, place, folded)
+        return True
+
+    def _nearly(self, index: int, span: Span, pending: Sequence[int]) -> bool:
+        """Blame a layer whose output is found but for elements that are off by next to nothing.
+
+        Beyond the bound, but by less than a rounding of the largest number that it takes or makes:
+        what an approximation that is right on that scale alone makes of small values.
+        """
+        step = self.source.steps[index]
+        self._spans[step.output] = span
+        sizes = [np.abs(one.value).max(initial=0.0) for one in step.given_by(self._input)]
+        sizes = sizes if step.operation.kind == "activation" else []
+        largest = max([np.abs(span.value).max(initial=0.0), *sizes])
+        room = 2 * step.operation.format.unit_roundoff * largest
+        if not np.isfinite(span.error).all() or not np.isfinite(room):
+            return False
+        loose = Span(span.value, np.maximum(span.error, room))
+        after = self._after(step)
+        place = self._settled(step, loose) or self.finder.find(step.name, loose, after)
+        if place is None or difference_of(place, self.held, loose) > 1:
+            return False
+        folded = [i for i in pending if self._is_upstream(i, index)]
+        self._blame(index, [*folded, index], place, "")
         return True
 
     def _cannot_take(self, step: Step, error: Exception) -> bool:
@@ -340,11 +346,12 @@ class LayerJudge:
         message: str = "",
         place: Place | None = None,
         fault: str = "",
+        record: str = "",
     ) -> None:
         tensor = place.words if place else ""
         maker = self.held.by_name[place.name].maker if place else ""
         self.findings[step.name] = Finding(
-            step.name, step.kind, verdict, ratio, message, fault, tensor, maker
+            step.name, step.kind, verdict, ratio, message, fault, tensor, maker, record
         )
 
     # Layers whose output is not found
@@ -362,23 +369,41 @@ class LayerJudge:
             return self._blame(index, [index], fixed, "")
         if not all(np.isfinite(self._input(item).value).all() for item in step.inputs):
             return self._miss(index, "what the candidate gives it is not finite") - 1
+        return self._blamed(index) - 1
+
+    def _blamed(self, index: int) -> int:
+        """Blame a layer that no tensor has, or one behind it; the index of the next layer.
+
+        A mistake from whose tensor the layers behind go on is the surest.  Of one that gives a
+        tensor and no more, a tensor that is right in most elements is surer: one within a layer,
+        before its activation or padding, is what some mistakes would give as well; and one that
+        gives an earlier layer's own output comes last.
+        """
+        mistakes = [*self._mistakes(index)]
+        is_sure = bool(mistakes) and mistakes[-1].goes_on
+        if is_sure:
+            return self._blame_mistake(mistakes[-1])
+        doubtful = mistakes[0] if mistakes else None
         if self._is_named or self._has_outputs_alone:
             return (
-                self._by_mistake(index)
+                (self._by_number(index) if doubtful else 0)
+                or self._blame_mistake(doubtful)
                 or (self._by_output(index) if self._has_outputs_alone else 0)
                 or self._miss(index, "the candidate shows no output of this layer")
-            ) - 1
-        if self._is_before_unknown(step):
+            )
+        if self._is_before_unknown(self.source.steps[index]):
             words = "not found; what is behind it is not computed, and may have it folded in"
-            return (self._by_mistake(index) or self._miss(index, words)) - 1
+            return self._blame_mistake(doubtful) or self._miss(index, words)
         return (
-            self._by_mistake(index)
-            or self._by_number(index)
+            self._by_number(index)
+            or self._by_share(index)
+            or (self._blame_mistake(doubtful) if self._is_new(doubtful) else 0)
             or self._by_what_follows(index)
+            or self._blame_mistake(doubtful)
             or self._by_output(index)
             or self._by_nearness(index)
             or self._miss(index, "no tensor of the candidate was found to be its output")
-        ) - 1
+        )
 
     def _is_before_unknown(self, step: Step) -> bool:
         """Whether a layer's output goes into one that nothing here computes."""
@@ -429,28 +454,33 @@ class LayerJudge:
             spans[step.output] = changed.get(index, step.operation)(given)
         return spans[self.source.steps[chain[-1]].output]
 
-    def _by_mistake(self, index: int) -> int:
-        """Known mistakes of the layer, or of one that is folded into it.
+    def _is_new(self, mistake: Mistake | None) -> bool:
+        """Whether the tensor that a mistake gives is none of an earlier layer's."""
+        return mistake is not None and bool(self._untaken([mistake.place]))
 
-        One from whose tensor the layers behind go on is preferred: a tensor within a layer, before
-        its activation or padding, is what some mistakes would give as well.
+    def _mistakes(self, index: int) -> Iterator[Mistake]:
+        """Known mistakes of a layer, or of one that is folded into it, that give some tensor.
+
+        The first from whose tensor the layers behind go on is the last.
         """
-        doubtful: tuple[int, list[int], Place, str] | None = None
         for chain in self._chain(index):
-            for changed in chain:
-                for variant in (
-                    *variants(self.source.steps[changed].operation),
-                    *self._folded(chain, changed),
-                ):
-                    place = self._place_with(chain, changed, variant)
-                    if place is None:
-                        continue
-                    if self._ends_or_goes_on(chain[-1], place):
-                        return 1 + self._blame(changed, chain, place, variant.words)
-                    doubtful = doubtful or (changed, chain, place, variant.words)
-        if doubtful is None:
-            return 0
-        return self._by_number(index) or 1 + self._blame(*doubtful)
+            for changed, variant in self._variants(chain):
+                place = self._place_with(chain, changed, variant)
+                if place is None:
+                    continue
+                goes_on = self._ends_or_goes_on(chain[-1], place)
+                yield Mistake(changed, chain, place, variant.words, goes_on)
+                if goes_on:
+                    return
+
+    def _variants(self, chain: Sequence[int]) -> Iterator[tuple[int, Variant]]:
+        for changed in chain:
+            operation = self.source.steps[changed].operation
+            for variant in (*variants(operation), *self._folded(chain, changed)):
+                yield changed, variant
+
+    def _blame_mistake(self, mistake: Mistake | None) -> int:
+        return 0 if mistake is None else 1 + self._blame(*mistake[:-1])
 
     def _by_number(self, index: int) -> int:
         """A mistake whose number a tensor tells, from which the layers behind go on."""
@@ -553,6 +583,23 @@ class LayerJudge:
         after = self.held.place[place.name] + 1
         return self.finder.find(self.source.steps[behind[-1]].name, span, after) is not None
 
+    def _by_share(self, index: int) -> int:
+        """The tensor that is right in most elements, unless it is more so of a layer behind.
+
+        So is what a rectifier makes, which was fused into the layer before it.
+        """
+        found: list[tuple[list[int], Place, float]] = []
+        after = self._after(self.source.steps[index])
+        for chain in self._chain(index):
+            span = self._through(chain, {})
+            if np.isfinite(span.error).all() and span.value.size:
+                best = self.finder.likeliest(self.source.steps[chain[-1]].name, span, after)
+                found += [([*chain], *best)] if best is not None else []
+        for chain, place, share in found:
+            if all(share >= other for _, at, other in found if at.name == place.name):
+                return 1 + self._blame(chain[0], chain, place, "")
+        return 0
+
     def _by_output(self, index: int) -> int:
         """The candidate's output, where the layers up to the model's output are not found."""
         for chain in self._chain(index):
@@ -599,7 +646,13 @@ class LayerJudge:
         span, values = self._through(chain, {}), place.read(self.held)
         message, ratio = _wrong(values, span, self._dtype(place))
         if not fault and len(chain) == 1:
-            fault = self._explained(steps[index], values)
+            if record := self._record(steps[index], place, values, span, message):
+                self._note(
+                    steps[index], Verdict.KNOWN, ratio, message, place, "", record.identifier
+                )
+                self._keep(end, place)
+                return index
+            fault = self._named_fault(steps[index], place) or self._explained(steps[index], values)
         hint = (
             _padding_hint(
                 steps[index],
@@ -626,6 +679,17 @@ class LayerJudge:
         self._hold(steps[index], [steps[i] for i in chain], values, span)
         self._keep(end, place)
         return max(self._last_done(chain), index)
+
+    def _record(
+        self, step: Step, place: Place, values: Floats, span: Span, message: str
+    ) -> Record | None:
+        """The known deviation of what runs the candidate that explains a layer's error."""
+        given = [self._input(item) for item in step.inputs]
+        if values.shape != span.value.shape or len(given) != 1 or given[0].error.any():
+            return None
+        far = excess(values, span) > 1
+        runs = self.held.runner.implementation
+        return record_of(runs, step, given[0].value, values, far, message)
 
     def _hold(self, step: Step, chain: Sequence[Step], values: Floats, span: Span) -> None:
         """Keep what the first wrong layer was judged by, for a program that repeats it."""
@@ -731,56 +795,3 @@ def _padding_hint(step: Step, shape: tuple[int, ...], maker: str) -> str:
 
 
 _PADS: Final = re.compile(r"(?:Conv|Pool)\([^)]*?pads=\[([\d, ]+)\]")
-
-
-def merged(results: Sequence[Sequence[Finding]]) -> list[Finding]:
-    """The gravest finding of each layer over several inputs, a named fault before an unnamed."""
-
-    def grave(finding: Finding) -> tuple[int, bool, float]:
-        return RANK.index(finding.verdict), bool(finding.fault), finding.ratio or 0.0
-
-    return [max(found, key=grave) for found in zip(*results, strict=True)]
-
-
-def judge_whole(source: Source, arrays: Sequence[Array], outputs: Sequence[Array]) -> list[Whole]:
-    """The final outputs against the exact ones, by what rounding alone can explain.
-
-    Converters may reorder outputs: each is held against the nearest that is left.
-    """
-    exact = source.run(arrays)
-    if len(outputs) != len(source.outputs):
-        words = f"{len(outputs)} outputs; the source has {len(source.outputs)}"
-        return [Whole("outputs", float("inf"), None, words)]
-    left = [np.asarray(array) for array in outputs]
-    kinds = {step.operation.kind for step in source.steps}
-    why = _BEHIND_KERAS if "elsewhere" in kinds else _TOO_MANY
-    why = _BEHIND_OTHERS if "unknown" in kinds else why
-    made = []
-    for index, number in enumerate(source.outputs):
-        choices = [_whole(f"output {index}", exact[number], array, why) for array in left]
-        best = min(range(len(left)), key=lambda i: (bool(choices[i].message), choices[i].distance))
-        best = 0 if len({array.shape for array in left}) == 1 and choices[0].is_near else best
-        del left[best]
-        made.append(choices[best])
-    return made
-
-
-_BEHIND_KERAS: Final = "what rounding can explain is not known behind layers that Keras computes"
-_BEHIND_OTHERS: Final = "the exact values are not known behind layers that are not computed here"
-_TOO_MANY: Final = (
-    "what rounding can explain, carried through so many layers, is too much to say anything"
-)
-
-
-def _whole(name: str, span: Span, array: Array, why: str) -> Whole:
-    found = layouts(array.shape, span.value.shape)
-    if not found:
-        words = f"the shape is {array.shape}, but should be {span.value.shape}"
-        return Whole(name, float("inf"), None, words)
-    choices = [array.astype(np.float64).transpose(axes) for axes in found]
-    values = min(choices, key=lambda a: float(np.abs(a - span.value).max(initial=0.0)))
-    distance = float(np.abs(values - span.value).max(initial=0.0))
-    known = np.isfinite(span.error).all()
-    if not known:
-        return Whole(name, distance, None, unknown=why)
-    return Whole(name, distance, difference(values, span))

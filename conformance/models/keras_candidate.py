@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from conformance.models.candidates import Array
 from conformance.models.errors import ModelError
 from conformance.models.program_candidate import CallableCandidate
+from conformance.models.source import output_name
 
 
 class KerasCandidate(CallableCandidate):
@@ -33,6 +34,7 @@ class KerasCandidate(CallableCandidate):
                 f"{path}: Keras cannot load it ({str(error).splitlines()[0]})"
             ) from error
         super().__init__(self._run if mode == "eager" else self._compiled(mode == "jit"), name)
+        self.implementation = name
         self.maker = f"keras {keras.__version__} ({keras.backend.backend()})"
 
     def _run(self, *inputs: Any) -> dict[str, Any]:
@@ -74,7 +76,7 @@ class KerasCandidate(CallableCandidate):
                     )
                 made = operation(*arguments, **keywords)
                 if not isinstance(operation, keras.layers.InputLayer):
-                    outputs[_unused(prefix + operation.name, outputs)] = made
+                    _note(prefix + operation.name, keras.tree.flatten(made), outputs)
                 return made
 
             return called
@@ -83,8 +85,13 @@ class KerasCandidate(CallableCandidate):
         return graph._run_through_graph(flat, operation_fn=calling)
 
 
-def _unused(name: str, taken: Mapping[str, Any]) -> str:
-    count = 1
-    while (key := name if count == 1 else f"{name}#{count}") in taken:
+def _note(name: str, made: Sequence[Any], outputs: dict[str, Any]) -> None:
+    """Note the outputs of a layer, one or several, behind those of its earlier calls."""
+    first = output_name(name, 0) if len(made) > 1 else name
+    count, own = 1, name
+    while first in outputs:
         count += 1
-    return key
+        own = f"{name}#{count}"
+        first = output_name(own, 0) if len(made) > 1 else own
+    names = [own] if len(made) == 1 else [output_name(own, n) for n in range(len(made))]
+    outputs.update(zip(names, made, strict=True))

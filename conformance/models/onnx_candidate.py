@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from conformance.models.candidates import Array, Tensor, laid_for, reordered
-from conformance.models.errors import CandidateError, ModelError
+from conformance.models.errors import CandidateError, ModelError, quantized
 
 _DEEPEST: Final = 20
 _SHOWN: Final = 160
@@ -35,6 +35,7 @@ class OnnxCandidate:
             ) from error
         self.name = str(path)
         self.input_names: Sequence[str] = ()
+        self.implementation = "onnxruntime"
         self.maker = f"onnxruntime {onnxruntime.__version__}"
         self._onnx, self._runtime = onnx, onnxruntime
         self._model = self._read(path)
@@ -62,6 +63,10 @@ class OnnxCandidate:
                 )
         if not model.graph.node:
             raise ModelError(f"{path}: the graph has no nodes")
+        integers = [node for node in model.graph.node if node.op_type in _OF_INTEGERS]
+        if integers:
+            words = quantized(path, len(integers), len(model.graph.node), "integer")
+            raise ModelError(words)
         return model
 
     def _stored(self, model: Any) -> Iterator[Any]:
@@ -136,7 +141,9 @@ class OnnxCandidate:
             )
         order = reordered([item.name for item in declared], self.input_names)
         taken = {
-            item.name: laid_for(inputs[place], item.shape, item.name)
+            item.name: laid_for(inputs[place], item.shape, item.name).astype(
+                _NUMPY.get(item.type, inputs[place].dtype)
+            )
             for item, place in zip(declared, order, strict=True)
         }
         return taken | self._unread
@@ -234,6 +241,12 @@ _NUMPY: Final = {
     "tensor(int32)": "int32",
     "tensor(bool)": "bool",
 }
+
+_OF_INTEGERS: Final = frozenset(
+    {"QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul"}
+    | {"ConvInteger", "MatMulInteger", "QLinearAdd", "QGemm"}
+)
+"""Operators whose results are steps of a scale."""
 
 _MAIN: Final = ("Conv", "MaxPool", "AveragePool", "Gemm", "MatMul")
 """Operators whose attributes, or weights, are what most mistakes are about."""

@@ -21,7 +21,7 @@ from conformance.asserting.callables import through
 from conformance.judge.activations import through_activation
 from conformance.judge.definition.rounding import FORMATS, Format
 from conformance.judge.running_error import Floats, growth
-from conformance.models.windows import axes, gathered
+from conformance.models.windows import axes, gathered, spread
 
 NAIVE_SOFTPLUS: Final = "log(1 + exp(x)), which overflows,"
 """A formula of converters that have no softplus."""
@@ -189,6 +189,36 @@ def _depthwise(operation: Operation, spans: Sequence[Span]) -> Span:
     return _activated(operation, sums)
 
 
+def _separable(operation: Operation, spans: Sequence[Span]) -> Span:
+    """A depthwise convolution, then one of a single tap over all channels."""
+    kernel = operation.weights["kernel"]
+    plain = operation.altered(activation="linear")
+    depth = replace(plain, kind="depthwise", weights={"kernel": kernel})
+    ones = (1,) * (kernel.ndim - 2)
+    point = operation.altered(strides=ones, dilation=ones, padding="valid")
+    return _convolution(point.reweighted(kernel=operation.weights["pointwise"]), [depth(spans)])
+
+
+def _transposed(operation: Operation, spans: Sequence[Span]) -> Span:
+    """The gradient of a convolution: each input is spread over a window of outputs."""
+    inputs, kernel = _laid(operation, spans[0]), operation.weights["kernel"]
+    s, window = operation.settings, kernel.shape[:-2]
+    each = zip(inputs.value.shape[1:-1], window, s["strides"], s["dilation"], strict=True)
+    geometry = [spread(n, k, step, d, s["padding"]) for n, k, step, d in each]
+
+    def combine(x: Floats, magnitudes: bool) -> Floats:
+        used = np.abs(kernel) if magnitudes else kernel
+        made = np.zeros((len(x), *(axis.room for axis in geometry), kernel.shape[-2]))
+        for tap in np.ndindex(*window):
+            places = (axis.places(t) for axis, t in zip(geometry, tap, strict=True))
+            made[(slice(None), *places)] += x @ used[tap].T
+        kept = (slice(axis.before, axis.before + axis.length) for axis in geometry)
+        return made[(slice(None), *kept)]
+
+    products = math.prod(window) * kernel.shape[-1]
+    return _activated(operation, _summed(operation, products, inputs, combine))
+
+
 def _dense(operation: Operation, spans: Sequence[Span]) -> Span:
     kernel = operation.weights["kernel"]
 
@@ -234,6 +264,9 @@ def _normalized(operation: Operation, spans: Sequence[Span]) -> Span:
     (inputs,) = spans
     shape = [1] * inputs.value.ndim
     shape[operation.settings["axis"]] = -1
+    if operation.settings.get("of_the_batch"):
+        others = tuple(axis for axis, length in enumerate(shape) if length == 1)
+        w |= {"mean": inputs.value.mean(others), "variance": inputs.value.var(others)}
     scale = w.get("gamma", 1.0) / np.sqrt(w["variance"] + operation.settings["epsilon"])
     scale, mean = scale.reshape(shape), w["mean"].reshape(shape)
     shift = np.asarray(w.get("beta", 0.0)).reshape(shape if "beta" in w else ())
@@ -255,6 +288,38 @@ def _piecewise(operation: Operation, spans: Sequence[Span]) -> Span:
     return Span(value, inputs.error * max(1.0, abs(slope)) + rounding + jump)
 
 
+def _sloped(operation: Operation, spans: Sequence[Span]) -> Span:
+    """ReLU with slopes that are weights, along shared axes one for all."""
+    (inputs,), slope = spans, operation.weights["slope"]
+    value = np.where(inputs.value > 0, inputs.value, slope * inputs.value)
+    rounding = operation.format.unit_roundoff * np.abs(value)
+    return Span(value, inputs.error * np.maximum(1.0, np.abs(slope)) + rounding)
+
+
+def _layer_normalized(operation: Operation, spans: Sequence[Span]) -> Span:
+    """Deviations from the mean of each row, in units of the row's own standard deviation.
+
+    The variance may be the mean of squared deviations, or that of squares less the mean's square:
+    errors of sums of n squares of either kind are allowed.
+    """
+    (inputs,), w, u = spans, operation.weights, operation.format.unit_roundoff
+    x, given, axis = inputs.value, inputs.error, -1
+    sums = growth(x.shape[axis] + _FOLDED, u)
+    mean = x.mean(axis, keepdims=True)
+    off = given + sums * (np.abs(x) + np.abs(x).mean(axis, keepdims=True))
+    off = off + given.mean(axis, keepdims=True)
+    variance = ((x - mean) ** 2).mean(axis, keepdims=True) + operation.settings["epsilon"]
+    doubt = ((2 * np.abs(x - mean) + off) * off + sums * x**2).mean(axis, keepdims=True)
+    doubt = doubt + sums * (mean**2 + variance)
+    scale = np.abs(w.get("gamma", np.ones(1))) / np.sqrt(variance)
+    least = np.maximum(1 - doubt / variance, 0.0)
+    stretch = np.where(least > 0, 1 / np.sqrt(np.maximum(least, 1e-300)) - 1, np.inf)
+    value = (x - mean) / np.sqrt(variance) * w.get("gamma", 1.0) + w.get("beta", 0.0)
+    error = scale * (off * (1 + stretch) + np.abs(x - mean) * stretch)
+    rounding = growth(_FOLDED, u) * (scale * np.abs(x - mean) + np.abs(w.get("beta", 0.0)))
+    return Span(value, error + rounding + operation.format.smallest_normal)
+
+
 def _activation(operation: Operation, spans: Sequence[Span]) -> Span:
     return _activated(operation, spans[0])
 
@@ -262,6 +327,7 @@ def _activation(operation: Operation, spans: Sequence[Span]) -> Span:
 def _merged(operation: Operation, spans: Sequence[Span]) -> Span:
     """Elements of several inputs, added, multiplied, compared or averaged."""
     name, u = operation.settings["of"], operation.format.unit_roundoff
+    spans = spans[::-1] if operation.settings.get("exchanged") else spans
     if name in {"maximum", "minimum"}:
         choose = np.maximum if name == "maximum" else np.minimum
         made = spans[0]
@@ -344,6 +410,8 @@ def _cropped(operation: Operation, spans: Sequence[Span]) -> Span:
 
 def _repeated(operation: Operation, spans: Sequence[Span]) -> Span:
     def move(a: Floats) -> Floats:
+        if operation.settings.get("tiled"):
+            return np.tile(a, (1, *operation.settings["size"], 1))
         for index, size in enumerate(operation.settings["size"]):
             a = np.repeat(a, size, index + 1)
         return a
@@ -352,8 +420,11 @@ def _repeated(operation: Operation, spans: Sequence[Span]) -> Span:
 
 
 def _elsewhere(operation: Operation, spans: Sequence[Span]) -> Span:
-    """What a framework computes: nothing is known of the errors."""
-    value = np.asarray(operation.settings["compute"]([span.value for span in spans]), np.float64)
+    """What a framework computes: nothing is known of the errors, unless it only moves elements."""
+    compute = operation.settings["compute"]
+    value = np.asarray(compute([span.value for span in spans]), np.float64)
+    if operation.settings.get("moves"):
+        return Span(value, np.abs(np.asarray(compute([span.error for span in spans]), np.float64)))
     return Span(value, np.full(value.shape, np.inf))
 
 
@@ -375,12 +446,16 @@ def _unknown(operation: Operation, spans: Sequence[Span]) -> Span:
 KINDS: Final[dict[str, Callable[[Operation, Sequence[Span]], Span]]] = {
     "convolution": _convolution,
     "depthwise": _depthwise,
+    "separable": _separable,
+    "transposed convolution": _transposed,
     "dense": _dense,
     "pooling": _pooled,
     "global pooling": _global,
     "normalization": _normalized,
     "scaling": _normalized,
+    "layer normalization": _layer_normalized,
     "relu": _piecewise,
+    "sloped relu": _sloped,
     "activation": _activation,
     "merge": _merged,
     "concatenation": _concatenated,

@@ -14,6 +14,7 @@ from conformance.implementations.import_paths import import_after_the_library
 from conformance.implementations.observation import as_array, rejection
 from conformance.models.candidates import Array, Tensor
 from conformance.models.errors import CandidateError, ModelError
+from conformance.models.source import output_name
 
 _HERE: Final = Path(__file__).resolve().parents[1]
 
@@ -30,6 +31,7 @@ class CallableCandidate:
         self.function, self.name = function, name
         self.maker = "a callable"
         self.input_names: Sequence[str] = ()
+        self.implementation = ""
         self._last: tuple[int, ...] | None = None
         self._made: dict[str, Array] = {}
         self._is_named = False
@@ -75,11 +77,13 @@ class CallableCandidate:
 def outputs_by_name(made: Any, name: str) -> dict[str, Array]:
     """Outputs as arrays by name: a dict's own, or ``output 0`` and so on.
 
+    A dict may give a layer with several outputs a list or a dict of them.
+
     Raises:
         ModelError: if one is no array.
     """
     if isinstance(made, Mapping):
-        items = {str(key): value for key, value in made.items()}
+        items = dict(item for key, value in made.items() for item in _of_layer(str(key), value))
     else:
         listed = made if isinstance(made, (list, tuple)) else [made]
         items = {f"output {index}": value for index, value in enumerate(listed)}
@@ -88,6 +92,18 @@ def outputs_by_name(made: Any, name: str) -> dict[str, Array]:
         if not isinstance(value, np.ndarray):
             raise ModelError(f"{name}: {key!r} is {value}; expected an array")
     return arrays
+
+
+def _of_layer(name: str, value: Any) -> list[tuple[str, Any]]:
+    """The outputs of a layer by name: one, or several in the order in which Keras has them."""
+    if isinstance(value, Mapping):
+        value = [value[key] for key in sorted(value)]
+    is_several = isinstance(value, (list, tuple)) and all(hasattr(item, "shape") for item in value)
+    if not is_several or not value:
+        return [(name, value)]
+    if len(value) == 1:
+        return [(name, value[0])]
+    return [(output_name(name, index), item) for index, item in enumerate(value)]
 
 
 class ProgramCandidate(CallableCandidate):

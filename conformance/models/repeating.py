@@ -14,7 +14,7 @@ import numpy as np
 
 from conformance.judge.running_error import Floats
 from conformance.models.source import Step
-from conformance.models.stand_in import DECLARED, StandIn
+from conformance.models.stand_in import DECLARED, Opaque, StandIn
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class Evidence:
         pairs = zip(self.steps, self.steps[1:], strict=False)
         in_a_row = all(b.sources == (a.output,) for a, b in pairs)
         return in_a_row and not any(
-            step.operation.kind == "unknown" or callable(step.operation.settings.get("activation"))
+            isinstance(step.layer, Opaque) or callable(step.operation.settings.get("activation"))
             for step in self.steps
         )
 

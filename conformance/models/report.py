@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree
 
+from conformance import known
 from conformance.models.comparison import Comparison
-from conformance.models.judging import Finding, Verdict, Whole
+from conformance.models.findings import Finding, Verdict, Whole
 from conformance.models.source import Source
 from conformance.report.text import one_line
 from conformance.version import __version__
@@ -35,6 +36,7 @@ def table(comparison: Comparison, source: Source, verbose: bool = False) -> str:
     if first is not None:
         lines += ["", f"The first wrong layer is {first.layer}: {sentence(first)}"]
         lines += _explained(first, source)
+    lines += [line for words in recorded(comparison) for line in ("", words)]
     lines += ["", *_rows(comparison.findings)]
     if verbose:
         lines += [
@@ -53,6 +55,29 @@ def sentence(finding: Finding) -> str:
     return f"{fault}{finding.message}{seen}{tensor}"
 
 
+def recorded(comparison: Comparison) -> list[str]:
+    """What is recorded of the runtime and met here, a sentence per record with the worst layer."""
+    found: dict[str, list[Finding]] = {}
+    for finding in comparison.findings:
+        if finding.verdict == Verdict.KNOWN:
+            found.setdefault(finding.record, []).append(finding)
+    return [_recorded(comparison.maker, *item) for item in found.items()]
+
+
+def _recorded(maker: str, record: str, findings: Sequence[Finding]) -> str:
+    worst = max(findings, key=lambda finding: finding.ratio or 0.0)
+    layers = "1 layer errs" if len(findings) == 1 else f"{len(findings)} layers err"
+    return (
+        f"{layers} as is recorded of {maker.partition(';')[0]}, whatever the model: "
+        f"{known_words(record)} ({record}). The worst is {worst.layer}: {worst.message}"
+    )
+
+
+def known_words(record: str) -> str:
+    """What a recorded deviation is, in words."""
+    return next((one.instead for one in known.own() if one.identifier == record), record)
+
+
 def _explained(finding: Finding, source: Source) -> list[str]:
     """The command that explains the layer on its shape."""
     from conformance.models.single import descriptor
@@ -63,21 +88,25 @@ def _explained(finding: Finding, source: Source) -> list[str]:
 
 
 def _rows(findings: Sequence[Finding]) -> list[str]:
-    wrong = [f for f in findings if f.verdict == Verdict.WRONG]
-    others = [f for f in findings if f.verdict != Verdict.WRONG]
-    rows = [
-        _COLUMNS,
-        *((f.layer, f.kind, f.verdict.value, number(f.ratio)) for f in (*wrong, *others)),
-    ]
+    ordered = _worst_first(findings)
+    rows = [_COLUMNS, *((f.layer, f.kind, f.verdict.value, number(f.ratio)) for f in ordered)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS))]
     lines = [
         "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
-    notes = [""] + [_note(f) for f in (*wrong, *others)]
+    notes = [""] + [_note(f) for f in ordered]
     return [f"{line}  {note}".rstrip() for line, note in zip(lines, notes, strict=True)]
 
 
+def _worst_first(findings: Sequence[Finding]) -> list[Finding]:
+    """The wrong layers, those whose error is known, the others, each in order."""
+    first = (Verdict.WRONG, Verdict.KNOWN)
+    return sorted(findings, key=lambda f: first.index(f.verdict) if f.verdict in first else 2)
+
+
 def _note(finding: Finding) -> str:
+    if finding.verdict == Verdict.KNOWN:
+        return f"{finding.message.partition(';')[0]}: {finding.record}"
     return finding.fault if finding.verdict == Verdict.WRONG else finding.message
 
 
@@ -145,7 +174,7 @@ def _record(comparison: Comparison, finding: Finding) -> dict[str, Any]:
         "verdict": finding.verdict.value,
         "ratio": _finite(finding.ratio),
         "message": finding.message,
-        "diagnosis": finding.fault or None,
+        "diagnosis": finding.fault or finding.record or None,
         "tensor": finding.tensor or None,
         "maker": finding.maker or None,
     }
@@ -187,6 +216,9 @@ def as_junit(comparisons: Sequence[Comparison], source: Source, path: Path) -> b
                 ElementTree.SubElement(case, "failure", {"message": one_line(sentence(finding))})
             elif finding.verdict == Verdict.NOT_JUDGED:
                 ElementTree.SubElement(case, "skipped", {"message": one_line(finding.message)})
+            elif finding.verdict == Verdict.KNOWN:
+                said = f"known deviation {finding.record}\n{finding.message}"
+                ElementTree.SubElement(case, "system-out").text = one_line(said)
     ElementTree.indent(root)
     return bytes(ElementTree.tostring(root, "utf-8", xml_declaration=True))
 
@@ -198,9 +230,9 @@ def as_html(comparisons: Sequence[Comparison], source: Source, path: Path) -> by
         (
             "<style>body{font-family:sans-serif;margin:2em}td,th{padding:.2em .8em;text-align:left}"
             "th{border-bottom:1px solid}td{vertical-align:top;overflow-wrap:anywhere}"
-            ".wrong{background:#fdd}.not-judged{color:#666}"
+            ".wrong{background:#fdd}.known{background:#ffd}.not-judged{color:#666}"
             "@media(prefers-color-scheme:dark){body{background:#111;color:#ddd}"
-            ".wrong{background:#622}.not-judged{color:#999}}</style>"
+            ".wrong{background:#622}.known{background:#552}.not-judged{color:#999}}</style>"
         ),
     ]
     for comparison in comparisons:
@@ -214,11 +246,11 @@ def as_html(comparisons: Sequence[Comparison], source: Source, path: Path) -> by
         if first is not None:
             words = f"The first wrong layer is {first.layer}: {sentence(first)}"
             parts.append(f"<p>{html.escape(one_line(words))}</p>")
+        parts += [f"<p>{html.escape(one_line(words))}</p>" for words in recorded(comparison)]
         parts.append(
             "<table><tr>" + "".join(f"<th>{c}</th>" for c in (*_COLUMNS, *_MORE)) + "</tr>"
         )
-        wrong_first = sorted(comparison.findings, key=lambda f: f.verdict != Verdict.WRONG)
-        for f in wrong_first:
+        for f in _worst_first(comparison.findings):
             cells = (f.layer, f.kind, f.verdict.value, number(f.ratio), _note(f), f.tensor, f.maker)
             row = "".join(f"<td>{html.escape(one_line(cell))}</td>" for cell in cells)
             parts.append(f"<tr class='{f.verdict.value.replace(' ', '-')}'>{row}</tr>")

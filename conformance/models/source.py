@@ -6,9 +6,8 @@ within models are laid out flat, and each call of a shared layer is a step of it
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,12 +17,12 @@ import numpy as np
 from conformance.asserting.layer import arguments_of, own_activation
 from conformance.models.errors import ModelError
 from conformance.models.operation import Operation, Span
-from conformance.models.stand_in import DECLARED, StandIn, stand_in
+from conformance.models.replacing import replaced
+from conformance.models.stand_in import StandIn
 from conformance.models.translation import TRANSLATIONS, operation_of
 from reference_impl.engine.keras_tensor import KerasTensor
 from reference_impl.engine.model import Model
-from reference_impl.engine.operations import OPERATIONS
-from reference_impl.engine.saving import LAYERS
+from reference_impl.engine.operations import Operation as Operator
 from reference_impl.engine.structure import flatten
 
 Array = np.ndarray[Any, Any]
@@ -31,17 +30,17 @@ Item = int | float
 """An input of a step: the number of a tensor, or a constant, which is a float."""
 
 _DEEPEST: Final = 40
-_MOST_AXES: Final = 8
-_LONGEST: Final = 1 << 24
+_MOVING: Final = ("Negative", "Absolute", "GetItem")
+"""Operators between layers that round nothing."""
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One call of a layer.
+    """One call of a layer, or one output of it.
 
     Attributes:
-        name: the layer's, with ``outer/`` before it in a model within a model, and ``#2`` behind
-            it from the second call on.
+        name: the layer's, with ``outer/`` before it in a model within a model, ``#2`` behind it
+            from the second call on, and ``[1]`` if it has several outputs: each is a step.
         layer: the oracle's layer, or a stand-in.
         kind: the name of its class.
         operation: what it computes.
@@ -64,6 +63,10 @@ class Step:
     def given(self, spans: Mapping[int, Span]) -> list[Span]:
         """Its inputs' spans."""
         return [spans[item] if isinstance(item, int) else Span.exact(item) for item in self.inputs]
+
+    def given_by(self, read: Callable[[Item], Span]) -> list[Span]:
+        """The same, each found by a function."""
+        return [read(item) for item in self.inputs]
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,127 +132,18 @@ _UNREADABLE: Final = (
 
 def _loaded(path: Path) -> Any:
     """The oracle's model of a file, other layers replaced by stand-ins."""
-    from reference_impl.engine.model_file import limited, load_weights, parsed_config, read_config
+    from reference_impl.engine.files.configuration import limited, parsed_config, read_config
+    from reference_impl.engine.files.reading import load_weights
     from reference_impl.models import model_from_config
 
     config = parsed_config(path)
-    replaced = _replace(path, config)
-    if not replaced:
+    stand_ins = replaced(path, config)
+    if not stand_ins:
         read_config(path)
     with limited(path):
-        model = model_from_config(config, replaced)
+        model = model_from_config(config, stand_ins)
     load_weights(model, path)
     return model
-
-
-def _replace(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Stand-ins for the layers that the oracle does not have, by the names given to them.
-
-    The configuration's entries are changed to these names, which no operator has.
-    """
-    known = {*LAYERS.names("keras3")}
-    found: dict[str, Any] = {}
-    for entry, siblings in _entries(config, 0):
-        name = entry.get("class_name")
-        is_own = name in known and _is_of_keras(entry) and not _has_groups(entry)
-        if not isinstance(name, str) or is_own or _is_operator(entry):
-            continue
-        if not isinstance(entry.get("config"), dict):
-            raise ModelError(
-                f"{os.fspath(path)}: the configuration of a layer of class {name!r} is "
-                f"{type(entry.get('config')).__name__}; expected an object"
-            )
-        is_computed = _is_of_keras(entry) and _is_computed(name)
-        if not is_computed:
-            entry["config"][DECLARED] = _declared_shape(entry, siblings)
-        key = f"stand-in>{name}" if is_computed else f"opaque>{name}"
-        found.setdefault(key, stand_in(name, is_computed))
-        entry["registered_name"] = key
-    return found
-
-
-def _declared_shape(entry: Mapping[str, Any], siblings: Sequence[Any]) -> list[Any] | None:
-    """The shape of a layer's output, as the layers that take it have it; None where none does.
-
-    In a functional model each tensor among a call's arguments has its shape; in a sequential one
-    the next layer tells what it was built for.
-    """
-    name = entry["config"].get("name")
-    for tensor in _tensors(siblings, 0):
-        if tensor.get("keras_history", [None])[0] == name:
-            return _shape_or_none(tensor.get("shape"))
-    place = next((i for i, other in enumerate(siblings) if other is entry), len(siblings))
-    behind = siblings[place + 1] if place + 1 < len(siblings) else None
-    is_functional = "inbound_nodes" in entry
-    built = behind.get("build_config") if isinstance(behind, Mapping) else None
-    return _shape_or_none(built.get("input_shape")) if built and not is_functional else None
-
-
-def _tensors(value: Any, depth: int) -> Iterator[Mapping[str, Any]]:
-    """The symbolic tensors among the arguments of calls, as Keras 3 writes them."""
-    if depth > _DEEPEST:
-        return
-    if isinstance(value, Mapping):
-        content = value.get("config")
-        if value.get("class_name") == "__keras_tensor__" and isinstance(content, Mapping):
-            yield content
-            return
-        inner = value.get("inbound_nodes", ()) if "class_name" in value else value.values()
-        for item in inner if isinstance(inner, (list, tuple)) or inner else ():
-            yield from _tensors(item, depth + 1)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _tensors(item, depth + 1)
-
-
-def _shape_or_none(shape: Any) -> list[Any] | None:
-    if not isinstance(shape, (list, tuple)) or not 0 < len(shape) <= _MOST_AXES:
-        return None
-    fits = all(n is None or (type(n) is int and 0 <= n < _LONGEST) for n in shape)
-    return [*shape] if fits else None
-
-
-def _has_groups(entry: Mapping[str, Any]) -> bool:
-    """Whether it is a convolution in groups, which are outside the oracle."""
-    content = entry.get("config")
-    return isinstance(content, Mapping) and content.get("groups", 1) != 1
-
-
-def _entries(config: Any, depth: int) -> Iterator[tuple[dict[str, Any], Sequence[Any]]]:
-    """The layers of a configuration, models within it included, each with those beside it."""
-    content = config.get("config") if isinstance(config, Mapping) else None
-    layers = content.get("layers") if isinstance(content, Mapping) else None
-    if not isinstance(layers, list) or depth >= _DEEPEST:
-        return
-    for entry in layers:
-        if isinstance(entry, dict):
-            yield entry, layers
-            yield from _entries(entry, depth + 1)
-
-
-def _is_operator(entry: dict[str, Any]) -> bool:
-    """Whether it is an operator between layers; ``.h5`` files do not say so, but give no dtype."""
-    content = entry.get("config")
-    name_alone = isinstance(content, Mapping) and content.keys() <= {"name"}
-    is_known = entry.get("class_name") in OPERATIONS.names("keras3")
-    if name_alone and is_known and entry.get("module") is None:
-        entry["module"] = OPERATIONS.module
-    return str(entry.get("module")).startswith(OPERATIONS.module)
-
-
-def _is_of_keras(entry: Mapping[str, Any]) -> bool:
-    """Whether it is Keras' own: Keras 2 names no module, Keras 3 one of ``keras``."""
-    name, module = entry.get("registered_name"), entry.get("module")
-    own = module is None or str(module).partition(".")[0] == "keras"
-    return own and name in (None, entry.get("class_name"))
-
-
-def _is_computed(name: str) -> bool:
-    if name in TRANSLATIONS:
-        return True
-    from conformance.models.foreign import is_keras_layer
-
-    return is_keras_layer(name)
 
 
 def of_model(model: Any) -> Source:
@@ -311,21 +205,25 @@ class _Builder:
         layer = node.layer
         if isinstance(layer, Model):
             return self.add(layer.graph, items, f"{prefix}{layer.name}/", depth + 1)
-        if len(node.outputs) != 1:
-            raise ModelError(
-                f"the layer {layer.name!r} has {len(node.outputs)} outputs; one is judged"
-            )
         kind = getattr(layer, "class_name", type(layer).__name__)
         name = prefix + layer.name
         self._calls[name] += 1
         name = name if self._calls[name] == 1 else f"{name}#{self._calls[name]}"
-        operation = _operation(layer, kind, len(node.inputs[0].shape))
-        output = self.number()
-        self.steps.append(Step(name, layer, kind, operation, tuple(items), output))
-        return (output,)
+        made = []
+        for index in range(len(node.outputs)):
+            own = name if len(node.outputs) == 1 else output_name(name, index)
+            operation = _operation(layer, kind, len(node.inputs[0].shape), index)
+            made.append(self.number())
+            self.steps.append(Step(own, layer, kind, operation, tuple(items), made[-1]))
+        return tuple(made)
 
 
-def _operation(layer: Any, kind: str, ndim: int) -> Operation:
+def output_name(layer: str, index: int) -> str:
+    """What an output of a layer is called that has several."""
+    return f"{layer}[{index}]"
+
+
+def _operation(layer: Any, kind: str, ndim: int, output: int) -> Operation:
     """What a layer computes.
 
     Raises:
@@ -333,7 +231,10 @@ def _operation(layer: Any, kind: str, ndim: int) -> Operation:
     """
     try:
         if isinstance(layer, StandIn):
-            return layer.operation(ndim)
+            return layer.output_operation(ndim, output)
+        if isinstance(layer, Operator) and kind not in TRANSLATIONS:
+            settings = {"compute": lambda arrays: layer.call(*arrays), "moves": kind in _MOVING}
+            return Operation("elsewhere", settings)
         if kind not in TRANSLATIONS:
             raise ValueError("it is none of the layers that are computed here")
         weights = {w.name: np.asarray(w, np.float64) for w in layer.weights}

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from conformance.models.candidates import Array, Tensor, laid_for, reordered
-from conformance.models.errors import CandidateError, ModelError
+from conformance.models.errors import CandidateError, ModelError, quantized
 
 
 class TFLiteCandidate:
@@ -28,6 +28,7 @@ class TFLiteCandidate:
     def __init__(self, path: Path) -> None:
         self.name = str(path)
         self.input_names: Sequence[str] = ()
+        self.implementation = "tflite"
         interpreter, self.maker = _interpreter(path)
         content = path.read_bytes()
         if content[4:8] != b"TFL3":
@@ -42,8 +43,22 @@ class TFLiteCandidate:
             self._operators = self._kept._get_ops_details()
         except Exception as error:
             raise ModelError(f"{path} cannot be loaded ({_said(error)})") from None
+        self._refuse_integers(path)
         self._options = _options(content)
         self._last: tuple[int, ...] | None = None
+
+    def _refuse_integers(self, path: Path) -> None:
+        """See to it that what the operators make are numbers, not steps of a scale.
+
+        Raises:
+            ModelError: if it is a quantized file.
+        """
+        details = {item["index"]: item for item in self._kept.get_tensor_details()}
+        made = [details[i] for o in self._operators for i in o["outputs"] if i in details]
+        scaled = [item for item in made if len(item["quantization_parameters"]["scales"])]
+        if scaled:
+            kind = np.dtype(scaled[0]["dtype"]).name
+            raise ModelError(quantized(path, len(scaled), len(made), kind))
 
     def _fill(self, interpreter: Any, inputs: Sequence[Array]) -> list[Array]:
         details = [*interpreter.get_input_details()]

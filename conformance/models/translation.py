@@ -52,11 +52,36 @@ def operation_of(
     try:
         settings = found.settings(config, ndim)
     except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise ValueError(
-            f"{name} {config.get('name')!r}: the configuration is not as Keras writes it "
-            f"({type(error).__name__}: {error})"
-        ) from error
+        raise _unread(name, config, error) from error
     return Operation(found.kind, settings, weights, FORMATS[dtype_of(config)])
+
+
+def is_translated(name: str, config: Settings, shape: Shape) -> bool:
+    """Whether a layer of a known class is of a form that is computed here.
+
+    Raises:
+        ValueError: if its configuration is not as Keras writes it.
+    """
+    found = TRANSLATIONS[name]
+    try:
+        found.settings(config, len(shape))
+        found.weights(config, shape)
+    except ElsewhereError:
+        return False
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise _unread(name, config, error) from error
+    return True
+
+
+class ElsewhereError(ValueError):
+    """A layer of a known class in a form that is not computed here."""
+
+
+def _unread(name: str, config: Settings, error: Exception) -> ValueError:
+    return ValueError(
+        f"{name} {config.get('name')!r}: the configuration is not as Keras writes it "
+        f"({type(error).__name__}: {error})"
+    )
 
 
 def dtype_of(config: Settings) -> str:
@@ -77,8 +102,8 @@ def activation_name(given: Any) -> str:
     if isinstance(given, Mapping):
         given = given.get("config", given.get("registered_name"))
     name = "linear" if given is None else given
-    if name not in ACTIVATIONS:
-        raise ValueError(f"no bound is known for the activation {name!r}")
+    if not isinstance(name, str) or name not in ACTIVATIONS:
+        raise ElsewhereError(f"no bound is known for the activation {name!r}")
     return str(name)
 
 
@@ -126,6 +151,49 @@ def _depthwise_kernel(config: Settings, shape: Shape) -> dict[str, Any]:
     return _with_bias(config, "kernel", (*window, channels, multiplier), channels * multiplier)
 
 
+def _separable_kernels(config: Settings, shape: Shape) -> dict[str, Any]:
+    window = _each(config["kernel_size"], len(shape) - 2)
+    channels, multiplier = _channels(config, shape), config.get("depth_multiplier", 1)
+    pointwise = (*(1,) * len(window), channels * multiplier, config["filters"])
+    both = {"kernel": (*window, channels, multiplier), "pointwise": pointwise}
+    return both | ({"bias": (config["filters"],)} if config.get("use_bias", True) else {})
+
+
+def _transposed_kernel(config: Settings, shape: Shape) -> dict[str, Any]:
+    window = _each(config["kernel_size"], len(shape) - 2)
+    kernel = (*window, config["filters"], _channels(config, shape))
+    return _with_bias(config, "kernel", kernel, config["filters"])
+
+
+def _transposed(config: Settings, ndim: int) -> dict[str, Any]:
+    if config.get("output_padding") is not None:
+        raise ElsewhereError("an output padding of its own")
+    return _window(config, ndim)
+
+
+def _slopes(config: Settings, shape: Shape) -> dict[str, Any]:
+    shared = {axis % len(shape) for axis in config.get("shared_axes") or ()}
+    lengths = [1 if axis in shared else shape[axis] for axis in range(1, len(shape))]
+    if None in lengths:
+        raise ElsewhereError("slopes of a free length")
+    return {"slope": tuple(lengths)}
+
+
+def _layer_normalization(config: Settings, ndim: int) -> dict[str, Any]:
+    axis = config.get("axis", -1)
+    last = [*axis] if isinstance(axis, (list, tuple)) else [axis]
+    if last not in ([-1], [ndim - 1]) or config.get("rms_scaling"):
+        raise ElsewhereError("a normalization along other axes than the last, or by squares alone")
+    return {"epsilon": float(config.get("epsilon", 1e-3))}
+
+
+def _scale_and_center(config: Settings, shape: Shape) -> dict[str, Any]:
+    names = ["gamma"] * bool(config.get("scale", True)) + ["beta"] * bool(
+        config.get("center", True)
+    )
+    return dict.fromkeys(names, (shape[-1],))
+
+
 def _dense_kernel(config: Settings, shape: Shape) -> dict[str, Any]:
     return _with_bias(config, "kernel", (shape[-1], config["units"]), config["units"])
 
@@ -145,10 +213,7 @@ def _normalization(config: Settings, ndim: int) -> dict[str, Any]:
 
 def _statistics(config: Settings, shape: Shape) -> dict[str, Any]:
     size = (shape[_axis(config)],)
-    names = ["gamma"] * bool(config.get("scale", True)) + ["beta"] * bool(
-        config.get("center", True)
-    )
-    return dict.fromkeys((*names, "mean", "variance"), size)
+    return dict.fromkeys((*_scale_and_center(config, shape), "mean", "variance"), size)
 
 
 def _row(value: Any) -> Floats:
@@ -167,7 +232,7 @@ def _standardization(config: Settings, ndim: int) -> dict[str, Any]:
     axis = config.get("axis", -1)
     last = [*axis] if isinstance(axis, (list, tuple)) else [axis]
     if last not in ([-1], [ndim - 1]) or config.get("invert"):
-        raise ValueError("a normalization along other axes than the last, or an inverted one")
+        raise ElsewhereError("a normalization along other axes than the last, or an inverted one")
     given = config.get("mean") is not None
     pairs = [("mean", config.get("mean")), ("variance", config.get("variance"))] if given else []
     return {"axis": -1, "epsilon": 0.0, "statistics": {name: _row(v) for name, v in pairs}}
@@ -199,7 +264,7 @@ def _leaky(config: Settings, ndim: int) -> dict[str, Any]:
 
 def _softmax(config: Settings, ndim: int) -> dict[str, Any]:
     if config.get("axis", -1) not in (-1, ndim - 1):
-        raise ValueError("softmax along another axis than the last")
+        raise ElsewhereError("softmax along another axis than the last")
     return {"activation": "softmax"}
 
 
@@ -228,7 +293,7 @@ def _pads(key: str) -> Callable[[Settings, int], dict[str, Any]]:
 
 def _size(config: Settings, ndim: int) -> dict[str, Any]:
     if config.get("interpolation", "nearest") != "nearest":
-        raise ValueError("interpolation is not 'nearest'")
+        raise ElsewhereError("interpolation is not 'nearest'")
     return {"size": _each(config["size"], ndim - 2), "channels_first": _first(config)}
 
 
@@ -243,6 +308,8 @@ def _merge(name: str) -> Translation:
 _BY_RANK: Final[dict[str, Translation]] = {
     "Conv{}D": Translation("convolution", _window, _kernel),
     "DepthwiseConv{}D": Translation("depthwise", _window, _depthwise_kernel),
+    "SeparableConv{}D": Translation("separable", _window, _separable_kernels),
+    "Conv{}DTranspose": Translation("transposed convolution", _transposed, _transposed_kernel),
     "MaxPooling{}D": Translation("pooling", _pooling("max")),
     "AveragePooling{}D": Translation("pooling", _pooling("average")),
     "GlobalMaxPooling{}D": Translation("global pooling", _global("max")),
@@ -265,6 +332,10 @@ TRANSLATIONS: Final[dict[str, Translation]] = {
     "Activation": Translation("activation", _activation),
     "Softmax": Translation("activation", _softmax),
     "ReLU": Translation("relu", _relu),
+    "PReLU": Translation("sloped relu", _nothing, _slopes),
+    "LayerNormalization": Translation(
+        "layer normalization", _layer_normalization, _scale_and_center
+    ),
     "LeakyReLU": Translation("relu", _leaky),
     "Dropout": Translation("identity", _nothing),
     "GaussianNoise": Translation("identity", _nothing),

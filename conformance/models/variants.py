@@ -16,7 +16,7 @@ _ACTIVATIONS: Final = (
     *("linear", "relu", "relu6", "leaky_relu", "elu", "selu", "sigmoid", "hard_sigmoid", "tanh"),
     *("softplus", "softsign", "silu", "hard_silu", "gelu", "softmax", "exponential", "mish"),
 )
-_WINDOWED: Final = frozenset({"convolution", "depthwise", "pooling"})
+_WINDOWED: Final = frozenset({"convolution", "depthwise", "separable", "pooling"})
 
 
 class Variant(NamedTuple):
@@ -78,6 +78,11 @@ def _windows(operation: Operation) -> Iterator[Variant]:
             ("valid", "padding 'same' is read as 'valid'"),
         ):
             yield Variant(words, operation.altered(padding=padding))
+    elif settings["padding"] == "causal":
+        for padding in ("same", "valid"):
+            words = f"padding 'causal' is read as '{padding}'"
+            yield Variant(words, operation.altered(padding=padding))
+        yield Variant("causal padding goes last", operation.altered(padding="anticausal"))
     else:
         yield Variant("padding 'valid' is read as 'same'", operation.altered(padding="same"))
         words = "the VALID output length is rounded up (ceil for floor)"
@@ -130,6 +135,8 @@ def _weights(operation: Operation) -> Iterator[Variant]:
     if "bias" in weights:
         without = operation.reweighted(bias=np.zeros_like(weights["bias"]))
         yield Variant("the bias is missing", without)
+        twice = operation.reweighted(bias=2 * weights["bias"])
+        yield Variant("the bias is added twice", twice)
     if "kernel" in weights:
         for words, change in (
             ("the kernel was rounded to float16", _half),
@@ -149,6 +156,9 @@ def _kernels(operation: Operation, kernel: Floats) -> Iterator[Variant]:
         yield Variant(words, operation.reweighted(kernel=reshaped))
         return
     spatial = tuple(range(kernel.ndim - 2))
+    if kernel.shape[-2] > 1:
+        reversed_ = operation.reweighted(kernel=kernel[..., ::-1, :])
+        yield Variant("the input's channels are in reverse (BGR for RGB)", reversed_)
     flipped = operation.reweighted(kernel=np.flip(kernel, spatial))
     yield Variant("the kernel is flipped (convolution for correlation)", flipped)
     if len(spatial) == 2:
@@ -166,6 +176,8 @@ def _kernels(operation: Operation, kernel: Floats) -> Iterator[Variant]:
     if channels.shape == kernel.shape:
         words = "input and output channels of the kernel are exchanged"
         yield Variant(words, operation.reweighted(kernel=channels))
+    if "pointwise" in operation.weights:
+        return
     order = (kernel.ndim - 1, kernel.ndim - 2, *spatial)
     raw = np.ascontiguousarray(kernel.transpose(order)).reshape(kernel.shape)
     words = "the kernel's elements are read in the order (filters, channels, window)"
@@ -204,11 +216,32 @@ def _activations(operation: Operation) -> Iterator[Variant]:
     if own == "softplus":
         words = "softplus is computed as log(1 + exp(x)), which overflows"
         yield Variant(words, operation.altered(activation=NAIVE_SOFTPLUS))
+    for words, function in _FORMULAS.get(own, ()):
+        yield Variant(words, operation.altered(activation=function))
     for name in _ACTIVATIONS:
         if name != own:
             words = f"the activation is {name} in place of {own}"
             words = f"the activation is missing ({own})" if name == "linear" else words
             yield Variant(words, operation.altered(activation=name))
+
+
+def _hard_sigmoid_of_keras2(x: Floats) -> Floats:
+    return np.clip(0.2 * x + 0.5, 0.0, 1.0)
+
+
+def _gelu_by_tanh(x: Floats) -> Floats:
+    inner = np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)
+    result: Floats = 0.5 * x * (1 + np.tanh(inner))
+    return result
+
+
+_FORMULAS: Final[dict[str, tuple[tuple[str, Callable[[Floats], Floats]], ...]]] = {
+    "hard_sigmoid": (
+        ("hard_sigmoid has the slope 0.2 of Keras 2 in place of 1/6", _hard_sigmoid_of_keras2),
+    ),
+    "gelu": (("gelu is computed by its approximation with tanh", _gelu_by_tanh),),
+}
+"""Other functions that go by an activation's name."""
 
 
 def _epsilons(operation: Operation) -> Iterator[Variant]:
@@ -218,6 +251,12 @@ def _epsilons(operation: Operation) -> Iterator[Variant]:
             words = f"epsilon is {epsilon:g} in place of {own:g}"
             yield Variant(words, operation.altered(epsilon=epsilon))
     w, plain = operation.weights, np.zeros_like(operation.weights["mean"])
+    batch = operation.altered(of_the_batch=True)
+    yield Variant("the statistics are the batch's own, as in training", batch)
+    if operation.kind == "normalization" and w["mean"].ndim == 1:
+        for axis in (1, 2, 3):
+            words = f"the statistics are laid along axis {axis}"
+            yield Variant(words, operation.altered(axis=axis))
     for name, value, words in (
         ("gamma", plain + 1, "gamma is left out"),
         ("beta", plain, "beta is left out"),
@@ -260,6 +299,36 @@ def _merging(operation: Operation) -> Iterator[Variant]:
     for name in ("add", "multiply", "average", "maximum", "minimum", "subtract"):
         if name != own:
             yield Variant(f"{name} in place of {own}", operation.altered(of=name))
+    if own in ("subtract", "divide"):
+        yield Variant("the operands are exchanged", operation.altered(exchanged=True))
+
+
+def _sizes(operation: Operation) -> Iterator[Variant]:
+    size = operation.settings["size"]
+    if size != size[::-1]:
+        exchanged = operation.altered(size=size[::-1])
+        yield Variant("rows and columns of the size are exchanged", exchanged)
+    yield Variant("elements are repeated as a whole, not each", operation.altered(tiled=True))
+
+
+def _sloped(operation: Operation) -> Iterator[Variant]:
+    slope = operation.weights["slope"]
+    for value, words in ((0.0, "the slopes are left out"), (1.0, "the activation is missing")):
+        yield Variant(words, operation.reweighted(slope=np.full_like(slope, value)))
+    first = operation.reweighted(slope=np.full_like(slope, slope.reshape(-1)[0]))
+    yield Variant("the first slope is used for all", first)
+
+
+def _rows(operation: Operation) -> Iterator[Variant]:
+    own = operation.settings["epsilon"]
+    for epsilon in _EPSILONS:
+        if epsilon != own:
+            words = f"epsilon is {epsilon:g} in place of {own:g}"
+            yield Variant(words, operation.altered(epsilon=epsilon))
+    for name, neutral in (("gamma", 1.0), ("beta", 0.0)):
+        if name in operation.weights:
+            plain = np.full_like(operation.weights[name], neutral)
+            yield Variant(f"{name} is left out", operation.reweighted(**{name: plain}))
 
 
 def _padding(operation: Operation) -> Iterator[Variant]:
@@ -297,4 +366,7 @@ _BY_KIND: Final[dict[str, Callable[[Operation], Iterator[Variant]]]] = {
     "padding": _padding,
     "concatenation": _joining,
     "global pooling": _global,
+    "repetition": _sizes,
+    "sloped relu": _sloped,
+    "layer normalization": _rows,
 }

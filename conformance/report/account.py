@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
+from conformance.diagnosis.refusals import REFUSAL
 from conformance.judge.verdict import Verdict
 from conformance.report.text import one_line
 from conformance.report.words import alike, cause_of, instead_of, is_refusal
@@ -101,6 +102,11 @@ class Group:
                 len(e.case),
             ),
         )
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether it is what an implementation refuses throughout, and no wrong value."""
+        return all(entry.stage == REFUSAL for entry in self.entries)
 
     @cached_property
     def clauses(self) -> Counter[str]:
@@ -246,6 +252,10 @@ class Account:
         """The verdicts of one implementation, counted."""
         return Counter(entry.verdict for entry in self.of(implementation))
 
+    def refused(self, implementation: str) -> int:
+        """How many cases one implementation refuses throughout."""
+        return sum(entry.stage == REFUSAL for entry in self.of(implementation))
+
     def by_clause(self) -> dict[str, dict[str, Counter[Verdict]]]:
         """The verdicts counted by clause, in the order of their ids, and implementation."""
         found: dict[str, dict[str, Counter[Verdict]]] = {}
@@ -267,9 +277,14 @@ class Account:
         return all(entry.is_accepted for entry in self)
 
     def causes(self) -> list[Group]:
-        """What is wrong: the results that fail a run, by what explains them; most first."""
+        """What is wrong: the results that fail a run, by what explains them; most first.
+
+        What is refused throughout comes last.
+        """
         groups = self._grouped(_cause)
-        return sorted(groups, key=lambda group: (not group.smallest.fails, -len(group)))
+        return sorted(
+            groups, key=lambda group: (group.is_refusal, not group.smallest.fails, -len(group))
+        )
 
     def known(self) -> list[Group]:
         """The known deviations that were met again, by the id of their record."""

@@ -27,15 +27,29 @@ def verdict(account: Account, causes: Sequence[Group] | None = None) -> str:
         return "Nothing was judged."
     if not causes:
         return f"Nothing is wrong in {where}."
-    total = sum(map(len, causes))
-    are = "is" if total == 1 else "are"
-    return f"{total:,} of {where} {are} wrong, for {counted(len(causes), 'cause')}."
+    values = [cause for cause in causes if not cause.is_refusal]
+    total = sum(map(len, values))
+    refused = sum(map(len, causes)) - total
+    told = f"{total:,} of {where} {_are(total)} wrong, for {counted(len(values), 'cause')}"
+    if not values:
+        told = f"No value is wrong in {where}"
+    return f"{told}; {refused:,} {_are(refused)} refused throughout." if refused else f"{told}."
 
 
-def in_words(counts: Mapping[Verdict, int]) -> str:
-    """``550 ok, 4 known``: verdicts counted, those that do not occur left out."""
-    shown = (f"{counts[v]:,} {label}" for v, label in LABELS.items() if counts.get(v))
-    return ", ".join(shown)
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def in_words(counts: Mapping[Verdict, int], refused: int = 0) -> str:
+    """``550 ok, 4 known``: verdicts counted, those that do not occur left out.
+
+    Args:
+        counts: the verdicts.
+        refused: how many of those that deviate are refused throughout.
+    """
+    left = {**counts, Verdict.DEVIATES: counts.get(Verdict.DEVIATES, 0) - refused}
+    shown = [f"{left[v]:,} {label}" for v, label in LABELS.items() if left.get(v)]
+    return ", ".join([*shown, f"{refused:,} refused"] if refused else shown)
 
 
 def clauses_in_words(ids: Sequence[str]) -> str:

@@ -81,7 +81,7 @@ def summary(account: Account, style: Style | None = None) -> str:
     sections = [totals(account, style)]
     if style.verbose:
         sections.append(clause_table(account, style))
-    sections += [part(account, style) for part in (wrong, readings, known, not_judged)]
+    sections += [part(account, style) for part in (wrong, refused, readings, known, not_judged)]
     return "\n\n".join("\n".join(section) for section in sections if section)
 
 
@@ -91,7 +91,7 @@ def totals(account: Account, style: Style) -> list[str]:
     colour = "red" if causes else "green"
     lines = [style.paint(line, colour) for line in wrapped(verdict(account, causes), style.width)]
     rows = [
-        [one_line(name), one_line(account.versions.get(name, "")), in_words(account.verdicts(name))]
+        [one_line(name), one_line(account.versions.get(name, "")), _counts(account, name)]
         for name in account.implementations
     ]
     lines += _table(rows, style)
@@ -100,6 +100,10 @@ def totals(account: Account, style: Style) -> list[str]:
     for note in account.remarks:
         lines += [style.paint(line, "yellow") for line in wrapped(printable(note), style.width)]
     return lines
+
+
+def _counts(account: Account, name: str) -> str:
+    return in_words(account.verdicts(name), account.refused(name))
 
 
 def _table(rows: Sequence[Sequence[str]], style: Style) -> list[str]:
@@ -165,7 +169,7 @@ def _unfolded(clause: str, cells: Iterable[str], style: Style) -> list[str]:
 
 def wrong(account: Account, style: Style) -> list[str]:
     """What is wrong, by implementation and cause."""
-    causes = account.causes()
+    causes = [cause for cause in account.causes() if not cause.is_refusal]
     lines: list[str] = []
     for name in dict.fromkeys(cause.implementation for cause in causes):
         own = [cause for cause in causes if cause.implementation == name]
@@ -176,6 +180,19 @@ def wrong(account: Account, style: Style) -> list[str]:
             lines += _told(number, cause, account, style)
         lines += _rest(own[len(shown) :], style)
     return [*lines, *wrapped(_SHRINK, style.width, "  ", "  ")] if lines else lines
+
+
+def refused(account: Account, style: Style) -> list[str]:
+    """What implementations refuse throughout, with the declaration that says so once."""
+    lines: list[str] = []
+    for cause in account.causes():
+        if cause.is_refusal:
+            whose = f"Refused by {one_line(cause.implementation)}: {counted(len(cause), 'case')}"
+            lines += [style.paint(line, "bold") for line in wrapped(whose, style.width)]
+            lines += wrapped(f"{capitalized(cause.words)}", style.width, *_INDENT)
+            lines += wrapped(one_line(cause.smallest.message, 200), style.width, *_INDENT)
+            lines += _command(cause.smallest.command, style)
+    return lines
 
 
 def _told(number: int, cause: Group, account: Account, style: Style) -> Iterator[str]:

@@ -161,6 +161,8 @@ class _Trusted:
         """Cases are evaluated when they are asked for."""
 
     def outcome(self, prepared: Prepared) -> Answer:
+        if prepared.judged is not prepared.case:
+            return Unsupported("it is evaluated in the judging process, which keeps small"), 0.0
         if self._stored is not None:
             prepared.take_stored(self._stored.expectation(prepared.case))
         try:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from conformance.cases.case import Case
+from conformance.cases.far import condensed
 from conformance.cases.operands import LaterOperands, Operands, has_its_dtype, operands
 from conformance.judge.expectation import (
     Expectation,
@@ -62,10 +63,15 @@ class Subject:
 
 
 class Prepared:
-    """Operands and expectation of a case, each derived once, when first asked for."""
+    """Operands and expectation of a case, each derived once, when first asked for.
+
+    Attributes:
+        case: the case.
+        judged: the case by which answers are judged, which is small and has the same output.
+    """
 
     def __init__(self, case: Case) -> None:
-        self.case = case
+        self.case, self.judged = case, condensed(case)
         self._operands: Any = None
         self._expected: dict[bool, Any] = {}
         self._stored: tuple[Any, Expectation] | None = None
@@ -87,7 +93,7 @@ class Prepared:
             ImportError: if its dtype needs a package that is not installed.
         """
         if self._operands is None:
-            self._operands = operands(self.case)
+            self._operands = operands(self.judged)
         return self._operands
 
     def expectation(self, *, by_definition: bool = False) -> Any:
@@ -99,7 +105,7 @@ class Prepared:
             derive = expect_by_definition if by_definition else expect
             arrays = self.operands
             with as_never_set():
-                self._expected[by_definition] = derive(self.case, arrays)
+                self._expected[by_definition] = derive(self.judged, arrays)
         return self._expected[by_definition]
 
     @property
@@ -158,7 +164,7 @@ def result_of(
 def _judgement_of(prepared: Prepared, subject: Subject, outcome: Outcome) -> Judgement:
     if isinstance(outcome, Unsupported):
         return Judgement(Verdict.UNSUPPORTED, outcome.reason)
-    return judge(prepared.case, *prepared.for_subject(subject), outcome)
+    return judge(prepared.judged, *prepared.for_subject(subject), outcome)
 
 
 def _write_up(
@@ -183,7 +189,9 @@ def _write_up(
         stage=judgement.stage,
         seconds=round(seconds, 6),
         concerned=concerned,
-        evidence=Evidence(subject.spec, case, outcome, judgement.stage) if keep else None,
+        evidence=Evidence(subject.spec, condensed(case), outcome, judgement.stage)
+        if keep
+        else None,
     )
 
 

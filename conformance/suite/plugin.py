@@ -36,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--conformance-grid",
         default="standard",
-        choices=("smoke", "standard", "full", "networks"),
+        choices=("smoke", "standard", "full", "networks", "beyond"),
         help="which cases (default: standard)",
     )
     group.addoption(

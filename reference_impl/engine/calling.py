@@ -90,19 +90,23 @@ _scopes: ContextVar[tuple[tuple[object, str], ...]] = ContextVar("scopes", defau
 @contextmanager
 def scope(layer: Layer) -> Iterator[None]:
     """Within the block, the paths of new weights go through a layer, once."""
-    outer = _scopes.get()
-    is_inside = bool(outer) and outer[-1][0] is layer
-    token = _scopes.set(outer if is_inside else (*outer, (layer, layer.name)))
+    token = _scopes.set(_within(layer))
     try:
         yield
     finally:
         _scopes.reset(token)
 
 
+def _within(layer: Layer) -> tuple[tuple[object, str], ...]:
+    """The scopes of a layer's weights: those around it, and its own, once."""
+    outer = _scopes.get()
+    is_inside = bool(outer) and outer[-1][0] is layer
+    return outer if is_inside else (*outer, (layer, layer.name))
+
+
 def path_of(layer: Layer, name: str) -> str:
     """The path of a new weight of a layer: the layers that it is made within, outermost first."""
-    with scope(layer):
-        return "/".join([*(own for _, own in _scopes.get()), name])
+    return "/".join([*(own for _, own in _within(layer)), name])
 
 
 _most_elements: ContextVar[int | None] = ContextVar("most_elements", default=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -56,7 +56,8 @@ def dtype_policy(owner: str, value: Any, allowed: tuple[str, ...] = FLOATS) -> D
     """
     if isinstance(value, DTypePolicy):
         return value
-    name = getattr(value, "name", None) if hasattr(value, "compute_dtype") else value
+    is_policy = not isinstance(value, str) and hasattr(value, "compute_dtype")
+    name = getattr(value, "name", None) if is_policy else value
     given = _policy_name(name)
     if isinstance(given, str) and given in MIXED and "float32" in allowed:
         return DTypePolicy(given, MIXED[given], "float32")
@@ -119,8 +120,9 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
     return format_of(name).dtype if name in FLOATS else np.dtype(name)
 
 
+@lru_cache(maxsize=64)
 def is_float(dtype: np.dtype[Any]) -> bool:
-    """Whether a dtype is one of `FLOATS`."""
+    """Whether a dtype is one of `FLOATS`; the name of a dtype is slow to come by."""
     return dtype.name in FLOATS
 
 

@@ -273,12 +273,14 @@ class Registry:
             ValueError: if it is none of these, or its name is unknown.
             TypeError: if a configuration's arguments do not fit its class.
         """
+        if identifier is None:
+            return None
         if isinstance(identifier, str):
             target = self._named(identifier, reading())
             if target is None:
                 raise self._refusal(identifier, self._targets[reading()], owner, argument)
             return _instance(target, {}, identifier)
-        if identifier is None or isinstance(identifier, Mapping):
+        if isinstance(identifier, Mapping):
             return self.deserialize(identifier, None, owner, argument)
         if isinstance(identifier, type):
             return identifier()

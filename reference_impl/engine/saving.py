@@ -7,7 +7,7 @@ A layer's configuration is ``{"module", "class_name", "config", "registered_name
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -150,6 +150,7 @@ def connect(config: Mapping[str, Any]) -> tuple[Any, Any]:
     layers: dict[str, Layer] = {}
     calls: list[_Call] = []
     is_keras2 = False
+    config = _counted_from_zero(config)
     for entry in _entries(config):
         layer = deserialize(entry)
         layers[layer.name] = layer
@@ -163,6 +164,55 @@ def connect(config: Mapping[str, Any]) -> tuple[Any, Any]:
         _ends(config.get("input_layers"), layers, is_keras2),
         _ends(config.get("output_layers"), layers, is_keras2),
     )
+
+
+def _counted_from_zero(config: Any) -> Any:
+    """The configuration with the calls of models within it counted from zero.
+
+    Keras 2 counts the call by which a model was made itself, so that all others of it come later.
+    """
+    entries = _entries(config)
+    models = {str(entry.get("name")) for entry in entries if entry.get("class_name") in _MODELS}
+    nodes = [entry.get("inbound_nodes") for entry in entries]
+    listed = (calls for calls in nodes if isinstance(calls, list))
+    is_keras2 = any(isinstance(call, list) for calls in listed for call in calls)
+    if not models or not is_keras2:
+        return config
+    ends = config.get("output_layers")
+    used: dict[str, int] = {}
+    for name, call in _written_places([nodes, ends]):
+        used[name] = min(call, used.get(name, call))
+    late = {name for name in models if used.get(name, 0) > 0}
+    layers = [
+        {**entry, "inbound_nodes": _earlier(entry.get("inbound_nodes"), late)} for entry in entries
+    ]
+    return {**config, "layers": layers, "output_layers": _earlier(ends, late)}
+
+
+_MODELS: Final = ("Functional", "Model", "Sequential")
+
+
+def _written_places(value: Any) -> Iterator[tuple[str, int]]:
+    """The layer and the call of every place within some of Keras 2's lists."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if not isinstance(value, (list, tuple)):
+        return
+    if _is_written_place(value) and isinstance(value[1], int):
+        yield value[0], value[1]
+    for item in value:
+        yield from _written_places(item)
+
+
+def _earlier(value: Any, late: Collection[Any]) -> Any:
+    """The same lists with the calls of some layers counted from one less."""
+    if isinstance(value, Mapping):
+        return {key: _earlier(item, late) for key, item in value.items()}
+    if not isinstance(value, (list, tuple)):
+        return value
+    inner = [_earlier(item, late) for item in value]
+    is_late = _is_written_place(value) and value[0] in late and isinstance(value[1], int)
+    return [value[0], value[1] - 1, *inner[2:]] if is_late else inner
 
 
 def _malformed(what: str, given: Any, expected: str) -> ValueError:

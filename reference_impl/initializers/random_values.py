@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -96,11 +97,18 @@ def confined(values: Float64Array, low: float, high: float, format: Format) -> A
     least, most = -_at_most(-low, format), _at_most(high, format)
     if least > most:
         return np.asarray(rounded)
-    return np.clip(rounded.astype(np.float64), least, most).astype(rounded.dtype)
+    within = np.maximum(np.minimum(rounded.astype(np.float64), most), least)
+    return np.asarray(within.astype(rounded.dtype))
 
 
 def _at_most(value: float, format: Format) -> float:
-    """The largest number of a format that is not above `value`."""
+    """The largest number of a format that is not above `value`; a zero keeps its sign."""
+    return _largest(value, format) if value else value
+
+
+@lru_cache(maxsize=256)
+def _largest(value: float, format: Format) -> float:
+    """`_at_most` for what is not zero, since the two zeros have one key."""
     rounded = float(round_float64(np.array([value]), format)[0])
     if rounded <= value:
         return rounded

@@ -16,9 +16,10 @@ from reference_impl.engine.dtypes import FLOATS, Array, as_float64, convert
 from reference_impl.engine.variable import Variable
 from reference_impl.layers.windowed import Windowed
 from reference_impl.ops.activations.derivatives import pull_back
+from reference_impl.ops.convolution import Weights
 from reference_impl.ops.evaluation import Certified, evaluate
 from reference_impl.ops.formats import format_of
-from reference_impl.ops.geometry import WindowAxis
+from reference_impl.ops.geometry import Axes
 from reference_impl.ops.gradients import bias_gradient
 from reference_impl.ops.grouped import (
     grouped_convolution,
@@ -118,6 +119,7 @@ class Conv(Windowed):
         self.bias_constraint = constraints.get(bias_constraint, owner, "bias_constraint")
         self._kernel: Variable | None = None
         self._bias: Variable | None = None
+        self._used: Weights | None = None
 
     @property
     def kernel_size(self) -> tuple[int, ...]:
@@ -153,7 +155,7 @@ class Conv(Windowed):
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but what the activation says of itself, which is made of closures."""
-        state = dict(self.__dict__)
+        state = {**self.__dict__, "_used": None}
         del state["_certified_activation"]
         return state
 
@@ -260,6 +262,17 @@ class Conv(Windowed):
         return None if self._bias is None else convert(self._bias.value, self.compute_dtype)
 
     @property
+    def _weights_used(self) -> Weights:
+        """Both, with what the certified sums take from them, kept until one is assigned anew.
+
+        Under a mixed policy they are rounded at every use, so that nothing is kept.
+        """
+        kernel, bias = self._kernel_used, self._bias_used
+        if self._used is None or self._used.kernel is not kernel or self._used.bias is not bias:
+            self._used = Weights(kernel, bias)
+        return self._used
+
+    @property
     def _is_elementwise(self) -> bool:
         return self._certified_activation is None or self._certified_activation.axis is None
 
@@ -275,9 +288,8 @@ class Conv(Windowed):
     def _exact(self, inputs: Array) -> tuple[Certified, bool]:
         """The output, and whether it is correctly rounded (not with a foreign activation)."""
         activation = self._certified_activation
-        bias = self._bias_used
         images = self._channels_last(inputs)
-        sums = grouped_sums(images, self._kernel_used, bias, self._axes(inputs.shape))
+        sums = grouped_sums(images, self._weights_used, self._axes(inputs.shape))
         format = format_of(self.compute_dtype)
         if self._is_elementwise:
             certified = evaluate(sums, activation, format)
@@ -308,7 +320,7 @@ class Conv(Windowed):
         }
         return found | ({"bias": bias_gradient(gradient, format)} if self.use_bias else {})
 
-    def _pulled_back(self, images: Array, upstream: Array, axes: Sequence[WindowAxis]) -> Array:
+    def _pulled_back(self, images: Array, upstream: Array, axes: Axes) -> Array:
         """The gradient of the sums: in the layer's dtype if that holds it, else in float64."""
         if self._is_linear:
             return upstream
@@ -319,8 +331,7 @@ class Conv(Windowed):
                 f"{shown(self.activation)}, whose derivative is not known; expected one of "
                 "reference_impl.activations"
             )
-        bias = self._bias_used
-        sums = grouped_sums(images, self._kernel_used, bias, axes)
+        sums = grouped_sums(images, self._weights_used, axes)
         if self._channels_first:
             sums = sums.moveaxis(-1, 1)
         wide = pull_back(sums, as_float64(upstream), activation)

@@ -21,9 +21,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from reference_impl.ops.geometry import WindowAxis
+from reference_impl.ops.geometry import Axes
 from reference_impl.ops.scratch import Scratch
-from reference_impl.ops.windows import output_shape, pad, padded_shape, window_shape, window_view
+from reference_impl.ops.windows import count_taps, count_windows, pad, padded_shape, window_view
 
 Array = NDArray[Any]
 Block = tuple[slice, Array]
@@ -41,7 +41,7 @@ LEAST_ROWS: Final = 512
 
 def blocks_of_columns(
     inputs: Array,
-    axes: Sequence[WindowAxis],
+    axes: Axes,
     dtype: Any = None,
     most: int | None = None,
     beside: Array | None = None,
@@ -59,8 +59,8 @@ def blocks_of_columns(
         A range of the M windows in C order, and these windows; the next step overwrites them.
     """
     dtype = inputs.dtype if dtype is None else np.dtype(dtype)
-    windows = len(inputs) * math.prod(output_shape(axes))
-    width = math.prod(window_shape(axes)) * inputs.shape[-1]
+    windows = len(inputs) * count_windows(axes)
+    width = count_taps(axes) * inputs.shape[-1]
     width += 0 if beside is None else beside.shape[1]
     most = windows if most is None else most
     if not windows:
@@ -82,11 +82,11 @@ def blocks_of_columns(
             start = stop
 
 
-def _is_pointwise(axes: Sequence[WindowAxis]) -> bool:
+def _is_pointwise(axes: Axes) -> bool:
     return all(axis.window == 1 and axis.stride == 1 for axis in axes)
 
 
-def _has_short_runs(channels: int, axes: Sequence[WindowAxis]) -> bool:
+def _has_short_runs(channels: int, axes: Axes) -> bool:
     """Whether a window's elements lie in runs too short to copy well."""
     run = channels * (axes[-1].window if axes[-1].dilation == 1 else 1)
     return channels <= 4 and run <= 16
@@ -98,27 +98,25 @@ def _rows_at_a_time(size: int, short: bool) -> int:
     return max(rows, 1)
 
 
-def _all_columns(
-    inputs: Array, axes: Sequence[WindowAxis], dtype: np.dtype[Any], beside: Array | None
-) -> Array:
+def _all_columns(inputs: Array, axes: Axes, dtype: np.dtype[Any], beside: Array | None) -> Array:
     """All windows; a view where nothing is to be copied."""
     view = window_view(pad(inputs, axes), axes)
-    columns = view.reshape(math.prod(view.shape[: len(axes) + 1]), -1)
-    if beside is not None:
-        columns = np.concatenate((columns, beside), 1)
-    return np.ascontiguousarray(columns, dtype)
+    rows, width = len(inputs) * count_windows(axes), count_taps(axes) * inputs.shape[-1]
+    if beside is None:
+        return np.ascontiguousarray(view.reshape(rows, width), dtype)
+    columns = np.empty((rows, width + beside.shape[1]), dtype)
+    _fill(columns, view, beside)
+    return columns
 
 
-def _groups(inputs: Array, axes: Sequence[WindowAxis], rows: int) -> Iterator[slice]:
+def _groups(inputs: Array, axes: Axes, rows: int) -> Iterator[slice]:
     """Examples that are padded together: few, but enough for one block of windows."""
     size = math.prod(padded_shape(inputs[:1], axes)) * inputs.itemsize
-    step = max(BLOCK // max(size, 1), rows // math.prod(output_shape(axes)), 1)
+    step = max(BLOCK // max(size, 1), rows // count_windows(axes), 1)
     return (slice(start, start + step) for start in range(0, len(inputs), step))
 
 
-def _view(
-    inputs: Array, axes: Sequence[WindowAxis], memory: Scratch, channels_first: bool
-) -> Array:
+def _view(inputs: Array, axes: Axes, memory: Scratch, channels_first: bool) -> Array:
     """The windows of padded inputs; these are in `memory`, unless there is nothing to copy."""
     shape = padded_shape(inputs, axes)
     if channels_first:

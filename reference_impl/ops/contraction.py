@@ -9,14 +9,14 @@ Strassen's kind do not.  Subnormal numbers must be kept (no flush to zero).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reference_impl.ops.columns import LEAST_ROWS, blocks_of_columns
-from reference_impl.ops.geometry import WindowAxis
+from reference_impl.ops.geometry import Axes
 from reference_impl.ops.scratch import Scratch
 from reference_impl.ops.sums import as_matrix
 from reference_impl.ops.windows import output_shape
@@ -31,7 +31,7 @@ PIECE: Final = 512
 """Products that `blocks_of_sums` adds up in one matrix product."""
 
 
-def contract(inputs: Array, kernel: Array, axes: Sequence[WindowAxis]) -> Array:
+def contract(inputs: Array, kernel: Array, axes: Axes) -> Array:
     """``out[n, o, f] = sum_{t, c} inputs[n, o stride - pad + t dilation, c] kernel[t, c, f]``.
 
     Padding is zeros that are multiplied like any other input.
@@ -54,7 +54,7 @@ def contract(inputs: Array, kernel: Array, axes: Sequence[WindowAxis]) -> Array:
 def blocks_of_sums(
     inputs: Array,
     matrix: Array,
-    axes: Sequence[WindowAxis],
+    axes: Axes,
     more: tuple[Float64Array, Float64Array] | None = None,
 ) -> Iterator[tuple[slice, Float64Array]]:
     """The sums of `contract` in float64, some windows at a time, before they leave the cache.

@@ -74,6 +74,11 @@ QUANTILE_ERROR: Final = 4e-15
 _MASK: Final = (1 << 64) - 1
 _FIRST: Final = 0xBF58476D1CE4E5B9
 _SECOND: Final = 0x94D049BB133111EB
+_ROUNDS: Final = (
+    (np.uint64(30), np.uint64(_FIRST)),
+    (np.uint64(27), np.uint64(_SECOND)),
+)
+_LAST_SHIFT: Final = np.uint64(31)
 
 _LOG2_HIGH: Final = 0.6931471803691238
 _LOG2_LOW: Final = 1.9082149292705877e-10
@@ -167,10 +172,10 @@ def words(seed: int, count: int, stream: int = 0) -> Words:
     word = np.arange(1, count + 1, dtype=np.uint64)
     word *= np.uint64(GOLDEN)
     word += np.uint64(key(seed, stream))
-    for shift, factor in ((30, _FIRST), (27, _SECOND)):
-        word ^= word >> np.uint64(shift)
-        word *= np.uint64(factor)
-    word ^= word >> np.uint64(31)
+    for shift, factor in _ROUNDS:
+        word ^= word >> shift
+        word *= factor
+    word ^= word >> _LAST_SHIFT
     return word
 
 

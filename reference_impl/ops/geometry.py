@@ -16,11 +16,15 @@ Output o reads the inputs ``o s - pad_before + t d`` for the taps t = 0 .. k - 1
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+KEPT: Final = 1024
+"""Geometries of which what follows from them alone is kept, here and in the modules that use them;
+``tests/benchmarks`` shows what small calls lose without it."""
 
 
-@dataclass(frozen=True, slots=True)
-class WindowAxis:
+class WindowAxis(NamedTuple):
     """The geometry of a window along one spatial axis; all lengths in elements."""
 
     length: int
@@ -60,7 +64,11 @@ class WindowAxis:
         before = self.pad_before - taps.start * self.dilation
         span = (self.output - 1) * self.stride + (len(taps) - 1) * self.dilation + 1
         after = max(span - before - self.length, 0)
-        return replace(self, window=len(taps), pad_before=before, pad_after=after)
+        return self._replace(window=len(taps), pad_before=before, pad_after=after)
+
+
+Axes = tuple[WindowAxis, ...]
+"""The geometry of a window: one entry per spatial axis."""
 
 
 def receptive_field(window: int, dilation: int) -> int:
@@ -94,7 +102,7 @@ def window_axes(
     strides: Sequence[int],
     dilation: Sequence[int],
     padding: str,
-) -> tuple[WindowAxis, ...]:
+) -> Axes:
     """The geometry of every spatial axis."""
     return tuple(
         window_axis(n, k, s, d, padding)
@@ -102,15 +110,17 @@ def window_axes(
     )
 
 
-def without_padding(axes: Sequence[WindowAxis]) -> tuple[WindowAxis, ...]:
+@lru_cache(KEPT)
+def without_padding(axes: Axes) -> Axes:
     """The geometry of the same outputs on inputs that hold their padding."""
     return tuple(
-        replace(axis, length=axis.length + axis.padding_total, pad_before=0, pad_after=0)
+        axis._replace(length=axis.length + axis.padding_total, pad_before=0, pad_after=0)
         for axis in axes
     )
 
 
-def meeting_window(axes: Sequence[WindowAxis]) -> tuple[range, ...] | None:
+@lru_cache(KEPT)
+def meeting_window(axes: Axes) -> tuple[range, ...] | None:
     """The taps of a smaller window that meets all that the window meets, one range per axis.
 
     None where there is none: the first and the last tap of each axis meet an input.  So the work
@@ -124,6 +134,6 @@ def meeting_window(axes: Sequence[WindowAxis]) -> tuple[range, ...] | None:
     return None if whole or beyond else taps
 
 
-def cut_to(taps: Sequence[range], axes: Sequence[WindowAxis]) -> tuple[WindowAxis, ...]:
+def cut_to(taps: Sequence[range], axes: Axes) -> Axes:
     """The geometry of a window cut down to some taps of each axis."""
     return tuple(axis.of_taps(met) for axis, met in zip(axes, taps, strict=True))

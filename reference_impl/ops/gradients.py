@@ -19,27 +19,27 @@ the elements of u in dx are none of its terms, and do not meet the kernel.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reference_impl.ops.convolution import convolution_sums
+from reference_impl.ops.convolution import convolution_sums, finite_part, is_finite
 from reference_impl.ops.evaluation import evaluate
 from reference_impl.ops.formats import Format, widened
-from reference_impl.ops.geometry import WindowAxis, cut_to, meeting_window
-from reference_impl.ops.windows import meeting, output_shape, window_shape
+from reference_impl.ops.geometry import KEPT, Axes, WindowAxis, cut_to, meeting_window
+from reference_impl.ops.windows import meeting, reduce_windows, window_shape
 
 Array = NDArray[Any]
 Slices = tuple[slice, ...]
 
 
-def kernel_gradient(
-    inputs: Array, upstream: Array, axes: Sequence[WindowAxis], format: Format
-) -> Array:
+def kernel_gradient(inputs: Array, upstream: Array, axes: Axes, format: Format) -> Array:
     """dw, ``(*window, C, F)``, each element rounded once to `format`.
 
     Args:
@@ -54,19 +54,25 @@ def kernel_gradient(
     taps = meeting_window(axes) if inputs.size else None
     if taps is not None:
         return _with_missed_taps(inputs, upstream, axes, format, taps)
-    exchanged = [
-        replace(a, window=a.output, stride=a.dilation, dilation=a.stride, output=a.window)
-        for a in axes
-    ]
-    kernel = np.moveaxis(upstream, 0, -2)
-    sums = convolution_sums(np.swapaxes(inputs, 0, -1), kernel, None, exchanged)
+    last = upstream.ndim - 1
+    kernel = upstream.transpose(*range(1, last), 0, last)
+    sums = convolution_sums(inputs.swapaxes(0, -1), kernel, None, _exchanged(axes))
     return evaluate(sums.moveaxis(0, len(axes)), None, format).value
+
+
+@lru_cache(KEPT)
+def _exchanged(axes: Axes) -> Axes:
+    """The geometry of dw: outputs and taps exchanged."""
+    return tuple(
+        a._replace(window=a.output, stride=a.dilation, dilation=a.stride, output=a.window)
+        for a in axes
+    )
 
 
 def _with_missed_taps(
     inputs: Array,
     upstream: Array,
-    axes: Sequence[WindowAxis],
+    axes: Axes,
     format: Format,
     taps: tuple[range, ...],
 ) -> Array:
@@ -80,9 +86,7 @@ def _with_missed_taps(
     return gradient
 
 
-def input_gradient(
-    kernel: Array, upstream: Array, axes: Sequence[WindowAxis], format: Format
-) -> Array:
+def input_gradient(kernel: Array, upstream: Array, axes: Axes, format: Format) -> Array:
     """dx, ``(batch, *spatial, C)``, each element rounded once to `format`.
 
     Args:
@@ -101,18 +105,29 @@ def input_gradient(
         kernel = kernel[tuple(slice(met.start, met.stop) for met in taps)]
         axes = cut_to(taps, axes)
     special = None
-    if not (np.isfinite(kernel).all() and np.isfinite(upstream).all()):
+    with np.errstate(all="ignore"):
+        are_finite = is_finite(kernel) and is_finite(upstream)
+    if not are_finite:
         special = _nonfinite(kernel, upstream, axes)
-        kernel, upstream = _finite_part(kernel), _finite_part(upstream)
-    turned = np.swapaxes(np.flip(kernel, tuple(range(len(axes)))), -1, -2)
-    spread, transposed = _without_unread(_spread(upstream, axes), list(map(_transposed, axes)))
+        kernel, upstream = finite_part(kernel), finite_part(upstream)
+    turned = kernel[(slice(None, None, -1),) * len(axes)].swapaxes(-1, -2)
+    spread, transposed = _without_unread(_spread(upstream, axes), _transposed(axes))
     sums = convolution_sums(spread, turned, None, transposed)
     return evaluate(replace(sums, special=special), None, format).value
 
 
 def bias_gradient(upstream: Array, format: Format) -> Array:
-    """db, ``(F,)``, of u, ``(batch, *output, F)``, each element rounded once to `format`."""
-    return totals(upstream.reshape(-1, upstream.shape[-1]).T, format)
+    """db, ``(F,)``, of u, ``(batch, *output, F)``, each element rounded once to `format`.
+
+    As the kernel of one window of ones, u stays as it lies in memory.
+    """
+    filters = upstream.shape[-1]
+    if not upstream.size:
+        return np.zeros(filters, format.dtype)
+    terms = upstream.reshape(1, -1, filters)
+    ones = np.ones((1, 1, terms.shape[1]), upstream.dtype)
+    sums = convolution_sums(ones, terms, None, (WindowAxis(1, 1, 1, 1, 0, 0, 1),))
+    return evaluate(sums, None, format).value.reshape(filters)
 
 
 def totals(terms: Array, format: Format) -> Array:
@@ -120,22 +135,25 @@ def totals(terms: Array, format: Format) -> Array:
     count, products = terms.shape
     if not terms.size:
         return np.zeros(count, format.dtype)
-    point = WindowAxis(count, 1, 1, 1, 0, 0, count)
-    sums = convolution_sums(terms[None], np.ones((1, products, 1), terms.dtype), None, [point])
+    point = (WindowAxis(count, 1, 1, 1, 0, 0, count),)
+    sums = convolution_sums(terms[None], np.ones((1, products, 1), terms.dtype), None, point)
     return evaluate(sums, None, format).value.reshape(count)
 
 
-def _transposed(axis: WindowAxis) -> WindowAxis:
-    """The geometry of dx along one axis: ``i + p - (k - 1) d + t d`` reads the spread u."""
+@lru_cache(KEPT)
+def _transposed(axes: Axes) -> Axes:
+    """The geometry of dx: along each axis ``i + p - (k - 1) d + t d`` reads the spread u."""
+    return tuple(map(_transposed_axis, axes))
+
+
+def _transposed_axis(axis: WindowAxis) -> WindowAxis:
     spread = (axis.output - 1) * axis.stride + 1
     before = axis.receptive_field - 1 - axis.pad_before
     after = max(axis.length + axis.pad_before - spread, 0)
     return WindowAxis(spread, axis.window, 1, axis.dilation, before, after, axis.length)
 
 
-def _without_unread(
-    spread: Array, axes: Sequence[WindowAxis]
-) -> tuple[Array, Sequence[WindowAxis]]:
+def _without_unread(spread: Array, axes: Axes) -> tuple[Array, Axes]:
     """The spread u from the first element on that some input reads.
 
     Where a window cut down to the taps that meet inputs ends before the first input, the first
@@ -145,13 +163,13 @@ def _without_unread(
     if not any(unread):
         return spread, axes
     rest = spread[(slice(None), *(slice(count, None) for count in unread))]
-    return rest, [
-        replace(axis, length=axis.length - count, pad_before=axis.pad_before + count)
+    return rest, tuple(
+        axis._replace(length=axis.length - count, pad_before=axis.pad_before + count)
         for axis, count in zip(axes, unread, strict=True)
-    ]
+    )
 
 
-def _spread(upstream: Array, axes: Sequence[WindowAxis]) -> Array:
+def _spread(upstream: Array, axes: Axes) -> Array:
     """U with ``stride - 1`` zeros between neighbours along each spatial axis."""
     if all(axis.stride == 1 for axis in axes):
         return upstream
@@ -161,11 +179,7 @@ def _spread(upstream: Array, axes: Sequence[WindowAxis]) -> Array:
     return spread
 
 
-def _finite_part(array: Array) -> Array:
-    return np.where(np.isfinite(array), array, array.dtype.type(0))
-
-
-def tap_slices(axes: Sequence[WindowAxis]) -> Iterator[tuple[tuple[int, ...], Slices, Slices]]:
+def tap_slices(axes: Axes) -> Iterator[tuple[tuple[int, ...], Slices, Slices]]:
     """For each tap in row-major order: its indices, the outputs that read an input, those inputs.
 
     The slices are of arrays ``(batch, *spatial, channels)``.
@@ -178,7 +192,7 @@ def tap_slices(axes: Sequence[WindowAxis]) -> Iterator[tuple[tuple[int, ...], Sl
             yield taps, (slice(None), *outputs), (slice(None), *inputs)
 
 
-def _nonfinite(kernel: Array, upstream: Array, axes: Sequence[WindowAxis]) -> Array:
+def _nonfinite(kernel: Array, upstream: Array, axes: Axes) -> Array:
     """Dx where it is NaN or infinite, zero elsewhere: its terms' signs, added as IEEE 754 says."""
     u, w = (_signs(array) for array in (upstream, kernel))
     lengths = [axis.length for axis in axes]
@@ -195,9 +209,7 @@ def _signs(array: Array) -> Array:
     return np.where(np.isfinite(wide), np.sign(wide), wide)
 
 
-def max_pool_gradient(
-    inputs: Array, upstream: Array, axes: Sequence[WindowAxis], format: Format
-) -> Array:
+def max_pool_gradient(inputs: Array, upstream: Array, axes: Axes, format: Format) -> Array:
     """The gradient of max pooling: each u goes to the largest element of its window.
 
     Of several largest ones it goes to the first in row-major order (+0 and -0 are equal), of
@@ -213,45 +225,88 @@ def max_pool_gradient(
     Returns:
         ``(batch, *spatial, C)``.
     """
-    winners = _winners(inputs, axes)
-    given = winners >= 0
-    places, terms = winners[given], upstream[given]
+    taps = _winning_taps(inputs, axes)
+    given = taps >= 0
+    places, terms = _places(taps, inputs.shape, axes)[given], upstream[given]
     gradient = np.zeros(inputs.size, format.dtype)
-    for chosen, matrix in _by_place(places, terms):
-        gradient[chosen] = totals(matrix, format)
+    gradient[places] = _alone(terms)
+    if any(axis.stride < axis.receptive_field for axis in axes):
+        shared = np.bincount(places, minlength=inputs.size)[places] > 1
+        for chosen, matrix in _by_place(places[shared], terms[shared]):
+            gradient[chosen] = totals(matrix, format)
     return gradient.reshape(inputs.shape)
 
 
-def _by_place(places: NDArray[np.intp], terms: Array) -> Iterator[tuple[NDArray[np.intp], Array]]:
-    """Distinct places, and their terms as rows, filled up with at least one zero.
+def _winning_taps(inputs: Array, axes: Axes) -> NDArray[np.intp]:
+    """For each window the number of the tap of its maximum, in row-major order; -1 for none.
 
-    Places with about as many terms are taken together, so that there are at most four times as
-    many elements as terms.
+    The last taps come first, so that of equal ones the first has the last word.
+    """
+    with np.errstate(invalid="ignore"):
+        largest = reduce_windows(inputs, axes, np.maximum, -np.inf)
+        has_nan = bool(np.isnan(largest).any())
+        winners = np.full(largest.shape, -1, np.intp)
+        for taps, outputs, places in reversed(list(tap_slices(axes))):
+            value, best = inputs[places], largest[outputs]
+            wins = value == best
+            if has_nan:
+                wins |= np.isnan(value) & np.isnan(best)
+            number = np.ravel_multi_index(taps, window_shape(axes))
+            np.copyto(winners[outputs], number, where=wins)
+    return winners
+
+
+def _places(taps: NDArray[np.intp], shape: tuple[int, ...], axes: Axes) -> NDArray[np.intp]:
+    """The flat positions, in inputs of a shape, that a tap of each window reads."""
+    strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    starts = [
+        np.arange(shape[0]) * strides[0],
+        *(
+            (np.arange(axis.output) * axis.stride - axis.pad_before) * stride
+            for axis, stride in zip(axes, strides[1:-1], strict=True)
+        ),
+        np.arange(shape[-1]),
+    ]
+    offsets = [
+        np.arange(axis.window) * axis.dilation * stride
+        for axis, stride in zip(axes, strides[1:-1], strict=True)
+    ]
+    places: NDArray[np.intp] = _sums_of_all(offsets).reshape(-1)[taps]
+    places += _sums_of_all(starts)
+    return places
+
+
+def _sums_of_all(terms: Sequence[NDArray[np.intp]]) -> NDArray[np.intp]:
+    """The sum for each choice of one element of every array: as many axes as there are arrays."""
+    total = np.zeros((1,) * len(terms), np.intp)
+    for axis, values in enumerate(terms):
+        total = total + values.reshape(-1, *(1,) * (len(terms) - axis - 1))
+    return total
+
+
+def _alone(terms: Array) -> Array:
+    """Each term as a sum: +0 for -0, and one NaN for all."""
+    with np.errstate(invalid="ignore"):
+        sums: Array = terms + terms.dtype.type(0)
+        sums[np.isnan(sums)] = np.nan
+    return sums
+
+
+def _by_place(places: NDArray[np.intp], terms: Array) -> Iterator[tuple[NDArray[np.intp], Array]]:
+    """Distinct places, and their terms as rows, filled up with zeros.
+
+    Places with about as many terms are taken together, so that there are at most twice as many
+    elements as terms.
     """
     order = np.argsort(places, kind="stable")
-    distinct, first, count = np.unique(places[order], return_index=True, return_counts=True)
-    sorted_terms = terms[order]
-    sizes = np.frexp(count.astype(np.float64))[1]
+    sorted_places, sorted_terms = places[order], terms[order]
+    first = np.flatnonzero(np.diff(sorted_places, prepend=-1))
+    count = np.diff(first, append=len(places))
+    sizes = np.frexp(count - 0.5)[1]
     for size in np.unique(sizes):
         chosen = np.flatnonzero(sizes == size)
         rows = np.zeros((len(chosen), 1 << int(size)), terms.dtype)
         index = np.arange(rows.shape[1])
         present = index < count[chosen, None]
         rows[present] = sorted_terms[(first[chosen, None] + index)[present]]
-        yield distinct[chosen], rows
-
-
-def _winners(inputs: Array, axes: Sequence[WindowAxis]) -> NDArray[np.intp]:
-    """For each window the flat position in `inputs` of its maximum, or -1 if it meets none."""
-    shape = (len(inputs), *output_shape(axes), inputs.shape[-1])
-    winners = np.full(shape, -1, np.intp)
-    largest = np.zeros(shape, inputs.dtype)
-    positions = np.arange(inputs.size).reshape(inputs.shape)
-    with np.errstate(invalid="ignore"):
-        for _, outputs, places in tap_slices(axes):
-            value, best = inputs[places], largest[outputs]
-            wins = (value > best) | (np.isnan(value) & ~np.isnan(best))
-            wins |= winners[outputs] < 0
-            winners[outputs] = np.where(wins, positions[places], winners[outputs])
-            largest[outputs] = np.where(wins, value, best)
-    return winners
+        yield sorted_places[first[chosen]], rows

@@ -14,18 +14,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reference_impl.ops.convolution import convolution_sums, plain_convolution
+from reference_impl.ops.convolution import (
+    Weights,
+    convolution_sums,
+    plain_convolution,
+    weighted_sums,
+)
 from reference_impl.ops.double_double import Pair
 from reference_impl.ops.dyadics import Dyadic
 from reference_impl.ops.formats import Format
-from reference_impl.ops.geometry import WindowAxis
+from reference_impl.ops.geometry import Axes
 from reference_impl.ops.gradients import input_gradient, kernel_gradient
 from reference_impl.ops.sums import Enclosure, Float64Array, Indices, Matrix, Sums
 
 Array = NDArray[Any]
 
 
-def grouped_convolution(inputs: Array, kernel: Array, axes: Sequence[WindowAxis]) -> Array:
+def grouped_convolution(inputs: Array, kernel: Array, axes: Axes) -> Array:
     """`plain_convolution` of every group.
 
     Args:
@@ -40,27 +45,25 @@ def grouped_convolution(inputs: Array, kernel: Array, axes: Sequence[WindowAxis]
     return np.concatenate([plain_convolution(x, w, axes) for x, w in parts], -1)
 
 
-def grouped_sums(
-    inputs: Array, kernel: Array, bias: Array | None, axes: Sequence[WindowAxis]
-) -> Sums:
-    """`convolution_sums` of every group, as the sums of one array.
+def grouped_sums(inputs: Array, weights: Weights, axes: Axes) -> Sums:
+    """`weighted_sums` of every group, as the sums of one array.
 
     Args:
         inputs: ``(batch, *spatial, C)``.
-        kernel: ``(*window, C / groups, F)``.
-        bias: ``(F,)`` or None.
+        weights: the kernel, ``(*window, C / groups, F)``, and the bias.
         axes: the window geometry, one entry per spatial axis.
     """
+    kernel, bias = weights.kernel, weights.bias
     groups = inputs.shape[-1] // kernel.shape[-2]
     if groups == 1:
-        return convolution_sums(inputs, kernel, bias, axes)
+        return weighted_sums(inputs, weights, axes)
     biases = [None] * groups if bias is None else _parts(bias, groups)
     parts = zip(_parts(inputs, groups), _parts(kernel, groups), biases, strict=True)
     return side_by_side([convolution_sums(x, w, b, axes) for x, w, b in parts])
 
 
 def grouped_kernel_gradient(
-    inputs: Array, upstream: Array, axes: Sequence[WindowAxis], format: Format, groups: int
+    inputs: Array, upstream: Array, axes: Axes, format: Format, groups: int
 ) -> Array:
     """`kernel_gradient` of every group: ``(*window, C / groups, F)``."""
     if groups == 1:
@@ -70,7 +73,7 @@ def grouped_kernel_gradient(
 
 
 def grouped_input_gradient(
-    kernel: Array, upstream: Array, axes: Sequence[WindowAxis], format: Format, groups: int
+    kernel: Array, upstream: Array, axes: Axes, format: Format, groups: int
 ) -> Array:
     """`input_gradient` of every group: ``(batch, *spatial, C)``."""
     if groups == 1:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reference_impl.ops.geometry import WindowAxis
+from reference_impl.ops.geometry import Axes
 from reference_impl.ops.windows import reduce_windows
 
 
-def max_pool(inputs: NDArray[Any], axes: Sequence[WindowAxis]) -> NDArray[Any]:
+def max_pool(inputs: NDArray[Any], axes: Axes) -> NDArray[Any]:
     """``out[n, o, c] = max_t inputs[n, o stride - pad_before + t dilation, c]`` over real inputs.
 
     Args:
@@ -38,9 +37,7 @@ def _least(dtype: np.dtype[Any]) -> Any:
     return np.iinfo(dtype).min if np.issubdtype(dtype, np.integer) else -np.inf
 
 
-def _order_zeros(
-    pooled: NDArray[Any], inputs: NDArray[Any], axes: Sequence[WindowAxis]
-) -> NDArray[Any]:
+def _order_zeros(pooled: NDArray[Any], inputs: NDArray[Any], axes: Axes) -> NDArray[Any]:
     """Give a zero maximum the sign + where the window holds a +0, else -.
 
     The sign that `np.maximum` picks from +0 and -0 depends on the processor.

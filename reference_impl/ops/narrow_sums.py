@@ -27,7 +27,8 @@ order ``e u``, and for the rounding of the norms themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -38,7 +39,7 @@ from reference_impl.ops.contraction import blocks_of_sums, roundings_of_sums
 from reference_impl.ops.double_double import Pair
 from reference_impl.ops.dyadics import Dyadic, is_exact_in_float64
 from reference_impl.ops.formats import Format
-from reference_impl.ops.geometry import WindowAxis
+from reference_impl.ops.geometry import Axes
 from reference_impl.ops.products import Products
 from reference_impl.ops.rounding import round_into
 from reference_impl.ops.scratch import Scratch
@@ -52,6 +53,42 @@ _UNIT: Final = 2.0**-53
 _SLACK: Final = 1.0 + 2.0**-10
 _LARGE: Final = 1 << 14
 """Elements of a kernel from which on its norms take a noticeable time."""
+_TALL: Final = 1 << 13
+"""Rows of a kernel whose squares are added up in float32."""
+
+
+@dataclass(frozen=True, eq=False)
+class NarrowWeights:
+    """A kernel and a bias, and what the bounds take from these alone.
+
+    Attributes:
+        matrix: the kernel, ``(K, F)``.
+        bias: ``(F,)`` or None.
+        below: ``(2, F)``: minus the radius per unit of the norm, and the bias less its radius.
+        radii: ``(2, F)``: the radius per unit of the norm, and that of the bias.
+        are_finite: whether kernel and bias are.
+    """
+
+    matrix: Array
+    bias: Array | None
+    below: Float64Array
+    radii: Float64Array
+    are_finite: bool
+
+
+def narrow_weights(kernel: Array, bias: Array | None = None) -> NarrowWeights:
+    """Those of a float32 kernel, ``(*window, C, F)``, and a float32 bias, ``(F,)`` or None."""
+    matrix = as_matrix(kernel)
+    filters = matrix.shape[1]
+    offset = np.zeros(filters) if bias is None else np.add(bias, 0.0, dtype=np.float64)
+    radii = np.empty((2, filters))
+    radii[0] = norms_of_columns(matrix)
+    radii[1] = np.abs(offset)
+    radii *= _relative_error(len(matrix))
+    below = -radii
+    below[1] += offset
+    # No square of a float32 overflows in float64.
+    return NarrowWeights(matrix, bias, below, radii, math.isfinite(radii.sum()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,21 +97,19 @@ class NarrowSums:
 
     Attributes:
         norms: ``(M, 2)``: the norm of each window, and one.
-        below: ``(2, F)``: minus the radius per unit of the norm, and the bias less its radius.
-        radii: ``(2, F)``: the radius per unit of the norm, and that of the bias.
+        weights: the kernel and the bias.
         products: the operands, and the source of exact values.
     """
 
     norms: Float64Array
-    below: Float64Array
-    radii: Float64Array
+    weights: NarrowWeights
     products: Products
 
     def bounds(self) -> Iterator[tuple[slice, Float64Array, Float64Array]]:
         """The lower bound, and that plus twice the radius."""
-        memory, width = Scratch(), 2 * self.radii
+        memory, width = Scratch(), 2 * self.weights.radii
         products = self.products
-        more = self.norms, self.below
+        more = self.norms, self.weights.below
         for block, sums in blocks_of_sums(products.inputs, products.matrix, products.axes, more):
             for rows, part in parts(block, sums.shape[1]):
                 low = sums[part]
@@ -94,7 +129,7 @@ class NarrowSums:
     def exact_values(self) -> Float64Array | None:
         """The computed sums, if all operands lie on a grid so coarse that float64 was exact."""
         products = self.products
-        radii = self.radii.max(1, initial=0.0)
+        radii = self.weights.radii.max(1, initial=0.0)
         radius = float((self.norms.max(0, initial=0.0) * radii).sum())
         largest = radius / _relative_error(len(products.matrix)) * _SLACK
         if not is_exact_in_float64(products.inputs, products.matrix, products.bias, largest):
@@ -117,34 +152,20 @@ class NarrowSums:
         return self.products.rounded(positions, format)
 
 
-def narrow_sums(
-    inputs: Array,
-    kernel: Array,
-    bias: Array | None = None,
-    *,
-    axes: Sequence[WindowAxis],
-) -> NarrowSums:
+def narrow_sums(inputs: Array, weights: NarrowWeights, axes: Axes) -> NarrowSums:
     """The convolution of finite float32 arrays (which hold float16 and bfloat16 exactly).
 
     Args:
         inputs: ``(batch, *spatial, C)``.
-        kernel: ``(*window, C, F)``.
-        bias: ``(F,)`` or None.
+        weights: the kernel and the bias.
         axes: the window geometry.
     """
-    matrix = as_matrix(kernel)
-    filters = matrix.shape[1]
-    window_norms = norms_of_windows(inputs, axes).reshape(-1)
-    norms = np.ones((len(window_norms), 2))
-    norms[:, 0] = window_norms
-    offset = np.zeros(filters) if bias is None else bias.astype(np.float64) + 0.0
-    radii = np.empty((2, filters))
-    radii[0] = norms_of_columns(matrix)
-    radii[1] = np.abs(offset)
-    radii *= _relative_error(len(matrix))
-    below = -radii
-    below[1] += offset
-    return NarrowSums(norms, below, radii, Products(inputs, matrix, bias, axes, short=True))
+    window_norms = norms_of_windows(inputs, axes)
+    norms = np.empty((window_norms.size, 2))
+    norms[:, 0] = window_norms.reshape(-1)
+    norms[:, 1] = 1.0
+    products = Products(inputs, weights.matrix, weights.bias, axes, short=True)
+    return NarrowSums(norms, weights, products)
 
 
 def _relative_error(products: int) -> float:
@@ -152,7 +173,7 @@ def _relative_error(products: int) -> float:
     return (roundings_of_sums(products, more=2) + 2) * _UNIT * _SLACK
 
 
-def norms_of_windows(inputs: Array, axes: Sequence[WindowAxis]) -> Float64Array:
+def norms_of_windows(inputs: Array, axes: Axes) -> Float64Array:
     """Euclidean norm of every window of ``(batch, *spatial, C)``: ``(batch, *output)``."""
     wide = inputs.astype(np.float64, copy=False)
     squares = np.einsum("...c,...c->...", wide, wide)
@@ -168,12 +189,13 @@ def norms_of_columns(matrix: Array) -> Float64Array:
 def _squares_of_columns(matrix: Array) -> Array:
     """Sums of squares; of large float32 matrices in float32, which is faster, if that will do.
 
-    These are wrong by ``K 2**-24`` of themselves, and by ``K 2**-150`` for
+    These are wrong by ``K 2**-24`` of themselves, K being `_TALL` at most, and by ``K 2**-150`` for
     underflow.
     """
-    if matrix.dtype == np.float32 and matrix.size >= _LARGE and len(matrix) <= 1 << 13:
-        squares: Array = np.einsum("kf,kf->f", matrix, matrix)
+    if matrix.dtype == np.float32 and matrix.size >= _LARGE:
+        parts = (matrix[start : start + _TALL] for start in range(0, len(matrix), _TALL))
+        squares = np.stack([np.einsum("kf,kf->f", part, part) for part in parts])
         if np.all((squares > 2.0**-100) & np.isfinite(squares)):
-            return squares
+            return np.asarray(squares.sum(0, dtype=np.float64))
     wide: Array = np.einsum("kf,kf->f", matrix, matrix, dtype=np.float64)
     return wide

@@ -14,14 +14,12 @@ Each count below is a convolution of zeros, ones and minus ones, and therefore e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from reference_impl.ops.contraction import contract
 from reference_impl.ops.formats import widened
-from reference_impl.ops.geometry import WindowAxis, without_padding
+from reference_impl.ops.geometry import Axes, without_padding
 from reference_impl.ops.windows import output_shape, pad
 
 Float64Array = NDArray[np.float64]
@@ -33,7 +31,7 @@ def nonfinite_sums(
     kernel: Float64Array,
     bias: Float64Array | None = None,
     *,
-    axes: Sequence[WindowAxis],
+    axes: Axes,
 ) -> Float64Array:
     """NaN, ``+inf`` or ``-inf`` where the sum is; zero where it is an ordinary number.
 
@@ -57,7 +55,7 @@ def nonfinite_sums(
 
 
 def _count_products(
-    padded: Float64Array, kernel: Float64Array, axes: Sequence[WindowAxis]
+    padded: Float64Array, kernel: Float64Array, axes: Axes
 ) -> tuple[Float64Array, Float64Array, Float64Array]:
     """How many products are infinite, the sum of their signs, and how many are NaN.
 
@@ -85,7 +83,5 @@ def _count_products(
     return infinite, signed, invalid
 
 
-def _convolve(
-    x: Float64Array | Booleans, w: Float64Array | Booleans, axes: Sequence[WindowAxis]
-) -> Float64Array:
+def _convolve(x: Float64Array | Booleans, w: Float64Array | Booleans, axes: Axes) -> Float64Array:
     return contract(widened(x), widened(w), axes)

@@ -8,7 +8,7 @@ that float64 does not hold the parts of their products.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from reference_impl.ops.double_double import Pair, two_product
 from reference_impl.ops.dyadics import Dyadic, dot, row_totals, split
 from reference_impl.ops.error_free import add, exact_slices, two_sum
 from reference_impl.ops.formats import Format
-from reference_impl.ops.geometry import WindowAxis
+from reference_impl.ops.geometry import Axes
 from reference_impl.ops.rounding import round_dyadic, round_pairs
 from reference_impl.ops.windows import gather_windows, pad
 
@@ -50,7 +50,7 @@ class Products:
     inputs: Array
     matrix: Array
     bias: Array | None
-    axes: Sequence[WindowAxis]
+    axes: Axes
     short: bool
 
     def dyadics(self, positions: Indices) -> list[Dyadic]:

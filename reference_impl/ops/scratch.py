@@ -7,12 +7,10 @@ fault for every few KiB: as much time as copying windows into them.
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-_NOTHING: Final[NDArray[np.uint8]] = np.empty(0, np.uint8)
 
 
 class Scratch:
@@ -20,17 +18,23 @@ class Scratch:
 
     Attributes:
         dtype: of the arrays.
-        memory: bytes.
     """
 
     def __init__(self, dtype: Any = np.float64) -> None:
-        self.dtype = np.dtype(dtype)
-        self.memory = _NOTHING
+        self.dtype = dtype
+        self._largest: NDArray[Any] | None = None
+        self._latest: NDArray[Any] | None = None
 
     def array(self, *shape: int) -> NDArray[Any]:
         """An array of this shape, not initialised."""
-        size = math.prod(shape) * self.dtype.itemsize
-        if size > self.memory.size:
-            self.memory = np.empty(size, np.uint8)
-        array: NDArray[Any] = self.memory[:size].view(self.dtype).reshape(shape)
-        return array
+        if self._latest is None or self._latest.shape != shape:
+            self._latest = self._other(shape)
+        return self._latest
+
+    def _other(self, shape: tuple[int, ...]) -> NDArray[Any]:
+        """An array of another shape than the latest one."""
+        size = math.prod(shape)
+        if self._largest is None or size > self._largest.size:
+            self._largest = np.empty(shape, self.dtype)
+            return self._largest
+        return self._largest.reshape(-1)[:size].reshape(shape)

@@ -140,11 +140,11 @@ class Sums:
     def _rounded(self, format: Format) -> tuple[NDArray[Any], Indices]:
         """The matrix of rounded values, and the undecided positions in it."""
         values = np.empty(_matrix_shape(self.stored), format.dtype)
-        undecided = [np.empty(0, np.intp)]
+        undecided = []
         for rows, above in self.enclosure.rounded(format, values):
-            different = np.flatnonzero(differ(values[rows], above))
+            (different,) = differ(values[rows], above).reshape(-1).nonzero()
             undecided.append(different + rows.start * values.shape[1])
-        return values, np.concatenate(undecided)
+        return values, np.concatenate(undecided) if undecided else np.empty(0, np.intp)
 
     def exactly_rounded(self, indices: Indices, format: Format) -> NDArray[Any]:
         """The exact values at flat indices (C order), rounded once; they must be finite."""
@@ -283,6 +283,10 @@ def parts(block: slice, columns: int) -> Iterator[tuple[slice, slice]]:
 
 def differ(low: NDArray[Any], high: NDArray[Any]) -> NDArray[np.bool_]:
     """Where two arrays of one dtype differ in any bit; so +0 differs from -0."""
-    word = np.dtype(f"u{low.dtype.itemsize}")
+    word = _WORDS[low.itemsize]
     different: NDArray[np.bool_] = low.view(word) != high.view(word)
     return different
+
+
+_WORDS: Final = {size: np.dtype(f"u{size}") for size in (2, 4, 8)}
+"""Unsigned integers by their size in bytes."""

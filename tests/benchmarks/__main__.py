@@ -2,14 +2,13 @@
 
     PYTHONPATH=. python tests/benchmarks [NAME ...] [--json FILE] [--markdown FILE]
     PYTHONPATH=. python tests/benchmarks compare OLD.json NEW.json
-    PYTHONPATH=. python tests/benchmarks growth [cases | elements]
 
 NAME is what the names of some benchmarks begin with, such as ``convolution``, ``judge``,
 ``suite/start`` or ``tricks``; without any, all run.  Of each, the candidates take turns on one
 thread; a ratio is to the first of them, with the quartiles of its rounds.  Peers that are not
 installed are left out, and named.  ``compare`` says what changed beyond these quartiles; its exit
-status is 1 where something has become slower, 2 for a file that is none.  ``growth`` tells how time
-and memory of judging grow over three decades.
+status is 1 where something has become slower, 2 for a file that is none.  ``growth`` is the last
+group: how time and memory of judging grow over three decades of cases and of elements.
 """
 
 from __future__ import annotations
@@ -33,11 +32,6 @@ def main(arguments: Sequence[str]) -> int:
         sys.path.insert(0, str(HERE))
     if list(arguments[:1]) == ["compare"]:
         return compare(arguments[1:])
-    if list(arguments[:1]) == ["growth"]:
-        import growth
-
-        growth.main(arguments[1:])
-        return 0
     return measure(arguments)
 
 
@@ -74,11 +68,12 @@ def measure(arguments: Sequence[str]) -> int:
     import writing
 
     chosen = registered.chosen(options.names, tiny=options.tiny)
-    if not chosen:
+    growing = registered.growing(options.names)
+    if not chosen and not growing:
         groups = ", ".join(registered.groups())
         print(f"benchmarks: none begins so; there are {groups}", file=sys.stderr)
         return 2
-    run = registered.measured(chosen, options.seconds, tiny=options.tiny)
+    run = registered.measured(chosen, growing, options.seconds, tiny=options.tiny)
     for path, render in ((options.json, writing.as_json), (options.markdown, writing.as_markdown)):
         if path is not None:
             path.write_text(render(run), encoding="utf-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from measuring import Benchmark, Call, Setup
@@ -16,11 +16,22 @@ FILTERS: Final = 4
 SIZE: Final = (3, 3)
 
 
-def _calling(tiny: bool, *, dtype: str) -> Setup:
-    del tiny
-    x = np.random.default_rng(0).standard_normal(SHAPE).astype(dtype)
+def built(dtype: str) -> tuple[keras.layers.Conv2D, np.ndarray[Any, Any]]:
+    """A tiny layer, and inputs."""
     layer = keras.layers.Conv2D(FILTERS, SIZE, dtype=dtype)
     layer.build(SHAPE)
+    return layer, np.random.default_rng(0).standard_normal(SHAPE).astype(dtype)
+
+
+def calling(dtype: str) -> Call:
+    """A call of a tiny layer."""
+    layer, x = built(dtype)
+    return partial(layer, x)
+
+
+def _calling(tiny: bool, *, dtype: str) -> Setup:
+    del tiny
+    layer, x = built(dtype)
     kernel, bias = layer.get_weights()
     windows = np.random.default_rng(1).standard_normal((2 * 5 * 6, 27)).astype(dtype)
     own: dict[str, Call] = {
@@ -43,9 +54,7 @@ def _without_gradients(module: object, tensor: object) -> object:
 
 def _building(tiny: bool) -> Setup:
     del tiny
-    x = np.random.default_rng(0).standard_normal(SHAPE).astype(np.float32)
-    layer = keras.layers.Conv2D(FILTERS, SIZE)
-    layer.build(SHAPE)
+    layer, x = built("float32")
     own: dict[str, Call] = {
         "certified call": partial(layer, x),
         "building and calling once": lambda: keras.layers.Conv2D(FILTERS, SIZE)(x),

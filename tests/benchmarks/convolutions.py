@@ -76,6 +76,23 @@ def matmul(name: str, dtype: type[np.generic]) -> Call:
     return lambda: windows @ kernel
 
 
+def _products_of_gradients(window: Window) -> Call:
+    """The two matrix products of the gradients, in float64, in which they are computed."""
+    taps, (channels, filters) = int(np.prod(window.size)), window.kernel.shape[-2:]
+    read = len(window.inputs) * int(np.prod(window.inputs.shape[1:-1]))
+    written = len(window.inputs) * int(np.prod(window.outputs))
+    random = np.random.default_rng(3)
+    sizes = (
+        ((read, taps * filters), (taps * filters, channels)),
+        (
+            (taps * channels, written),
+            (written, filters),
+        ),
+    )
+    pairs = [[random.standard_normal(size) for size in pair] for pair in sizes]
+    return lambda: [left @ right for left, right in pairs]
+
+
 def products(window: Window) -> float:
     """Multiplications of a convolution."""
     return float(len(window.inputs) * np.prod(window.outputs, dtype=float) * window.kernel.size)
@@ -114,6 +131,7 @@ def _gradients(name: str, tiny: bool) -> Setup:
     own: dict[str, Call] = {
         "certified forward": lambda: layer(inputs),
         "certified gradients": lambda: layer.gradients(inputs, upstream),
+        "products": _products_of_gradients(window),
     }
     others, left_out = calls(GRADIENTS, window, products(window), " gradients")
     return Setup(own | others, left_out=left_out)

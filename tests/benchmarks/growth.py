@@ -1,9 +1,10 @@
 """How judging grows: time in cases and in elements, memory in both, over three decades.
 
-    PYTHONPATH=. python tests/benchmarks growth [cases | elements]
+    PYTHONPATH=. python tests/benchmarks growth[/cases | /elements]
 
-Times are processor time.  The memory of cases is the largest resident size of a fresh process, that
-of elements what judging takes beside the operands and outputs, which are of the size asked for.
+Times are processor time, in turns like those of the other benchmarks; a count that takes long is
+measured once.  The memory of cases is the largest resident size of a fresh process, that of
+elements what judging takes beside the operands and outputs, which are of the size asked for.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from measuring import Growth, quartiles
 
 import reference_impl as keras
 from conformance import assert_conforms
@@ -43,8 +46,6 @@ def cases(count: int) -> Iterator[Case]:
 
 def judged_cases(count: int) -> dict[str, float]:
     """Seconds and megabytes of judging so many cases on the reference, in this process."""
-    import resource
-
     from conformance.known import load
     from conformance.running.case_judge import CaseJudge
     from conformance.running.limits import Limits
@@ -58,8 +59,23 @@ def judged_cases(count: int) -> dict[str, float]:
         seconds = time.process_time() - started
     return {
         "seconds": seconds,
-        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "megabytes": largest_resident(),
     }
+
+
+def largest_resident() -> float:
+    """Megabytes that this process held at most.
+
+    The largest size that the system remembers elsewhere is, on Linux, that of its parent as well.
+    """
+    import resource
+
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = dict(line.split(":", 1) for line in status.read_text("utf-8").splitlines())
+        return float(lines["VmHWM"].split()[0]) / 1024
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return size / (2**20 if sys.platform == "darwin" else 1024)
 
 
 def judged_elements(count: int) -> dict[str, float]:
@@ -86,6 +102,9 @@ def judged_elements(count: int) -> dict[str, float]:
 
 
 MEASURED: Final = {"cases": (judged_cases, CASES), "elements": (judged_elements, ELEMENTS)}
+ROUNDS: Final = 3
+LONGEST: Final = 10.0
+"""Seconds beyond which a count is measured once."""
 
 
 def in_fresh_process(what: str, count: int) -> dict[str, float]:
@@ -96,22 +115,28 @@ def in_fresh_process(what: str, count: int) -> dict[str, float]:
     return found
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Print a table of each kind, or what is measured of one count."""
-    if len(arguments) == 2:
-        measure, _ = MEASURED[arguments[0]]
-        print(json.dumps(measure(int(arguments[1]))))
-        return
-    for what in arguments or MEASURED:
-        print(f"{what:>10} {'seconds':>9} {'us each':>9} {'MB':>8}")
-        for count in MEASURED[what][1]:
-            found = in_fresh_process(what, count)
-            each = found["seconds"] / count * 1e6
-            share = f"{found['of operands']:8.2f} of operands" if "of operands" in found else ""
-            print(
-                f"{count:10} {found['seconds']:9.3f} {each:9.3f} {found['megabytes']:8.1f}{share}"
-            )
+def measured(what: str, *, tiny: bool) -> list[Growth]:
+    """Every count of a kind, each as often as there are rounds; of tiny ones, the least once."""
+    counts = MEASURED[what][1][: 1 if tiny else None]
+    found: dict[int, list[dict[str, float]]] = {count: [] for count in counts}
+    for _ in range(1 if tiny else ROUNDS):
+        for count, before in found.items():
+            if not before or before[0]["seconds"] < LONGEST:
+                before.append(in_fresh_process(what, count))
+    return [_growth(what, count, turns) for count, turns in found.items()]
+
+
+def _growth(what: str, count: int, turns: Sequence[dict[str, float]]) -> Growth:
+    low, middle, high = quartiles([turn["seconds"] / count for turn in turns])
+    megabytes = quartiles([turn["megabytes"] for turn in turns])[1]
+    share = quartiles([turn["of operands"] for turn in turns])[1] if what == "elements" else 0.0
+    return Growth(what, count, middle, low, high, megabytes, share)
+
+
+def main(what: str, count: str) -> None:
+    """Print what is measured of one count."""
+    print(json.dumps(MEASURED[what][0](int(count))))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(*sys.argv[1:])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 Call = Callable[[], object]
@@ -90,6 +90,38 @@ class Figure:
     rounds: int
 
 
+@dataclass(frozen=True)
+class Growth:
+    """What judging so many things takes.
+
+    Attributes:
+        what: cases or elements.
+        count: how many.
+        seconds: median of each.
+        low: lower quartile.
+        high: upper quartile.
+        megabytes: of memory, in all.
+        share: the memory as a multiple of inputs and outputs; 0 for cases.
+    """
+
+    what: str
+    count: int
+    seconds: float
+    low: float
+    high: float
+    megabytes: float
+    share: float
+
+
+def line_of(one: Growth) -> str:
+    """Time of each, and memory, in words."""
+    share = f", {one.share:.3g} times inputs and outputs" if one.share else ""
+    return (
+        f"{one.count:12,} {one.what:9} {one.seconds * 1e6:.4g} us each "
+        f"({one.low * 1e6:.4g} to {one.high * 1e6:.4g}), {one.megabytes:.3g} MB{share}"
+    )
+
+
 def processor_seconds() -> float:
     """Processor time of this process and of its children that have ended."""
     try:
@@ -114,7 +146,7 @@ def rounds(setup: Setup, seconds: float, fewest: int = FEWEST) -> dict[str, list
     A single round, which is to show that everything can be called, has calls that are first ones.
     """
     alone = fewest == 1
-    times = {name: 1 if alone else _repetitions(call) for name, call in setup.calls.items()}
+    times = {name: 1 if alone else repetitions(call) for name, call in setup.calls.items()}
     taken: dict[str, list[float]] = {name: [] for name in setup.calls}
     names, began, count, spent = list(setup.calls), processor_seconds(), 0, 0.0
     while count < _least(fewest, seconds, spent) or (spent < seconds and count < MOST):
@@ -130,7 +162,7 @@ def _least(fewest: int, seconds: float, spent: float) -> int:
     return min(fewest, FEW) if spent > PATIENCE * seconds else fewest
 
 
-def _repetitions(call: Call) -> int:
+def repetitions(call: Call) -> int:
     """How often a call fits into the shortest turn, after one that is not counted."""
     once = turn(call, 1)
     if once >= LONG:
@@ -177,20 +209,24 @@ def figure_of(record: Mapping[str, Any]) -> Figure:
     Raises:
         ValueError: if it is none.
     """
+    return Figure(**_fields_of(Figure, record))
+
+
+def growth_of(record: Mapping[str, Any]) -> Growth:
+    """A growth from its record in a file.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    return Growth(**_fields_of(Growth, record))
+
+
+def _fields_of(kind: type[Figure | Growth], record: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        return Figure(**{name: kind(record[name]) for name, kind in _FIELDS.items()})
+        return {field.name: _READ[field.type](record[field.name]) for field in fields(kind)}
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"no figure of a benchmark: {error!r} in {record!r}") from error
 
 
-_FIELDS: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "benchmark": str,
-    "candidate": str,
-    "base": str,
-    "ratio": float,
-    "low": float,
-    "high": float,
-    "seconds": float,
-    "of": str,
-    "rounds": int,
-}
+_READ: Final[Mapping[Any, Callable[[Any], Any]]] = {"str": str, "float": float, "int": int}
+"""What the fields are read by, by their annotations."""

@@ -9,13 +9,14 @@ from typing import Final
 import calls
 import convolutions
 import elementwise
+import growth
 import judging
 import poolings
 import suite_rates
 import tricks
-from measuring import FEWEST, Benchmark, Figure
+from measuring import FEWEST, Benchmark, Figure, Growth, line_of
 from measuring import measured as figures_of
-from writing import Run, geometric_means, run_of, say, time_of
+from writing import Run, geometric_means, in_short, run_of, say, time_of
 
 BENCHMARKS: Final[tuple[Benchmark, ...]] = (
     *convolutions.BENCHMARKS,
@@ -30,7 +31,7 @@ BENCHMARKS: Final[tuple[Benchmark, ...]] = (
 
 def groups() -> list[str]:
     """What the names begin with."""
-    return list(dict.fromkeys(one.name.partition("/")[0] for one in BENCHMARKS))
+    return [*dict.fromkeys(one.name.partition("/")[0] for one in BENCHMARKS), "growth"]
 
 
 def chosen(names: Sequence[str], *, tiny: bool) -> list[Benchmark]:
@@ -42,8 +43,17 @@ def chosen(names: Sequence[str], *, tiny: bool) -> list[Benchmark]:
     ]
 
 
-def measured(benchmarks: Sequence[Benchmark], seconds: float, *, tiny: bool) -> Run:
-    """Run some benchmarks, and print each as it comes."""
+def growing(names: Sequence[str]) -> list[str]:
+    """What grows of what is asked for; without names, all."""
+    return [
+        what for what in growth.MEASURED if not names or f"growth/{what}".startswith(tuple(names))
+    ]
+
+
+def measured(
+    benchmarks: Sequence[Benchmark], growing: Sequence[str], seconds: float, *, tiny: bool
+) -> Run:
+    """Run some benchmarks, then what grows, and print each as it comes."""
     figures: list[Figure] = []
     left_out: dict[str, str] = {}
     for group, members in groupby(benchmarks, lambda one: one.name.partition("/")[0]):
@@ -58,9 +68,19 @@ def measured(benchmarks: Sequence[Benchmark], seconds: float, *, tiny: bool) -> 
         for name, (mean, count) in geometric_means(of_group).items():
             say(f"{group}, geometric mean of {count}: {name} {mean:.3g}")
         figures += of_group
+    growths = [one for what in growing for one in _grown(what, tiny=tiny)]
     for name, reason in left_out.items():
         say(f"{name} was left out: {reason}")
-    return run_of(figures, left_out)
+    for line in in_short(figures):
+        say(line)
+    return run_of(figures, left_out, growths)
+
+
+def _grown(what: str, *, tiny: bool) -> list[Growth]:
+    found = growth.measured(what, tiny=tiny)
+    for one in found:
+        say(line_of(one))
+    return found
 
 
 def _line(one: Figure) -> str:

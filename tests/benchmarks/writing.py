@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
-from measuring import Figure, figure_of
+from measuring import Figure, Growth, figure_of, growth_of, line_of
 
 KIND: Final = "benchmarks"
 _DISTRIBUTIONS: Final = (
@@ -29,6 +29,7 @@ _DISTRIBUTIONS: Final = (
     "onnxruntime",
 )
 _THREADS: Final = "OPENBLAS_NUM_THREADS"
+_WIDE: Final = "convolution float64 of at least 64"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Run:
         date: when, to the day.
         left_out: what took no part, with the reason.
         figures: in the order in which they were measured.
+        growths: how judging grows.
     """
 
     machine: Mapping[str, str]
@@ -48,13 +50,16 @@ class Run:
     date: str
     left_out: Mapping[str, str]
     figures: Sequence[Figure]
+    growths: Sequence[Growth] = ()
 
 
-def run_of(figures: Sequence[Figure], left_out: Mapping[str, str]) -> Run:
+def run_of(
+    figures: Sequence[Figure], left_out: Mapping[str, str], growths: Sequence[Growth] = ()
+) -> Run:
     """A run on this machine, today."""
     versions = {name: version for name in _DISTRIBUTIONS if (version := _version(name))}
     date = datetime.now(UTC).date().isoformat()
-    return Run(machine(), versions, date, left_out, figures)
+    return Run(machine(), versions, date, left_out, figures, growths)
 
 
 def machine() -> dict[str, str]:
@@ -108,6 +113,7 @@ def read(path: Path) -> Run:
             str(fields["date"]),
             dict(fields["left_out"]),
             figures,
+            tuple(growth_of(record) for record in fields.get("growths", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is no file of the benchmarks: {error}") from error
@@ -120,6 +126,9 @@ def as_markdown(run: Run) -> str:
     parts = [f"{run.date}; {facts}; {versions}.", ""]
     for group, figures in groupby(run.figures, lambda one: one.benchmark.partition("/")[0]):
         parts += _table(group, list(figures))
+    if run.growths:
+        parts += ["### growth", "", *(f"    {line_of(one)}" for one in run.growths), ""]
+    parts += in_short(run.figures)
     parts += [f"{name} was left out: {reason}." for name, reason in run.left_out.items()]
     return "\n".join(parts).rstrip() + "\n"
 
@@ -143,6 +152,64 @@ def _table(group: str, figures: Sequence[Figure]) -> list[str]:
         *means,
         "",
     ]
+
+
+@dataclass(frozen=True)
+class Short:
+    """A line of what a run comes to: the geometric mean of ratios over a group.
+
+    Attributes:
+        what: in words.
+        group: what the names of the benchmarks begin with.
+        over: the candidate whose time is above the fraction.
+        under: the candidate whose time is below it.
+    """
+
+    what: str
+    group: str
+    over: str
+    under: str
+
+
+SHORT: Final = (
+    Short("plain float32 / torch", "convolution float32", "plain", "torch"),
+    Short("plain float32 / NumPy's product", "convolution float32", "plain", "matmul"),
+    Short("plain float64 / torch", "convolution float64", "plain", "torch"),
+    Short("plain float64 / NumPy's product", "convolution float64", "plain", "matmul"),
+    Short("certified float32 / plain float64, K >= 64", _WIDE, "certified float32", "plain"),
+    Short("certified float64 / plain float64, K >= 64", _WIDE, "certified float64", "plain"),
+    Short("certified float64 / NumPy's product, K >= 64", _WIDE, "certified float64", "matmul"),
+    Short("gradients / forward, float32", "gradients", "certified gradients", "certified forward"),
+    Short("gradients / their products", "gradients", "certified gradients", "products"),
+    Short("max pooling / torch", "max pooling", "ours", "torch"),
+    Short("gradient of max pooling / torch", "gradient of max pooling", "ours", "torch"),
+    Short("activations / torch", "activations", "expanded", "torch"),
+    Short("judged / certified", "judge", "judged", "certified"),
+)
+
+
+def in_short(figures: Sequence[Figure]) -> list[str]:
+    """A table of the ratios that the others come to."""
+    rows = [
+        f"| {one.what} | {mean:.3g} | {count} |"
+        for one in SHORT
+        for mean, count in [_short(one, figures)]
+        if count
+    ]
+    head = ["### In short, geometric means", "", "| time of / beside | ratio | layers |"]
+    return [*head, "| --- | --- | --- |", *rows, ""] if rows else []
+
+
+def _short(line: Short, figures: Sequence[Figure]) -> tuple[float, int]:
+    """The mean, and of how many benchmarks that have both."""
+    found: dict[str, dict[str, float]] = {}
+    for one in figures:
+        if one.benchmark.startswith(line.group) and one.candidate in (line.over, line.under):
+            found.setdefault(one.benchmark, {})[one.candidate] = one.ratio
+    ratios = [pair[line.over] / pair[line.under] for pair in found.values() if len(pair) == 2]
+    if not ratios:
+        return 0.0, 0
+    return math.exp(math.fsum(map(math.log, ratios)) / len(ratios)), len(ratios)
 
 
 def geometric_means(figures: Iterable[Figure]) -> dict[str, tuple[float, int]]:
@@ -176,7 +243,8 @@ def _in_units(seconds: float) -> str:
 def compare(old: Run, new: Run) -> tuple[list[str], bool]:
     """What changed beyond the spread, in lines, and whether something has become slower.
 
-    A figure has changed where the quartiles of its ratio do not overlap.
+    A figure has changed where the quartiles of its ratio do not overlap, memory where it is more or
+    less by a tenth.
     """
     before, after = (_by_name(run.figures) for run in (old, new))
     lines = [
@@ -191,14 +259,33 @@ def compare(old: Run, new: Run) -> tuple[list[str], bool]:
     faster = [
         _changed(before[name], after[name]) for name in before if _is_slower(after, before, name)
     ]
+    slower += _larger(old.growths, new.growths)
+    faster += _larger(new.growths, old.growths)
     common = before.keys() & after.keys()
     lines += [f"slower: {text}" for text in slower] + [f"faster: {text}" for text in faster]
     lines += [f"only before: {_name(one)}" for name, one in before.items() if name not in common]
     lines += [f"only now: {_name(one)}" for name, one in after.items() if name not in common]
-    unchanged = len(common) - len(slower) - len(faster)
+    grown = {_of(one) for one in old.growths} & {_of(one) for one in new.growths}
+    unchanged = len(common) + len(grown) - len(slower) - len(faster)
     lines.append(f"{len(slower)} slower, {len(faster)} faster, {unchanged} within the spread")
     return lines, bool(slower)
 
+
+def _larger(less: Iterable[Growth], more: Iterable[Growth]) -> list[str]:
+    """Of what the memory is more by a tenth in the second."""
+    most = {_of(one): LARGER * one.megabytes for one in less}
+    return [
+        f"memory of {one.count:,} {one.what}, of which the larger is {one.megabytes:.3g} MB"
+        for one in more
+        if one.megabytes > most.get(_of(one), math.inf)
+    ]
+
+
+def _of(one: Growth) -> tuple[str, int]:
+    return one.what, one.count
+
+
+LARGER: Final = 1.1
 
 _Name = tuple[str, str, str]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-from sabotages import branches, convolutional, filled, one_axis, squares
+from sabotages import branches, convolutional, one_axis, squares
 
 L = keras.layers
 
@@ -107,8 +107,3 @@ MODELS: dict[str, Callable[[], Any]] = {
     "inverted": inverted,
     "free lengths": free,
 }
-
-
-def model_of(name: str) -> Any:
-    """A model by name, with weights."""
-    return filled(MODELS[name]())

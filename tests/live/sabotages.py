@@ -298,5 +298,6 @@ def pair(sabotage: Sabotage) -> tuple[Any, Any]:
     model.set_weights(source.get_weights())
     if change is not None:
         change(model)
-    model(np.zeros([1, *model.input_shape[1:]], np.float32))
+    zeros = [np.zeros([1, *given.shape[1:]], np.float32) for given in model.inputs]
+    model(zeros if len(zeros) > 1 else zeros[0])
     return source, model

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import reference_impl as keras
-from conformance.explain.torch_call import TorchCallError, answer
+from conformance.explain.torch_call import answer
+from conformance.explain.torch_module import TorchCallError
 
 pytestmark = [pytest.mark.live, pytest.mark.filterwarnings("ignore:Using padding=.same.")]
 

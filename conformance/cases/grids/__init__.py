@@ -2,7 +2,8 @@
 
 ``smoke`` (seconds) has each class once; ``standard`` (continuous integration) has their pairs;
 ``full`` has besides all windows up to a stated size (`exhaustive`).  Each level contains the one
-before.  Beside them stands the tier ``networks``, layers of known networks (`networks`).  A list is
+before.  Beside them stand the tiers ``networks``, layers of known networks, and ``beyond``, inputs
+of more than 2**31 bytes.  A list is
 free of duplicates, the same on every run, and ordered by layer, the plainest cases first.
 """
 
@@ -13,13 +14,13 @@ from functools import cache
 from typing import Final
 
 from conformance.cases.case import Case
-from conformance.cases.grids import networks
+from conformance.cases.grids import beyond, networks
 from conformance.layers.registry import LAYERS
 
 LEVELS: Final = ("smoke", "standard", "full")
 """The levels, each within the next."""
 
-TIERS: Final = ("networks",)
+TIERS: Final = ("networks", "beyond")
 """Grids of their own."""
 
 
@@ -30,7 +31,7 @@ def grid(level: str) -> tuple[Case, ...]:
         ValueError: if there is neither of that name.
     """
     if level in TIERS:
-        return tuple(dict.fromkeys(networks.cases()))
+        return tuple(dict.fromkeys({"networks": networks, "beyond": beyond}[level].cases()))
     if level not in LEVELS:
         known = ", ".join((*LEVELS, *TIERS))
         raise ValueError(f"there is no grid {level!r}: expected one of {known}")

@@ -33,13 +33,21 @@ LOCAL_KINDS: Final = ("spike", "one_infinity", "one_nan")
 ONLY_OF_SUMS: Final = frozenset(
     {
         *("constant", "cancellation", "overflow", "spike", "kernel_nan", "kernel_infinity"),
-        *("one_power", "one_product", "tails"),
+        *("one_power", "one_product", "one_weight", "odd_bias", "tails", "edges"),
     }
 )
 """Kinds that say nothing about a layer that only moves or compares values."""
 
 OF_WHOLE_WINDOWS: Final = frozenset({"one_power", "one_product"})
 """Kinds that leave most outputs zero unless one window is the whole input."""
+
+ELSEWHERE: Final = frozenset(
+    {
+        *("swapped", "reweighted", "refilled", "resized", "threaded"),
+        *("one_weight", "odd_bias", "edges", "far"),
+    }
+)
+"""Kinds that have grids of their own: `calls`, `single_products`, `tails` and `beyond`."""
 
 POOLED_DTYPES: Final = tuple(name for name in INTEGER_DTYPES if name not in ("uint32", "uint64"))
 _INTEGER_KINDS: Final = ("integers", "small", "negative", "lowest", "specials", "strided")
@@ -58,7 +66,7 @@ def _geometries(layer: str) -> Iterator[tuple[tuple[Axis, ...], str]]:
 def kinds_of(layer: str) -> list[str]:
     """The kinds of operands that can tell something about the layer, on any geometry."""
     known = LAYERS[layer]
-    left_out = known.left_out_kinds | OF_WHOLE_WINDOWS
+    left_out = known.left_out_kinds | OF_WHOLE_WINDOWS | ELSEWHERE
     return [kind for kind in KINDS if known.takes_inputs and kind not in left_out]
 
 
@@ -144,7 +152,7 @@ def activations() -> Iterator[Case]:
 
 
 def tails() -> Iterator[Case]:
-    """Every activation far out on both sides, near zero, and behind sums of many magnitudes.
+    """Every activation far out on both sides, near zero, at kinks, behind sums of many magnitudes.
 
     Long vectors have a part for vectorised code, and a rest.
     """
@@ -161,6 +169,11 @@ def tails() -> Iterator[Case]:
         )
     for position, name in enumerate(ACTIVATIONS):
         yield _activated(in_turn(position), name, "small")
+    for name, dtype in product(ACTIVATIONS, FLOATING_DTYPES):
+        channels = 4 if NAMED[name].rowwise else 1
+        sizes: dict[str, Any] = {"batch": 1, "channels": channels, "filters": channels}
+        rest: dict[str, Any] = {"activation": name, "operands": "edges", "dtype": dtype}
+        yield windowed("Conv1D", (Axis(131 // channels, 1),), use_bias=False, **sizes, **rest)
 
 
 def special_remainders() -> Iterator[Case]:
@@ -182,6 +195,9 @@ def single_products() -> Iterator[Case]:
         sizes: dict[str, Any] = {"batch": 2 if count > 1000 else 6, "channels": count // 9}
         sizes["filters"] = 3
         yield windowed(layer, windows, operands="one_power", dtype=dtype, **sizes)
+        few = {"batch": 2, "filters": 2} if count < LONG_SUMS[-1] else {"batch": 1, "filters": 1}
+        for kind in ("one_weight", "odd_bias"):
+            yield windowed(layer, windows, operands=kind, dtype=dtype, **(sizes | few))
         if count == LONG_SUMS[1]:
             yield windowed(layer, windows, operands="one_product", dtype=dtype, **sizes)
 

@@ -63,7 +63,7 @@ def output(case: Case, operands: Operands) -> Array:
     if reason is not None:
         raise ValueError(reason)
     values = LAYERS[case.layer].output(case, operands)
-    dtype = operands.inputs.dtype
+    dtype = _native(operands.inputs.dtype)
     wide = np.float64 if dtype.name in FORMATS else dtype
     shape = [size for size in output_shape(case) if size is not None]
     return np.array(values, wide).astype(dtype).reshape(shape)
@@ -76,4 +76,10 @@ def gradients(case: Case, operands: Operands) -> dict[str, Array]:
         ValueError: if an operand of a convolution is NaN or infinite.
     """
     found = LAYERS[case.layer].gradients(case, operands)
-    return {name: array.astype(operands.inputs.dtype) for name, array in found.items()}
+    dtype = _native(operands.inputs.dtype)
+    return {name: array.astype(dtype) for name, array in found.items()}
+
+
+def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype in the byte order of the machine."""
+    return dtype if dtype.isnative else dtype.newbyteorder("=")
