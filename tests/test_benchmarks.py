@@ -69,6 +69,11 @@ def test_every_group_runs_on_tiny_sizes_and_names_who_is_left_out(tmp_path: Path
     named = {one["candidate"] for one in run["figures"]}
     for peer in ("torch", "tensorflow", "onnxruntime", "onnx.reference", "scipy", "loop"):
         assert peer in named or f"{peer} was left out: " in text, peer
+    assert [(one["what"], one["count"]) for one in run["growths"]] == [
+        ("cases", 10),
+        ("elements", 10_000),
+    ]
+    assert "### In short, geometric means" in text
     assert run["machine"]["threads"]
     assert run["machine"]["processor"] in text
     unchanged = benchmarks("compare", str(json_file), str(json_file))
@@ -118,13 +123,43 @@ def test_a_change_is_told_beyond_the_quartiles_alone(load: Any):
 def test_a_file_holds_what_was_measured(load: Any, tmp_path: Path):
     measuring, writing = load("measuring"), load("writing")
     figure = measuring.Figure("g/a", "b", "a", 2.0, 1.9, 2.1, 1e-3, "cases", 9)
-    run = writing.run_of([figure], {"torch": "torch is not installed"})
+    growth = measuring.Growth("elements", 10, 1e-3, 9e-4, 2e-3, 60.0, 2.5)
+    run = writing.run_of([figure], {"torch": "torch is not installed"}, (growth,))
     path = tmp_path / "run.json"
     path.write_text(writing.as_json(run), encoding="utf-8")
     assert writing.read(path) == run
     text = writing.as_markdown(run)
     assert "| a | b | 2 (1.9 to 2.1) | 1 ms each of the cases, 1,000 in a second |" in text
     assert "torch was left out: torch is not installed." in text
+    assert "10 elements  1000 us each (900 to 2000), 60 MB, 2.5 times inputs and outputs" in text
+
+
+def test_memory_that_has_grown_by_more_than_a_tenth_is_told(load: Any):
+    measuring, writing = load("measuring"), load("writing")
+    growth = measuring.Growth("cases", 1000, 1e-3, 9e-4, 2e-3, 60.0, 0.0)
+    before = writing.run_of([], {}, (growth,))
+    for megabytes, slower, faster in ((65.0, 0, 0), (67.0, 1, 0), (54.0, 0, 1)):
+        now = (dataclasses.replace(growth, megabytes=megabytes),)
+        lines, is_slower = writing.compare(before, dataclasses.replace(before, growths=now))
+        unchanged = 1 - slower - faster
+        told = f"{slower} slower, {faster} faster, {unchanged} within the spread"
+        assert (lines[-1], is_slower) == (told, bool(slower))
+
+
+def test_what_it_comes_to_is_the_mean_over_layers_that_have_both(load: Any):
+    measuring, writing = load("measuring"), load("writing")
+
+    def figure(layer: str, candidate: str, ratio: float) -> Any:
+        name = f"max pooling/{layer}"
+        return measuring.Figure(name, candidate, "ours", ratio, ratio, ratio, 1e-3, "", 9)
+
+    figures = [
+        *(figure("a", "ours", 1.0), figure("a", "torch", 0.5)),
+        *(figure("b", "ours", 1.0), figure("b", "torch", 2.0)),
+        *(figure("c", "ours", 1.0), figure("c", "copy", 0.1)),
+    ]
+    assert "| max pooling / torch | 1 | 2 |" in writing.in_short(figures)
+    assert writing.in_short(figures[-2:]) == []
 
 
 def test_candidates_take_turns_and_a_ratio_is_of_one_round(load: Any):

@@ -19,7 +19,13 @@ from conformance.judge import definition
 from conformance.judge.activations import ACTIVATIONS, at_special
 from conformance.judge.activations.activation import Elementwise, Rowwise
 from conformance.judge.definition.balls import Ball, enclosing, pi
-from conformance.judge.definition.rounding import FORMATS, Format, round_dyadic, round_fraction
+from conformance.judge.definition.rounding import (
+    FORMATS,
+    Format,
+    round_dyadic,
+    round_fraction,
+    round_integers,
+)
 from conformance.judge.expectation import Kind, expect, expect_by_definition
 from conformance.judge.judge import judge
 from conformance.judge.verdict import Verdict
@@ -118,6 +124,21 @@ class TestRounding:
         assert round_fraction(half, fmt) == 0
         assert round_fraction(half * Fraction(9, 8), fmt) == fmt.quantum
         assert round_fraction(3 * half, fmt) == 2 * fmt.quantum  # a tie, to the even one
+
+
+@pytest.mark.parametrize("fmt", FORMATS.values(), ids=FORMATS)
+def test_arrays_of_integers_are_rounded_as_each_of_them_is(fmt: Format):
+    """Around every power of two, at ties, at both ends of the range; in int64 and beyond."""
+    around = [(1 << bits) + near for bits in range(62) for near in (-3, -2, -1, 0, 1, 2, 3)]
+    ties = [(2 * m + 1) << n for m in ((1 << fmt.precision) - 1, 1, 6) for n in range(8)]
+    small = [n for n in (*around, *ties, *range(300)) if n < 1 << 62]
+    small += [-n for n in small]
+    least, most = fmt.quantum_exponent, fmt.max_exponent
+    for exponent in (0, -40, least - 64, least - 62, least - 10, least, least + 1, most - 30, most):
+        for integers in (small, [n << 70 for n in small]):
+            expected = np.array([round_dyadic(n, exponent, fmt) for n in integers])
+            found = round_integers(np.array(integers), exponent, fmt)
+            assert found.tobytes() == expected.tobytes()
 
 
 def _nonnegative(number: int, fmt: Any) -> int:

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import reference_impl as keras
+from conformance import assert_conforms
 from conformance.asserting.layer import _every_order_is_exact, _problem
 from conformance.cases.case import Case
 from conformance.cases.operands import operands
-from conformance.judge.boxes import boxes
+from conformance.judge.boxes import boxes, boxes_after_small
 from conformance.judge.equality import equal, same_bits
 from conformance.judge.expectation import expect
 from conformance.judge.judge import judge
@@ -176,3 +177,30 @@ def test_judging_takes_no_more_memory_than_the_layer(activation: str | None) -> 
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak <= 2 * (inputs.nbytes + outputs.nbytes)
+
+
+def test_asserting_takes_the_layers_value_and_little_more() -> None:
+    """The value itself is as large as the outputs; neither these nor the inputs are copied."""
+    generator = np.random.default_rng(0)
+    inputs = generator.standard_normal((1, 320, 320, 3)).astype(np.float32)
+    layer = keras.layers.Conv2D(32, 3, padding="same")
+    layer.build(inputs.shape)
+    changed = np.nextafter(layer(inputs), np.float32(np.inf))
+    tracemalloc.start()
+    assert_conforms(changed, layer, inputs)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= 1.6 * (inputs.nbytes + changed.nbytes)
+
+
+@pytest.mark.parametrize("shape", [(1, 7, 5), (3, 4, 6), (9,), (2, 0, 3)])
+@pytest.mark.parametrize(("most", "first"), [(1, 1), (4, 1), (8, 3), (12, 5), (100, 7)])
+def test_a_first_box_in_smaller_ones_leaves_each_element_in_one_box(
+    shape: tuple[int, ...], most: int, first: int
+) -> None:
+    """Protects every output of a large layer from not being judged, or being counted twice."""
+    counted = np.zeros(shape, int)
+    for box in boxes_after_small(shape, most, first):
+        counted[box] += 1
+        assert counted[box].size <= most
+    assert (counted == 1).all()

@@ -103,6 +103,8 @@ FROM_LEAST = {"values.infinity", "pooling.finite", "pooling.from-3.40282e+38"}
 
 EQUIVALENT = (
     {
+        "chainer-sigmoid-by-tanh": {"arithmetic.float16"},
+        "dezero-sigmoid-by-tanh": {"arithmetic.float16"},
         "jax-pooling-flushes-subnormals": AS_ZERO | {"pooling.zero"},
         "mnn-convolution-negative-pads": {"same.not-clipped", "kernel.tap"},
         "mlx-convolution-float64-in-float32": {

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import reference_impl
+
 pytest.importorskip("hypothesis")
 
 from hypothesis import HealthCheck, find, given, settings
@@ -13,10 +15,14 @@ from hypothesis import HealthCheck, find, given, settings
 from conformance.cases.case import Case, parse
 from conformance.cases.facts import facts
 from conformance.cases.grids import grid
+from conformance.cases.scenarios import SCENARIOS
 from conformance.command_line import main
 from conformance.counterexamples import Report, Search, cases
 from conformance.judge.definition import forbidden
+from conformance.judge.verdict import Verdict
 from conformance.layers.registry import LAYERS
+from conformance.outcomes import Value
+from conformance.results import Evidence, Result
 from conformance.running.session import Session
 
 WELL_BEHAVED = Path(__file__).parent / "plugins" / "well_behaved.py"
@@ -138,8 +144,9 @@ def test_random_cases_are_valid_or_expect_rejection(layer: str) -> None:
         lambda known: known.padding == "same" and known.window[0] > known.spatial[0],
         lambda known: known.channels_first and known.activation is not None,
         lambda known: isinstance(known.arguments.get("strides"), list),
+        lambda known: known.case.observe == "training" and known.arguments.get("bias_regularizer"),
     ],
-    ids=["rejection", "gradients", "long window", "activation, channels first", "list"],
+    ids=["rejection", "gradients", "long window", "activation, channels first", "list", "training"],
 )
 def test_random_cases_reach(is_wanted: object) -> None:
     def reached(case: Case) -> bool:
@@ -153,3 +160,35 @@ def test_random_cases_reach(is_wanted: object) -> None:
 def test_random_cases_go_beyond_the_grid() -> None:
     known = set(grid("standard"))
     find(cases("Conv2D"), lambda case: case not in known, settings=MANY)
+
+
+def test_training_is_searched_and_shrunk() -> None:
+    """A fault of training with strides alone is found among all cases, at its smallest."""
+
+    def judge(case: Case) -> Result:
+        strided = case.observe == "training" and max(facts(case).strides) > 1
+        evidence = Evidence("x.py", case, Value("wrong"), "literal") if strided else None
+        verdict = Verdict.DEVIATES if strided else Verdict.CONFORMS
+        return Result(case, (), "x", verdict, None, "", "", evidence=evidence)
+
+    report = Search(judge, ["Conv1D"], seed=2, seconds=300).run()
+    (found,) = report.findings
+    assert found.case.observe == "training"
+    assert facts(found.case).strides == (2,)
+    assert facts(found.case).window == (1,)
+    assert report.tried["Conv1D", "training"] > 0
+
+
+def test_trained_cases_conform_to_the_reference() -> None:
+    """The expected weights are derived without it, so both derivations agree on random cases."""
+    tried, scenario = [0], SCENARIOS["training"]
+
+    @settings(MANY, max_examples=300)
+    @given(cases("Conv2D"))
+    def check(case: Case) -> None:
+        if case.observe == "training":
+            tried[0] += 1
+            assert scenario.run(reference_impl, case) == scenario.expected(case)
+
+    check()
+    assert tried[0] > 0

@@ -15,6 +15,7 @@ from conformance.asserting.shapes import wrong_shape
 from conformance.cases.case import Case
 from conformance.cases.operands import Operands
 from conformance.implementations.observation import as_array
+from conformance.implementations.wire import is_numeric
 from conformance.judge.activations import ACTIVATIONS
 from conformance.judge.boxes import boxes
 from conformance.judge.contraction import as_float64
@@ -55,10 +56,13 @@ def assert_layer_conforms(actual: Any, layer: Any, inputs: Any) -> None:
 
 
 def array_of(value: Any) -> Any:
-    """`as_array` in native byte order, whatever the caller's filters make of warnings."""
+    """`as_array` in native byte order, whatever the caller's filters make of warnings.
+
+    NumPy's own arrays are read as they are: large ones would be there twice.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        array = as_array(value)
+        array = value if type(value) is np.ndarray and is_numeric(value) else as_array(value)
     if not isinstance(array, np.ndarray):
         return array
     return array.astype(array.dtype.newbyteorder("="), copy=False)

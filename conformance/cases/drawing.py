@@ -21,6 +21,8 @@ from conformance.cases.grids.axes import Axis
 from conformance.cases.grids.build import shape
 from conformance.cases.grids.values import ACTIVATIONS, dtypes_of, kinds_of
 from conformance.cases.operands import FLOATING_DTYPES
+from conformance.cases.scenarios.training import is_exact
+from conformance.cases.scenarios.weighted import configured
 from conformance.judge.definition import forbidden
 from conformance.layers import LAYERS, REQUIRED, Layer, sizes_of
 from reference_impl.ops.geometry import window_axis
@@ -69,6 +71,9 @@ def _axis(draw: Draw, padding: str, step: str, fits: bool) -> Axis:
 def windowed(draw: Draw, layer: str) -> Case:
     """Cases of a layer that slides a window."""
     made = LAYERS[layer]
+    if made.convolves and draw(st.integers(0, _SELDOM)) == _SELDOM:
+        trained: Case = draw(_trained(layer))
+        return trained
     padding = draw(st.sampled_from(made.paddings))
     step = draw(st.sampled_from(_STEPS if made.dilates else _STEPS[:2]))
     fits = draw(st.integers(0, 15)) < 15
@@ -94,6 +99,65 @@ def windowed(draw: Draw, layer: str) -> Case:
     observed: Case = draw(_observed(case))
     return observed
 
+
+@st.composite
+def _trained(draw: Draw, layer: str) -> Case:
+    """A convolution that is trained for some steps, where float32 evaluates all of it exactly.
+
+    The number of outputs is a power of two, from which the lengths follow.  Where the sums are too
+    long all the same, the gradients are looked at instead.
+    """
+    made = LAYERS[layer]
+    padding = draw(st.sampled_from(made.paddings))
+    axes = [draw(_trained_axis(padding)) for _ in range(made.rank)]
+    if max(a.stride for a in axes) > 1 and max(a.dilation for a in axes) > 1:
+        axes = [a._replace(stride=1) if a.stride > 1 else a for a in axes]
+    batch, channels = draw(st.sampled_from((1, 2))), draw(st.integers(1, 3))
+    arguments = {"filters": 2} | draw(_sizes(layer, axes))
+    arguments |= draw(_optional("padding", padding, "valid"))
+    if made.rank == 2:
+        formats = st.sampled_from((None, "channels_last", "channels_first"))
+        arguments |= draw(_optional("data_format", draw(formats), None))
+    for name, values in _TRAINED.items():
+        arguments |= draw(_optional(name, draw(st.sampled_from(values)), values[0]))
+    if arguments.get("use_bias") is False:
+        arguments = {n: v for n, v in arguments.items() if not n.startswith("bias_")}
+    inputs = shape(batch, [a.length for a in axes], channels, arguments.get("data_format"))
+    case = Case.of(layer, inputs, observe="training", **arguments)
+    return case if is_exact(case) else Case.of(layer, inputs, **arguments)
+
+
+@st.composite
+def _trained_axis(draw: Draw, padding: str) -> Axis:
+    """A window along an axis, and a length that leaves one, two or four outputs."""
+    outputs, window = draw(st.sampled_from((1, 2, 4))), draw(st.integers(1, 3))
+    step = draw(st.sampled_from(_STEPS))
+    stride = draw(st.integers(1, 3)) if step == "strides" else 1
+    dilation = draw(st.integers(1, 3)) if step == "dilation_rate" else 1
+    least = Axis(1, window, stride, dilation).span if padding == "valid" else 1
+    rest = draw(st.integers(0, stride - 1))
+    return Axis((outputs - 1) * stride + least + rest, window, stride, dilation)
+
+
+_SELDOM: Final = 15
+"""One of so many cases, and one, trains."""
+
+_PENALTIES: Final = (
+    None,
+    configured("L1", l1=0.25),
+    configured("L2", l2=0.125),
+    configured("L1L2", l1=0.125, l2=0.25),
+)
+_TRAINED: Final[dict[str, tuple[Any, ...]]] = {
+    "activation": (None, "relu"),
+    "use_bias": (True, False),
+    "kernel_regularizer": _PENALTIES,
+    "bias_regularizer": _PENALTIES,
+    "activity_regularizer": (None, configured("L1L2", l1=0.0625, l2=0.0625)),
+    "kernel_constraint": (None, "non_neg"),
+    "bias_constraint": (None, "non_neg"),
+}
+"""What training can be asked with, the default first; factors are dyadic, and sums exact."""
 
 _GROUPS: Final = (1, 1, 1, 1, 2, 3)
 _STEPS: Final = ("none", "strides", "dilation_rate")

@@ -52,6 +52,21 @@ class GradientPrediction:
         """The gradients by name."""
         return {name: part.value for name, part in self.parts.items()}
 
+    def wrong_parts(self, actual: Any) -> frozenset[str]:
+        """The gradients that no implementation with these steps gives; none where all are amiss."""
+        if not isinstance(actual, dict) or actual.keys() != self.parts.keys():
+            return frozenset()
+        return frozenset(n for n, part in self.parts.items() if not part.fits(actual[n]))
+
+    def with_part(self, name: str, other: GradientPrediction) -> GradientPrediction:
+        """With one gradient from another prediction, where there are several of one shape."""
+        own, part = self.parts.get(name), other.parts.get(name)
+        if len(self.parts) < 2 or own is None or part is None:
+            return self
+        if part.value.shape != own.value.shape:
+            return self
+        return GradientPrediction({**self.parts, name: part})
+
     @property
     def arrays(self) -> list[Array | None]:
         """All arrays that are kept."""
@@ -101,7 +116,7 @@ class _Windowed:
         first = self.settings.channels_first
         self._first = first
         self.x = as_float64(self._to_last(operands.inputs))
-        self.upstream = as_float64(self._to_last(operands.upstream))
+        self.upstream = self.backward.upstream(as_float64(self._to_last(operands.upstream)))
         self.places = places(self.x.shape[1:-1], self.settings, steps)
         sizes = [size for index in self.places for size in index.shape]
         if math.prod(sizes) * len(self.x) * self.x.shape[-1] > _MOST:
@@ -324,6 +339,18 @@ def shared(windows: Array, inside: Array) -> Array:
     """An equal share for each of the largest elements."""
     rows, shape = _rows(to_all(windows, inside))
     return _put_back(rows / np.maximum(rows.sum(axis=-1, keepdims=True), 1), shape)
+
+
+def to_tap(place: int) -> Callable[[Array, Array], Array]:
+    """Everything for one element of each window, whatever is the largest."""
+
+    def shares(windows: Array, inside: Array) -> Array:
+        within, shape = _rows(np.broadcast_to(inside, windows.shape).astype(np.float64))
+        chosen = np.zeros_like(within)
+        chosen[..., place] = within[..., place]
+        return _put_back(chosen, shape)
+
+    return shares
 
 
 def to_every_tap(windows: Array, inside: Array) -> Array:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 
 from conformance.cases.case import Case
 from conformance.cases.operands import KINDS
+from conformance.diagnosis.attribution import left_out
 from conformance.diagnosis.commonality import common
 from conformance.diagnosis.faults import Fault
 from conformance.diagnosis.gradient_faults import READINGS
@@ -31,7 +33,10 @@ from conformance.diagnosis.wording import (
     makes_nan,
     off_activation,
     reach_of_error,
+    relation,
+    what_of_infinity,
     what_of_nan,
+    wrong_and_right_gradients,
     wrong_gradients,
 )
 from conformance.layers.registry import LAYERS
@@ -43,7 +48,7 @@ _MOST_ALTERNATIVES: Final = 2
 _SHARE: Final = 0.5
 """Share of the unexplained failures of a layer in a dtype beyond which a precision is named."""
 
-_TOLD_BY_WHAT: Final = frozenset({"activation", "place"})
+_TOLD_BY_WHAT: Final = frozenset({"activation", "place", "relation", "slope", "terms"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -299,17 +304,31 @@ class _Telling:
         ordinary = (failure.case for failure in failures if not KINDS[failure.case.operands].place)
         self._ordinary = {(case.layer, case.dtype) for case in ordinary}
         self._linear -= {failure.case.layer for failure in failures if _is_plain(failure.case)}
+        self._gradients = _Gradients(failures, passed)
+        self._relations: dict[Failure, str] = {}
 
     def stage(self, failure: Failure) -> str:
         """As `failure_reason`; the activation where the same layer is right without one."""
         reason = failure_reason(failure)
         if self._is_of_locality(failure):
             return "locality"
+        if failure.case.observe == "gradients" and reason in _OF_JUDGE:
+            return self._gradients.stage(failure, reason)
         activated = failure.case.observe == "output" and isinstance(failure.outcome, Value)
         if activated and reason in _OF_SUMS and failure.case.layer in self._linear:
             return "activation"
+        if self._relation(failure, reason):
+            return "relation"
         sums = (failure.case.layer, failure.case.dtype) in self._wrong_sums
         return "contraction" if reason == "activation" and sums else reason
+
+    def _relation(self, failure: Failure, reason: str) -> str:
+        """By what all wrong elements are too large, or multiplied, where that is all."""
+        if failure.case.observe != "output" or reason not in _RELATED:
+            return ""
+        if failure not in self._relations:
+            self._relations[failure] = relation(failure)
+        return self._relations[failure]
 
     def _is_of_locality(self, failure: Failure) -> bool:
         """Whether an input that stands apart is what makes others wrong, which are right else."""
@@ -324,17 +343,17 @@ class _Telling:
             return failure.what
         if stage == "activation":
             return str(failure.case.keywords.get("activation"))
-        if stage == "locality":
-            return reach_of_error(failure)
-        if stage == "nan" and failure.case.observe == "output":
-            return what_of_nan(failure)
-        if failure.case.observe == "gradients" and stage in _OF_JUDGE:
-            return wrong_gradients(failure)
-        return ""
+        if stage == "relation":
+            return self._relations[failure]
+        if failure.case.observe == "gradients":
+            told = stage in (*_OF_JUDGE, "terms", "slope")
+            return self._gradients.words(failure, stage) if told else ""
+        telling = _OF_OUTPUTS.get(stage)
+        return telling(failure) if telling and failure.case.observe == "output" else ""
 
     def is_said(self, stage: str, kind: str, group: Sequence[Failure]) -> bool:
         """Whether the sums for which an activation is off say all that the cases share."""
-        return stage == "activation" and bool(self.words(stage, kind, group))
+        return stage == "slope" or (stage == "activation" and bool(self.words(stage, kind, group)))
 
     def words(self, stage: str, kind: str, group: Sequence[Failure]) -> str:
         """What is said besides the stage."""
@@ -343,7 +362,66 @@ class _Telling:
         return kind.removeprefix("accepted: ")
 
 
+class _Gradients:
+    """What is said of gradients: which are wrong, what their sums leave out, or whose slope."""
+
+    def __init__(self, failures: Sequence[Failure], passed: Sequence[Case]) -> None:
+        own = [failure for failure in failures if failure.case.observe == "gradients"]
+        self._wrong = {f: wrong_and_right_gradients(f) for f in own if f.stage in _OF_JUDGE}
+        self._terms = {
+            f: (wrong[0], left_out(f, wrong[0]))
+            for f, (wrong, _) in self._wrong.items()
+            if len(wrong) == 1
+        }
+        self._counts = Counter(
+            (f.case.layer, name, words) for f, (name, told) in self._terms.items() for words in told
+        )
+        plain = {case.layer for case in passed if _is_without_activation(case)}
+        amiss = {f.case.layer for f in own if _is_without_activation(f.case)}
+        self._plain = plain - amiss
+
+    def stage(self, failure: Failure, reason: str) -> str:
+        """The stage: ``terms``, ``slope``, or the judge's own."""
+        if self._term(failure):
+            return "terms"
+        case = failure.case
+        is_slope = case.layer in self._plain and not _is_without_activation(case)
+        return "slope" if is_slope and LAYERS[case.layer].convolves else reason
+
+    def words(self, failure: Failure, stage: str) -> str:
+        """What is said at that stage."""
+        if stage == "terms":
+            return self._term(failure)
+        if stage == "slope":
+            name = failure.case.keywords.get("activation")
+            return (
+                f"the gradients through {name} are wrong, and without an activation they are "
+                "right: its slope is"
+            )
+        return wrong_gradients(*self._wrong.get(failure, ((), ())))
+
+    def _term(self, failure: Failure) -> str:
+        """What most failures of the layer tell of those words that hold of this one."""
+        name, told = self._terms.get(failure, ("", ()))
+        if not told:
+            return ""
+        most = max(told, key=lambda words: self._counts[failure.case.layer, name, words])
+        return f"in the sums of the gradient of the {name}, {most}"
+
+
+def _is_without_activation(case: Case) -> bool:
+    """Whether a case looks at gradients without an activation."""
+    plain = case.keywords.get("activation") in (None, "linear")
+    return case.observe == "gradients" and plain
+
+
 _OF_SUMS: Final = frozenset({"contraction", "window", "bias", "layout", "activation", "channels"})
+_OF_OUTPUTS: Final[Mapping[str, Callable[[Failure], str]]] = MappingProxyType(
+    {"locality": reach_of_error, "infinity": what_of_infinity, "nan": what_of_nan}
+)
+"""What is said besides the stage, of outputs."""
+
+_RELATED: Final = _OF_SUMS - {"bias"} | {"selection", "elements"}
 _OF_JUDGE: Final = frozenset({"exact", "bound", "statistics", "locality"})
 
 

@@ -134,6 +134,7 @@ class Backward:
 
     Attributes:
         slope: the upstream gradient taken back through the activation of that name.
+        upstream: what is taken for the upstream gradient.
         inputs, kernel, bias: a last change of each gradient, given what `Evaluated` holds.
         settings: how the arguments are read for the gradients, after `Steps.settings`.
         flips: what is taken for the kernel where the inputs' gradient is computed.
@@ -144,6 +145,7 @@ class Backward:
     """
 
     slope: Callable[[str, Array, Array], Array] | None = None
+    upstream: Callable[[Array], Array] = lambda g: g
     inputs: Callable[[Array, Any], Array] = lambda x, _: x
     kernel: Callable[[Array, Any], Array] = lambda w, _: w
     bias: Callable[[Array, Any], Array] = lambda b, _: b
@@ -176,6 +178,7 @@ class Steps:
         pool: reduces windows, given which elements are no padding.
         flatten: flattens, given whether the channels come first.
         outputs: a last change of the output.
+        results: how the output is rounded, given the case's format; None for once, to nearest.
         on_grid: whether integer operands still make every order of summation exact.
         backward: the steps of the gradients.
     """
@@ -198,6 +201,7 @@ class Steps:
     pool: Callable[[Array, Array], Array] = largest
     flatten: Callable[[Array, bool], Array] = flatten
     outputs: Callable[[Array], Array] = lambda y: y
+    results: Callable[[Array, Format], Array] | None = None
     on_grid: bool = True
     backward: Backward = Backward()
 
@@ -340,7 +344,22 @@ class _Convolution:
             wide = wide + self._laid_out(np.broadcast_to(self.bias, sums.shape))
         error = steps.outputs(self._error(sums, wide)) if with_error else None
         wide = steps.outputs(wide)
+        if steps.results is not None:
+            wide, error = self._rounded(steps.results, wide, error)
         return Prediction(wide.astype(self.dtype), wide, error)
+
+    def _rounded(
+        self, results: Callable[[Array, Format], Array], wide: Array, error: Array | None
+    ) -> tuple[Array, Array | None]:
+        """Another rounding, and how far it can carry what is off by the error already."""
+        fmt = FORMATS[self.case.dtype]
+        rounded = results(wide, fmt)
+        if error is None:
+            return rounded, None
+        inexact = np.maximum(error - half_ulp(wide, fmt), 0.0)
+        reached = [np.abs(results(wide + by, fmt) - rounded) for by in (-inexact, inexact)]
+        carried = np.maximum(*reached)
+        return rounded, np.where(np.isfinite(carried), carried, 0.0)
 
     def _contracted(self, windows: Array, kernel: Array) -> Array:
         """Sums over taps and channels, of each group apart."""

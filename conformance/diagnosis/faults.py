@@ -8,14 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from functools import partial
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 
 from conformance.diagnosis import variations as v
-from conformance.diagnosis.evaluation import CORRECT, Steps, flatten, largest, span, total_padding
+from conformance.diagnosis.evaluation import (
+    CORRECT,
+    Backward,
+    Steps,
+    flatten,
+    largest,
+    span,
+    to_channels_first,
+    total_padding,
+)
+
+_GRADIENT_OF: Final = MappingProxyType(
+    {"inputs": "inputs", "flips": "inputs", "kernel": "kernel", "bias": "bias"}
+)
+"""Which gradient the steps of one alone belong to."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +40,30 @@ class Fault:
         identifier: its name in the catalogue.
         sentence: what the implementation does, to follow "what you get when".
         steps: the evaluation with the fault.
+        only: the gradient in which alone it shows; empty for all, and for outputs.
     """
 
     identifier: str
     sentence: str
     steps: Steps
+    only: str = ""
+
+    @cached_property
+    def gradients(self) -> frozenset[str]:
+        """The gradients that can be wrong by it; empty where any can."""
+        if self.only:
+            return frozenset({self.only})
+        if set(_changes(self.steps)) != {"backward"}:
+            return frozenset()
+        given = self.steps.backward
+        changed = {f.name for f in fields(Backward) if getattr(given, f.name) is not f.default}
+        touched = {_GRADIENT_OF.get(name, "") for name in changed}
+        return frozenset() if "" in touched else frozenset(touched)
+
+    def of_gradient(self, name: str) -> Fault:
+        """The same fault in one gradient alone."""
+        sentence = f"in the gradient of the {name}, {self.sentence}"
+        return Fault(f"gradient.{name}.{self.identifier}", sentence, self.steps, name)
 
 
 def _same() -> tuple[Fault, ...]:
@@ -326,7 +359,7 @@ def _kernel() -> tuple[Fault, ...]:
                 f"more than {block}",
                 Steps(kernel=v.blocks_of_products(block)),
             )
-            for block in (8, 16)
+            for block in (4, 8, 16, 32, 64, 128)
         ),
         *(
             Fault(
@@ -360,6 +393,24 @@ def _layout() -> tuple[Fault, ...]:
             "layout.reversed",
             "the axes of channels_first input are put in reverse",
             Steps(to_last=v.reversed_axes),
+        ),
+        Fault(
+            "layout.reshaped-back",
+            "channels_first output is reshaped from channels last, not transposed",
+            Steps(from_last=v.reshaped_first),
+        ),
+        Fault(
+            "layout.transposed-back",
+            "channels_first output has its rows and columns exchanged",
+            Steps(from_last=lambda y: to_channels_first(y.swapaxes(1, -2))),
+        ),
+        Fault(
+            "layout.columns-first",
+            "the kernel is applied to channels_first input with rows and columns exchanged",
+            Steps(
+                to_last=v.with_axes_reversed,
+                from_last=lambda y: to_channels_first(y.swapaxes(1, -2)),
+            ),
         ),
         Fault(
             "layout.left",
@@ -487,6 +538,56 @@ def _arithmetic() -> tuple[Fault, ...]:
             "operands are rounded to bfloat16",
             Steps(contract=v.rounded_operands(8)),
         ),
+        *(
+            Fault(
+                f"arithmetic.{operands}-{bits}",
+                f"the {words} is rounded to {_BITS[bits]}"
+                if operands == "kernel"
+                else f"the {words} are rounded to {_BITS[bits]}",
+                Steps(contract=v.rounded_operands(bits, **{other: False})),
+            )
+            for operands, other, words in (
+                ("inputs", "kernel", "inputs"),
+                ("kernel", "inputs", "kernel"),
+            )
+            for bits in _BITS
+        ),
+        *(
+            Fault(
+                f"bias.rounded-{bits}",
+                f"the bias is rounded to {words}",
+                Steps(add_bias=v.rounded_bias(bits)),
+            )
+            for bits, words in _BITS.items()
+        ),
+        *(
+            Fault(
+                f"arithmetic.sums-{name}",
+                f"the sums are rounded to {name} before the bias is added",
+                Steps(contract=v.rounded_sums(name)),
+            )
+            for name in _NARROWER
+        ),
+        *(
+            Fault(
+                f"results.{name}",
+                f"the results are rounded to {name}",
+                Steps(results=v.results_in(name)),
+            )
+            for name in _NARROWER
+        ),
+        *(
+            Fault(
+                f"results.{name}",
+                f"the results are rounded {words}",
+                Steps(results=v.results_towards(to_integer)),
+            )
+            for name, words, to_integer in (
+                ("truncated", "towards zero", np.trunc),
+                ("down", "down", np.floor),
+                ("up", "up", np.ceil),
+            )
+        ),
         Fault(
             "arithmetic.float16",
             "sums are accumulated in float16",
@@ -512,6 +613,19 @@ def _arithmetic() -> tuple[Fault, ...]:
             "sums are clamped to finite numbers, and NaN to zero",
             Steps(sums=v.finite_or_zero),
         ),
+        Fault(
+            "values.nan-zero", "results that are NaN are given as zero", Steps(sums=v.nan_as(0.0))
+        ),
+        Fault(
+            "values.zero-inputs",
+            "the terms of inputs that are zero are left out, though the weight is not finite",
+            Steps(contract=v.without_terms_of_zero(inputs=True)),
+        ),
+        Fault(
+            "values.zero-weights",
+            "the terms of weights that are zero are left out, though the input is not finite",
+            Steps(contract=v.without_terms_of_zero(inputs=False)),
+        ),
         Fault("values.subnormal", "subnormal inputs are taken for zero", Steps(inputs=v.flushed)),
         Fault("values.nan", "NaN inputs are replaced by zero", Steps(inputs=v.without_nan)),
         Fault(
@@ -519,6 +633,39 @@ def _arithmetic() -> tuple[Fault, ...]:
             "infinite inputs are replaced by the largest number",
             Steps(inputs=v.without_infinity),
         ),
+    )
+
+
+_BITS: Final = MappingProxyType(
+    {
+        24: "float32",
+        11: "11 significant bits, as TF32 and float16 have them",
+        8: "8 significant bits, as bfloat16 has them",
+    }
+)
+_NARROWER: Final = ("float32", "float16", "bfloat16")
+
+
+def _windows() -> tuple[Fault, ...]:
+    left_out = (
+        ("last", "the last element", -1, None),
+        ("first", "the first element", 0, None),
+        ("last-row", "the last element along the first axis", -1, 0),
+        ("first-row", "the first element along the first axis", 0, 0),
+        ("last-column", "the last element along the last axis", -1, -1),
+        ("first-column", "the first element along the last axis", 0, -1),
+    )
+    return (
+        *(
+            Fault(
+                f"window.without-{name}",
+                f"{words} of each window is left out",
+                v.without_taps(place, axis),
+            )
+            for name, words, place, axis in left_out
+        ),
+        Fault("window.later", "all windows start one place too late", v.starting(1)),
+        Fault("window.earlier", "all windows start one place too early", v.starting(-1)),
     )
 
 
@@ -574,6 +721,7 @@ def _pooling() -> tuple[Fault, ...]:
             lambda x, inside: np.maximum(largest(x, inside), 0),
         ),
         pool("channels", "pooling is over the channels as well", v.pool_channels),
+        pool("float16", "pooling computes in float16", v.pool_through("float16")),
         pool("float32", "pooling computes in float32", v.pool_through("float32")),
         pool("float64", "pooling computes in float64", v.pool_through("float64")),
         pool("signed", "pooling compares unsigned integers as signed ones", v.pool_as_signed),
@@ -624,6 +772,19 @@ def _flatten() -> tuple[Fault, ...]:
             "Flatten takes the channels of channels_last before the other axes",
             Steps(flatten=v.channels_before_if_last),
         ),
+        Fault(
+            "flatten.rows-and-columns",
+            "Flatten takes the axes between batch and channels in reverse",
+            Steps(flatten=v.rows_and_columns),
+        ),
+        *(
+            Fault(
+                f"flatten.{name}",
+                f"Flatten passes its elements through {name}",
+                Steps(flatten=v.flattened_through(name)),
+            )
+            for name in ("float16", "float32", "float64")
+        ),
         Fault("flatten.batch", "Flatten flattens the batch as well", Steps(flatten=v.with_batch)),
     )
 
@@ -632,6 +793,7 @@ _ALL: Final = (
     *_same(),
     *_causal(),
     *_steps_of_windows(),
+    *_windows(),
     *_kernel(),
     *_groups(),
     *_layout(),
@@ -641,6 +803,9 @@ _ALL: Final = (
     *_pooling(),
     *_flatten(),
 )
+
+OF_GEOMETRY: Final = (*_same(), *_causal(), *_steps_of_windows(), *_windows())
+"""The faults that go wrong in where the windows lie, forward or backward."""
 
 FAULTS: Final = MappingProxyType({fault.identifier: fault for fault in _ALL})
 """The catalogue, by identifier."""

@@ -12,7 +12,7 @@ import numpy as np
 from conformance.diagnosis import backward as b
 from conformance.diagnosis import variations as v
 from conformance.diagnosis.evaluation import Array, Backward, Settings, Steps
-from conformance.diagnosis.faults import Fault
+from conformance.diagnosis.faults import OF_GEOMETRY, Fault
 from conformance.judge.activations import through_activation, through_slope
 from conformance.judge.definition.rounding import FORMATS
 
@@ -41,6 +41,10 @@ def _mean(x: Array, found: Any) -> Array:
 
 def _of_outputs(x: Array, found: Any) -> Array:
     return x / max(int(np.prod(found.upstream.shape[:-1])), 1)
+
+
+def _of_places(x: Array, found: Any) -> Array:
+    return x / max(int(np.prod(found.upstream.shape[1:-1])), 1)
 
 
 def _of_samples(chosen: slice) -> dict[str, Change]:
@@ -111,6 +115,12 @@ def _slope(name: str, sums: Array, upstream: Array) -> Array:
     return through_slope(name, sums, nothing, upstream, FORMATS["float64"], exact=True).value
 
 
+def _value_for_slope(name: str, sums: Array, upstream: Array) -> Array:
+    """The upstream gradient times the activation's output."""
+    fmt, nothing = FORMATS["float64"], np.zeros_like(sums)
+    return np.asarray(upstream * through_activation(name, sums, nothing, fmt).value)
+
+
 def _slope_of(wanted: str, slope: Callable[[Array], Array]) -> Callable[[str, Array, Array], Array]:
     """Another slope of one activation, a function of its sums."""
     return lambda name, sums, upstream: (
@@ -176,6 +186,11 @@ def _of_convolutions() -> tuple[Fault, ...]:
                 f"{name}.mean",
                 f"the gradient of the {words} is divided by the batch",
                 **{name: _mean},
+            ),
+            _fault(
+                f"{name}.mean-of-places",
+                f"the gradient of the {words} is divided by the number of places of an output",
+                **{name: _of_places},
             ),
             _fault(
                 f"{name}.mean-of-outputs",
@@ -296,6 +311,28 @@ _ALL: Final = (
         slope=_slope_of_output,
     ),
     _fault(
+        "activation.by-value",
+        "the upstream gradient is multiplied by the activation's output in place of its slope",
+        slope=_value_for_slope,
+    ),
+    _fault(
+        "activation.twice",
+        "the activation's slope is applied twice",
+        slope=lambda name, sums, upstream: _slope(name, sums, _slope(name, sums, upstream)),
+    ),
+    *(
+        _fault(
+            f"upstream.rounded-{bits}",
+            f"the upstream gradient is rounded to {words}",
+            upstream=v.to_bits(bits),
+        )
+        for bits, words in (
+            (24, "float32"),
+            (11, "11 significant bits, as TF32 and float16 have them"),
+            (8, "8 significant bits, as bfloat16 has them"),
+        )
+    ),
+    _fault(
         "activation.tanh-unsquared",
         "the slope of tanh is taken for 1 - tanh(x), without the square",
         slope=_slope_of("tanh", lambda y: 1 - np.tanh(y)),
@@ -339,6 +376,14 @@ _ALL: Final = (
         "each of several largest elements of a window gets its whole gradient",
         shares=b.to_all,
     ),
+    *(
+        _fault(
+            f"pooling.{name}-tap",
+            f"the {name} element of a window gets its gradient, whichever is the largest",
+            shares=b.to_tap(place),
+        )
+        for name, place in (("first", 0), ("last", -1))
+    ),
     _fault(
         "pooling.every-tap",
         "the gradient of a window is shared among all its elements, as of the mean",
@@ -369,3 +414,12 @@ GRADIENT_FAULTS: Final = MappingProxyType(
     {fault.identifier: fault for fault in (*_ALL, *(fault for fault, _ in READINGS.values()))}
 )
 """The catalogue, by identifier, readings included."""
+
+OF_ONE_GRADIENT: Final = MappingProxyType(
+    {
+        fault.identifier: fault
+        for name in ("inputs", "kernel")
+        for fault in (one.of_gradient(name) for one in OF_GEOMETRY)
+    }
+)
+"""Faults of outputs that show in one gradient alone, by identifier."""

@@ -95,6 +95,7 @@ class Hypotheses:
         self._bytes = 0
         self._pairs: dict[Failure, list[tuple[Fault, Fault]]] = {}
         self._explained: dict[tuple[Hypothesis, Failure], bool] = {}
+        self._wrong: dict[Failure, frozenset[str]] = {}
 
     def pairs(self, failure: Failure) -> list[tuple[Fault, Fault]]:
         """The pairs of faults of outputs that explain a failure, each of which changes the case."""
@@ -126,12 +127,24 @@ class Hypotheses:
         if not is_predictable(failure.case) or (_is_of_gradients(hypothesis) and not of_gradients):
             return False
         right = self.prediction((), failure.case)
-        if right is None:
+        if right is None or not self._can_touch(hypothesis, failure, right):
             return False
         faulty = self.prediction(hypothesis, failure.case)
         if faulty is None:
             return isinstance(failure.outcome, Rejection) and _has_elements(failure.case)
         return isinstance(failure.outcome, Value) and self._gives(failure, faulty, right)
+
+    def _can_touch(self, hypothesis: Hypothesis, failure: Failure, right: Predicted) -> bool:
+        """Whether the gradients that are wrong are those that the faults can make wrong."""
+        if len(hypothesis) != 1 or not hypothesis[0].gradients:
+            return True
+        if not isinstance(right, GradientPrediction):
+            return True
+        if failure not in self._wrong:
+            outcome = failure.outcome
+            given = outcome.value if isinstance(outcome, Value) else None
+            self._wrong[failure] = right.wrong_parts(given)
+        return self._wrong[failure] <= hypothesis[0].gradients
 
     def _gives(self, failure: Failure, faulty: Predicted, right: Predicted) -> bool:
         assert isinstance(failure.outcome, Value)
@@ -165,13 +178,24 @@ class Hypotheses:
         """What such an implementation gives; None where it cannot compute anything."""
         key = (hypothesis, case)
         if key not in self._kept:
-            made = _prediction(case, _steps(hypothesis))
+            made = self._made(hypothesis, case)
             self._bytes += _size(made)
             if self._bytes > _KEPT:
                 self._kept.clear()
                 self._bytes = _size(made)
             self._kept[key] = made
         return self._kept[key]
+
+    def _made(self, hypothesis: Hypothesis, case: Case) -> Predicted | None:
+        """The prediction; of a fault that shows in one gradient alone, with the others right."""
+        made = _prediction(case, _steps(hypothesis))
+        only = hypothesis[0].only if len(hypothesis) == 1 else ""
+        if not only:
+            return made
+        right = self.prediction((), case)
+        if not isinstance(right, GradientPrediction) or not isinstance(made, GradientPrediction):
+            return right
+        return right.with_part(only, made)
 
 
 def reproduces(faulty: Any, right: Any, actual: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from conformance.cases.case import Case
 from conformance.diagnosis.faults import FAULTS, Fault
-from conformance.diagnosis.gradient_faults import GRADIENT_FAULTS
+from conformance.diagnosis.gradient_faults import GRADIENT_FAULTS, OF_ONE_GRADIENT
 from conformance.diagnosis.hypotheses import (
     Failure,
     Hypotheses,
@@ -25,6 +25,8 @@ _PROBES: Final = 40
 _FINALISTS: Final = 6
 _PARTNERS: Final = 8
 _WITNESSES: Final = 400
+_CONTRADICTIONS: Final = 2
+"""How many failures that are explained weigh as much as a passing case that should have failed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +73,8 @@ def explanations(
         for cluster in clusters(remaining, key):
             if key is not _by_what_was_done and not any(map(_has_values, cluster)):
                 continue  # rejections of one message are one cluster, however they are divided
-            left = _explained_away(cluster, passed, hypotheses, found)
+            pairs = key is _by_what_was_done
+            left = _explained_away(cluster, passed, hypotheses, found, pairs=pairs)
             gone = set(cluster) - set(left)
             remaining = [failure for failure in remaining if failure not in gone]
     return _merged([_with_empty(one, remaining, hypotheses) for one in found])
@@ -94,10 +97,11 @@ def _explained_away(
     found: list[Explanation],
     *,
     whole: bool = False,
+    pairs: bool = True,
 ) -> list[Failure]:
     """Add what explains some failures to what is found; the failures that nothing explains."""
     while failures:
-        best = _Search(failures, passed, hypotheses, whole=whole).best()
+        best = _Search(failures, passed, hypotheses, whole=whole, pairs=pairs).best()
         if best is None:
             break
         found.append(best)
@@ -179,8 +183,10 @@ class _Search:
         hypotheses: Hypotheses,
         *,
         whole: bool,
+        pairs: bool,
     ) -> None:
         self._failures = failures
+        self._with_pairs = pairs
         self._whole = whole
         self._passed = passed
         self._hypotheses = hypotheses
@@ -188,7 +194,7 @@ class _Search:
         self._probes = _spread(sorted(failures, key=_size), _PROBES)
         faults = list(FAULTS.values())
         if any(failure.case.observe == "gradients" for failure in failures):
-            faults += GRADIENT_FAULTS.values()
+            faults += (*GRADIENT_FAULTS.values(), *OF_ONE_GRADIENT.values())
         self._singles: list[Hypothesis] = [(fault,) for fault in faults]
 
     def best(self) -> Explanation | None:
@@ -208,8 +214,13 @@ class _Search:
         return None
 
     def _may_have_pairs(self) -> bool:
-        """Pairs are those of the catalogue of outputs, and one failure alone says nothing."""
-        return any(failure.case.observe != "gradients" for failure in self._failures)
+        """Pairs are those of the catalogue of outputs, and one failure alone says nothing.
+
+        Two at a time show in the coarse clusters; the finer ones are for what is rare.
+        """
+        return self._with_pairs and any(
+            failure.case.observe != "gradients" for failure in self._failures
+        )
 
     def _counts(self, candidates: Sequence[Hypothesis]) -> dict[Hypothesis, int]:
         """How many probes each candidate explains, where it is any."""
@@ -291,7 +302,7 @@ class _Search:
         if not any(isinstance(f.outcome, Value) for f in explanation.failures):
             return not explanation.contradicted
         everything = self._whole and count == len(self._failures)
-        return everything or count > len(explanation.contradicted)
+        return everything or count > _CONTRADICTIONS * len(explanation.contradicted)
 
 
 def _observed(case: Case) -> str:

@@ -20,6 +20,7 @@ IN_STAGE: Final[Mapping[str, str]] = MappingProxyType(
         "infinity": "only outputs that are infinite, or should be, are wrong",
         "channels": "the outputs of some channels are those of other channels",
         "selection": "what is taken from a window is none of the inputs of its channel",
+        "elements": "elements are changed, not moved alone",
         "shape": "the output has the wrong shape, or is no array",
         "dtype": "the output has the wrong dtype",
         "inputs": "the call changes its operands",

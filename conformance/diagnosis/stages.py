@@ -37,6 +37,7 @@ STAGES = (
     "infinity",
     "channels",
     "selection",
+    "elements",
 )
 
 
@@ -56,6 +57,7 @@ def first_difference(case: Case, operands: Operands, actual: Array) -> str:
     * ``nan``, ``infinity``: only where the output should be that, or is;
     * ``channels``: the outputs of some channels, or filters, are those of others;
     * ``selection``: what pooling takes of a window is none of its inputs;
+    * ``elements``: a layer that moves elements gives others than it was given;
     * ``contraction``: none of these.
     """
     with np.errstate(all="ignore"):
@@ -73,12 +75,12 @@ def _in_form(case: Case, operands: Operands, actual: Array, expected: Prediction
     """Where the elements that are right, or only special ones, tell; else empty."""
     layer = LAYERS[case.layer]
     if actual.shape != expected.value.shape:
-        if actual.ndim != expected.value.ndim and not layer.moves:
+        if actual.ndim != expected.value.ndim or layer.moves:
             return "shape"
         same_sizes = sorted(actual.shape) == sorted(expected.value.shape)
-        return "layout" if same_sizes or layer.moves else "window"
+        return "layout" if same_sizes else "window"
     if layer.moves or _is_permutation(actual, expected):
-        return "layout"
+        return "layout" if _is_permutation(actual, expected) else "elements"
     wrong = ~expected.allows(actual)
     special = _only_special(expected.value, actual, wrong)
     if special:

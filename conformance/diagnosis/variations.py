@@ -21,9 +21,11 @@ from conformance.diagnosis.evaluation import (
     geometry,
     largest,
     span,
+    to_channels_last,
     total_padding,
 )
-from conformance.judge.definition.rounding import Format
+from conformance.judge.definition.rounding import FORMATS, Format
+from conformance.judge.sums import round_to
 from conformance.layers.registry import LAYERS
 
 Length = Callable[[int, int, int, int], int]
@@ -319,14 +321,102 @@ def without_infinity(x: Array) -> Array:
     return np.clip(x, np.finfo(x.dtype).min, np.finfo(x.dtype).max)
 
 
-def rounded_operands(bits: int) -> Callable[[Array, Array], Array]:
-    """Operands rounded to so many significant bits before the product."""
+def to_bits(bits: int) -> Callable[[Array], Array]:
+    """Numbers rounded to so many significant bits."""
 
     def rounded(values: Array) -> Array:
         mantissa, exponent = np.frexp(values)
         return np.ldexp(np.round(mantissa * 2.0**bits) * 2.0**-bits, exponent)
 
-    return lambda windows, kernel: contract(rounded(windows), rounded(kernel))
+    return rounded
+
+
+def rounded_operands(
+    bits: int, *, inputs: bool = True, kernel: bool = True
+) -> Callable[[Array, Array], Array]:
+    """Operands, or one of them, rounded to so many significant bits before the product."""
+    rounded = to_bits(bits)
+    return lambda windows, weights: contract(
+        rounded(windows) if inputs else windows, rounded(weights) if kernel else weights
+    )
+
+
+def rounded_sums(name: str) -> Callable[[Array, Array], Array]:
+    """Sums rounded to a format before the bias is added."""
+    return lambda windows, kernel: round_to(contract(windows, kernel), FORMATS[name])
+
+
+def rounded_bias(bits: int) -> Callable[[Array, Array], Array]:
+    """A bias that is rounded to so many significant bits."""
+    return lambda y, bias: y + to_bits(bits)(bias)
+
+
+def results_in(name: str) -> Callable[[Array, Format], Array]:
+    """Results rounded to a narrower format, and by that to the layer's."""
+
+    def rounded(y: Array, fmt: Format) -> Array:
+        other = FORMATS[name]
+        return round_to(y, other if other.precision < fmt.precision else fmt)
+
+    return rounded
+
+
+def results_towards(to_integer: Callable[[Array], Array]) -> Callable[[Array, Format], Array]:
+    """Results rounded to the layer's format, not to nearest."""
+    return lambda y, fmt: round_to(y, fmt, None, to_integer)
+
+
+def without_terms_of_zero(*, inputs: bool) -> Callable[[Array, Array], Array]:
+    """Sums without the products of inputs, or weights, that are zero, whatever the other is."""
+
+    def contracted(windows: Array, kernel: Array) -> Array:
+        sums = contract(windows, kernel)
+        other = kernel if inputs else windows
+        if np.isfinite(other).all():
+            return sums
+        rows = windows.reshape(*windows.shape[: windows.ndim - kernel.ndim + 1], -1, 1)
+        taps = kernel.reshape(-1, kernel.shape[-1])
+        products = np.where((rows if inputs else taps) == 0, 0.0, rows * taps)
+        return np.asarray(products.sum(axis=-2))
+
+    return contracted
+
+
+def nan_as(value: float) -> Callable[[Array, Format], Array]:
+    """NaN among the sums replaced by a number."""
+    return lambda y, fmt: np.where(np.isnan(y), value, y)
+
+
+def without_taps(place: int, axis: int | None) -> Steps:
+    """Windows without their first (0) or last (-1) element along an axis, or along all."""
+
+    def left_out(taps: tuple[int, ...]) -> tuple[Any, ...]:
+        if axis is None:
+            return (place,) * len(taps)
+        chosen: list[Any] = [slice(None)] * len(taps)
+        chosen[axis] = place
+        return tuple(chosen)
+
+    def kernel(weights: Array) -> Array:
+        changed, taps = weights.copy(), weights.shape[:-2]
+        if math.prod(taps) > 1 and (axis is None or taps[axis] > 1):
+            changed[left_out(taps)] = 0
+        return changed
+
+    def pool(windows: Array, inside: Array) -> Array:
+        rank = windows.ndim // 2 - 1
+        taps = windows.shape[1 + rank : -1]
+        kept = np.ones(taps, bool)
+        if math.prod(taps) > 1 and (axis is None or taps[axis] > 1):
+            kept[left_out(taps)] = False
+        return largest(windows, inside & kept[..., None])
+
+    return Steps(kernel=kernel, pool=pool)
+
+
+def starting(places: int) -> Steps:
+    """Windows that start so many places later."""
+    return Steps(together=lambda axes: [replace(a, before=a.before - places) for a in axes])
 
 
 def accumulated_in(dtype: str, step: int = 1) -> Callable[[Array, Array], Array]:
@@ -442,6 +532,23 @@ def reshaped_last(x: Array) -> Array:
 def reversed_axes(x: Array) -> Array:
     """All axes but the batch in reverse."""
     return x.transpose(0, *range(x.ndim - 1, 0, -1))
+
+
+def with_axes_reversed(x: Array) -> Array:
+    """Rows and columns of an array with the channels first exchanged, the channels moved last."""
+    return to_channels_last(x.swapaxes(2, -1))
+
+
+def reshaped_first(y: Array) -> Array:
+    """``(N, *spatial, C)`` read as ``(N, C, *spatial)`` without moving elements."""
+    return y.reshape(y.shape[0], y.shape[-1], *y.shape[1:-1])
+
+
+def rows_and_columns(x: Array, channels_first: bool) -> Array:
+    """All axes but the first in one, those between batch and channels in reverse."""
+    moved = to_channels_last(x) if channels_first and x.ndim > 2 else x
+    order = (0, *range(moved.ndim - 2, 0, -1), moved.ndim - 1) if moved.ndim > 2 else (0, 1)
+    return flatten(moved.transpose(order), False)
 
 
 def mirrored(*, repeats_edge: bool) -> Callable[[Array, int], Array]:
@@ -580,6 +687,16 @@ def column_major(x: Array, channels_first: bool) -> Array:
     """All axes but the first in one, the first of them varying fastest."""
     del channels_first
     flat: Array = x.reshape(len(x), math.prod(x.shape[1:]), order="F")
+    return flat
+
+
+def flattened_through(name: str) -> Callable[[Array, bool], Array]:
+    """Elements converted to a dtype and back."""
+
+    def flat(x: Array, channels_first: bool) -> Array:
+        with np.errstate(all="ignore"):
+            return flatten(x.astype(name).astype(x.dtype), channels_first)
+
     return flat
 
 

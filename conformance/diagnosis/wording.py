@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from conformance.cases.facts import facts
+from conformance.cases.grids.values import ACTIVATIONS
 from conformance.diagnosis.evaluation import CORRECT, predict, to_channels_last
 from conformance.diagnosis.hypotheses import Failure, operands_of
 from conformance.judge.definition.rounding import FORMATS
@@ -24,14 +25,14 @@ Mask = NDArray[np.bool_]
 _MOST_LOOKED_AT: Final = 60
 
 
-def wrong_gradients(failure: Failure) -> str:
-    """Which gradients are wrong, and which are right; empty where it cannot be told."""
+def wrong_and_right_gradients(failure: Failure) -> tuple[list[str], list[str]]:
+    """Which gradients are wrong, and which are right; neither where it cannot be told."""
     case, outcome = failure.case, failure.outcome
     actual = outcome.value if isinstance(outcome, Value) else None
     arrays = operands_of(case)
     right = expect(case, arrays)
     if not isinstance(actual, dict) or actual.keys() != right.value.keys():
-        return ""
+        return [], []
 
     def is_wrong(name: str) -> bool:
         expected, given = {name: right.value[name]}, {name: actual[name]}
@@ -40,7 +41,11 @@ def wrong_gradients(failure: Failure) -> str:
         return judged.verdict is not Verdict.CONFORMS
 
     wrong = [name for name in right.value if is_wrong(name)]
-    others = [name for name in right.value if name not in wrong]
+    return wrong, [name for name in right.value if name not in wrong]
+
+
+def wrong_gradients(wrong: Sequence[str], others: Sequence[str]) -> str:
+    """Which gradients are wrong, and which are right; empty where it cannot be told."""
     if not wrong:
         return ""
     well = f"; {_listed(others)} {_are(others)} right" if others else ""
@@ -64,7 +69,7 @@ def what_of_nan(failure: Failure) -> str:
         return ""
     lost, made = np.isnan(right) & ~np.isnan(actual), np.isnan(actual) & ~np.isnan(right)
     if lost.any() and not made.any():
-        return "it is lost"
+        return f"it is lost{_given_as(actual[lost])}"
     if lost.any() or not made.any():
         return ""
     if np.isinf(right[made]).all():
@@ -73,6 +78,74 @@ def what_of_nan(failure: Failure) -> str:
             "Winograd's subtracts it from itself"
         )
     return "it is made of finite numbers" if np.isfinite(right[made]).all() else "it is made"
+
+
+def what_of_infinity(failure: Failure) -> str:
+    """What is given where infinity of either sign should be; empty where it is not one thing."""
+    case, outcome = failure.case, failure.outcome
+    actual = outcome.value if isinstance(outcome, Value) else None
+    right = predict(case, operands_of(case), with_error=False).value
+    if not isinstance(actual, np.ndarray) or actual.shape != right.shape:
+        return ""
+    wrong = np.isinf(right) & (actual != right)
+    if not wrong.any():
+        return "finite numbers overflow" if np.isinf(actual).any() else ""
+    which = np.unique(right[wrong])
+    name = f"{which[0]:g}" if len(which) == 1 else "infinity"
+    return f"{name} is lost{_given_as(actual[wrong])}"
+
+
+def _given_as(values: NDArray[Any]) -> str:
+    """The one or two values that are given in place of others; empty for more."""
+    given = np.unique(values.astype(np.float64))
+    return f", given as {_listed([f'{v:.9g}' for v in given])}" if len(given) < 3 else ""
+
+
+_LEAST_RELATED: Final = 6
+"""How many elements there are at least where one number is said to relate them all."""
+
+
+def relation(failure: Failure) -> str:
+    """By which number all wrong elements are too large, or multiplied; empty for none."""
+    case, outcome = failure.case, failure.outcome
+    actual = outcome.value if isinstance(outcome, Value) else None
+    if not isinstance(actual, np.ndarray) or case.dtype == "bool":
+        return ""
+    right = predict(case, operands_of(case))
+    if actual.shape != right.value.shape or actual.dtype != right.value.dtype:
+        return ""
+    wrong = ~right.allows(actual) & np.isfinite(right.wide)
+    given, wanted = actual[wrong].astype(np.float64), right.wide[wrong].astype(np.float64)
+    if len(given) < _LEAST_RELATED or not np.isfinite(given).all() or np.ptp(wanted) == 0:
+        return ""
+    return _related(given, wanted, _roundoff(case.dtype))
+
+
+def _roundoff(dtype: str) -> float:
+    return FORMATS[dtype].unit_roundoff if dtype in FORMATS else 0.0
+
+
+def _related(given: Floats, wanted: Floats, unit: float) -> str:
+    room = 8 * unit * (np.abs(given) + np.abs(wanted))
+    by = _plain(float(np.median(given - wanted)))
+    if by and np.all(np.abs(given - wanted - by) <= room):
+        return f"every wrong element is too {'large' if by > 0 else 'small'} by {abs(by):g}"
+    with np.errstate(all="ignore"):
+        times = _plain(float(np.nanmedian(given / wanted)))
+    if abs(times - 1) > _SLIGHT and times and np.all(np.abs(given - times * wanted) <= room):
+        if times == -1:
+            return "every wrong element has the other sign"
+        return f"every wrong element is {times:g} times what it should be"
+    return ""
+
+
+_SLIGHT: Final = 2.0**-6
+"""A factor nearer to one is round-off of a narrow format."""
+
+
+def _plain(number: float) -> float:
+    """The number with six digits, which is what is said of it."""
+    return float(f"{number:.6g}") if np.isfinite(number) else 0.0
 
 
 def makes_nan(failure: Failure) -> bool:
@@ -141,15 +214,64 @@ def off_activation(name: str, failures: Sequence[Failure]) -> str:
     worst = float(ratios[wrong].max())
     by = f"by up to {worst:.2g} bounds" if worst < 1e6 else "by far"
     where = _where(sums[wrong], sums[~wrong])
+    other = _taken_for(name, failures)
+    if other:
+        return f"{name} gives what {other} gives"
+    if any(map(_falls, failures[:_MOST_LOOKED_AT])):
+        return f"{name} is off {by} {where}, {_NO_FUNCTION}"
     cancels = _CANCELS if float(errors[wrong].max()) <= _FEW_ROUNDINGS else ""
-    return f"{name} is off {by} {where}; the sums themselves are right{cancels}"
+    related = set(map(relation, failures[:_TAKEN_FOR]))
+    exactly = f", and {related.pop()}" if len(related) == 1 and all(related) else ""
+    return f"{name} is off {by} {where}; the sums themselves are right{exactly or cancels}"
 
+
+def _taken_for(name: str, failures: Sequence[Failure]) -> str:
+    """Another activation that gives what was given in all failures; empty for none."""
+    looked_at = [f for f in failures[:_TAKEN_FOR] if isinstance(f.outcome, Value)]
+    others = (other for other in ACTIVATIONS if other != name)
+    return next((o for o in others if all(_gives_as(o, f) for f in looked_at)), "")
+
+
+def _gives_as(other: str, failure: Failure) -> bool:
+    assert isinstance(failure.outcome, Value)
+    case = failure.case.replace(activation=other)
+    return predict(case, operands_of(failure.case)).fits(failure.outcome.value)
+
+
+_TAKEN_FOR: Final = 6
+"""How many failures are looked at for what one activation gives in all of them."""
 
 _FEW_ROUNDINGS: Final = 4.0
 _CANCELS: Final = (
     ", and no error is larger than a few roundings of 1, as where a formula subtracts from 1 what "
     "is nearly 1"
 )
+
+
+_NO_FUNCTION: Final = (
+    "where a larger sum gives a smaller output: what is wrong depends on more than the sum, as "
+    "where the activation is applied before the bias is added"
+)
+
+
+def _falls(failure: Failure) -> bool:
+    """Whether outputs fall by more than their error where the right ones grow with the sums."""
+    case, outcome = failure.case, failure.outcome
+    actual = outcome.value if isinstance(outcome, Value) else None
+    linear = replace(CORRECT, activations=lambda _, y: y)
+    arrays = operands_of(case)
+    right, sums = predict(case, arrays), predict(case, arrays, linear, with_error=False).wide
+    if not isinstance(actual, np.ndarray) or right.error is None or sums.shape != actual.shape:
+        return False
+    order = np.argsort(sums, axis=None, kind="stable")
+    given, wanted, error = (
+        a.astype(np.float64).ravel()[order] for a in (actual, right.wide, right.error)
+    )
+    if not np.isfinite(given).all() or np.any(np.diff(wanted) < 0):
+        return False
+    apart = np.diff(sums.ravel()[order]) > 0
+    fall = given[:-1] - given[1:] > 4 * (error[:-1] + error[1:])
+    return bool(np.count_nonzero(fall & apart) > max(2, len(given) // 16))
 
 
 def _seen_of(failure: Failure) -> tuple[Floats, Floats, Floats] | None:

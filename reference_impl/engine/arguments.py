@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from functools import cache
 from operator import index
 from typing import Any, Final
 
@@ -94,6 +95,12 @@ def positive_integer(owner: str, argument: str, value: Any) -> int:
     return number
 
 
+@cache
+def _positive_integers(rank: int) -> str:
+    plural = "" if rank == 1 else "s"
+    return f"a positive integer, or a list or tuple of {rank} positive integer{plural}"
+
+
 def sizes(owner: str, argument: str, value: Any, rank: int) -> tuple[int, ...]:
     """One positive integer per spatial axis, from an integer for all axes or a list or tuple.
 
@@ -101,8 +108,7 @@ def sizes(owner: str, argument: str, value: Any, rank: int) -> tuple[int, ...]:
         TypeError: if it is neither an integer nor a list, tuple or array of integers.
         ValueError: if there are not `rank` of them, or one is below 1.
     """
-    plural = "" if rank == 1 else "s"
-    allowed = f"a positive integer, or a list or tuple of {rank} positive integer{plural}"
+    allowed = _positive_integers(rank)
     single = as_integer(value)
     given = (single,) * rank if single is not None else _items(owner, argument, value, allowed)
     if len(given) != rank or min(given) < 1 or max(given) > LARGEST:
@@ -148,13 +154,10 @@ def choice(owner: str, argument: str, value: Any, allowed: Iterable[str]) -> str
         ValueError: if it is another word.
     """
     words = tuple(allowed)
-    expected = "one of " + ", ".join(map(repr, words))
-    if not isinstance(value, str):
-        raise wrong_type(owner, argument, value, expected)
-    lowered = value.lower()
-    if lowered not in words:
-        raise wrong_value(owner, argument, value, expected)
-    return str(lowered)
+    if isinstance(value, str) and value.lower() in words:
+        return str(value.lower())
+    error = wrong_value if isinstance(value, str) else wrong_type
+    raise error(owner, argument, value, "one of " + ", ".join(map(repr, words)))
 
 
 def optional_name(owner: str, value: Any) -> str | None:

@@ -267,11 +267,10 @@ class Layer:
             )
         given = {"shape": shape, "initializer": initializer, "dtype": dtype, "name": name}
         given = _with_positional(owner, arguments_given, given)
-        arguments.refuse_unknown(
-            owner,
-            {k: v for k, v in without_effect.items() if k not in _WEIGHT_KEYWORDS},
-            (*given, "trainable", "regularizer", "constraint", *_WEIGHT_KEYWORDS),
-        )
+        if without_effect:
+            unknown = {k: v for k, v in without_effect.items() if k not in _WEIGHT_KEYWORDS}
+            known = (*given, "trainable", "regularizer", "constraint", *_WEIGHT_KEYWORDS)
+            arguments.refuse_unknown(owner, unknown, known)
         variable = self._new_variable(owner, given, trainable, regularizer, constraint)
         self._weights.append(variable)
         return variable

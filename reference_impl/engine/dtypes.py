@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -120,8 +120,9 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
     return format_of(name).dtype if name in FLOATS else np.dtype(name)
 
 
+@lru_cache(maxsize=64)
 def is_float(dtype: np.dtype[Any]) -> bool:
-    """Whether a dtype is one of `FLOATS`."""
+    """Whether a dtype is one of `FLOATS`; the name of a dtype is slow to come by."""
     return dtype.name in FLOATS
 
 

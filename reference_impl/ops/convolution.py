@@ -117,10 +117,10 @@ def _narrow(inputs: Array, weights: Weights, axes: Axes) -> _Enclosed:
     """Sums of float32 operands."""
     x = np.ascontiguousarray(inputs, np.float32)
     narrow = weights.narrow()
-    if narrow.are_finite and _is_finite(x):
+    if narrow.are_finite and is_finite(x):
         return narrow_sums(x, narrow, axes), None
     operands = [x, *(np.ascontiguousarray(array, np.float32) for array in weights.given)]
-    x, *finite = map(_finite_part, operands)
+    x, *finite = map(finite_part, operands)
     return narrow_sums(x, narrow_weights(*finite), axes), _nonfinite_sums(operands, axes)
 
 
@@ -129,9 +129,9 @@ def _wide(inputs: Array, weights: Weights, axes: Axes) -> _Enclosed:
     from reference_impl.ops.wide_sums import wide_sums
 
     operands = [np.ascontiguousarray(array, np.float64) for array in (inputs, *weights.given)]
-    if all(map(_is_finite, operands)):
+    if all(map(is_finite, operands)):
         return wide_sums(*operands, axes=axes), None
-    enclosure = wide_sums(*map(_finite_part, operands), axes=axes)
+    enclosure = wide_sums(*map(finite_part, operands), axes=axes)
     return enclosure, _nonfinite_sums(operands, axes)
 
 
@@ -172,12 +172,15 @@ def _with_invalid(sums: Sums, invalid: Array) -> Sums:
     return replace(sums, special=special)
 
 
-def _is_finite(array: Array) -> bool:
-    """Whether all elements are; their sum tells, without a second array, unless it overflows."""
+def is_finite(array: Array) -> bool:
+    """Whether all elements are; their sum tells, without a second array, unless it overflows.
+
+    NumPy may warn of that.
+    """
     return math.isfinite(array.sum()) or bool(np.isfinite(array).all())
 
 
-def _finite_part(array: Array) -> Array:
+def finite_part(array: Array) -> Array:
     """The array with zero for what is not finite."""
     return np.where(np.isfinite(array), array, array.dtype.type(0))
 

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reference_impl.ops.convolution import convolution_sums
+from reference_impl.ops.convolution import convolution_sums, finite_part, is_finite
 from reference_impl.ops.evaluation import evaluate
 from reference_impl.ops.formats import Format, widened
 from reference_impl.ops.geometry import KEPT, Axes, WindowAxis, cut_to, meeting_window
@@ -54,8 +54,9 @@ def kernel_gradient(inputs: Array, upstream: Array, axes: Axes, format: Format) 
     taps = meeting_window(axes) if inputs.size else None
     if taps is not None:
         return _with_missed_taps(inputs, upstream, axes, format, taps)
-    kernel = np.moveaxis(upstream, 0, -2)
-    sums = convolution_sums(np.swapaxes(inputs, 0, -1), kernel, None, _exchanged(axes))
+    last = upstream.ndim - 1
+    kernel = upstream.transpose(*range(1, last), 0, last)
+    sums = convolution_sums(inputs.swapaxes(0, -1), kernel, None, _exchanged(axes))
     return evaluate(sums.moveaxis(0, len(axes)), None, format).value
 
 
@@ -104,10 +105,12 @@ def input_gradient(kernel: Array, upstream: Array, axes: Axes, format: Format) -
         kernel = kernel[tuple(slice(met.start, met.stop) for met in taps)]
         axes = cut_to(taps, axes)
     special = None
-    if not (np.isfinite(kernel).all() and np.isfinite(upstream).all()):
+    with np.errstate(all="ignore"):
+        are_finite = is_finite(kernel) and is_finite(upstream)
+    if not are_finite:
         special = _nonfinite(kernel, upstream, axes)
-        kernel, upstream = _finite_part(kernel), _finite_part(upstream)
-    turned = np.swapaxes(np.flip(kernel, tuple(range(len(axes)))), -1, -2)
+        kernel, upstream = finite_part(kernel), finite_part(upstream)
+    turned = kernel[(slice(None, None, -1),) * len(axes)].swapaxes(-1, -2)
     spread, transposed = _without_unread(_spread(upstream, axes), _transposed(axes))
     sums = convolution_sums(spread, turned, None, transposed)
     return evaluate(replace(sums, special=special), None, format).value
@@ -174,10 +177,6 @@ def _spread(upstream: Array, axes: Axes) -> Array:
     spread = np.zeros((len(upstream), *lengths, upstream.shape[-1]), upstream.dtype)
     spread[(slice(None), *(slice(None, None, axis.stride) for axis in axes))] = upstream
     return spread
-
-
-def _finite_part(array: Array) -> Array:
-    return np.where(np.isfinite(array), array, array.dtype.type(0))
 
 
 def tap_slices(axes: Axes) -> Iterator[tuple[tuple[int, ...], Slices, Slices]]:

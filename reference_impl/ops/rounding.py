@@ -149,6 +149,8 @@ def times_power_of_two(values: Float64Array, exponent: int) -> Float64Array:
     Each step multiplies by a power of two.  The odd rest of the exponent goes first: what that
     step rounds is so small that the following ones make it zero in any case.
     """
+    if not exponent:
+        return values
     steps, rest = divmod(abs(exponent), 1000)
     sign = 1 if exponent > 0 else -1
     with np.errstate(over="ignore", under="ignore"):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -53,7 +54,7 @@ class Slicing:
     bits: int
     count: int
 
-    @property
+    @cached_property
     def grids(self) -> list[Exponents]:
         """The exponents of the grids of all slices but the last."""
         return [self.tops - self.bits - j * (self.bits + 1) for j in range(self.count - 1)]

@@ -225,13 +225,11 @@ class _Levels:
 
 
 def _scale_exponents(x: Float64Array, w: Float64Array) -> tuple[int, int]:
-    """The exponents of the largest magnitudes, or zeros where both are ordinary.
+    """The exponents of the largest of some magnitudes, or zeros where both are ordinary.
 
     Both operands are scaled or none: what underflows in one is then multiplied by less than one.
     """
-    x_exponent, w_exponent = (
-        math.frexp(float(largest_magnitude(a, tuple(range(a.ndim))).item()))[1] for a in (x, w)
-    )
+    x_exponent, w_exponent = (math.frexp(float(a.max(initial=0.0)))[1] for a in (x, w))
     ordinary = max(abs(x_exponent), abs(w_exponent)) <= _ORDINARY
     return (0, 0) if ordinary else (x_exponent, w_exponent)
 
@@ -252,14 +250,16 @@ def wide_sums(
         axes: the window geometry.
     """
     matrix = as_matrix(kernel)
-    x_exponent, w_exponent = _scale_exponents(inputs, matrix)
+    of_examples = largest_magnitude(inputs, tuple(range(1, inputs.ndim)))
+    of_filters = largest_magnitude(matrix, (0,))
+    x_exponent, w_exponent = _scale_exponents(of_examples, of_filters)
     exponent = x_exponent + w_exponent
     count = 2 if len(matrix) <= _FEW else 3
     bits = (53 - max(2 * len(matrix) - 1, 1).bit_length()) // 2
     x = times_power_of_two(inputs, -x_exponent)
     w = times_power_of_two(matrix, -w_exponent)
-    x_slicing = Slicing(_tops(x, tuple(range(1, x.ndim))), bits, count)
-    w_slicing = Slicing(_tops(w, (0,)), bits, count)
+    x_slicing = Slicing(_tops(times_power_of_two(of_examples, -x_exponent)), bits, count)
+    w_slicing = Slicing(_tops(times_power_of_two(of_filters, -w_exponent)), bits, count)
     scaled_bias, unknown = _scale_bias(bias, exponent)
     slices, factors = x_slicing.slices(x), KernelSlices(w, w_slicing)
     limits = x_slicing.limits, w_slicing.limits
@@ -270,9 +270,8 @@ def wide_sums(
     return WideSums(slices, factors, scaled_bias, unknown, rows, columns, exponent, products)
 
 
-def _tops(values: Float64Array, axes: tuple[int, ...]) -> Exponents:
-    """The exponents of the largest magnitudes over `axes`, within `_SPREAD`."""
-    largest = largest_magnitude(values, axes)
+def _tops(largest: Float64Array) -> Exponents:
+    """The exponents of largest magnitudes, within `_SPREAD`."""
     exponents: Exponents
     _, exponents = np.frexp(np.maximum(largest, largest.max(initial=0.0) * 2.0**-_SPREAD))
     return exponents
@@ -324,6 +323,8 @@ def _scale_bias(
     """``bias 2**-exponent``, and where that overflows; what underflows is less than a quantum."""
     if bias is None:
         return None, None
+    if not exponent:
+        return bias + 0.0, None
     scaled = times_power_of_two(bias, -exponent) + 0.0
     unknown = ~np.isfinite(scaled)
     if not unknown.any():

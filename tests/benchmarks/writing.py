@@ -243,7 +243,8 @@ def _in_units(seconds: float) -> str:
 def compare(old: Run, new: Run) -> tuple[list[str], bool]:
     """What changed beyond the spread, in lines, and whether something has become slower.
 
-    A figure has changed where the quartiles of its ratio do not overlap.
+    A figure has changed where the quartiles of its ratio do not overlap, memory where it is more or
+    less by a tenth.
     """
     before, after = (_by_name(run.figures) for run in (old, new))
     lines = [
@@ -258,14 +259,33 @@ def compare(old: Run, new: Run) -> tuple[list[str], bool]:
     faster = [
         _changed(before[name], after[name]) for name in before if _is_slower(after, before, name)
     ]
+    slower += _larger(old.growths, new.growths)
+    faster += _larger(new.growths, old.growths)
     common = before.keys() & after.keys()
     lines += [f"slower: {text}" for text in slower] + [f"faster: {text}" for text in faster]
     lines += [f"only before: {_name(one)}" for name, one in before.items() if name not in common]
     lines += [f"only now: {_name(one)}" for name, one in after.items() if name not in common]
-    unchanged = len(common) - len(slower) - len(faster)
+    grown = {_of(one) for one in old.growths} & {_of(one) for one in new.growths}
+    unchanged = len(common) + len(grown) - len(slower) - len(faster)
     lines.append(f"{len(slower)} slower, {len(faster)} faster, {unchanged} within the spread")
     return lines, bool(slower)
 
+
+def _larger(less: Iterable[Growth], more: Iterable[Growth]) -> list[str]:
+    """Of what the memory is more by a tenth in the second."""
+    most = {_of(one): LARGER * one.megabytes for one in less}
+    return [
+        f"memory of {one.count:,} {one.what}, of which the larger is {one.megabytes:.3g} MB"
+        for one in more
+        if one.megabytes > most.get(_of(one), math.inf)
+    ]
+
+
+def _of(one: Growth) -> tuple[str, int]:
+    return one.what, one.count
+
+
+LARGER: Final = 1.1
 
 _Name = tuple[str, str, str]
 

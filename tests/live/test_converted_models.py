@@ -87,14 +87,19 @@ FAITHFUL = [
 
 @pytest.mark.parametrize(("name", "form"), FAITHFUL)
 def test_faithful_conversions_are_right(name, form, tmp_path):
-    """No conversion that is right is called wrong, and every layer is judged."""
+    """No conversion that is right is called wrong, and every layer is judged.
+
+    What onnxruntime's Sigmoid loses far below zero is its own, and told as that.
+    """
     model = model_of(name)
     source = source_of(model, tmp_path)
     path = tmp_path / "source.keras"
     spec = form if form == "tf.keras" else str(converted(model, tmp_path / f"c.{form}"))
     comparison = compare(source, load_candidate(spec, path))
     assert wrong(comparison) == []
-    assert comparison.verdict in ("right", "rounding")
+    assert comparison.verdict in ("right", "rounding", "known")
+    known = {f.record for f in comparison.findings if f.verdict == "known"}
+    assert known <= ({"onnxruntime-logistic-absolute"} if form == "onnx" else set())
     assert [f.layer for f in comparison.findings if f.verdict == "not judged"] == []
 
 

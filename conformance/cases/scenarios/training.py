@@ -388,6 +388,15 @@ def exact_steps(case: Case) -> list[tuple[float, list[Any]]]:
     return steps
 
 
+def is_exact(case: Case) -> bool:
+    """Whether float32 evaluates every weight and gradient of a case exactly."""
+    try:
+        exact_steps(case)
+    except (InexactError, ValueError):
+        return False
+    return True
+
+
 def _expected(case: Case) -> Any:
     """`exact_steps`, the losses to five digits."""
     return [{"loss": five_digits(loss), "weights": weights} for loss, weights in exact_steps(case)]

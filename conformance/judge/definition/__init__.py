@@ -7,6 +7,7 @@ a case, `output_shape` its shape, `forbidden` why a case must be rejected.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -38,6 +39,7 @@ class Operands(Protocol):
         """The gradient with respect to the output; None where no gradients are observed."""
 
 
+@lru_cache(maxsize=16)  # what derives an expectation asks, and what computes its value again
 def forbidden(case: Case) -> str | None:
     """Why the case must be rejected, as ``argument=value: what is allowed``; None if it is valid.
 

@@ -26,7 +26,7 @@ from conformance.judge.definition.layers import (
     in_python_unless,
     with_padding,
 )
-from conformance.judge.definition.rounding import Format, round_dyadic
+from conformance.judge.definition.rounding import Format, round_integers
 from conformance.judge.definition.windows import PADDED, Window, taps_of_windows
 
 
@@ -50,17 +50,14 @@ def pooled(inputs: Array, upstream: Array, windows: Sequence[Window], fmt: Forma
     for (sample, taps, c), gradient in zip(sources, given.integers.ravel().tolist(), strict=True):
         places = [(sample * positions + tap) * channels + c for tap in taps if tap != PADDED]
         totals[_first_largest(values, places)] += gradient
-    return _rounded(totals, given.exponent, inputs.shape, fmt)
+    most = given.largest * given.integers.size
+    (sums,) = in_python_unless(most, np.array(totals, object))
+    return round_integers(sums.reshape(inputs.shape), given.exponent, fmt)
 
 
 def _first_largest(values: Sequence[Any], places: Sequence[int]) -> int:
     undefined = [place for place in places if values[place] != values[place]]
     return undefined[0] if undefined else max(places, key=lambda place: values[place])
-
-
-def _rounded(integers: Sequence[int], exponent: int, shape: Sequence[int], fmt: Format) -> Array:
-    values = [round_dyadic(integer, exponent, fmt) for integer in integers]
-    return np.array(values, np.float64).reshape(shape)
 
 
 def convolved(
@@ -99,20 +96,20 @@ def convolved(
     around = taps_of_windows(inputs.shape[1:-1], windows)
     to_inputs, to_kernel = _products(x, w, g, around)
     found = {
-        "inputs": _rounded(to_inputs, g.exponent + w.exponent, inputs.shape, fmt),
-        "kernel": _rounded(to_kernel, g.exponent + x.exponent, kernel.shape, fmt),
+        "inputs": round_integers(to_inputs, g.exponent + w.exponent, fmt),
+        "kernel": round_integers(to_kernel, g.exponent + x.exponent, fmt),
     }
     if bias is not None:
         filters = kernel.shape[-1]
         (terms,) = in_python_unless(g.largest * g.integers.size, g.integers)
-        to_bias = terms.reshape(-1, filters).sum(0).tolist()
-        found["bias"] = _rounded(to_bias, g.exponent, (filters,), fmt)
+        to_bias = terms.reshape(-1, filters).sum(0)
+        found["bias"] = round_integers(to_bias, g.exponent, fmt)
     return found
 
 
 def _products(
     x: ExactArray, w: ExactArray, g: ExactArray, around: Sequence[Sequence[int]]
-) -> tuple[list[int], list[int]]:
+) -> tuple[Array, Array]:
     """What all products add to the gradients of the inputs and of the kernel, as integers."""
     own, filters = w.shape[-2:]
     batch, channels = x.shape[0], x.shape[-1]
@@ -132,7 +129,7 @@ def _products(
         places, gradient = taps[met, tap], given[sample, met, made]
         to_rows[sample, places, read] += gradient @ kernel[tap, :, made].T
         to_kernel[tap, :, made] += rows[sample, places, read].T @ gradient
-    return to_rows[:, :-1].ravel().tolist(), to_kernel.ravel().tolist()
+    return to_rows[:, :-1].reshape(x.shape), to_kernel.reshape(w.shape)
 
 
 def _through(sums: ExactArray, upstream: Array, activation: str, *, channels_first: bool) -> Array:

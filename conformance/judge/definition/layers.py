@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 from conformance.judge.activations import ACTIVATIONS
-from conformance.judge.definition.rounding import FORMATS, Format, round_dyadic
+from conformance.judge.definition.rounding import FORMATS, Format, round_integers
 from conformance.judge.definition.windows import PADDED, Window, taps_of_windows
 
 Array = np.ndarray[Any, Any]
@@ -255,8 +255,7 @@ def activate(sums: ExactArray, name: str, fmt: Format) -> list[float]:
 
 
 def _rounded(sums: ExactArray, fmt: Format) -> list[float]:
-    integers: list[int] = sums.integers.ravel().tolist()
-    values = [round_dyadic(integer, sums.exponent, fmt) for integer in integers]
+    values: list[float] = round_integers(sums.integers, sums.exponent, fmt).ravel().tolist()
     for index, special in sums.specials.items():
         values[index] = special
     return values

@@ -13,7 +13,10 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,40 @@ def round_dyadic(integer: int, exponent: int, fmt: Format) -> float:
         return -math.inf if integer < 0 else math.inf
     value = math.ldexp(magnitude, exponent)
     return -value if integer < 0 else value
+
+
+def round_integers(integers: NDArray[Any], exponent: int, fmt: Format) -> NDArray[np.float64]:
+    """``integers * 2**exponent``, each rounded once to `fmt`.
+
+    Args:
+        integers: of dtype int64 and below ``2**62`` in magnitude, or Python's own.
+        exponent: the power of two.
+        fmt: the format.
+    """
+    if integers.dtype == object:
+        values = [round_dyadic(integer, exponent, fmt) for integer in integers.ravel().tolist()]
+        return np.array(values, np.float64).reshape(integers.shape)
+    magnitude = np.abs(integers)
+    surplus = np.maximum(_bit_lengths(magnitude) - fmt.precision, fmt.quantum_exponent - exponent)
+    surplus = np.clip(surplus, 0, _MOST_SURPLUS)
+    kept = magnitude >> surplus
+    rest = magnitude - (kept << surplus)
+    half = np.int64(1) << np.maximum(surplus - 1, 0)
+    kept += (rest > half) | ((rest == half) & (kept & 1 == 1))
+    with np.errstate(over="ignore"):
+        values = np.ldexp(kept.astype(np.float64), (surplus + exponent).astype(np.intc))
+    values[values > fmt.largest] = math.inf
+    return np.asarray(np.where(integers < 0, -values, values))
+
+
+_MOST_SURPLUS: Final = 63
+"""So many bits dropped leave nothing of an int64, and it is less than half of what they count."""
+
+
+def _bit_lengths(magnitude: NDArray[Any]) -> NDArray[Any]:
+    """The numbers of bits; converted to float64 an integer may become the next power of two."""
+    lengths = np.frexp(magnitude.astype(np.float64))[1].astype(np.int64)
+    return np.asarray(lengths - (magnitude >> np.maximum(lengths - 1, 0) == 0))
 
 
 def round_fraction(value: Fraction, fmt: Format) -> float:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from itertools import product
 
 PADDED = -1
 """Stands for the index of an input that is padding."""
@@ -75,10 +74,19 @@ def taps_of_windows(spatial: Sequence[int], windows: Sequence[Window]) -> Sequen
 def _taps_of_windows(
     spatial: tuple[int, ...], windows: tuple[Window, ...]
 ) -> Sequence[Sequence[int]]:
-    reads = [window.reads(length) for window, length in zip(windows, spatial, strict=True)]
+    flat = [[0]]
+    for window, length in zip(windows, spatial, strict=True):
+        reads = window.reads(length)
+        flat = [_along(taps, length, under) for taps in flat for under in reads]
+    return flat
+
+
+def _along(taps: Sequence[int], length: int, under: Sequence[int]) -> list[int]:
+    """The flat indices under taps of outer axes and those of one more axis."""
     return [
-        [_flat(taps, spatial) for taps in product(*taps_per_axis)]
-        for taps_per_axis in product(*reads)
+        PADDED if PADDED in (tap, index) else tap * length + index
+        for tap in taps
+        for index in under
     ]
 
 
@@ -86,12 +94,3 @@ _MOST_KEPT = 1 << 14
 """Indices of one geometry that are kept for the next case that has it."""
 
 _kept_taps = lru_cache(maxsize=128)(_taps_of_windows)
-
-
-def _flat(taps: Sequence[int], lengths: Sequence[int]) -> int:
-    flat = 0
-    for tap, length in zip(taps, lengths, strict=True):
-        if tap == PADDED:
-            return PADDED
-        flat = flat * length + tap
-    return flat

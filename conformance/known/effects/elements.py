@@ -34,6 +34,13 @@ _WIDE: Final = ("float32", "float64")
 _PLAIN: Final = (None, "linear", "relu", "relu6")
 """Where operands make every sum exact, dtypes and activations that round nothing else."""
 
+OF_CONSTANTS: Final = 2.0**-18
+"""What selu loses by five decimals, relatively, rounded up to a power of two.
+
+``1.0507 * 1.67326`` is 2.88e-6 less than the product of its constants, 1.0507009873554805 and
+1.6732632423543772; eight roundings of float32 add 4.8e-7.
+"""
+
 
 def explained_by(name: str, found: Found) -> bool:
     """Whether every element of an output is right, or what a fault of the catalogue gives.

@@ -28,7 +28,13 @@ from conformance.judge.contraction import as_float64
 from conformance.judge.definition.rounding import FORMATS, Format
 from conformance.judge.running_error import Floats, growth
 from conformance.judge.sums import Convolution, half_ulp
-from conformance.known.effects.elements import all_wrong_are, as_steps, output_of, shaped_output_of
+from conformance.known.effects.elements import (
+    OF_CONSTANTS,
+    all_wrong_are,
+    as_steps,
+    output_of,
+    shaped_output_of,
+)
 
 if TYPE_CHECKING:
     from conformance.known.record import Found
@@ -82,11 +88,11 @@ def lanes_times_zero(found: Found) -> bool:
     return all_wrong_are(found, np.isnan(as_float64(actual)) & convolution.laid_out(felt))
 
 
-_ONE_DIGIT: Final = 1e-5
-
-
 def sums_are_clamped(found: Found) -> bool:
-    """Sums beyond the finite numbers become the largest of them before the activation."""
+    """Sums beyond the finite numbers become the largest of them before the activation.
+
+    Which is then off by its own error, and a rounding, as any is.
+    """
     actual, fmt = shaped_output_of(found), FORMATS.get(found.case.dtype)
     operands, expectation = found.derive()
     if actual is None or fmt is None:
@@ -101,8 +107,9 @@ def sums_are_clamped(found: Found) -> bool:
         name = facts(found.case).activation or "linear"
         if not isinstance(named(name), Elementwise):
             felt |= felt.any(axis=-1, keepdims=True)
-        made = through_activation(name, clamped, np.zeros_like(clamped), fmt).value
-        near = np.abs(as_float64(actual) - made) <= _ONE_DIGIT * np.abs(made)
+        made = through_activation(name, clamped, np.zeros_like(clamped), fmt)
+        room = made.error + half_ulp(made.value, fmt)
+        near = np.abs(as_float64(actual) - made.value) <= room
     return all_wrong_are(found, felt & near)
 
 
@@ -119,8 +126,10 @@ def _exponential_without_nan(y: Array) -> Array:
 def exponential_of_rounded_argument(found: Found) -> bool:
     """The exponential is a power of two, whose exponent was rounded to float32.
 
-    An argument x is off by ``u |x|``, and so is the relative error; near the largest numbers, from
-    ``2**127`` on, it may overflow, and subnormal results may be zero.
+    The factor ``log2(e)`` and the product with it are each rounded once: an argument x is off by
+    ``2 u |x|``, and so is the relative error.  The power of two adds 8 u: its polynomial and its
+    scaling have at most seven operations.  Near the largest numbers, from ``2**127`` on, it may
+    overflow, and subnormal results may be zero.
     """
     actual, fmt = shaped_output_of(found), FORMATS.get(found.case.dtype)
     operands, expectation = found.derive()
@@ -276,20 +285,19 @@ def _restarts_at_nan(found: Found, *, clamps: bool) -> bool:
 def logistic_by_absolute_error(found: Found) -> bool:
     """The logistic function is off by an absolute error, that of rounding 1, not by a relative one.
 
-    sigmoid is off by ``2**-23`` at most, and silu, which multiplies by it, by that times the sum.
+    sigmoid is off by two units of the roundoff at most, and silu, which multiplies by it, by that
+    times the sum.
     """
-    actual = shaped_output_of(found)
+    actual, fmt = shaped_output_of(found), FORMATS.get(found.case.dtype)
     name = facts(found.case).activation
     operands, expectation = found.derive()
-    if actual is None or name not in ("sigmoid", "silu", "swish"):
-        return False
-    if found.case.dtype != "float32":
+    if actual is None or fmt is None or name not in ("sigmoid", "silu", "swish"):
         return False
     gauge = expectation.gauge(found.case, operands)
     if gauge is None:
         return False
     sums = np.abs(gauge.convolution.laid_out(gauge.centre))
-    room = 2.0**-23 * (np.ones_like(sums) if name == "sigmoid" else sums)
+    room = 2 * fmt.unit_roundoff * (np.ones_like(sums) if name == "sigmoid" else sums)
     with np.errstate(all="ignore"):
         near = np.abs(as_float64(actual) - as_float64(expectation.value)) <= room
     return all_wrong_are(found, near)
@@ -352,6 +360,7 @@ def log_of_softmax(found: Found) -> bool:
 
 
 _SOFTMAX_UNITS: Final = 8
+"""Of u: an exponential has up to 4 of it, sum and quotient a rounding each, the logarithm 2."""
 
 
 def relu_drops_nan(found: Found) -> bool:
@@ -395,6 +404,12 @@ def _erf(x: Array) -> Array:
 
 _TILE: Final = 8
 _TILE_UNITS: Final = 2.0**6
+"""Of u times inputs and weights: measured, not derived.
+
+F(6, 3) by the interpolation points 0, 1, -1, 2, -2, 1/2, -1/2 in plain float32, on 240,000 tiles of
+six kinds, is off by up to 58 to 142 of it, and by 265 where all inputs are 1 or -1.  What libraries
+do on the cases of the grids, on which operands are less even, stays within 64; more is not covered.
+"""
 
 
 def larger_tiles(found: Found) -> bool:
@@ -570,7 +585,6 @@ def _flushed(array: Array, smallest: float) -> Array:
     return np.where(np.abs(as_float64(array)) < smallest, np.zeros_like(array), array)
 
 
-_OF_CONSTANTS: Final = 2.0**-18
 _LESS_ONE: Final = ("celu", "elu", "selu")
 """Activations that are an exponential less one, whose own error stays where both nearly cancel."""
 
@@ -602,7 +616,7 @@ def _computed_in(found: Found, fmt: Format) -> bool:
         running = through_activation(gauge.convolution.activation, lay(gauge.centre), error, fmt)
         allowed = running.error + half_ulp(running.value, fmt)
         if facts(found.case).activation in _LESS_ONE:
-            allowed = allowed + 2 * fmt.unit_roundoff + _OF_CONSTANTS * np.abs(running.value)
+            allowed = allowed + 2 * fmt.unit_roundoff + OF_CONSTANTS * np.abs(running.value)
         near = np.abs(as_float64(actual) - running.value) <= allowed
         beyond = ~(lay(gauge.magnitude) < fmt.largest / 2) & ~np.isfinite(as_float64(actual))
     return all_wrong_are(found, near | beyond)
@@ -629,13 +643,13 @@ _HALF: Final = {"f": "float32", "i": "int32", "u": "int32"}
 
 
 def selu_of_five_decimals(found: Found) -> bool:
-    """The constants of selu are 1.0507 and 1.67326: off by three in a million."""
+    """The constants of selu are 1.0507 and 1.67326 (`OF_CONSTANTS`)."""
     actual = shaped_output_of(found)
     if actual is None or facts(found.case).activation != "selu":
         return False
     expected = as_float64(found.derive()[1].value)
     with np.errstate(all="ignore"):
-        near = np.abs(as_float64(actual) - expected) <= _OF_CONSTANTS * np.abs(expected)
+        near = np.abs(as_float64(actual) - expected) <= OF_CONSTANTS * np.abs(expected)
     return all_wrong_are(found, near)
 
 
