@@ -145,6 +145,8 @@ EQUIVALENT = (
             *("arithmetic.float32", "arithmetic.transform", "kernel.tap", "pooling.float32"),
         },
         "openvino-pooling-nan": LOSES_NAN,
+        "tinygrad-pooling-nan": LOSES_NAN,
+        "tinygrad-selu-constants": {"arithmetic.transform", "values.infinity"},
         "tract-pooling-nan": LOSES_NAN,
         "tvm-pooling-nan": LOSES_NAN,
         "tflite-exponential-rounded": {"arithmetic.transform"},
@@ -164,7 +166,15 @@ EQUIVALENT = (
     }
     | {
         f"{engine}-relu-drops-nan": {"relu.nan", "values.finite"}
-        for engine in ("keras-openvino", "mnn", "openvino", "tract", "tvm", "tf.keras-onednn-fused")
+        for engine in (
+            "keras-openvino",
+            "mnn",
+            "openvino",
+            "tinygrad",
+            "tract",
+            "tvm",
+            "tf.keras-onednn-fused",
+        )
     }
 )
 """Faults that do what the record says: the same in other words, or errors of its own size."""
