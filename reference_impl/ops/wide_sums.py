@@ -59,7 +59,7 @@ product of two slices underflows."""
 _SPREAD: Final = 100
 """Examples and filters are cut relative to their own largest magnitude, but as if it were at least
 ``2**-100`` of the largest of all."""
-_FEW: Final = 32
+FEW: Final = 32
 """Up to this many products two slices suffice: more elements remain undecided, but these are few
 and their exact sums short."""
 
@@ -254,7 +254,7 @@ def wide_sums(
     of_filters = largest_magnitude(matrix, (0,))
     x_exponent, w_exponent = _scale_exponents(of_examples, of_filters)
     exponent = x_exponent + w_exponent
-    count = 2 if len(matrix) <= _FEW else 3
+    count = 2 if len(matrix) <= FEW else 3
     bits = (53 - max(2 * len(matrix) - 1, 1).bit_length()) // 2
     x = times_power_of_two(inputs, -x_exponent)
     w = times_power_of_two(matrix, -w_exponent)

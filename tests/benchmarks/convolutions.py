@@ -1,6 +1,7 @@
 """Convolutions of known networks: plain, certified and their gradients, beside peers.
 
-``matmul`` is NumPy's matrix product of the same sizes, which no convolution by it can undercut.
+``matmul`` is NumPy's matrix product of the same sizes, which no convolution by it can undercut;
+``products of slices`` and ``products`` are those that certified float64 and gradients are made of.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from measuring import Benchmark, Call, Setup
 from peers import CONVOLUTIONS, Maker, Window, calls, torch_gradients, window_of
 
 import reference_impl as keras
+from reference_impl.ops import wide_sums
 from reference_impl.ops.convolution import convolution_sums, plain_convolution
 from reference_impl.ops.evaluation import evaluate
 from reference_impl.ops.formats import format_of
@@ -76,6 +78,14 @@ def matmul(name: str, dtype: type[np.generic]) -> Call:
     return lambda: windows @ kernel
 
 
+def _products_of_slices(name: str) -> Call:
+    """The matrix products of certified float64: three of two slices, six of three."""
+    call, products = matmul(name, np.float64), int(np.prod(operands(name, np.float64)[0].size))
+    products *= SHAPES[name][0][-1]
+    times = 3 if products <= wide_sums.FEW else 6
+    return lambda: [call() for _ in range(times)]
+
+
 def _products_of_gradients(window: Window) -> Call:
     """The two matrix products of the gradients, in float64, in which they are computed."""
     taps, (channels, filters) = int(np.prod(window.size)), window.kernel.shape[-2:]
@@ -112,6 +122,7 @@ def _forward(name: str, dtype: type[np.generic], tiny: bool) -> Setup:
         own |= {
             "certified float32": certified(name, np.float32),
             "certified float64": certified(name, np.float64),
+            "products of slices": _products_of_slices(name),
         }
     others, left_out = calls(CONVOLUTIONS, window, products(window))
     return Setup(own | others, left_out=left_out)

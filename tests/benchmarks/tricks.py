@@ -149,7 +149,7 @@ TRICKS: Final = (
     ),
     Trick(
         "wide_sums: two slices for few products, not three",
-        ((wide_sums, "_FEW", 0),),
+        ((wide_sums, "FEW", 0),),
         "certified float64 lenet-1",
         certified("lenet-1", np.float64),
     ),

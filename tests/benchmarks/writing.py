@@ -171,6 +171,8 @@ class Short:
     under: str
 
 
+_SLICED: Final = "certified float64", "products of slices"
+
 SHORT: Final = (
     Short("plain float32 / torch", "convolution float32", "plain", "torch"),
     Short("plain float32 / NumPy's product", "convolution float32", "plain", "matmul"),
@@ -178,7 +180,7 @@ SHORT: Final = (
     Short("plain float64 / NumPy's product", "convolution float64", "plain", "matmul"),
     Short("certified float32 / plain float64, K >= 64", _WIDE, "certified float32", "plain"),
     Short("certified float64 / plain float64, K >= 64", _WIDE, "certified float64", "plain"),
-    Short("certified float64 / NumPy's product, K >= 64", _WIDE, "certified float64", "matmul"),
+    Short("certified float64 / its products, K >= 64", _WIDE, *_SLICED),
     Short("gradients / forward, float32", "gradients", "certified gradients", "certified forward"),
     Short("gradients / their products", "gradients", "certified gradients", "products"),
     Short("max pooling / torch", "max pooling", "ours", "torch"),
