@@ -199,7 +199,6 @@ def _write(target: Array, parts: Array, chosen: Array, where: Array) -> None:
 class _Convolved(_Windowed):
     def __init__(self, case: Case, operands: Operands, steps: Steps) -> None:
         super().__init__(case, operands, steps)
-        self.right_kernel = as_float64(operands.weights["kernel"])
         self.w = as_float64(steps.kernel(operands.weights["kernel"]))
         if self.w.shape[-2] != self.x.shape[-1]:
             raise ValueError("gradients of groups are not predicted")
