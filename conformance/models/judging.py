@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from conformance.asserting.callables import greatest_slope, how_judged
+from conformance.judge.definition.rounding import FORMATS
 from conformance.judge.messages import WrongElements, sentence_case
 from conformance.judge.running_error import Floats
 from conformance.known import Record
@@ -131,13 +132,13 @@ class LayerJudge(Mistakes):
         step = self.source.steps[index]
         try:
             span = self._span(step)
-        except (ValueError, IndexError) as error:
-            return self._cannot_take(step, error)
+        except (ValueError, IndexError):
+            return self._cannot_take(step)
         if step.operation.kind == "identity" and not self.finder.fixed(step.name, span):
             return self._pass_on(step, span)
         place = self._settled(step, span) or self.finder.find(step.name, span, self._after(step))
         if place is None or difference_of(place, self.held, span) > 1:
-            return self._nearly(index, span, pending)
+            return self._nearly(index, span, pending) or self._narrower(index, pending)
         self._keep(step, place)
         folded = [i for i in pending if self._is_upstream(i, index)]
         self._settle(step, span, place, folded)
@@ -166,12 +167,32 @@ class LayerJudge(Mistakes):
         self._blame(index, [*folded, index], place, "")
         return True
 
-    def _cannot_take(self, step: Step, error: Exception) -> bool:
+    def _narrower(self, index: int, pending: Sequence[int]) -> bool:
+        """Blame a layer that a candidate computes in a narrower format than the source."""
+        step, after = self.source.steps[index], self._after(self.source.steps[index])
+        chain = [*(i for i in pending if self._is_upstream(i, index)), index]
+        own = step.operation.format
+        dtypes = {tensor.dtype for tensor in self.held.tensors}
+        for name in dtypes & {n for n, f in FORMATS.items() if f.precision < own.precision}:
+            operations = {i: self.source.steps[i].operation for i in chain}
+            changed = {i: replace(o, format=FORMATS[name]) for i, o in operations.items()}
+            span = self._through(chain, changed)
+            place = self._settled(step, span) or self.finder.find(step.name, span, after)
+            is_found = place is not None and difference_of(place, self.held, span) <= 1
+            if place is None or not is_found or self._dtype(place) != name:
+                continue
+            words = f"it is computed in {name} in place of {own.name}"
+            self._blame(index, chain, place, words)
+            return True
+        return False
+
+    def _cannot_take(self, step: Step) -> bool:
         """A layer whose input, of a wrong shape, is none that it takes: nothing is known of it."""
         shape = self.source.shape_of(step, len(self.held.inputs[0]))
         self._spans[step.output] = Span(np.zeros(shape), np.full(shape, np.inf))
         self._unknown.add(step.output)
-        words = f"the candidate's input of it has a shape that the layer does not take ({error})"
+        given = ", ".join(str(one.value.shape) for one in step.given_by(self._input))
+        words = f"the candidate's input of it has the shape {given}, which the layer does not take"
         self._note(step, Verdict.NOT_JUDGED, None, words)
         return True
 
@@ -368,8 +389,21 @@ class LayerJudge(Mistakes):
                 return 0
             shape = self._through(chain, {}).value.shape
             axes = (layouts(tensor.shape, shape) or (tuple(range(len(tensor.shape))),))[0]
-            return 1 + self._blame(chain[0], chain, Place(name, axes, "being the output"), "")
+            place = Place(name, axes, "being the output")
+            if not self._has_outputs_alone:
+                return 1 + self._blame(chain[0], chain, place, "")
+            done = self._blame(chain[-1], chain, place, "")
+            self._doubt(chain)
+            return 1 + done
         return 0
+
+    def _doubt(self, chain: Sequence[int]) -> None:
+        """Say of a wrong output that any of the layers that make it may be the wrong one."""
+        made = [i for i in chain[:-1] if self._is_upstream(i, chain[-1])]
+        names = tuple(self.source.steps[i].name for i in (*made, chain[-1]))
+        found = self.findings[names[-1]]
+        if len(names) > 1 and found.verdict is Verdict.WRONG:
+            self.findings[names[-1]] = replace(found, among=names)
 
     def _by_nearness(self, index: int) -> int:
         step = self.source.steps[index]

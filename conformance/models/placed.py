@@ -101,7 +101,7 @@ class Placed:
     def _chain(self, index: int) -> Iterator[list[int]]:
         """A layer, then it with what takes its output alone, and so on."""
         if self._has_outputs_alone:
-            yield [*range(index, len(self.source.steps))]
+            yield self._to_the_output(index)
             return
         chain = [index]
         yield [*chain]
@@ -116,6 +116,19 @@ class Placed:
             if not self._is_computed(chain):
                 return
             yield [*chain]
+
+    def _to_the_output(self, index: int) -> list[int]:
+        """A layer, and those behind it up to the first whose output is the model's."""
+        steps = self.source.steps
+        ends = (i for i in range(index, len(steps)) if steps[i].output in self.source.outputs)
+        end = next(ends, len(steps) - 1)
+        made = {item for step in steps[index : end + 1] for item in step.sources}
+        known = self._place_of
+        return [
+            i
+            for i in range(index, end + 1)
+            if i == end or (steps[i].output in made and steps[i].output not in known)
+        ]
 
     def _is_computed(self, chain: Sequence[int]) -> bool:
         """Whether each layer of a chain takes what the one before it makes."""
