@@ -47,7 +47,8 @@ def generated(model: Any, kind: str) -> list[Array]:
 def _array(shape: tuple[int, ...], dtype: str, kind: str, seed: int, spike: float) -> Array:
     if "float" not in dtype:
         case = Case.of("Flatten", shape, dtype="float32", operands="small", seed=seed)
-        return np.abs(operands(case).inputs).astype(dtype)
+        places: Array = np.abs(np.asarray(operands(case).inputs)).astype(dtype)
+        return places
     recipe = "small" if kind == "integers" else "reals"
     case = Case.of("Flatten", shape, dtype=dtype, operands=recipe, seed=seed)
     array: Array = np.array(operands(case).inputs)
