@@ -381,9 +381,12 @@ class LayerJudge(Mistakes):
         for chain in self._chain(index):
             end = self.source.steps[chain[-1]]
             names = self.held.runner.output_names()
-            if end.output not in self.source.outputs or not names:
+            if end.output not in self.source.outputs:
                 continue
-            name = names[min(self.source.outputs.index(end.output), len(names) - 1)]
+            position = self.source.outputs.index(end.output)
+            if position >= len(names):
+                continue
+            name = names[position]
             tensor = self.held.by_name.get(name)
             if tensor is None:
                 return 0

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from conformance.judge.messages import counted
 from conformance.judge.running_error import Floats
 from conformance.models.candidates import Array
 from conformance.models.findings import Whole
@@ -22,7 +23,7 @@ def judge_whole(source: Source, arrays: Sequence[Array], outputs: Sequence[Array
     """
     exact = source.run(arrays)
     if len(outputs) != len(source.outputs):
-        words = f"{len(outputs)} outputs; the source has {len(source.outputs)}"
+        words = f"{counted(len(outputs), 'output')}; the source has {len(source.outputs)}"
         return [Whole("outputs", float("inf"), None, words)]
     left = [np.asarray(array) for array in outputs]
     kinds = {step.operation.kind for step in source.steps}
