@@ -180,10 +180,6 @@ def has_tensors(value: Any) -> bool:
     return any(getattr(item, "shape", None) is not None for item in flatten(value))
 
 
-UNNAMED: Final = "input_shape"
-"""The parameter of ``build`` that stands for the shape of the first argument."""
-
-
 def build_arguments(
     build: Callable[..., Any], call: Callable[..., Any], tensors: Mapping[str, Any]
 ) -> dict[str, Any] | tuple[Any, ...]:
