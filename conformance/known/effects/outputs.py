@@ -536,7 +536,13 @@ def _passed_on_by_silu(x: Floats) -> Floats:
     return np.asarray((np.abs(x) + math.log(2)) / (1 + np.exp(x)))
 
 
+def _passed_on_by_exponential(x: Floats) -> Floats:
+    return np.asarray(np.abs(x) + math.log(2))
+
+
 _PASSED_ON: Final[dict[str, Callable[[Floats], Floats]]] = {
+    "exponential": _passed_on_by_exponential,
+    "sigmoid": _passed_on_by_silu,
     "silu": _passed_on_by_silu,
     "swish": _passed_on_by_silu,
     "softmax": _passed_on_by_softmax,
