@@ -363,6 +363,52 @@ def test_the_program_of_a_shrunk_case_makes_the_earlier_calls(
     assert ended.returncode == 0, ended.stderr
 
 
+@pytest.mark.parametrize(
+    ("kind", "observe"),
+    [
+        ("integers", "output"),
+        ("reweighted", "output"),
+        ("refilled", "output"),
+        ("resized", "output"),
+        ("reweighted", "gradients"),
+    ],
+)
+def test_the_program_looks_at_earlier_answers_again(
+    kind: str, observe: str, tmp_path: Path
+) -> None:
+    """One array for all answers, of which the first elements are used."""
+    path = tmp_path / "arena.py"
+    path.write_text(
+        "import numpy as np\nimport reference_impl\n\narena = np.zeros(1000, np.float32)\n\n"
+        "def kept(y):\n"
+        "    arena[: y.size] = y.ravel()\n"
+        "    return arena[: y.size].reshape(y.shape)\n\n"
+        "def made(inputs, weights, config):\n"
+        "    layer = reference_impl.layers.Conv1D(**config)\n"
+        "    layer.build(inputs.shape)\n"
+        "    layer.set_weights(list(weights.values()))\n"
+        "    return layer\n\n"
+        "def Conv1D(inputs, weights, config):\n"
+        "    return kept(np.asarray(made(inputs, weights, config)(inputs)))\n\n"
+        "def gradients(layer, inputs, weights, config, upstream):\n"
+        "    found = made(inputs, weights, config).gradients(inputs, upstream)\n"
+        "    return {**found, 'inputs': kept(np.asarray(found['inputs']))}\n",
+        encoding="utf-8",
+    )
+    text = path.read_text(encoding="utf-8")
+    case = _case(kind, observe=observe)
+    program = snippet(case, str(path), "inputs")
+    assert program is not None
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    if kind == "integers":
+        assert ended.returncode == 0, ended.stderr
+    else:
+        assert b"a later call changed it" in ended.stderr
+    path.write_text(text.replace("arena[: y.size].reshape(y.shape)", "y"), encoding="utf-8")
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_calls_at_the_same_time_have_no_program() -> None:
     assert snippet(_case("threaded"), "plug-in.py", "threads") is None
     assert snippet(_case("reweighted"), "reference", "state") is None
