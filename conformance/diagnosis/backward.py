@@ -190,6 +190,14 @@ def keep_first_winner(target: Array, index: Array, parts: Array) -> None:
     _write(target, parts, first, first < none)
 
 
+def average_of_winners(target: Array, index: Array, parts: Array) -> None:
+    """The mean of the parts that are not zero."""
+    count = np.zeros_like(target)
+    np.add.at(target, index, parts)
+    np.add.at(count, index, (parts != 0).astype(target.dtype))
+    target /= np.maximum(count, 1)
+
+
 def _write(target: Array, parts: Array, chosen: Array, where: Array) -> None:
     if len(parts):
         taken = np.take_along_axis(parts, np.where(where, chosen, 0), axis=0)
