@@ -192,3 +192,10 @@ def parse(descriptor: str) -> Case:
             raise DescriptorError(f"field {shown(name)} is given twice in {shown(descriptor)}")
         fields[name] = parse_value(value)
     return Case.of(layer, fields.pop("inputs", None), **fields)
+
+
+def of_own_descriptor(descriptor: str) -> Case:
+    """`parse` of what another process of this suite took from a case, which is not formed again."""
+    case = parse(descriptor)
+    case.__dict__["descriptor"] = descriptor
+    return case
