@@ -99,28 +99,46 @@ LOSES_NAN = {
 AS_ZERO = {"values.subnormal", "pooling.positive", "pooling.from1.17549e-38"}
 """What a window of subnormal numbers gives, or one that holds zero besides negative ones."""
 
+ALL_ZERO = {
+    *("values.subnormal", "window.without-first", "window.without-last"),
+    *(f"window.without-{end}-{line}" for end in ("first", "last") for line in ("row", "column")),
+}
+"""A maximum of subnormal numbers is zero whichever of them it is of."""
+
 FROM_LEAST = {"values.infinity", "pooling.finite", "pooling.from-3.40282e+38"}
+
+ROUNDED = {"results.truncated", "results.down", "results.up"}
+"""Results that are rounded otherwise: within the bound, so that statistics alone tell."""
+
+IN_FLOAT32 = {
+    *("arithmetic.inputs-24", "arithmetic.kernel-24", "arithmetic.sums-float32"),
+    *("bias.rounded-11", "bias.rounded-24", "results.float32"),
+}
+"""What is computed in float32 has each of them; a bias may be far smaller than the products."""
 
 EQUIVALENT = (
     {
         "chainer-sigmoid-by-tanh": {"arithmetic.float16"},
         "dezero-sigmoid-by-tanh": {"arithmetic.float16"},
         "jax-pooling-flushes-subnormals": AS_ZERO | {"pooling.zero"},
-        "mnn-convolution-negative-pads": {"same.not-clipped", "kernel.tap"},
-        "mlx-convolution-float64-in-float32": {
-            *("arithmetic.float16", "arithmetic.float32", "arithmetic.transform", "kernel.tap"),
-        },
+        "mnn-convolution-negative-pads": ROUNDED
+        | {"same.not-clipped", "kernel.tap", "window.later"},
+        "mlx-convolution-float64-in-float32": IN_FLOAT32
+        | {"arithmetic.float16", "arithmetic.float32", "arithmetic.transform", "kernel.tap"},
         "mlx-selu-constants": {"arithmetic.transform", "values.infinity"},
         "paddle-pooling-nan": LOSES_NAN | AS_ZERO,
         "paddle-same-ignores-dilation": {
-            f"dilation.ignored and {name}" for name in ("arithmetic.transform", "kernel.tap")
+            f"dilation.ignored and {name}"
+            for name in ("arithmetic.transform", "kernel.tap", *ROUNDED)
         },
-        "scipy-fft-spreads": {"kernel.tap", "arithmetic.transform"},
+        "scipy-fft-spreads": {
+            *("arithmetic.transform", "bias.rounded-8", "bias.rounded-11", "kernel.tap"),
+        },
         "scipy-maximum-filter-nan": LOSES_NAN | AS_ZERO,
         "tensorflow.js-pooling-nan": LOSES_NAN,
-        "tensorflow.js-wasm-negative-padding": {"kernel.filters-of-four"},
+        "tensorflow.js-wasm-negative-padding": {"activation.relu", "kernel.filters-of-four"},
         "tensorflow.js-wasm-pooling-nan": LOSES_NAN | AS_ZERO,
-        "tensorflow.js-wasm-relu6-nan": {"values.finite"},
+        "tensorflow.js-wasm-relu6-nan": {"values.finite", "values.nan-zero"},
         "ncnn-pooling-nan": LOSES_NAN | AS_ZERO,
         "ncnn-winograd": {
             *("arithmetic.transform", "kernel.tap", "kernel.products-of-8"),
@@ -128,12 +146,13 @@ EQUIVALENT = (
         },
         "onnx.reference-pooling-nan": LOSES_NAN | AS_ZERO,
         "onnx.reference-auto-pad-negative": {"same.not-clipped"},
-        "onnxruntime-auto-pad-negative": {"same.not-clipped"},
+        "onnxruntime-auto-pad-negative": ROUNDED | {"same.not-clipped", "window.later"},
         "onnxruntime-pooling-lowest": {"values.infinity"},
         "onnxruntime-pooling-nan": LOSES_NAN | AS_ZERO,
         "opencv-auto-pad-of-unit-strides": {
             "values.clamped",
             *("dilation.shape", "same.all-first", "same.odd-first", "same.stride-one"),
+            *("same.first-axis", "same.first-axis-twice", "window.earlier"),
             *("same.half-less-one", "same.half-less-one-undilated", "same.half-undilated"),
             *("same.half-window", "same.half-window-before", "same.undilated"),
         },
@@ -141,31 +160,41 @@ EQUIVALENT = (
         "opencv-pooling-lowest": LOSES_NAN | AS_ZERO | FROM_LEAST,
         "opencv-pooling-nan": LOSES_NAN | AS_ZERO | FROM_LEAST,
         "opencv-pooling-subnormal": LOSES_NAN | AS_ZERO | {"pooling.zero"},
-        "openvino-float64-in-float32": {
-            *("arithmetic.float32", "arithmetic.transform", "kernel.tap", "pooling.float32"),
-        },
+        "openvino-float64-in-float32": IN_FLOAT32
+        | {"arithmetic.float32", "arithmetic.transform", "kernel.tap", "pooling.float32"}
+        | {"values.subnormal"},
         "openvino-pooling-nan": LOSES_NAN,
         "tinygrad-pooling-nan": LOSES_NAN,
         "tinygrad-selu-constants": {"arithmetic.transform", "values.infinity"},
         "tract-pooling-nan": LOSES_NAN,
-        "tvm-pooling-nan": LOSES_NAN,
+        "tvm-auto-pad-negative": {"same.not-clipped", "window.later"},
+        "tvm-pooling-nan": LOSES_NAN | AS_ZERO | FROM_LEAST,
         "tflite-exponential-rounded": {"arithmetic.transform"},
         "tflite-not-local": {"arithmetic.transform"},
         "tflite-sums-clamped": {"values.clamped", "values.finite"},
         "tflite-pooling-lowest": {"values.infinity"},
         "tflite-pooling-nan": LOSES_NAN | AS_ZERO | FROM_LEAST,
         "tf.keras-pooling-drops-nan": LOSES_NAN | AS_ZERO | FROM_LEAST,
-        "tf.keras-pooling-flushes-subnormals": {"values.subnormal", "pooling.float32"},
+        "tf.keras-pooling-flushes-subnormals": ALL_ZERO | {"pooling.float16", "pooling.float32"},
         "tf.keras-pooling-lowest": {"values.infinity"},
+        "tf.keras-onednn-transpose-flushes-subnormals": {"flatten.float16"},
         "tf.keras-onednn-empty-input": {"valid.same", "same.size", "strides.ignored"},
+        "torch.nn-pooling-integers-from-zero": {"pooling.zero"},
         "torch.nn-winograd": {"kernel.tap", "arithmetic.transform"},
     }
     | {
-        f"{engine}-float16-sums": {"arithmetic.bfloat16", "arithmetic.float16"}
+        f"{engine}-float16-sums": ROUNDED
+        | {"arithmetic.bfloat16", "arithmetic.float16", "arithmetic.transform"}
+        | {"arithmetic.inputs-8", "arithmetic.kernel-8", "arithmetic.sums-bfloat16"}
+        | {"bias.rounded-8", "results.bfloat16"}
         for engine in ("tract", "tvm")
     }
     | {
-        f"{engine}-relu-drops-nan": {"relu.nan", "values.finite"}
+        f"{engine}-padding-not-multiplied": ROUNDED | {"values.zero-inputs"}
+        for engine in ("keras-jax", "mlx", "onnxruntime", "tf.keras", "torch.nn")
+    }
+    | {
+        f"{engine}-relu-drops-nan": {"relu.nan", "values.finite", "values.nan-zero"}
         for engine in (
             "keras-openvino",
             "mnn",
