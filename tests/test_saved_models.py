@@ -62,6 +62,27 @@ def test_a_saved_model_comes_back(tmp_path: Path, ending: str, make: Any) -> Non
         assert again.optimizer.get_config() == made.optimizer.get_config()
 
 
+@pytest.mark.parametrize("said", ["bfloat16", None])
+def test_bfloat16_is_read_as_keras_stores_it(said: str | None, tmp_path: Path) -> None:
+    """Two opaque bytes each, with the dtype beside them: the upper half of float32's."""
+    made, path = model(), tmp_path / "m.weights.h5"
+    made.save_weights(path)
+    wanted = np.float32([1.0, -2.5, 0.15625, 3.0e38]).view(np.uint32) & 0xFFFF0000
+    with h5py.File(path, "r+") as file:
+        variables = file["layers/conv2d/vars"]
+        del variables["1"]
+        stored = (wanted >> 16).astype("<u2").view("V2")
+        variables.create_dataset("1", data=stored)
+        if said is not None:
+            variables["1"].attrs["dtype"] = said
+    if said is None:
+        with pytest.raises(ValueError, match="expected real numbers"):
+            made.load_weights(path)
+        return
+    made.load_weights(path)
+    assert np.array_equal(made.layers[0].get_weights()[1], wanted.view(np.float32))
+
+
 def test_weights_alone_are_saved_and_loaded(tmp_path: Path) -> None:
     path = tmp_path / "a.weights.h5"
     made, other = model(), model()

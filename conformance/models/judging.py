@@ -148,10 +148,13 @@ class LayerJudge(Mistakes):
         """Blame a layer whose output is found but for elements that are off by next to nothing.
 
         Beyond the bound, but by less than a rounding of the largest number that it takes or makes:
-        what an approximation that is right on that scale alone makes of small values.
+        what an approximation that is right on that scale alone makes of small values.  Not of a
+        layer that is computed with others, whose mistakes may be of that size as well.
         """
         step = self.source.steps[index]
         self._spans[step.output] = span
+        if any(self._is_upstream(i, index) for i in pending):
+            return False
         sizes = [np.abs(one.value).max(initial=0.0) for one in step.given_by(self._input)]
         sizes = sizes if step.operation.kind == "activation" else []
         largest = max([np.abs(span.value).max(initial=0.0), *sizes])
@@ -163,8 +166,7 @@ class LayerJudge(Mistakes):
         place = self._settled(step, loose) or self.finder.find(step.name, loose, after)
         if place is None or difference_of(place, self.held, loose) > 1:
             return False
-        folded = [i for i in pending if self._is_upstream(i, index)]
-        self._blame(index, [*folded, index], place, "")
+        self._blame(index, [index], place, "")
         return True
 
     def _narrower(self, index: int, pending: Sequence[int]) -> bool:

@@ -236,6 +236,7 @@ SABOTAGES: tuple[Sabotage, ...] = (
         {"dense": "softmax"},
     ),
     _of("strides and dilation", squares, {"dilation": 1, "strides": (2, 1)}, "q1", ""),
+    _of("dilation lost", squares, {"dilation": 1}, "q1", "the dilation is left out"),
     _of(
         "dilation of other axis",
         squares,

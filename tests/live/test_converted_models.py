@@ -183,14 +183,14 @@ def test_layers_of_keras_alone_are_not_judged(tmp_path):
     """A layer that only Keras computes is matched and shown; those around it are judged."""
     x = start = keras.layers.Input((6, 5, 4))
     x = keras.layers.Conv2D(4, 2, name="before")(x)
-    x = keras.layers.LayerNormalization(name="ln")(x)
+    x = keras.layers.UnitNormalization(name="un")(x)
     model = filled(keras.Model(start, keras.layers.Conv2D(3, 2, name="after")(x)))
     source = source_of(model, tmp_path)
     path = converted(model, tmp_path / "c.onnx")
     verdicts = {
         f.layer: f.verdict for f in compare(source, load_candidate(str(path), None)).findings
     }
-    assert verdicts["ln"] == "not judged"
+    assert verdicts["un"] == "not judged"
     assert {verdicts["before"], verdicts["after"]} <= {"right", "rounding"}
 
 

@@ -110,7 +110,6 @@ ALTERED = {
         "mid",
         "strides and dilation are exchanged",
     ),
-    "dilation lost": (put("Conv", 1, dilations=[1, 1]), "mid", "the dilation is left out"),
     "dilation of the other axis": (put("Conv", 1, dilations=[2, 1]), "mid", "is exchanged"),
     "folded weights in half precision": (
         weight("Conv", 1, 1, lambda a: a.astype(np.float16)),
