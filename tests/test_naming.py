@@ -6,6 +6,7 @@ Each is an implementation that is right but for one slip; a change for the worse
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,16 +15,20 @@ import pytest
 
 from conformance.cases.case import Case, parse
 from conformance.cases.facts import facts
-from conformance.cases.operands import Operands, operands
+from conformance.cases.grids import grid
+from conformance.cases.operands import Operands, has_its_dtype, operands
 from conformance.diagnosis.attribution import in_words
+from conformance.diagnosis.backward import predict_gradients
 from conformance.diagnosis.diagnosis import Diagnosis, Failure, diagnose
-from conformance.diagnosis.evaluation import CORRECT, evaluate
+from conformance.diagnosis.evaluation import CORRECT, Steps, evaluate
+from conformance.diagnosis.faults import FAULTS
 from conformance.diagnosis.gradient_faults import GRADIENT_FAULTS, OF_ONE_GRADIENT
 from conformance.diagnosis.hypotheses import Hypotheses
+from conformance.diagnosis.idle import Trace
 from conformance.judge.expectation import expect
 from conformance.judge.judge import judge
 from conformance.judge.verdict import Verdict
-from conformance.outcomes import Crash, Outcome, Timeout, Value
+from conformance.outcomes import ANSWER, Crash, Outcome, Timeout, Value
 from conformance.report.words import cause_of
 
 Array = np.ndarray[Any, Any]
@@ -355,6 +360,65 @@ def test_how_a_process_ended_is_said_once(outcome: Outcome, verdict: Verdict, wo
     assert found is not None
     message = judge(case, operands(case), expect(case, operands(case)), outcome).message
     assert cause_of(verdict, message, found.of(case), "process") == words
+
+
+def test_an_answer_in_memory_that_is_used_again_is_no_change_of_operands() -> None:
+    case = parse(PLAIN[0])
+    outcome = Value(right(case, operands(case)), changed_inputs=(ANSWER,))
+    found = diagnose([Failure(case, outcome, "inputs")])
+    assert found is not None
+    assert found.of(case) == "an answer lies in memory that a later call overwrites"
+
+
+def test_a_single_failure_is_not_named_by_a_fault_that_passing_cases_contradict() -> None:
+    """One case of few products is explained by chance."""
+    case, other = (parse(line) for line in PLAIN[1::-1])
+    outcome = Value(evaluate(case, operands(case), FAULTS["bias.missing"].steps))
+    found = diagnose([Failure(case, outcome, "exact")], [other])
+    assert found is not None
+    assert not found.groups[0].faults
+
+
+SMALL = tuple(
+    case
+    for case in grid("smoke")
+    if case.observe in ("output", "gradients") and case.inputs and has_its_dtype(case)
+)[::40]
+
+
+def test_what_is_called_idle_gives_what_is_right() -> None:
+    """A fault that is passed over without an evaluation changes no bit of any case."""
+    passed_over = 0
+    for case in SMALL:
+        trace, expected = Trace(), bits(case)
+        with np.errstate(all="ignore"), suppress(ValueError):
+            if case.observe == "gradients":
+                predict_gradients(case, operands(case), trace.steps)
+            else:
+                evaluate(case, operands(case), trace.steps)
+        for fault in list({**FAULTS, **GRADIENT_FAULTS}.values()):
+            if trace.is_idle(fault.steps):
+                passed_over += 1
+                assert bits(case, fault.steps) == expected, (case, fault.identifier)
+    assert passed_over > 500
+
+
+def test_a_bias_after_the_activation_is_not_idle() -> None:
+    """It is no step of its own that could be tried, only an order of steps."""
+    case, trace = parse(SIGMOID), Trace()
+    evaluate(case, operands(case), trace.steps)
+    assert not trace.is_idle(FAULTS["bias.last"].steps)
+
+
+def bits(case: Case, steps: Steps = CORRECT) -> list[bytes] | None:
+    """What an evaluation gives; None where it cannot."""
+    try:
+        if case.observe == "gradients":
+            made = predict_gradients(case, operands(case), steps).value
+            return [array.tobytes() for array in made.values()]
+        return [evaluate(case, operands(case), steps).tobytes()]
+    except (ValueError, IndexError):
+        return None
 
 
 def test_the_evaluation_is_right_where_the_slips_are_planted() -> None:

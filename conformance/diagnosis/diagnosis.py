@@ -41,7 +41,7 @@ from conformance.diagnosis.wording import (
     wrong_gradients,
 )
 from conformance.layers.registry import LAYERS
-from conformance.outcomes import Value
+from conformance.outcomes import ANSWER, Value
 
 __all__ = ["Diagnosis", "Failure", "Group", "diagnose", "failure_reason"]
 
@@ -239,6 +239,8 @@ def _has_wrong_output(failure: Failure) -> bool:
 def failure_reason(failure: Failure) -> str:
     """The stage at which a failing case first differs: of the evaluation, else of the judge."""
     outcome = failure.outcome
+    if isinstance(outcome, Value) and ANSWER in outcome.changed_inputs:
+        return "overwritten"
     if failure.stage == "rejection":
         return "refused" if failure.case.observe != "rejection" else "accepted"
     told = failure.stage in ("inputs", "state", "threads", "repeat", "process", "dtype", "literal")

@@ -74,8 +74,8 @@ class Trace:
             return True
         if name in _OF_PADDING:
             return not any(map(_is_padded, self._axes()))
-        if getattr(Backward() if prefix else CORRECT, name) is None:
-            return False  # a step that the right evaluation does not have
+        if not callable(getattr(Backward() if prefix else CORRECT, name)):
+            return False  # a step that the right evaluation does not have, or no step
         calls = self._calls.get(prefix + name, ())
         if calls and name in _AS_LONG_AS_ALL | _CHANGING:
             return False

@@ -25,6 +25,7 @@ IN_STAGE: Final[Mapping[str, str]] = MappingProxyType(
         "shape": "the output has the wrong shape, or is no array",
         "dtype": "the output has the wrong dtype",
         "inputs": "the call changes its operands",
+        "overwritten": "an answer lies in memory that a later call overwrites",
         "state": "weights or inputs of an earlier call are used again, though they were replaced "
         "in their arrays since",
         "threads": "calls of two threads at the same time disturb each other",

@@ -113,7 +113,7 @@ def _stage_of_convolution(
 ) -> str:
     if facts(case).activation not in (None, "linear"):
         sums = predict(case, operands, replace(CORRECT, activations=lambda _, y: y)).wide
-        if _is_varied(actual) and _are_sums(case, operands, actual, expected):
+        if _are_sums(case, operands, actual, expected):
             return "window"
         return "activation" if _is_monotone(sums, actual) else "contraction"
     if _is_constant_per_filter(case, actual, expected):
@@ -215,7 +215,7 @@ def _is_monotone(sums: Array, actual: Array) -> bool:
 
 
 def _is_varied(actual: Array) -> bool:
-    """Whether most elements differ from each other, so that they are not alike by saturation."""
+    """Whether most elements differ, and are not alike by saturation or by inputs that are zero."""
     return len(np.unique(actual.astype(np.float64))) > actual.size // 2
 
 
@@ -256,7 +256,7 @@ def _are_sums(case: Case, operands: Operands, actual: Array, expected: Predictio
     y = to_channels_last(actual) if known.channels_first else actual
     error = 0.0 if expected.error is None else float(expected.error.max(initial=0.0))
     off = np.abs(actual.astype(np.float64) - expected.wide)[~expected.allows(actual)]
-    if not np.median(off) > _SLIP * error:
+    if not _is_varied(actual) or not np.median(off) > _SLIP * error:
         return False
     pairs = ((n, c) for n in range(y.shape[0]) for c in range(y.shape[-1]))
     return all(_are_among(y[n, ..., c], sums[n, ..., c], error) for n, c in pairs)
