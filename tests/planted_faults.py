@@ -37,6 +37,7 @@ BEYOND_SMOKE = tuple(
             "Conv1D/inputs:2x4x65/filters:3/kernel_size:(3,)",
             "Conv1D/inputs:1x2x257/filters:1/kernel_size:(1,)",
             "Conv1D/inputs:1x2x513/filters:1/kernel_size:(1,)",
+            "Conv1D/inputs:1x3x32/operands:kernel_nan/filters:2/kernel_size:(3,)/padding:same",
             "MaxPooling1D/inputs:2x5x3/dtype:float64/operands:lowest/pool_size:(2,)/strides:(1,)",
         ),
     )

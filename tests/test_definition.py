@@ -17,7 +17,7 @@ from conformance.cases.grids import grid
 from conformance.cases.operands import has_its_dtype, operands
 from conformance.judge import definition
 from conformance.judge.activations import ACTIVATIONS, at_special
-from conformance.judge.activations.activation import Elementwise, Rowwise
+from conformance.judge.activations.activation import Elementwise, Rowwise, _rounded_near_ends
 from conformance.judge.definition.balls import Ball, enclosing, pi
 from conformance.judge.definition.rounding import (
     FORMATS,
@@ -188,6 +188,24 @@ class TestBalls:
         low, high = enclosing(Fraction(1, 3), Fraction(2, 3), 10).ends()
         assert low <= Fraction(1, 3)
         assert high >= Fraction(2, 3)
+
+    def test_the_float64_beside_the_ends_decide_nothing_that_the_ends_do_not(self) -> None:
+        """Protects the rounding of activations next to ties, subnormal and huge numbers."""
+        decided = 0
+        for fmt in FORMATS.values():
+            ulp = Fraction(2) ** (1 - fmt.precision)
+            sizes = (fmt.quantum_exponent + 1, -3, 0, fmt.max_exponent - 1)
+            ties = [
+                (1 + ulp * (n + Fraction(1, 2))) * Fraction(2) ** e for n in (0, 5) for e in sizes
+            ]
+            shifts = [sign * Fraction(10) ** -n for sign in (-1, 1) for n in (3, 12, 16, 18, 22)]
+            for number in (tie * (1 + shift) for tie in ties for shift in (0, *shifts)):
+                for ball in (Ball.of(sign * number, 20) for sign in (1, -1)):
+                    near = _rounded_near_ends(*ball.near_ends(), fmt)
+                    if near is not None:
+                        decided += 1
+                        assert {near} == {round_fraction(end, fmt) for end in ball.ends()}
+        assert decided > 100
 
 
 class TestActivations:

@@ -187,7 +187,7 @@ def in_padding(y: Array) -> Array:
     ("stage", "descriptor", "change"),
     [
         ("padding", PLAIN, in_padding),
-        ("window", PLAIN, lambda y: np.concatenate([y[:, 1:], y[:, :1]], axis=1)[:, :-1]),
+        ("number", PLAIN, lambda y: np.concatenate([y[:, 1:], y[:, :1]], axis=1)[:, :-1]),
         ("window", PLAIN + "/strides:2", lambda y: y[:, [0, 0, 2, 3, 4]]),
         ("contraction", PLAIN, lambda y: y * np.float32(1.5)),
         ("bias", PLAIN, lambda y: y + np.arange(1, 6, dtype=y.dtype)),

@@ -6,7 +6,7 @@ import math
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import partial
-from itertools import product
+from itertools import permutations, product
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from conformance.cases.grids import grid
 from conformance.cases.operands import operands
 from conformance.judge import definition
 from conformance.judge.activations import ACTIVATIONS
+from conformance.judge.definition.rounding import FORMATS, round_fraction
 from conformance.judge.equality import same_values
 from reference_impl import activations
 from reference_impl.ops.activations.derivatives import pull_back
@@ -156,6 +157,22 @@ def test_overlapping_windows_are_added_up_and_rounded_once() -> None:
     u = np.array([2048.0, 1.0, 1.0], np.float16).reshape(1, 3, 1)
     found = layers.MaxPooling1D(3, 1, dtype="float16").gradients(x, u)["inputs"]
     assert found.ravel().tolist() == [0, 0, 2050, 0, 0]
+
+
+@pytest.mark.parametrize(("dtype", "half"), [("float32", -24), ("float64", -53), ("float64", -1)])
+@pytest.mark.parametrize("least", [-30, -70, -120])
+@pytest.mark.parametrize("exponent", [-20, 0, 120, 1020])
+def test_the_terms_of_an_element_are_added_up_exactly_whatever_their_sizes(
+    dtype: str, half: int, least: int, exponent: int
+) -> None:
+    """The smallest of three decides a rounding, whether float64 holds their sum or does not."""
+    top = min(exponent, np.finfo(dtype).maxexp - 1)
+    x = np.array([0, 0, 1, 0, 0], dtype).reshape(1, 5, 1)
+    for sizes in permutations((0, half, least)):
+        u = np.exp2(np.array(sizes, np.float64) + top).astype(dtype).reshape(1, 3, 1)
+        found = layers.MaxPooling1D(3, 1, dtype=dtype).gradients(x, u)["inputs"].ravel()
+        exact = sum(map(Fraction, u.ravel().tolist()), Fraction(0))
+        assert found.tolist() == [0, 0, round_fraction(exact, FORMATS[dtype]), 0, 0]
 
 
 def test_flatten_puts_the_gradient_back() -> None:

@@ -49,6 +49,13 @@ def _right(inputs: Any, weights: Any, config: Any) -> Any:
     return layer(inputs)
 
 
+def _right_gradients(inputs: Any, weights: Any, config: Any, upstream: Any) -> Any:
+    layer = reference_impl.layers.Conv1D(**config)
+    layer.build(inputs.shape)
+    layer.set_weights(list(weights.values()))
+    return layer.gradients(inputs, upstream)
+
+
 class Keeps:
     """A convolution that keeps an operand by its address, and reads the others anew."""
 
@@ -111,6 +118,60 @@ def test_answers_in_memory_that_calls_of_other_sizes_use_again_are_noticed() -> 
     assert "overwrote the answer" in judged.message
 
 
+@pytest.mark.parametrize("observe", ["output", "gradients"])
+@pytest.mark.parametrize("kind", ["reweighted", "refilled"])
+def test_answers_in_memory_of_their_shape_are_noticed(kind: str, observe: str) -> None:
+    """The same memory for every answer of a shape; what is a view of the inputs may change."""
+    arenas: dict[Any, Any] = {}
+
+    def layer(inputs: Any, weights: Any, config: Any) -> Any:
+        y = np.asarray(_right(inputs, weights, config))
+        arena = arenas.setdefault(y.shape, np.empty_like(y))
+        arena[...] = y
+        return arena
+
+    def gradients(_: str, inputs: Any, weights: Any, config: Any, upstream: Any) -> Any:
+        found = _right_gradients(inputs, weights, config, upstream)
+        for name, y in found.items():
+            arenas.setdefault(name, np.empty_like(y))[...] = y
+        return {name: arenas[name] for name in found}
+
+    judged = _judged(layer, _case(kind, observe=observe), gradients=gradients)
+    assert (judged.verdict, judged.stage) == (Verdict.DEVIATES, "inputs")
+    view = Case.of("Flatten", (2, 7, 3), operands="refilled")
+    assert _judged(lambda x, *_: x.reshape(len(x), -1), view).verdict is Verdict.CONFORMS
+
+
+@pytest.mark.parametrize(("kind", "kept"), [("reweighted", "kernel"), ("refilled", "inputs")])
+def test_gradients_of_operands_that_are_kept_are_named(kind: str, kept: str) -> None:
+    copies: dict[str, Any] = {}
+
+    def gradients(_: str, inputs: Any, weights: Any, config: Any, upstream: Any) -> Any:
+        given = {"inputs": inputs, **weights}
+        given[kept] = copies.setdefault(kept, given[kept].copy())
+        return _right_gradients(given.pop("inputs"), given, config, upstream)
+
+    judged = _judged(_right, _case(kind, observe="gradients"), gradients=gradients)
+    assert (judged.verdict, judged.stage) == (Verdict.DEVIATES, "state")
+    assert judged.message.startswith(f"With {kept} replaced in place")
+
+
+def test_what_a_longer_input_left_behind_is_noticed() -> None:
+    """Inputs are copied into memory that grows, and what stands behind them is read as zeros."""
+    grown = np.zeros((0, 0, 3), np.float32)
+
+    def layer(inputs: Any, weights: Any, config: Any) -> Any:
+        nonlocal grown
+        batch, steps, _ = inputs.shape
+        if len(grown) < batch or grown.shape[1] <= steps:
+            grown = np.zeros((batch, steps + 1, 3), np.float32)
+        grown[:batch, :steps] = inputs
+        return _right(grown[:batch], weights, config)[:, : len(_right(inputs, weights, config)[0])]
+
+    assert _judged(layer, _case("integers", padding="same")).verdict is Verdict.CONFORMS
+    assert _judged(layer, _case("resized", padding="same")).verdict is Verdict.DEVIATES
+
+
 def test_what_the_first_size_decides_for_all_is_noticed() -> None:
     sizes: list[tuple[int, ...]] = []
 
@@ -121,7 +182,7 @@ def test_what_the_first_size_decides_for_all_is_noticed() -> None:
         return y if sizes[0] != inputs.shape else _right(inputs, weights, config)
 
     assert _judged(layer, _case("resized")).verdict is Verdict.DEVIATES
-    assert sizes[:3] == [(3, 9, 3), (1, 7, 3), (2, 7, 3)]
+    assert sizes[:3] == [(1, 7, 3), (3, 9, 3), (2, 7, 3)]
 
 
 def _through_a_scratch_array() -> Any:
@@ -298,6 +359,52 @@ def test_the_program_of_a_shrunk_case_makes_the_earlier_calls(
     assert b"AssertionError" in ended.stderr
     right = path.read_text(encoding="utf-8").replace("array[...] = was", "pass")
     path.write_text(right, encoding="utf-8")
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "observe"),
+    [
+        ("integers", "output"),
+        ("reweighted", "output"),
+        ("refilled", "output"),
+        ("resized", "output"),
+        ("reweighted", "gradients"),
+    ],
+)
+def test_the_program_looks_at_earlier_answers_again(
+    kind: str, observe: str, tmp_path: Path
+) -> None:
+    """One array for all answers, of which the first elements are used."""
+    path = tmp_path / "arena.py"
+    path.write_text(
+        "import numpy as np\nimport reference_impl\n\narena = np.zeros(1000, np.float32)\n\n"
+        "def kept(y):\n"
+        "    arena[: y.size] = y.ravel()\n"
+        "    return arena[: y.size].reshape(y.shape)\n\n"
+        "def made(inputs, weights, config):\n"
+        "    layer = reference_impl.layers.Conv1D(**config)\n"
+        "    layer.build(inputs.shape)\n"
+        "    layer.set_weights(list(weights.values()))\n"
+        "    return layer\n\n"
+        "def Conv1D(inputs, weights, config):\n"
+        "    return kept(np.asarray(made(inputs, weights, config)(inputs)))\n\n"
+        "def gradients(layer, inputs, weights, config, upstream):\n"
+        "    found = made(inputs, weights, config).gradients(inputs, upstream)\n"
+        "    return {**found, 'inputs': kept(np.asarray(found['inputs']))}\n",
+        encoding="utf-8",
+    )
+    text = path.read_text(encoding="utf-8")
+    case = _case(kind, observe=observe)
+    program = snippet(case, str(path), "inputs")
+    assert program is not None
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    if kind == "integers":
+        assert ended.returncode == 0, ended.stderr
+    else:
+        assert b"a later call changed it" in ended.stderr
+    path.write_text(text.replace("arena[: y.size].reshape(y.shape)", "y"), encoding="utf-8")
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
     assert ended.returncode == 0, ended.stderr
 

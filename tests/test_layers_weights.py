@@ -53,6 +53,31 @@ def test_a_layer_is_built_at_its_first_call_and_keeps_its_weights():
     assert np.array_equal(layer.get_weights()[0], kernel)
 
 
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "mixed_float16"])
+def test_a_call_uses_the_weights_as_they_are_now(dtype, groups):
+    """What a layer keeps of its weights for the next call is of these weights and no others."""
+    inputs = np.random.default_rng(0).standard_normal((2, 6, 7, 4))
+    first, second = (
+        keras.layers.Conv2D(4, 3, dtype=dtype, groups=groups, bias_initializer=bias)
+        for bias in ("ones", "glorot_uniform")
+    )
+    expected = second(inputs)
+    before = first(inputs)
+    kernel, bias = first.get_weights()
+    first.kernel.assign(second.kernel)
+    assert not np.array_equal(first(inputs), before)
+    assert not np.array_equal(first(inputs), expected)
+    first.bias.assign(second.bias)
+    assert np.array_equal(first(inputs), expected)
+    first.set_weights([kernel, bias])
+    assert np.array_equal(first(inputs), before)
+    copied = copy.deepcopy(first)
+    copied.set_weights(second.get_weights())
+    assert np.array_equal(copied(inputs), expected)
+    assert np.array_equal(first(inputs), before)
+
+
 @pytest.mark.parametrize(
     "name", ["kernel", "bias", "input_shape", "output_shape", "input", "output"]
 )

@@ -19,6 +19,7 @@ from conformance.command_line import main
 from conformance.models.candidates import Tensor
 from conformance.models.comparison import compare
 from conformance.models.errors import ModelError
+from conformance.models.matching import difference
 from conformance.models.operation import KINDS, Operation, Span
 from conformance.models.program_candidate import CallableCandidate
 from conformance.models.source import of_model, read
@@ -115,6 +116,68 @@ def test_fault_is_named_from_the_final_output_alone():
     wrong.get_layer("c1").set_weights([kernel[::-1, ::-1], bias])
     with pytest.raises(AssertionError, match=r"Conv2D 'c1': the kernel is flipped"):
         assert_model_conforms(wrong(images()), made, images())
+
+
+def test_a_wrong_output_alone_is_blamed_on_no_single_layer():
+    """Where no known mistake gives it, every layer that makes it is named."""
+    made = model()
+    said = r"The output .* is wrong, by one of c1, .*c2.*: the candidate shows no output but"
+    with pytest.raises(AssertionError, match=said):
+        assert_model_conforms(1.01 * made(images()), made, images())
+
+
+def branched():
+    """Two branches of two inputs, with an output each."""
+    a, b = keras.Input((6, 6, 2), name="a"), keras.Input((6, 6, 2), name="b")
+    first = keras.layers.Flatten(name="f1")(keras.layers.Conv2D(3, 3, name="ca")(a))
+    second = keras.layers.Flatten(name="f2")(keras.layers.Conv2D(3, 3, name="cb")(b))
+    return keras.Model([a, b], [first, second])
+
+
+@pytest.mark.parametrize(("wrong", "layers"), [(0, "ca, f1"), (1, "cb, f2")])
+def test_of_several_outputs_the_wrong_one_is_named(wrong, layers):
+    """The layers that make the other are not suspected."""
+    made = branched()
+    given = [images()[:, :6, :6, :2], images()[:, 1:7, :6, :2]]
+    outputs = [*made(given)]
+    outputs[wrong] = 1.01 * outputs[wrong]
+    with pytest.raises(AssertionError, match=f"is wrong, by one of {layers}: "):
+        assert_model_conforms(outputs, made, given)
+
+
+def test_outputs_that_are_missing_are_counted():
+    """None is held against another's exact values."""
+    made, given = branched(), [images()[:, :6, :6, :2]] * 2
+    with pytest.raises(AssertionError, match="1 output; the source has 2"):
+        assert_model_conforms([made(given)[0]], made, given)
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_results_of_a_narrower_format_are_named(by_name):
+    """A layer whose operands and results are rounded to float16 is told as that."""
+    made = model()
+    half = keras.Model.from_config(made.get_config())
+    half.set_weights([np.asarray(w, np.float16).astype("float32") for w in made.get_weights()])
+    x, outputs = images().astype(np.float16).astype("float32"), {}
+    for layer in half.layers[1:]:
+        outputs[layer.name] = np.asarray(layer(x), np.float16)
+        x = outputs[layer.name].astype("float32")
+    given = outputs if by_name else outputs[half.layers[-1].name]
+    with pytest.raises(AssertionError, match="it is computed in float16 in place of float32"):
+        assert_model_conforms(given, made, images())
+
+
+def test_terms_are_added_in_any_order():
+    """Of three terms the first two may cancel: whoever adds them last rounds where they are."""
+    rng = np.random.default_rng(0)
+    small = rng.normal(size=(2, 4, 3)).astype("float32")
+    big = 1e4 + rng.random(size=(2, 4, 3)).astype("float32")
+    given = [Span.exact(x) for x in (big, -big, small)]
+    span = operation_of("Add", {}, 3, {})(given)
+    other = big + (small - big)
+    assert np.abs(other - small).max() > 1e-5
+    assert difference(other.astype(np.float64), span) <= 1
+    assert difference(span.value + 1.0, span) > 1
 
 
 class Unnamed:

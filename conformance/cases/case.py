@@ -21,6 +21,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, Final
 from urllib.parse import unquote
@@ -172,9 +173,13 @@ def parse(descriptor: str) -> Case:
     """
     layer, *parts = descriptor.strip().split("/")
     if layer not in LAYERS:
+        digits = [*filter(str.isdigit, layer)]  # a layer of three axes is not meant as one of two
+        alike = (name for name in LAYERS if [*filter(str.isdigit, name)] == digits)
+        close = get_close_matches(layer, alike, n=1)
         raise DescriptorError(
-            f"descriptor {shown(descriptor)} names the layer {shown(layer)}: expected one of "
-            + ", ".join(LAYERS)
+            f"descriptor {shown(descriptor)} names the layer {shown(layer)}: "
+            + (f"did you mean {close[0]!r}? " if close else "")
+            + f"expected one of {', '.join(LAYERS)}"
         )
     fields: dict[str, Any] = {}
     for part in parts:
@@ -187,3 +192,10 @@ def parse(descriptor: str) -> Case:
             raise DescriptorError(f"field {shown(name)} is given twice in {shown(descriptor)}")
         fields[name] = parse_value(value)
     return Case.of(layer, fields.pop("inputs", None), **fields)
+
+
+def of_own_descriptor(descriptor: str) -> Case:
+    """`parse` of what another process of this suite took from a case, which is not formed again."""
+    case = parse(descriptor)
+    case.__dict__["descriptor"] = descriptor
+    return case

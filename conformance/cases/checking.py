@@ -16,7 +16,7 @@ from conformance.cases.far import KIND, condensed, objection
 from conformance.cases.operands import FLOATING_DTYPES, INTEGER_DTYPES, KINDS
 from conformance.cases.scenarios import SCENARIOS
 from conformance.judge.definition import forbidden
-from conformance.judge.definition.arguments import is_shape
+from conformance.judge.definition.arguments import is_shape, names_of
 from conformance.layers.registry import LAYERS
 
 _VALUES: Final = ("output", "gradients")
@@ -54,9 +54,9 @@ def check(case: Case) -> None:
             is; for sizes that cannot be judged; and where values, gradients or a shape are
             observed, for what the documentation forbids.
     """
-    _check_fields(case)
     if case.observe != "rejection":
         _check_names(case)
+    _check_fields(case)
     if case.observe in (*_VALUES, "shape"):
         _check_arguments(case)
     if case.observe in _VALUES:
@@ -101,7 +101,7 @@ def _nearest(name: str, names: Iterable[str]) -> str:
 
 def _check_names(case: Case) -> None:
     layer = LAYERS[case.layer]
-    known = (*layer.defaults, *layer.undocumented)
+    known = tuple(dict.fromkeys((*layer.defaults, *layer.undocumented)))
     for name in case.keywords:
         if name not in known:
             raise DescriptorError(
@@ -117,9 +117,18 @@ def _check_arguments(case: Case) -> None:
         reason = f"it cannot be read: {error}"
     if reason is not None:
         raise DescriptorError(
-            f"{reason}; what the documentation forbids has no {case.observe} to be judged "
-            "(observe:rejection asks whether it is refused)"
+            f"{_nearest_value(case)}{reason}; what the documentation forbids has no "
+            f"{case.observe} to be judged (observe:rejection asks whether it is refused)"
         )
+
+
+def _nearest_value(case: Case) -> str:
+    """What was meant by the first name among the arguments that there is not."""
+    for argument, value in case.keywords.items():
+        names = names_of(LAYERS[case.layer], argument)
+        if names and isinstance(value, str) and value.lower() not in names:
+            return _nearest(value, sorted(names))
+    return ""
 
 
 def _check_sizes(case: Case) -> None:

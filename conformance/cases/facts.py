@@ -110,7 +110,7 @@ class Facts:
         """The dilation rates, one per spatial axis; ones for pooling."""
         return tuple(self.config.get("dilation_rate") or (1,) * self.rank)
 
-    @property
+    @cached_property
     def padding(self) -> str | None:
         """The padding, in lower case."""
         padding = self.config.get("padding")

@@ -4,8 +4,8 @@ A kind of operands has at most one history (`conformance.cases.operands.Kind`):
 
 * ``weights``: the layer is called with other weights, which are then replaced in their arrays;
 * ``inputs``: it is called on other inputs, which are then replaced in their array;
-* ``sizes``: it is called on a larger batch, longer inputs where nothing is padded, in column-major
-  order; then on one sample;
+* ``sizes``: it is called on one sample; then on a larger batch of longer inputs, in column-major
+  order: neither the first size nor the largest may decide for the others;
 * ``threads``: another thread calls another layer of the kind on other operands, at the same time.
 
 The other weights and inputs are those of the case with the next seed.
@@ -35,8 +35,8 @@ def others(case: Case, given: Operands) -> tuple[Operands, ...]:
     if not history:
         return ()
     if history == "sizes":
-        larger, *smaller = (operands(case.replace(inputs=sizes)) for sizes in _other_sizes(case))
-        return Operands(np.asfortranarray(larger.inputs), larger.weights), *smaller
+        *smaller, larger = (operands(case.replace(inputs=sizes)) for sizes in _other_sizes(case))
+        return *smaller, Operands(np.asfortranarray(larger.inputs), larger.weights)
     next_ = operands(case.replace(seed=case.seed + 1))
     if history == "weights":
         return (Operands(given.inputs, next_.weights, given.upstream),)
@@ -48,8 +48,7 @@ def others(case: Case, given: Operands) -> tuple[Operands, ...]:
 def _other_sizes(case: Case) -> Iterator[tuple[int, ...]]:
     batch, *rest = (size or 0 for size in case.inputs or ())
     known = facts(case)
-    longer = known.rank and known.padding == "valid"
-    spatial = range(known.channels_first, known.channels_first + known.rank) if longer else ()
-    yield (batch + 1, *(size + _LONGER * (axis in spatial) for axis, size in enumerate(rest)))
+    spatial = range(known.channels_first, known.channels_first + known.rank)
     if batch > 1:
         yield (1, *rest)
+    yield (batch + 1, *(size + _LONGER * (axis in spatial) for axis, size in enumerate(rest)))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import shlex
 import textwrap
+from typing import Final
 
 from conformance.cases.case import Case, DescriptorError
 from conformance.cases.checking import parse_checked
+from conformance.cases.histories import history_of
 from conformance.command_line.errors import UsageError
 from conformance.diagnosis.diagnosis import command_of
 from conformance.diagnosis.shrink import Shrinker, Shrunk
@@ -18,6 +20,14 @@ from conformance.report.text import say
 from conformance.running.limits import Limits
 from conformance.running.order import in_fresh_process
 from conformance.running.session import Session
+
+_AROUND: Final = {
+    "threads": "calls of two threads at the same time; the command repeats them",
+    "weights": "the weights of one layer, replaced between its calls",
+    "inputs": "the inputs of one layer, replaced between its calls",
+    "sizes": "one layer, called on inputs of several sizes",
+}
+"""What a case of a history is about, where no program shows it."""
 
 
 def shrink(options: argparse.Namespace) -> int:
@@ -87,7 +97,7 @@ def _report(case: Case, shrunk: Shrunk, implementation: str) -> str:
     ]
     lines += ["", shlex.join([*command, shrunk.case.descriptor]), ""]
     if program is None:
-        return "\n".join(
-            [*lines, "No program: the case is about more than one layer's output or gradients."]
-        )
+        about = "more than one layer's output or gradients"
+        about = _AROUND.get(history_of(shrunk.case), about)
+        return "\n".join([*lines, f"No program: the case is about {about}."])
     return "\n".join([*lines, "As a program of its own:", "", textwrap.indent(program, "    ")])

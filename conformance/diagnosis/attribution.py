@@ -8,7 +8,7 @@ an implementation gave are the solution of a linear system, and tell what its lo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from conformance.cases.case import Case
 from conformance.cases.facts import facts
 from conformance.cases.operands import Operands
 from conformance.diagnosis.backward import GradientPrediction, predict_gradients
-from conformance.diagnosis.evaluation import Array
+from conformance.diagnosis.evaluation import Array, Prediction, predict
 from conformance.diagnosis.hypotheses import Failure, operands_of
 from conformance.layers.registry import LAYERS
 from conformance.outcomes import Value
@@ -32,7 +32,7 @@ exactly they are kept."""
 
 @dataclass(frozen=True)
 class _Axis:
-    """An axis along which the operands are taken apart.
+    """An axis along which the operands are taken apart; of outputs, always of the kernel.
 
     Attributes:
         words: its elements.
@@ -64,10 +64,75 @@ def left_out(failure: Failure, name: str) -> tuple[str, ...]:
     return tuple(one for ones in words for one in ones)
 
 
-def _is_linear(case: Case) -> bool:
+def left_out_of_outputs(failure: Failure) -> tuple[str, ...]:
+    """Which terms of the outputs are amiss: the bias, or channels, or elements of the window."""
+    case, outcome = failure.case, failure.outcome
+    if case.observe != "output" or not isinstance(outcome, Value) or not _has_sums(case):
+        return ()
+    operands, actual = operands_of(case), outcome.value
+    right = predict(case, operands)
+    if not isinstance(actual, np.ndarray) or actual.shape != right.value.shape:
+        return ()
+    if not 0 < actual.size <= _MOST_ELEMENTS or not np.isfinite(actual).all():
+        return ()
+    inner = ("steps",) if facts(case).rank == 1 else ("rows", "columns")
+    axes = [_Axis("channels", -2, True)]
+    axes += [_Axis(f"{words} of the window", i, True) for i, words in enumerate(inner)]
+    words = (_of_outputs(case, operands, axis, actual) for axis in axes)
+    bias = _of_bias(case, operands, actual)
+    return (*bias, *(one for ones in words for one in ones))
+
+
+def _of_outputs(case: Case, operands: Operands, axis: _Axis, actual: Array) -> tuple[str, ...]:
+    """What is said of the weights of the terms along one axis of the kernel; the bias is right."""
+    count = operands.weights["kernel"].shape[axis.number]
+    if not 1 < count <= _MOST_TERMS:
+        return ()
+    plain = _without_bias(operands)
+    alone = case.replace(use_bias=False)
+    terms = [predict(alone, _at(plain, axis, index, False)) for index in range(count)]
+    bias = _bias_alone(case, operands)
+    weights = _weights_of(terms, actual.astype(np.float64) - bias.wide)
+    return () if weights is None else in_words(weights, axis.words)
+
+
+def _of_bias(case: Case, operands: Operands, actual: Array) -> tuple[str, ...]:
+    """What is said of the weight of the bias, where the sums are right."""
+    if "bias" not in operands.weights or not operands.weights["bias"].any():
+        return ()
+    sums = predict(case.replace(use_bias=False), _without_bias(operands))
+    weights = _weights_of([sums, _bias_alone(case, operands)], actual.astype(np.float64))
+    if weights is None or abs(weights[0] - 1) > _NEAR:
+        return ()
+    times = float(f"{weights[1]:.4g}")
+    return (f"the bias is {_HOW.get(times, f'counted {times:g} times')}",)
+
+
+def _without_bias(operands: Operands) -> Operands:
+    return replace(operands, weights={"kernel": operands.weights["kernel"]})
+
+
+def _bias_alone(case: Case, operands: Operands) -> Prediction:
+    """The outputs where the kernel is zero."""
+    weights = {**operands.weights, "kernel": np.zeros_like(operands.weights["kernel"])}
+    return predict(case, replace(operands, weights=weights))
+
+
+def _weights_of(terms: Sequence[Prediction], wanted: Array) -> Array | None:
+    matrix = np.stack([term.wide.ravel() for term in terms], -1)
+    error: Any = sum(0.0 if term.error is None else term.error.ravel() for term in terms)
+    return _weights(matrix, 4 * error, wanted.ravel())
+
+
+def _has_sums(case: Case) -> bool:
+    """Whether the outputs are plain sums."""
     known = facts(case)
     plain = known.activation in (None, "linear") and LAYERS[case.layer].convolves
-    return case.observe == "gradients" and plain and known.groups == 1
+    return plain and known.groups == 1
+
+
+def _is_linear(case: Case) -> bool:
+    return case.observe == "gradients" and _has_sums(case)
 
 
 def _predicted(case: Case, operands: Operands) -> GradientPrediction | None:
@@ -101,9 +166,7 @@ def _along(
     terms = [one.parts[name] for one in made if one is not None]
     if len(terms) < count:
         return ()
-    matrix = np.stack([term.wide.ravel() for term in terms], -1)
-    error: Any = sum(0.0 if term.error is None else term.error.ravel() for term in terms)
-    weights = _weights(matrix, 4 * error, actual.astype(np.float64).ravel())
+    weights = _weights_of(terms, actual.astype(np.float64))
     return () if weights is None else in_words(weights, axis.words)
 
 
@@ -159,6 +222,8 @@ def in_words(weights: Array, what: str) -> tuple[str, ...]:
         return ()
     how = _HOW.get(float(values[0]), f"counted {values[0]:g} times")
     if wrong.all():
+        if values[0] == 0:
+            return ()  # nothing is summed, which says nothing of the axis
         return (f"all {what} are {how}",)
     return tuple(f"{words} {how}" for words in _which(wrong, what))
 
@@ -179,5 +244,6 @@ def _which(wrong: Array, what: str) -> list[str]:
     }
     first = int(np.argmax(wrong))
     told[f"the {what} from index {first} on are"] = index >= first
+    told[f"the {what} before index {int(wrong.sum())} are"] = index < wrong.sum()
     found = [words for words, mask in told.items() if np.array_equal(mask, wrong)]
     return found or [f"some of the {what} are"]

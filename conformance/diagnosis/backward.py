@@ -190,6 +190,14 @@ def keep_first_winner(target: Array, index: Array, parts: Array) -> None:
     _write(target, parts, first, first < none)
 
 
+def average_of_winners(target: Array, index: Array, parts: Array) -> None:
+    """The mean of the parts that are not zero."""
+    count = np.zeros_like(target)
+    np.add.at(target, index, parts)
+    np.add.at(count, index, (parts != 0).astype(target.dtype))
+    target /= np.maximum(count, 1)
+
+
 def _write(target: Array, parts: Array, chosen: Array, where: Array) -> None:
     if len(parts):
         taken = np.take_along_axis(parts, np.where(where, chosen, 0), axis=0)
@@ -199,7 +207,6 @@ def _write(target: Array, parts: Array, chosen: Array, where: Array) -> None:
 class _Convolved(_Windowed):
     def __init__(self, case: Case, operands: Operands, steps: Steps) -> None:
         super().__init__(case, operands, steps)
-        self.right_kernel = as_float64(operands.weights["kernel"])
         self.w = as_float64(steps.kernel(operands.weights["kernel"]))
         if self.w.shape[-2] != self.x.shape[-1]:
             raise ValueError("gradients of groups are not predicted")

@@ -14,7 +14,7 @@ import numpy as np
 
 from conformance.cases.case import Case
 from conformance.cases.operands import KINDS
-from conformance.diagnosis.attribution import left_out
+from conformance.diagnosis.attribution import left_out, left_out_of_outputs
 from conformance.diagnosis.commonality import common
 from conformance.diagnosis.faults import Fault
 from conformance.diagnosis.gradient_faults import READINGS
@@ -30,6 +30,7 @@ from conformance.diagnosis.search import Explanation, explanations
 from conformance.diagnosis.stage_words import IN_STAGE
 from conformance.diagnosis.stages import first_difference
 from conformance.diagnosis.wording import (
+    dtype_given,
     makes_nan,
     off_activation,
     reach_of_error,
@@ -189,7 +190,7 @@ def diagnose(
     left = _without_chance_names([f for f in failures if f not in explained])
     groups += _by_place(left, passed, hypotheses)
     placed = {failure for group in groups for failure in group.failures}
-    groups += _unexplained([f for f in left if f not in placed], passed)
+    groups += _unexplained([f for f in left if f not in placed], passed, explained | placed)
     readings = tuple(group for group in groups if group.reading)
     return Diagnosis(tuple(group for group in groups if not group.reading), readings)
 
@@ -271,10 +272,12 @@ def _by_place(
     ]
 
 
-def _unexplained(failures: Iterable[Failure], passed: Sequence[Case]) -> list[Group]:
+def _unexplained(
+    failures: Iterable[Failure], passed: Sequence[Case], explained: Iterable[Failure]
+) -> list[Group]:
     """Groups by what the judge named, else by stage and what happened; the largest first."""
     groups: dict[tuple[str | None, str, str], list[Failure]] = defaultdict(list)
-    told = _Telling(list(failures), passed)
+    told = _Telling(list(failures), passed, tuple(explained))
     for failure in told.failures:
         stage = "" if failure.named else told.stage(failure)
         groups[failure.named, stage, told.kind(failure, stage)].append(failure)
@@ -296,16 +299,20 @@ def _unexplained(failures: Iterable[Failure], passed: Sequence[Case]) -> list[Gr
 class _Telling:
     """What is said of failures that no fault explains."""
 
-    def __init__(self, failures: list[Failure], passed: Sequence[Case]) -> None:
+    def __init__(
+        self, failures: list[Failure], passed: Sequence[Case], explained: Sequence[Failure]
+    ) -> None:
         self.failures = failures
         self._linear = {case.layer for case in passed if _is_plain(case)}
-        plain = (failure.case for failure in failures if _is_plain(failure.case))
+        plain = (failure.case for failure in (*failures, *explained) if _is_plain(failure.case))
         self._wrong_sums = {(case.layer, case.dtype) for case in plain}
         ordinary = (failure.case for failure in failures if not KINDS[failure.case.operands].place)
         self._ordinary = {(case.layer, case.dtype) for case in ordinary}
-        self._linear -= {failure.case.layer for failure in failures if _is_plain(failure.case)}
+        every = (failure.case for failure in (*failures, *explained))
+        self._linear -= {case.layer for case in every if _is_plain(case)}
         self._gradients = _Gradients(failures, passed)
         self._relations: dict[Failure, str] = {}
+        self._terms = _Terms(failures)
 
     def stage(self, failure: Failure) -> str:
         """As `failure_reason`; the activation where the same layer is right without one."""
@@ -319,6 +326,8 @@ class _Telling:
             return "activation"
         if self._relation(failure, reason):
             return "relation"
+        if reason in _OF_TERMS and self._terms.of(failure):
+            return "terms"
         sums = (failure.case.layer, failure.case.dtype) in self._wrong_sums
         return "contraction" if reason == "activation" and sums else reason
 
@@ -343,13 +352,18 @@ class _Telling:
             return failure.what
         if stage == "activation":
             return str(failure.case.keywords.get("activation"))
-        if stage == "relation":
-            return self._relations[failure]
         if failure.case.observe == "gradients":
             told = stage in (*_OF_JUDGE, "terms", "slope")
             return self._gradients.words(failure, stage) if told else ""
+        return self._of_outputs(failure, stage) if failure.case.observe == "output" else ""
+
+    def _of_outputs(self, failure: Failure, stage: str) -> str:
+        if stage == "relation":
+            return self._relations[failure]
+        if stage == "terms":
+            return self._terms.of(failure)
         telling = _OF_OUTPUTS.get(stage)
-        return telling(failure) if telling and failure.case.observe == "output" else ""
+        return telling(failure) if telling else ""
 
     def is_said(self, stage: str, kind: str, group: Sequence[Failure]) -> bool:
         """Whether the sums for which an activation is off say all that the cases share."""
@@ -360,6 +374,25 @@ class _Telling:
         if stage == "activation":
             return off_activation(kind, group)
         return kind.removeprefix("accepted: ")
+
+
+class _Terms:
+    """What is said of the terms that sums of outputs leave out: what holds of most failures."""
+
+    def __init__(self, failures: Sequence[Failure]) -> None:
+        self._told: dict[Failure, tuple[str, ...]] = {}
+        self._looked_at = set(failures[:_MOST_TAKEN_APART])
+        self._counts: Counter[str] = Counter()
+
+    def of(self, failure: Failure) -> str:
+        """The words; empty where no terms explain the failure."""
+        if not self._told:
+            self._told = {f: left_out_of_outputs(f) for f in self._looked_at}
+            self._counts.update(words for told in self._told.values() for words in told)
+        told = self._told.get(failure, ())
+        if not told:
+            return ""
+        return "in the sums of the outputs, " + max(told, key=lambda words: self._counts[words])
 
 
 class _Gradients:
@@ -396,7 +429,7 @@ class _Gradients:
             name = failure.case.keywords.get("activation")
             return (
                 f"the gradients through {name} are wrong, and without an activation they are "
-                "right: its slope is"
+                f"right: the slope of {name} is wrong"
             )
         return wrong_gradients(*self._wrong.get(failure, ((), ())))
 
@@ -417,9 +450,19 @@ def _is_without_activation(case: Case) -> bool:
 
 _OF_SUMS: Final = frozenset({"contraction", "window", "bias", "layout", "activation", "channels"})
 _OF_OUTPUTS: Final[Mapping[str, Callable[[Failure], str]]] = MappingProxyType(
-    {"locality": reach_of_error, "infinity": what_of_infinity, "nan": what_of_nan}
+    {
+        "locality": reach_of_error,
+        "infinity": what_of_infinity,
+        "nan": what_of_nan,
+        "dtype": dtype_given,
+    }
 )
 """What is said besides the stage, of outputs."""
+
+_OF_TERMS: Final = frozenset({"contraction", "window", "bias", "padding", "channels", "layout"})
+"""Stages of which the terms of the sums may tell more."""
+
+_MOST_TAKEN_APART: Final = 60
 
 _RELATED: Final = _OF_SUMS - {"bias"} | {"selection", "elements"}
 _OF_JUDGE: Final = frozenset({"exact", "bound", "statistics", "locality"})

@@ -53,7 +53,7 @@ class Fault:
         """The gradients that can be wrong by it; empty where any can."""
         if self.only:
             return frozenset({self.only})
-        if set(_changes(self.steps)) != {"backward"}:
+        if set(changes(self.steps)) != {"backward"}:
             return frozenset()
         given = self.steps.backward
         changed = {f.name for f in fields(Backward) if getattr(given, f.name) is not f.default}
@@ -127,6 +127,11 @@ def _same() -> tuple[Fault, ...]:
             "same.rounded-down",
             "the SAME output length is rounded down",
             v.same(v.half_total, lambda n, k, s, d: n // s),
+        ),
+        Fault(
+            "same.from-end",
+            "SAME windows are counted from the last input backwards",
+            v.same(v.before_from_end),
         ),
         Fault("same.all-last", "all SAME padding goes last", v.same(lambda n, k, s, d: 0)),
         Fault("same.all-first", "all SAME padding goes first", v.same(total_padding)),
@@ -327,6 +332,12 @@ def _kernel() -> tuple[Fault, ...]:
             "kernel.square",
             "the kernel's channels and filters are exchanged where there are as many of both",
             Steps(kernel=v.transposed_if_square),
+        ),
+        Fault(
+            "kernel.diagonal",
+            "each filter reads the channel of its own number alone, where there are as many of "
+            "both, as in a depthwise convolution",
+            Steps(kernel=v.diagonal_if_square),
         ),
         Fault(
             "kernel.filters-first",
@@ -619,12 +630,7 @@ def _arithmetic() -> tuple[Fault, ...]:
         Fault(
             "values.zero-inputs",
             "the terms of inputs that are zero are left out, though the weight is not finite",
-            Steps(contract=v.without_terms_of_zero(inputs=True)),
-        ),
-        Fault(
-            "values.zero-weights",
-            "the terms of weights that are zero are left out, though the input is not finite",
-            Steps(contract=v.without_terms_of_zero(inputs=False)),
+            Steps(contract=v.without_terms_of_zero),
         ),
         Fault("values.subnormal", "subnormal inputs are taken for zero", Steps(inputs=v.flushed)),
         Fault("values.nan", "NaN inputs are replaced by zero", Steps(inputs=v.without_nan)),
@@ -664,6 +670,21 @@ def _windows() -> tuple[Fault, ...]:
             )
             for name, words, place, axis in left_out
         ),
+        Fault(
+            "window.one-column",
+            "only the first element of each window along the last axis is read",
+            v.with_first_taps(-1),
+        ),
+        Fault(
+            "window.one-row",
+            "only the first element of each window along the first axis is read",
+            v.with_first_taps(0),
+        ),
+    )
+
+
+def _displaced() -> tuple[Fault, ...]:
+    return (
         Fault("window.later", "all windows start one place too late", v.starting(1)),
         Fault("window.earlier", "all windows start one place too early", v.starting(-1)),
     )
@@ -724,6 +745,12 @@ def _pooling() -> tuple[Fault, ...]:
         pool("float16", "pooling computes in float16", v.pool_through("float16")),
         pool("float32", "pooling computes in float32", v.pool_through("float32")),
         pool("float64", "pooling computes in float64", v.pool_through("float64")),
+        pool(
+            "bits",
+            "pooling compares the bits of floating-point numbers as those of integers, so that of "
+            "negative numbers the least is taken",
+            v.pool_by_bits,
+        ),
         pool("signed", "pooling compares unsigned integers as signed ones", v.pool_as_signed),
         Fault(
             "pooling.strides",
@@ -794,17 +821,18 @@ _ALL: Final = (
     *_causal(),
     *_steps_of_windows(),
     *_windows(),
+    *_displaced(),
     *_kernel(),
     *_groups(),
     *_layout(),
     *_bias(),
     *_activation(),
-    *_arithmetic(),
     *_pooling(),
     *_flatten(),
+    *_arithmetic(),
 )
 
-OF_GEOMETRY: Final = (*_same(), *_causal(), *_steps_of_windows(), *_windows())
+OF_GEOMETRY: Final = (*_same(), *_causal(), *_steps_of_windows(), *_displaced())
 """The faults that go wrong in where the windows lie, forward or backward."""
 
 FAULTS: Final = MappingProxyType({fault.identifier: fault for fault in _ALL})
@@ -815,20 +843,21 @@ _CHAINED: Final = ("inputs", "kernel", "outputs", "together")
 
 def combined(one: Fault, other: Fault) -> Steps | None:
     """The evaluation with both faults; None where they vary the same step and cannot both hold."""
-    changes = _changes(one.steps)
-    for name, step in _changes(other.steps).items():
-        if name not in changes:
-            changes[name] = step
+    made = changes(one.steps)
+    for name, step in changes(other.steps).items():
+        if name not in made:
+            made[name] = step
         elif name in _CHAINED:
-            changes[name] = _chain(changes[name], step)
+            made[name] = _chain(made[name], step)
         elif name == "settings":
-            changes[name] = _chain_settings(changes[name], step)
+            made[name] = _chain_settings(made[name], step)
         elif name != "on_grid":
             return None
-    return replace(CORRECT, **changes)
+    return replace(CORRECT, **made)
 
 
-def _changes(steps: Steps) -> dict[str, Any]:
+def changes(steps: Steps) -> dict[str, Any]:
+    """The steps that are not the right ones, by name."""
     values = {field.name: getattr(steps, field.name) for field in fields(Steps)}
     return {name: value for name, value in values.items() if value is not getattr(CORRECT, name)}
 

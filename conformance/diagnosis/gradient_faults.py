@@ -11,7 +11,16 @@ import numpy as np
 
 from conformance.diagnosis import backward as b
 from conformance.diagnosis import variations as v
-from conformance.diagnosis.evaluation import Array, Backward, Settings, Steps
+from conformance.diagnosis.evaluation import (
+    CORRECT,
+    Along,
+    Array,
+    Backward,
+    Settings,
+    Steps,
+    gather,
+    geometry,
+)
 from conformance.diagnosis.faults import OF_GEOMETRY, Fault
 from conformance.judge.activations import through_activation, through_slope
 from conformance.judge.definition.rounding import FORMATS
@@ -145,6 +154,43 @@ def _shifted_by_padding(x: Array, found: Any) -> Array:
     return x
 
 
+def _cut_by_all_padding(x: Array, found: Any) -> Array:
+    """Moved back by the padding after, as where all padding is cut off before."""
+    for axis, (length, index) in enumerate(zip(x.shape[1:-1], found.places, strict=True)):
+        after = max(int(index.max(initial=0)) - length + 1, 0)
+        if after:
+            x = np.roll(x, -after, 1 + axis)
+            x[(slice(None),) * (1 + axis) + (slice(-after, None),)] = 0
+    return x
+
+
+def _without_strides(w: Array, found: Any) -> Array:
+    """The kernel's gradient of windows that lie side by side, whatever the strides."""
+    steps = replace(CORRECT, together=_side_by_side(found.settings.strides))
+    dense = replace(found.settings, strides=v.ones(found.settings.strides))
+    windows, inside = gather(found.x, dense, steps)
+    over = tuple(range(1 + found.rank))
+    return np.tensordot(np.where(inside, windows, 0.0), found.g, (over, over)).reshape(w.shape)
+
+
+def _side_by_side(strides: tuple[int, ...]) -> Callable[[list[Along]], list[Along]]:
+    """As many outputs, and as much padding, as there are with strides."""
+
+    def together(axes: list[Along]) -> list[Along]:
+        pairs = zip(axes, strides, strict=True)
+        strided = (geometry(a.length, a.window, s, a.dilation, a.padding) for a, s in pairs)
+        return [
+            replace(a, outputs=outputs, before=before)
+            for a, (outputs, before) in zip(axes, strided, strict=True)
+        ]
+
+    return together
+
+
+def _of_axis(axis: int) -> Change:
+    return lambda x, found: x / max(found.upstream.shape[1:-1][axis], 1)
+
+
 def _without_last_outputs(axis: int) -> Change:
     """The kernel's gradient without the last outputs along one axis."""
 
@@ -197,6 +243,11 @@ def _of_convolutions() -> tuple[Fault, ...]:
                 f"the gradient of the {words} is divided by the number of outputs of a filter",
                 **{name: _of_outputs},
             ),
+            _fault(
+                f"{name}.mean-of-rows",
+                f"the gradient of the {words} is divided by the length of the outputs' first axis",
+                **{name: _of_axis(0)},
+            ),
         ]
     return tuple(found)
 
@@ -234,6 +285,11 @@ _ALL: Final = (
         "pooling.overwritten",
         "what windows that overlap give one input is overwritten by the last, not summed",
         scatter=b.overwrite_winners,
+    ),
+    _fault(
+        "pooling.mean-of-windows",
+        "what windows that overlap give one input is divided by their number, not summed alone",
+        scatter=b.average_of_winners,
     ),
     _fault(
         "pooling.first-kept",
@@ -346,6 +402,17 @@ _ALL: Final = (
         "inputs.padding",
         "the gradient of the inputs is shifted by the padding before them, which is not cut off",
         inputs=_shifted_by_padding,
+    ),
+    _fault(
+        "inputs.all-cut-before",
+        "the gradient of the inputs is shifted by the padding after them, as where all padding is "
+        "cut off before",
+        inputs=_cut_by_all_padding,
+    ),
+    _fault(
+        "kernel.without-strides",
+        "the gradient of the kernel is summed over windows side by side, as with strides of 1",
+        kernel=_without_strides,
     ),
     _fault(
         "kernel.last-row",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +17,11 @@ from conformance.cases.operands import Operands, operands
 from conformance.diagnosis.backward import GradientPrediction, predict_gradients
 from conformance.diagnosis.evaluation import CORRECT, Prediction, Steps, predict
 from conformance.diagnosis.faults import FAULTS, Fault, combined
+from conformance.diagnosis.idle import Trace
+from conformance.implementations.last_words import reason_in
 from conformance.judge.definition import forbidden
 from conformance.layers.registry import LAYERS
-from conformance.outcomes import Crash, Outcome, Rejection, Value
+from conformance.outcomes import Crash, Outcome, Rejection, Timeout, Value
 
 Hypothesis = tuple[Fault, ...]
 """No fault, one, or two at a time."""
@@ -27,6 +30,10 @@ Predicted = Prediction | GradientPrediction
 
 _KEPT: Final = 64 << 20
 """Bytes of predictions that are kept."""
+
+_TRACES: Final = 512
+_MOST_TRACED: Final = 1 << 12
+"""How many evaluations are traced at a time, and of how many input elements: some 100 MB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +61,11 @@ class Failure:
         match self.outcome:
             case Rejection(exception, message):
                 return f"{exception}: {normalised(self._without_arguments(message))}"
-            case Crash(ending, _):
-                return ending
+            case Crash(ending, last_words):
+                reason = normalised(reason_in(last_words))
+                return f"{ending}: {reason}" if reason else ending
+            case Timeout():
+                return ""
             case Value() if self.stage == "rejection":
                 return f"accepted: {prohibition(self.case)}"
             case _:
@@ -92,6 +102,7 @@ class Hypotheses:
 
     def __init__(self) -> None:
         self._kept: dict[tuple[Hypothesis, Case], Predicted | None] = {}
+        self._traces: dict[Case, Trace] = {}
         self._bytes = 0
         self._pairs: dict[Failure, list[tuple[Fault, Fault]]] = {}
         self._explained: dict[tuple[Hypothesis, Failure], bool] = {}
@@ -130,6 +141,8 @@ class Hypotheses:
         if right is None or not self._can_touch(hypothesis, failure, right):
             return False
         faulty = self.prediction(hypothesis, failure.case)
+        if faulty is right:
+            return False
         if faulty is None:
             return isinstance(failure.outcome, Rejection) and _has_elements(failure.case)
         return isinstance(failure.outcome, Value) and self._gives(failure, faulty, right)
@@ -178,6 +191,8 @@ class Hypotheses:
         """What such an implementation gives; None where it cannot compute anything."""
         key = (hypothesis, case)
         if key not in self._kept:
+            if self._is_idle(hypothesis, case):
+                return self.prediction((), case)
             made = self._made(hypothesis, case)
             self._bytes += _size(made)
             if self._bytes > _KEPT:
@@ -185,6 +200,18 @@ class Hypotheses:
                 self._bytes = _size(made)
             self._kept[key] = made
         return self._kept[key]
+
+    def _is_idle(self, hypothesis: Hypothesis, case: Case) -> bool:
+        """Whether it is plain, without an evaluation, that the faults change nothing."""
+        if not hypothesis or math.prod(n or 0 for n in case.inputs or ()) > _MOST_TRACED:
+            return False
+        if case not in self._traces:
+            if len(self._traces) >= _TRACES:
+                self._traces.clear()
+            trace = Trace()
+            _prediction(case, trace.steps)
+            self._traces[case] = trace
+        return self._traces[case].is_idle(_steps(hypothesis))
 
     def _made(self, hypothesis: Hypothesis, case: Case) -> Predicted | None:
         """The prediction; of a fault that shows in one gradient alone, with the others right."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Final, TypeVar
 
 from conformance.cases.case import Case
@@ -192,13 +192,13 @@ class _Search:
         self._hypotheses = hypotheses
         self._against: dict[tuple[Hypothesis, frozenset[tuple[str, str]]], tuple[Case, ...]] = {}
         self._probes = _spread(sorted(failures, key=_size), _PROBES)
-        faults = list(FAULTS.values())
-        if any(failure.case.observe == "gradients" for failure in failures):
-            faults += (*GRADIENT_FAULTS.values(), *OF_ONE_GRADIENT.values())
-        self._singles: list[Hypothesis] = [(fault,) for fault in faults]
+        self._singles: list[Hypothesis] = [(fault,) for fault in _catalogue(failures)]
 
     def best(self) -> Explanation | None:
         """The explanation of most failures; None where nothing explains any."""
+        chosen = self._chosen(self._covering())
+        if chosen is not None and self._is_credible(chosen):
+            return chosen
         counts = self._counts(self._singles)
         finalists = self._finalists(counts)
         covers_all = any(len(covered) == len(self._failures) for covered in finalists.values())
@@ -212,6 +212,15 @@ class _Search:
                 return chosen
             del finalists[chosen.faults]
         return None
+
+    def _covering(self) -> dict[Hypothesis, tuple[Failure, ...]]:
+        """The faults that explain every failure, each given up at the first that it does not."""
+        failures, explain = tuple(self._failures), self._hypotheses.explain
+        return {
+            one: failures
+            for one in self._singles
+            if all(explain(one, failure) for failure in chain(self._probes, failures))
+        }
 
     def _may_have_pairs(self) -> bool:
         """Pairs are those of the catalogue of outputs, and one failure alone says nothing.
@@ -296,13 +305,24 @@ class _Search:
     def _is_credible(self, explanation: Explanation) -> bool:
         """Not one that explains a few failures by chance: contradicted more often than not.
 
+        What explains every failure is credible all the same, as a fault under some condition; of
+        one failure alone it is not.
         Rejections alone, which tell no values, are explained by what no passing case contradicts.
         """
         count = len(explanation.failures)
         if not any(isinstance(f.outcome, Value) for f in explanation.failures):
             return not explanation.contradicted
-        everything = self._whole and count == len(self._failures)
+        everything = self._whole and count == len(self._failures) and count > 1
         return everything or count > _CONTRADICTIONS * len(explanation.contradicted)
+
+
+def _catalogue(failures: Sequence[Failure]) -> list[Fault]:
+    """The faults to try, those first whose words are preferred where several explain the same."""
+    of_gradients = [failure.case.observe == "gradients" for failure in failures]
+    if not any(of_gradients):
+        return list(FAULTS.values())
+    both = (FAULTS, GRADIENT_FAULTS) if not all(of_gradients) else (GRADIENT_FAULTS, FAULTS)
+    return [fault for catalogue in (*both, OF_ONE_GRADIENT) for fault in catalogue.values()]
 
 
 def _observed(case: Case) -> str:

@@ -84,7 +84,7 @@ def snippet(case: Case, spec: str, stage: str = "") -> str | None:
     history = history_of(case)
     if arrays.inputs is None or (history and (history == "threads" or _surface(spec))):
         return None
-    lines = _asking(case, spec, arrays) + _calls_before(case, arrays)
+    lines = _asking(case, spec, arrays) + _calls_before(case, arrays, stage)
     expectation = expect(case, arrays)
     if case.observe == "gradients":
         lines += _gradients_compared(case, arrays, expectation, stage)
@@ -95,21 +95,38 @@ def snippet(case: Case, spec: str, stage: str = "") -> str | None:
     return "\n".join(head) + f"\n{body}\n"
 
 
-def _calls_before(case: Case, arrays: Any) -> list[str]:
-    """The earlier calls of a case's history, in the same arrays or on others."""
+def _calls_before(case: Case, arrays: Any, stage: str) -> list[str]:
+    """The earlier calls of a case's history, in the same arrays or on others.
+
+    Where an answer was overwritten later, each is kept beside a copy.
+    """
     history, lines = history_of(case), [""]
     around: Any = others(case, arrays)
+    keeps = stage == "inputs"
+    asked = "earlier = call()" if keeps else "call()"
+    copied = ["answers.append((earlier, copy.deepcopy(earlier)))"] * keeps
+    lines += ["answers = []"] * (keeps and bool(around))
     for other in around:
         if history == "sizes":
             order = "np.asfortranarray({})" if other.inputs.flags.f_contiguous else "{}"
             lines += [f"own, inputs = inputs, {order.format(literal(other.inputs))}"]
-            lines += ["call()", "inputs = own"]
+            lines += [asked, "inputs = own", *copied]
             continue
         changed = other.weights if history == "weights" else {"inputs": other.inputs}
         for name, array in changed.items():
             lines.append(f"own_{name}, {name}[...] = {name}.copy(), {literal(array)}")
-        lines += ["call()", *(f"{name}[...] = own_{name}" for name in changed)]
+        lines += [asked, *(f"{name}[...] = own_{name}" for name in changed), *copied]
     return lines if lines[1:] else []
+
+
+def _kept(case: Case) -> list[str]:
+    """The comparison of what was answered before with what it was then."""
+    first = [] if history_of(case) else ["answers = [(actual, copy.deepcopy(actual))]", "call()"]
+    return [
+        *first,
+        "for answer, copied in answers:",
+        "    np.testing.assert_equal(answer, copied, err_msg='a later call changed it')",
+    ]
 
 
 def snippet_of_sequence(cases: Sequence[Case], spec: str) -> str | None:
@@ -158,7 +175,7 @@ def _has_gradients(spec: str) -> bool:
 
 
 def _imports(case: Case, spec: str, body: str) -> list[str]:
-    lines = ["import numpy as np"]
+    lines = [*["import copy", ""] * ("copy.deepcopy" in body), "import numpy as np"]
     numbers = [name for name in ("inf", "nan") if re.search(rf"\b{name}\b", body)]
     lines += [f"from numpy import {', '.join(numbers)}"] * bool(numbers)
     if case.dtype == "bfloat16":
@@ -299,7 +316,8 @@ def _compared(case: Case, arrays: Operands, expectation: Expectation, stage: str
     lines = [f"expected = {literal(expectation.value)}"]
     lines += ["before = inputs.copy()"] * (stage == "inputs")
     lines += ["actual = np.asarray(call())", "print(actual)"]
-    lines += ["np.testing.assert_array_equal(inputs, before)"] * (stage == "inputs")
+    if stage == "inputs":
+        lines += ["np.testing.assert_array_equal(inputs, before)", *_kept(case)]
     lines += ["np.testing.assert_array_equal(call(), actual)"] * (stage == "repeat")
     lines += ["assert actual.dtype == expected.dtype, actual.dtype"]
     bound = LAYERS[case.layer].largest_error(case, arrays, expectation)
@@ -318,7 +336,7 @@ def _gradients_compared(
     expected = ",\n".join(f'    "{n}": {literal(a)}' for n, a in expectation.value.items())
     lines = [f"expected = {{\n{expected},\n}}"]
     lines += [f"bounds = {bounds!r}  # the largest errors of correct arithmetic"]
-    lines += ["actual = call()", "print(actual)"]
+    lines += ["actual = call()", "print(actual)", *(_kept(case) if stage == "inputs" else [])]
     if stage == "repeat":
         lines += ["for name, array in call().items():"]
         lines += ["    np.testing.assert_array_equal(array, actual[name], err_msg=name)"]
@@ -338,7 +356,8 @@ def _gradient_bounds(case: Case, arrays: Operands, expected: dict[str, Array]) -
     if LAYERS[case.layer].convolves:
         for name, gauge in convolution_gauges(case, arrays).items():
             rounding = half_ulp(as_float64(expected[name]), gauge.format)
-            found[name] = _largest_finite(gauge.error + rounding)
+            laid_out = gauge.convolution.laid_out(gauge.error)
+            found[name] = _largest_finite(laid_out + rounding)
     elif LAYERS[case.layer].selects:
         for name, part in predict_gradients(case, arrays).parts.items():
             found[name] = 0.0 if part.error is None else _largest_finite(part.error)

@@ -9,16 +9,17 @@ from typing import Final
 IN_STAGE: Final[Mapping[str, str]] = MappingProxyType(
     {
         "padding": "only outputs whose window reaches into the padding are wrong",
-        "window": "the outputs are those of windows in other places, or there are more or fewer "
-        "of them than there should be",
-        "contraction": "windows and their number are right, what is computed from each window is "
-        "not",
+        "number": "there are more or fewer outputs than there should be",
+        "window": "the outputs are those of windows in other places",
+        "contraction": "the number of outputs is right, but their values are those of no place of "
+        "the window",
         "bias": "all outputs of a filter are off by the same number, as with a wrong bias",
         "activation": "the sums are right, what the activation makes of them is not",
         "layout": "the right elements stand in the wrong places",
         "nan": "only outputs that are NaN, or should be, are wrong",
         "infinity": "only outputs that are infinite, or should be, are wrong",
         "channels": "the outputs of some channels are those of other channels",
+        "choice": "what is taken from a window is one of its elements, but not the largest",
         "selection": "what is taken from a window is none of the inputs of its channel",
         "elements": "elements are changed, not moved alone",
         "shape": "the output has the wrong shape, or is no array",

@@ -28,6 +28,7 @@ from conformance.layers.registry import LAYERS
 
 STAGES = (
     "padding",
+    "number",
     "window",
     "contraction",
     "bias",
@@ -36,6 +37,7 @@ STAGES = (
     "nan",
     "infinity",
     "channels",
+    "choice",
     "selection",
     "elements",
 )
@@ -50,12 +52,14 @@ def first_difference(case: Case, operands: Operands, actual: Array) -> str:
 
     * ``shape``: another number of axes;
     * ``layout``: the right elements in other places, or the axes in another order;
-    * ``window``: another number of outputs, or elements that are right for other windows;
+    * ``number``: another number of outputs;
+    * ``window``: elements that are right for other windows;
     * ``activation``: the outputs follow from the right sums by some other monotone function;
     * ``padding``: wrong only where the window reaches into the padding;
     * ``bias``: off by one number per filter;
     * ``nan``, ``infinity``: only where the output should be that, or is;
     * ``channels``: the outputs of some channels, or filters, are those of others;
+    * ``choice``: what pooling takes of each window is one of its inputs, but not the largest;
     * ``selection``: what pooling takes of a window is none of its inputs;
     * ``elements``: a layer that moves elements gives others than it was given;
     * ``contraction``: none of these.
@@ -78,7 +82,7 @@ def _in_form(case: Case, operands: Operands, actual: Array, expected: Prediction
         if actual.ndim != expected.value.ndim or layer.moves:
             return "shape"
         same_sizes = sorted(actual.shape) == sorted(expected.value.shape)
-        return "layout" if same_sizes else "window"
+        return "layout" if same_sizes else "number"
     if layer.moves or _is_permutation(actual, expected):
         return "layout" if _is_permutation(actual, expected) else "elements"
     wrong = ~expected.allows(actual)
@@ -98,7 +102,7 @@ def _in_values(case: Case, operands: Operands, actual: Array, expected: Predicti
     if _are_of_other_channels(case, expected, actual, wrong):
         return "channels"
     if layer.selects:
-        return "window" if _are_inputs(case, operands, actual) else "selection"
+        return _stage_of_pooling(case, operands, actual)
     if not layer.convolves:
         return "contraction"
     return _stage_of_convolution(case, operands, actual, expected)
@@ -109,6 +113,8 @@ def _stage_of_convolution(
 ) -> str:
     if facts(case).activation not in (None, "linear"):
         sums = predict(case, operands, replace(CORRECT, activations=lambda _, y: y)).wide
+        if _is_varied(actual) and _are_sums(case, operands, actual, expected):
+            return "window"
         return "activation" if _is_monotone(sums, actual) else "contraction"
     if _is_constant_per_filter(case, actual, expected):
         return "bias"
@@ -208,6 +214,25 @@ def _is_monotone(sums: Array, actual: Array) -> bool:
     return bool(np.all(steps >= 0) or np.all(steps <= 0))
 
 
+def _is_varied(actual: Array) -> bool:
+    """Whether most elements differ from each other, so that they are not alike by saturation."""
+    return len(np.unique(actual.astype(np.float64))) > actual.size // 2
+
+
+def _stage_of_pooling(case: Case, operands: Operands, actual: Array) -> str:
+    """Whether outputs are inputs of their own window, of others, or none."""
+    if not _are_inputs(case, operands, actual):
+        return "selection"
+    known = facts(case)
+    assert operands.inputs is not None
+    x = to_channels_last(operands.inputs) if known.channels_first else operands.inputs
+    y = to_channels_last(actual) if known.channels_first else actual
+    windows, inside = gather(x, settings_of(case), CORRECT)
+    taps = tuple(range(-1 - known.rank, -1))
+    own = inside & (windows == np.expand_dims(y, taps))
+    return "choice" if own.any(axis=taps).all() else "window"
+
+
 def _are_inputs(case: Case, operands: Operands, actual: Array) -> bool:
     """Whether every output of pooling is an input of the same sample and channel."""
     known = facts(case)
@@ -230,6 +255,9 @@ def _are_sums(case: Case, operands: Operands, actual: Array, expected: Predictio
     sums = to_channels_last(sums) if known.channels_first else sums
     y = to_channels_last(actual) if known.channels_first else actual
     error = 0.0 if expected.error is None else float(expected.error.max(initial=0.0))
+    off = np.abs(actual.astype(np.float64) - expected.wide)[~expected.allows(actual)]
+    if not np.median(off) > _SLIP * error:
+        return False
     pairs = ((n, c) for n in range(y.shape[0]) for c in range(y.shape[-1]))
     return all(_are_among(y[n, ..., c], sums[n, ..., c], error) for n, c in pairs)
 

@@ -49,6 +49,12 @@ def same(before: Length, outputs: Length | None = None) -> Steps:
     return Steps(geometry=faulty)
 
 
+def before_from_end(n: int, k: int, s: int, d: int) -> int:
+    """The padding before the first input where the smaller half stands after the last one."""
+    outputs, _ = geometry(n, k, s, d, "same")
+    return (outputs - 1) * s + span(k, d) - n - total_padding(n, k, s, d) // 2
+
+
 def causal_by_window(n: int, k: int, s: int, d: int, padding: str) -> tuple[int, int]:
     """Under ``causal`` the padding of the window without dilation, and the outputs that fit."""
     if padding != "causal":
@@ -366,20 +372,13 @@ def results_towards(to_integer: Callable[[Array], Array]) -> Callable[[Array, Fo
     return lambda y, fmt: round_to(y, fmt, None, to_integer)
 
 
-def without_terms_of_zero(*, inputs: bool) -> Callable[[Array, Array], Array]:
-    """Sums without the products of inputs, or weights, that are zero, whatever the other is."""
-
-    def contracted(windows: Array, kernel: Array) -> Array:
-        sums = contract(windows, kernel)
-        other = kernel if inputs else windows
-        if np.isfinite(other).all():
-            return sums
-        rows = windows.reshape(*windows.shape[: windows.ndim - kernel.ndim + 1], -1, 1)
-        taps = kernel.reshape(-1, kernel.shape[-1])
-        products = np.where((rows if inputs else taps) == 0, 0.0, rows * taps)
-        return np.asarray(products.sum(axis=-2))
-
-    return contracted
+def without_terms_of_zero(windows: Array, kernel: Array) -> Array:
+    """Sums without the products of inputs that are zero, whatever the weight is."""
+    if np.isfinite(kernel).all():
+        return contract(windows, kernel)
+    rows = windows.reshape(*windows.shape[: windows.ndim - kernel.ndim + 1], -1, 1)
+    taps = kernel.reshape(-1, kernel.shape[-1])
+    return np.asarray(np.where(rows == 0, 0.0, rows * taps).sum(axis=-2))
 
 
 def nan_as(value: float) -> Callable[[Array, Format], Array]:
@@ -409,6 +408,28 @@ def without_taps(place: int, axis: int | None) -> Steps:
         kept = np.ones(taps, bool)
         if math.prod(taps) > 1 and (axis is None or taps[axis] > 1):
             kept[left_out(taps)] = False
+        return largest(windows, inside & kept[..., None])
+
+    return Steps(kernel=kernel, pool=pool)
+
+
+def with_first_taps(axis: int) -> Steps:
+    """Windows of which only the first element along an axis is read."""
+
+    def others(taps: tuple[int, ...]) -> tuple[Any, ...]:
+        chosen: list[Any] = [slice(None)] * len(taps)
+        chosen[axis] = slice(1, None)
+        return tuple(chosen)
+
+    def kernel(weights: Array) -> Array:
+        changed = weights.copy()
+        changed[others(weights.shape[:-2])] = 0
+        return changed
+
+    def pool(windows: Array, inside: Array) -> Array:
+        taps = windows.shape[windows.ndim // 2 : -1]
+        kept = np.ones(taps, bool)
+        kept[others(taps)] = False
         return largest(windows, inside & kept[..., None])
 
     return Steps(kernel=kernel, pool=pool)
@@ -509,6 +530,12 @@ def transposed_if_square(kernel: Array) -> Array:
     """Channels and filters exchanged where there are as many."""
     square = kernel.shape[-1] == kernel.shape[-2]
     return kernel.swapaxes(-1, -2) if square else kernel
+
+
+def diagonal_if_square(kernel: Array) -> Array:
+    """The weights of a channel for the filter of its own number, where there are as many."""
+    channels, filters = kernel.shape[-2:]
+    return kernel * np.eye(channels, dtype=kernel.dtype) if channels == filters > 1 else kernel
 
 
 def read_filters_first(kernel: Array) -> Array:
@@ -651,6 +678,16 @@ def pool_as_signed(windows: Array, inside: Array) -> Array:
         return largest(windows, inside)
     signed = windows.view(windows.dtype.str.replace("u", "i"))
     return largest(signed, inside).view(windows.dtype)
+
+
+def pool_by_bits(windows: Array, inside: Array) -> Array:
+    """Floating-point numbers compared by their bits, as integers of two's complement."""
+    if windows.dtype.kind != "f":
+        return largest(windows, inside)
+    bits = np.ascontiguousarray(windows).view(f"i{windows.dtype.itemsize}")
+    infinity = np.asarray(-np.inf, windows.dtype).view(bits.dtype)
+    found = largest(np.where(inside, bits, np.iinfo(bits.dtype).min), np.ones_like(inside))
+    return np.where(found == np.iinfo(bits.dtype).min, infinity, found).view(windows.dtype)
 
 
 def pool_channels(windows: Array, inside: Array) -> Array:

@@ -101,6 +101,16 @@ def _given_as(values: NDArray[Any]) -> str:
     return f", given as {_listed([f'{v:.9g}' for v in given])}" if len(given) < 3 else ""
 
 
+def dtype_given(failure: Failure) -> str:
+    """Which dtype came in place of which; empty where it is not told."""
+    outcome = failure.outcome
+    actual = outcome.value if isinstance(outcome, Value) else None
+    if not isinstance(actual, np.ndarray) or failure.case.observe != "output":
+        return ""
+    given = actual.dtype.name
+    return "" if given == failure.case.dtype else given
+
+
 _LEAST_RELATED: Final = 6
 """How many elements there are at least where one number is said to relate them all."""
 

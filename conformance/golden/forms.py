@@ -61,9 +61,12 @@ def check_observed(
     Raises:
         FixtureError: naming the file and the first case whose entry is not of a known form.
     """
+    sound: set[int] = set()  # most cases refer to a few outcomes, such as "the same"
     for case, entry in entries.items():
         try:
-            _check_observation(entry, length)
+            if id(entry) not in sound:
+                _check_observation(entry, length)
+                sound.add(id(entry))
             _check_relation(entry, expected[case], length)
         except FormError as error:
             raise FixtureError(path, f"{case}: {error}") from error
@@ -73,7 +76,8 @@ def _check_form(entry: Any, forms: Mapping[str, Callable[[Any, int], None]], len
     """An object with exactly one key, which is a known form, and its content."""
     _require(type(entry) is dict and len(entry) == 1, "an entry of one form", entry)
     ((form, content),) = entry.items()
-    _require(form in forms, f"one of the forms {', '.join(forms)}", form)
+    if form not in forms:
+        _require(False, f"one of the forms {', '.join(forms)}", form)
     forms[form](content, length)
 
 
@@ -110,7 +114,8 @@ def _check_array(content: Any, length: int) -> None:
     _require(type(shape) is list and all(map(_is_natural, shape)), "a shape", shape)
     _require(_is_natural(offset), "an offset", offset)
     end = offset + prod(shape) * SIZES[dtype]
-    _require(end <= length, f"an array that ends within the {length} bytes of data", end)
+    if end > length:
+        _require(False, f"an array that ends within the {length} bytes of data", end)
 
 
 def _check_ulps(content: Any, length: int) -> None:

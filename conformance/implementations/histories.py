@@ -7,7 +7,7 @@ import dataclasses
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -90,48 +90,48 @@ def _after_other_weights(case: Case, given: Operands, made: Made, _: Make) -> Ou
     (other,) = others(case, given)
     own = {name: array.copy() for name, array in given.weights.items()}
     made.assign(other.weights)
-    with _kept(made, [given]) as are_kept:
-        made.assign(own)
-        return are_kept(_observed(made, given))
+    earlier = _answers(made, given)
+    made.assign(own)
+    return _if_kept(earlier, _observed(made, given))
 
 
 def _after_other_inputs(case: Case, given: Operands, made: Made, _: Make) -> Outcome:
-    """The earlier answer may be a view of the inputs, and need not be kept."""
+    """The earlier answer may be a view of the inputs, and change with them, but not later."""
     (other,) = others(case, given)
     assert given.inputs is not None
     assert other.inputs is not None
     own = given.inputs.copy()
     np.copyto(given.inputs, other.inputs)
-    with contextlib.suppress(Exception):
-        made.call(*_arguments(given))
+    earlier = _answers(made, given)
     np.copyto(given.inputs, own)
-    return _observed(made, given)
+    changed = [(returned, as_arrays(returned)) for returned, _ in earlier]
+    return _if_kept(changed, _observed(made, given))
 
 
 def _after_other_sizes(case: Case, given: Operands, made: Made, _: Make) -> Outcome:
     if not made.takes_other_sizes:
         return Unsupported("its layers are made for one size of their inputs")
-    with _kept(made, others(case, given)) as are_kept:
-        return are_kept(_observed(made, given))
+    earlier = _answers(made, *others(case, given))
+    return _if_kept(earlier, _observed(made, given))
 
 
-@contextlib.contextmanager
-def _kept(made: Made, earlier: Sequence[Operands]) -> Iterator[Callable[[Outcome], Outcome]]:
-    """Make earlier calls; within, a function that looks whether their answers stay the same."""
+def _answers(made: Made, *earlier: Operands) -> list[tuple[Any, Any]]:
+    """What earlier calls returned, each beside what it held at once."""
     answers = []
     for operands in earlier:
         with contextlib.suppress(Exception):
             returned = made.call(*_arguments(operands))
             answers.append((returned, as_arrays(returned)))
+    return answers
 
-    def are_kept(outcome: Outcome) -> Outcome:
-        if not isinstance(outcome, Value) or outcome.changed_inputs:
-            return outcome
-        if all(same_bits(value, as_arrays(returned)) for returned, value in answers):
-            return outcome
-        return dataclasses.replace(outcome, changed_inputs=(ANSWER,))
 
-    yield are_kept
+def _if_kept(answers: Iterable[tuple[Any, Any]], outcome: Outcome) -> Outcome:
+    """The outcome, unless an earlier answer has changed since."""
+    if not isinstance(outcome, Value) or outcome.changed_inputs:
+        return outcome
+    if all(same_bits(value, as_arrays(returned)) for returned, value in answers):
+        return outcome
+    return dataclasses.replace(outcome, changed_inputs=(ANSWER,))
 
 
 def _in_threads(case: Case, given: Operands, made: Made, make: Make) -> Outcome:

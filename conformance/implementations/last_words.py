@@ -45,6 +45,12 @@ class LastWords:
         return "\n".join([*(line[:_LONGEST_REASON] for line in telling[:_REASONS]), "...", end])
 
 
+def reason_in(last_words: str) -> str:
+    """The first line that tells a reason, such as a panic or an assertion; empty without one."""
+    lines = (line.strip() for line in last_words.splitlines())
+    return next((line[:_LONGEST_REASON] for line in lines if _REASON.search(line)), "")
+
+
 def how_it_ended(status: int | None) -> str:
     """The exit status of a process in words; None for one that still ran."""
     if status is None:

@@ -168,7 +168,8 @@ class _Writer:
         """A tensor with a value."""
         number = self.tensor(array.shape, array.dtype.name)
         buffer = schema.BufferT()
-        buffer.data = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
+        little_endian = array.astype(array.dtype.newbyteorder("<"))
+        buffer.data = np.frombuffer(little_endian.tobytes(), np.uint8)
         self.buffers.append(buffer)
         self.tensors[number].buffer = len(self.buffers) - 1
         return number

@@ -160,13 +160,7 @@ def _judge_gradients(
         objection = _objection_to_form(array, actual[name], f"gradient of {name}")
         if objection is not None:
             return objection
-    strict = expectation.demands_equality
-    judgement = _objection_to_calls(outcome) or judge_gradients(
-        case, operands, expected, actual, strict=strict
-    )
-    if judgement.verdict != Verdict.CONFORMS:
-        return judgement
-    return _unless_uninformative(expectation, judgement)
+    return _objection_to_calls(outcome) or _judge_answer(case, operands, expectation, outcome)
 
 
 def _objection_to_form(expected: Array, actual: Any, what: str = "output") -> Judgement | None:
@@ -240,7 +234,7 @@ def _judge_answer(
     case: Case, operands: Operands, expectation: Expectation, outcome: Value
 ) -> Judgement:
     """The elements, and of wrong ones, whether they are the right answer to an earlier call."""
-    judgement = _judge_elements(case, operands, expectation, outcome.value)
+    judgement = _judge_numbers(case, operands, expectation, outcome.value)
     if judgement.verdict == Verdict.DEVIATES and history_of(case) in _REPLACING:
         kept = _what_is_kept(case, operands, outcome.value)
         if kept:
@@ -248,15 +242,28 @@ def _judge_answer(
     return judgement
 
 
+def _judge_numbers(
+    case: Case, operands: Operands, expectation: Expectation, actual: Any
+) -> Judgement:
+    """The elements of an output, or of all gradients."""
+    if expectation.kind != Kind.GRADIENTS:
+        return _judge_elements(case, operands, expectation, actual)
+    strict = expectation.demands_equality
+    judgement = judge_gradients(case, operands, expectation.value, actual, strict=strict)
+    if judgement.verdict != Verdict.CONFORMS:
+        return judgement
+    return _unless_uninformative(expectation, judgement)
+
+
 _REPLACING: Final = ("weights", "inputs")
 """The histories in which other numbers stood in the operands' memory before."""
 
 
-def _what_is_kept(case: Case, operands: Any, actual: Array) -> str:
+def _what_is_kept(case: Case, operands: Any, actual: Any) -> str:
     """What of an earlier call a wrong answer is made of, in words; empty for nothing."""
     with contextlib.suppress(ImportError):  # the operands of dtypes that need a package
         for names, mixed in _mixed(case, operands):
-            judgement = _judge_elements(case, mixed, expect(case, mixed), actual)
+            judgement = _judge_numbers(case, mixed, expect(case, mixed), actual)
             if judgement.verdict != Verdict.DEVIATES:
                 return (
                     f"With {' and '.join(names)} replaced in place by other numbers, the layer "

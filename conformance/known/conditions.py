@@ -32,6 +32,10 @@ class ConditionError(ValueError):
     """A condition that cannot be read."""
 
 
+def _is_expression(text: str) -> bool:
+    return len(text) > 1 and text.startswith("/") and text.endswith("/")
+
+
 @cache
 def pattern(text: str) -> re.Pattern[str]:
     """What a text of a condition matches, to be used with `search`.
@@ -39,7 +43,7 @@ def pattern(text: str) -> re.Pattern[str]:
     Raises:
         ConditionError: if it is a regular expression that is malformed.
     """
-    if len(text) > 1 and text.startswith("/") and text.endswith("/"):
+    if _is_expression(text):
         try:
             return re.compile(text[1:-1], re.DOTALL)
         except re.error as error:
@@ -47,11 +51,16 @@ def pattern(text: str) -> re.Pattern[str]:
     return re.compile(r"\A" + ".*".join(map(re.escape, text.split("*"))) + r"\Z", re.DOTALL)
 
 
+def matches(text: str, value: str) -> bool:
+    """Whether a value is what a text of a condition says."""
+    if "*" in text or _is_expression(text):
+        return pattern(text).search(value) is not None
+    return text == value
+
+
 def occurs(text: str, within: str) -> bool:
     """Whether a pattern occurs anywhere in a text, as those of messages do."""
-    if len(text) > 1 and text.startswith("/") and text.endswith("/"):
-        return pattern(text).search(within) is not None
-    return pattern(f"*{text}*").search(within) is not None
+    return matches(text if _is_expression(text) else f"*{text}*", within)
 
 
 def holds(condition: Condition, value: Any) -> bool:
@@ -65,7 +74,7 @@ def holds(condition: Condition, value: Any) -> bool:
     limit = _LIMIT.match(condition)
     if limit is not None:
         return _within(limit[1], limit[2], value)
-    return pattern(condition).search("" if value is None else str(value)) is not None
+    return matches(condition, "" if value is None else str(value))
 
 
 def _within(operator: str, limit: str, value: Any) -> bool:
@@ -99,7 +108,8 @@ def check(condition: Any) -> None:
         for one in condition:
             check(one)
     elif isinstance(condition, str):
-        pattern(condition)
+        if _is_expression(condition):
+            pattern(condition)
     elif not isinstance(condition, bool | int | float):
         raise ConditionError(
             f"{condition!r} is none of a text, a number, true, false, or a list of these"

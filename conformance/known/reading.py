@@ -211,7 +211,7 @@ def _check_layers(key: str, given: list[str]) -> None:
     if key != "layer":
         return
     for text in given:
-        if not any(conditions.pattern(text).search(layer) for layer in LAYERS):
+        if not any(conditions.matches(text, layer) for layer in LAYERS):
             raise ConditionError(f"'layer' is {text!r}; the layers are {', '.join(LAYERS)}")
 
 

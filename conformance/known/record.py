@@ -20,8 +20,8 @@ from conformance.known.conditions import (
     descriptor_matches,
     fields_hold,
     holds,
+    matches,
     occurs,
-    pattern,
 )
 from conformance.known.versions import RangeError, in_range
 from conformance.outcomes import Outcome, Rejection
@@ -160,11 +160,11 @@ def _is_within(version: str, wanted: str) -> bool:
 
 
 def _tests_one_of(case: Case, patterns: tuple[str, ...]) -> bool:
-    return any(pattern(p).search(clause) for clause in clauses_of(case) for p in patterns)
+    return any(matches(p, clause) for clause in clauses_of(case) for p in patterns)
 
 
 def _raises(outcome: Outcome, patterns: tuple[str, ...]) -> bool:
     if not isinstance(outcome, Rejection):
         return False
     said = f"{outcome.exception}: {outcome.message}"
-    return any(pattern(p).search(said) for p in patterns)
+    return any(matches(p, said) for p in patterns)

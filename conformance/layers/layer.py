@@ -7,6 +7,7 @@ layer answers is in `conformance.layers.plain`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -133,17 +134,17 @@ class Layer:
 
     # The arguments
 
-    @property
+    @cached_property
     def required(self) -> tuple[str, ...]:
         """The arguments without a default."""
         return tuple(name for name, default in self.signature.items() if default is REQUIRED)
 
-    @property
-    def defaults(self) -> dict[str, Any]:
+    @cached_property
+    def defaults(self) -> Mapping[str, Any]:
         """The documented arguments and those gained since, with their defaults."""
-        return {**self.signature, **self.added}
+        return MappingProxyType({**self.signature, **self.added})
 
-    @property
+    @cached_property
     def sizes(self) -> tuple[str, ...]:
         """The arguments that give one size for each spatial axis."""
         return tuple(name for name in SIZES if name in self.signature)
@@ -158,10 +159,14 @@ class Layer:
         """Whether strides that are None, the default, are the window's sizes."""
         return bool(self.rank) and self.signature["strides"] is None
 
+    @cached_property
+    def _unset(self) -> Mapping[str, Any]:
+        """The defaults, None where an argument is required."""
+        return {n: None if d is REQUIRED else d for n, d in self.defaults.items()}
+
     def canonical(self, arguments: Arguments) -> dict[str, Any]:
         """The arguments in canonical form (see `conformance.cases.facts.canonical_config`)."""
-        config = {n: None if d is REQUIRED else d for n, d in self.defaults.items()}
-        config |= arguments
+        config = {**self._unset, **arguments}
         if self.takes_inputs:
             config["data_format"] = config.get("data_format") or "channels_last"
         for name in ("padding", "data_format"):

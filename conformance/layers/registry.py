@@ -36,10 +36,11 @@ class Registry(Mapping[str, Layer]):
         return self._known
 
     def __getitem__(self, name: str) -> Layer:
-        if name not in self._all:
+        layer = (self._known or self._all).get(name)
+        if layer is None:
             known = ", ".join(self._all)
             raise UnknownLayerError(f"there is no layer {name!r}: expected one of {known}")
-        return self._all[name]
+        return layer
 
     def __contains__(self, name: object) -> bool:
         return name in self._all

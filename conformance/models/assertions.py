@@ -16,7 +16,7 @@ from conformance.models.errors import ModelError
 from conformance.models.findings import Verdict
 from conformance.models.inputs import check_batches
 from conformance.models.program_candidate import CallableCandidate
-from conformance.models.report import sentence
+from conformance.models.report import blamed, sentence
 from conformance.models.source import Source, of_model, read
 from reference_impl.engine.dtypes import convert
 
@@ -53,6 +53,8 @@ def assert_model_conforms(outputs: Any, model: Any, inputs: Any) -> None:
     if comparison.verdict not in (Verdict.WRONG, Verdict.NOT_JUDGED):
         return
     first = comparison.first_wrong
+    if first is not None and first.among:
+        raise AssertionError(blamed(first))
     if first is not None:
         raise AssertionError(f"{first.kind} {first.layer!r}: {sentence(first)}")
     said = [w.message or f"{w.ratio or 0:.3g} times the bound" for _, w in comparison.wholes]

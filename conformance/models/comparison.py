@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from conformance.models.candidates import Array, Held, Runner
 from conformance.models.errors import CandidateError, ModelError
 from conformance.models.findings import RANK, Finding, Verdict, Whole, merged
@@ -80,7 +82,8 @@ def compare(
         ModelError: if the candidate takes other inputs, or `given` names what does not exist.
     """
     try:
-        return _compared(source, runner, inputs, given or {}, progress)
+        with np.errstate(all="ignore"):  # values that overflow are judged, not warned of
+            return _compared(source, runner, inputs, given or {}, progress)
     except CandidateError as error:
         return Comparison(runner.name, runner.maker, (), failure=error)
 

@@ -36,6 +36,8 @@ class Finding:
         tensor: the candidate's tensor, and how it was found.
         maker: what makes it in the candidate.
         record: the id of the known deviation of what runs it that explains the error, or empty.
+        among: the layers any of which may be the wrong one, where the candidate shows the last
+            one's output alone and no known mistake gives it; else empty.
     """
 
     layer: str
@@ -47,6 +49,7 @@ class Finding:
     tensor: str = ""
     maker: str = ""
     record: str = ""
+    among: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

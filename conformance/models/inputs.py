@@ -16,6 +16,8 @@ from conformance.models.errors import ModelError
 _FREE_LENGTH: Final = 12
 _BATCH: Final = 2
 _SPIKE: Final = 1e6
+_SPIKE_OF_HALF: Final = 64.0
+"""What float16 holds, and sums of it as well."""
 
 KINDS: Final = ("ordinary", "integers", "spikes")
 """What is generated: real numbers of random sign, small integers, and one large element."""
@@ -24,28 +26,34 @@ KINDS: Final = ("ordinary", "integers", "spikes")
 def generated(model: Any, kind: str) -> list[Array]:
     """An array for each input of an oracle's model.
 
-    A free batch is 2, every other free length 12.
+    A free batch is 2, every other free length 12.  Integers are none below zero, as they may be
+    places in a table.
 
     Args:
         model: the model.
         kind: one of `KINDS`.
     """
     arrays = []
+    is_half = any(getattr(layer, "compute_dtype", "") == "float16" for layer in model.layers)
+    spike = _SPIKE_OF_HALF if is_half else _SPIKE
     for index, tensor in enumerate(model.inputs):
         batch, *rest = tensor.shape
         lengths = [_FREE_LENGTH if length is None else length for length in rest]
         shape = (_BATCH if batch is None else batch, *lengths)
-        arrays.append(_array(shape, tensor.dtype, kind, index))
+        arrays.append(_array(shape, tensor.dtype, kind, index, spike))
     return arrays
 
 
-def _array(shape: tuple[int, ...], dtype: str, kind: str, seed: int) -> Array:
-    is_float = "float" in dtype
-    recipe = "small" if kind == "integers" or not is_float else "reals"
+def _array(shape: tuple[int, ...], dtype: str, kind: str, seed: int, spike: float) -> Array:
+    if "float" not in dtype:
+        case = Case.of("Flatten", shape, dtype="float32", operands="small", seed=seed)
+        numbers: Array = np.abs(np.asarray(operands(case).inputs))
+        return numbers.astype(dtype)
+    recipe = "small" if kind == "integers" else "reals"
     case = Case.of("Flatten", shape, dtype=dtype, operands=recipe, seed=seed)
     array: Array = np.array(operands(case).inputs)
-    if kind == "spikes" and is_float and array.size:
-        array.reshape(-1)[array.size // 2] = _SPIKE
+    if kind == "spikes" and array.size:
+        array.reshape(-1)[array.size // 2] = spike
     return array
 
 

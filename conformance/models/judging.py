@@ -9,56 +9,32 @@ the layers behind go on from some tensor that fits by shape.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
 from conformance.asserting.callables import greatest_slope, how_judged
+from conformance.judge.definition.rounding import FORMATS
 from conformance.judge.messages import WrongElements, sentence_case
 from conformance.judge.running_error import Floats
 from conformance.known import Record
 from conformance.models.candidates import Held
 from conformance.models.findings import Finding, Verdict
-from conformance.models.fitting import fitted
 from conformance.models.matching import Finder, Place, difference, excess, layouts
-from conformance.models.operation import Operation, Span
+from conformance.models.mistakes import Mistake, Mistakes
+from conformance.models.operation import Span
+from conformance.models.padding import padding_hint
+from conformance.models.placed import MOST_FOLDED
 from conformance.models.recorded import record_of
 from conformance.models.repeating import Evidence
 from conformance.models.source import Source, Step
-from conformance.models.variants import Variant, folded, variants
-from conformance.models.windows import axes as window_axes
-
-_MOST_FOLDED: Final = 5
-"""Layers whose outputs may be missing before the first of them is taken to be wrong."""
 
 _TAKEN: Final = "taken from the candidate: nothing that is installed computes it"
 
-_AHEAD: Final = 3
-"""Layers behind a wrong one that are looked at to find its output."""
 
-
-class Mistake(NamedTuple):
-    """A known mistake that gives a tensor of the candidate.
-
-    Attributes:
-        changed: the layer's index.
-        chain: the layers from the first that was not found to the one whose output the tensor is.
-        place: the tensor.
-        words: the mistake.
-        goes_on: whether it is the model's output, or the layers behind go on from it.
-    """
-
-    changed: int
-    chain: list[int]
-    place: Place
-    words: str
-    goes_on: bool
-
-
-class LayerJudge:
+class LayerJudge(Mistakes):
     """Judges the layers of a source against a candidate on some inputs.
 
     Args:
@@ -75,19 +51,13 @@ class LayerJudge:
         given: Mapping[str, str],
         first: Mapping[str, Place] | None = None,
     ) -> None:
-        self.source, self.held = source, held
-        self.finder = Finder(held, given, first)
-        self.places: dict[str, Place] = {}
+        super().__init__(source, held, Finder(held, given, first))
         self.findings: dict[str, Finding] = {}
         self.evidence: Evidence | None = None
-        self._place_of: dict[int, Place] = {}
-        self._spans: dict[int, Span] = {}
         self._unknown: set[int] = set()
         self._missing: set[int] = set()
-        self._is_named = held.runner.named()
-        self._has_outputs_alone = not self._is_named and len(held.tensors) <= len(source.outputs)
         self._most_pending = (
-            len(source.steps) if self._is_named or self._has_outputs_alone else _MOST_FOLDED
+            len(source.steps) if self._is_named or self._has_outputs_alone else MOST_FOLDED
         )
 
     def run(self) -> list[Finding]:
@@ -111,11 +81,6 @@ class LayerJudge:
                 pending.append(index)
             index += 1
         return [self.findings[step.name] for step in steps]
-
-    def output(self, number: int) -> Any:
-        """The candidate's values of a tensor of the source; None where they are not known."""
-        place = self._place_of.get(number)
-        return None if place is None else place.read(self.held)
 
     # Layers that nothing computes
 
@@ -155,28 +120,6 @@ class LayerJudge:
         found += [replace(p, how="name") for p in named if p.name == named[-1].name]
         return next((p for p in found if p.read(self.held).shape == shape), None)
 
-    def _untaken(self, places: Sequence[Place]) -> list[Place]:
-        taken = {place.name for place in self._place_of.values()}
-        return [place for place in places if place.name not in taken]
-
-    def _goes_on_wrongly(self, index: int, place: Place) -> bool:
-        """Whether a known mistake of a layer behind is found if a tensor is a layer's output."""
-        step = self.source.steps[index]
-        if place.read(self.held).shape != self._span(step).value.shape:
-            return False
-        takers = [i for i, s in enumerate(self.source.steps) if step.output in s.sources]
-        kept = dict(self._place_of)
-        self._place_of[step.output] = place
-        try:
-            ready = [i for i in takers if self._is_ready(i, [])]
-            return any(mistake.goes_on for i in ready for mistake in self._mistakes(i))
-        finally:
-            self._place_of = kept
-
-    def _as_it_is(self, name: str) -> Place:
-        """The place of a tensor whose layout is not known."""
-        return Place(name, tuple(range(len(self.held.by_name[name].shape))), "being the output")
-
     def _must_be_there(self, step: Step) -> bool:
         """Whether a candidate must have a layer's output: it is the model's, or told by name."""
         if step.output in self.source.outputs:
@@ -184,40 +127,18 @@ class LayerJudge:
         shape = self._span(step).value.shape
         return bool(self.finder.told(step.name, shape))
 
-    def _span(self, step: Step) -> Span:
-        """What a layer makes of the candidate's own inputs."""
-        return step.operation(step.given_by(self._input))
-
-    def _input(self, item: int | float) -> Span:
-        if not isinstance(item, int):
-            return Span.exact(item)
-        if item in self._place_of:
-            return Span.exact(self._place_of[item].read(self.held))
-        return self._spans[item]
-
-    def _after(self, step: Step) -> int:
-        """The tensors before it are made before the layer's inputs."""
-        found = [self._behind(source) for source in step.sources]
-        return max(found, default=0)
-
-    def _behind(self, number: int) -> int:
-        if number in self._place_of:
-            return self.held.place[self._place_of[number].name]
-        makers = [step for step in self.source.steps if step.output == number]
-        return self._after(makers[0]) if makers else 0
-
     def _accept(self, index: int, pending: Sequence[int]) -> bool:
         """Judge a layer whose output is found, and those folded into it; False if it is not."""
         step = self.source.steps[index]
         try:
             span = self._span(step)
-        except (ValueError, IndexError) as error:
-            return self._cannot_take(step, error)
+        except (ValueError, IndexError):
+            return self._cannot_take(step)
         if step.operation.kind == "identity" and not self.finder.fixed(step.name, span):
             return self._pass_on(step, span)
         place = self._settled(step, span) or self.finder.find(step.name, span, self._after(step))
         if place is None or difference_of(place, self.held, span) > 1:
-            return self._nearly(index, span, pending)
+            return self._nearly(index, span, pending) or self._narrower(index, pending)
         self._keep(step, place)
         folded = [i for i in pending if self._is_upstream(i, index)]
         self._settle(step, span, place, folded)
@@ -246,12 +167,32 @@ class LayerJudge:
         self._blame(index, [*folded, index], place, "")
         return True
 
-    def _cannot_take(self, step: Step, error: Exception) -> bool:
+    def _narrower(self, index: int, pending: Sequence[int]) -> bool:
+        """Blame a layer that a candidate computes in a narrower format than the source."""
+        step, after = self.source.steps[index], self._after(self.source.steps[index])
+        chain = [*(i for i in pending if self._is_upstream(i, index)), index]
+        own = step.operation.format
+        dtypes = {tensor.dtype for tensor in self.held.tensors}
+        for name in dtypes & {n for n, f in FORMATS.items() if f.precision < own.precision}:
+            operations = {i: self.source.steps[i].operation for i in chain}
+            changed = {i: replace(o, format=FORMATS[name]) for i, o in operations.items()}
+            span = self._through(chain, changed)
+            place = self._settled(step, span) or self.finder.find(step.name, span, after)
+            is_found = place is not None and difference_of(place, self.held, span) <= 1
+            if place is None or not is_found or self._dtype(place) != name:
+                continue
+            words = f"it is computed in {name} in place of {own.name}"
+            self._blame(index, chain, place, words)
+            return True
+        return False
+
+    def _cannot_take(self, step: Step) -> bool:
         """A layer whose input, of a wrong shape, is none that it takes: nothing is known of it."""
         shape = self.source.shape_of(step, len(self.held.inputs[0]))
         self._spans[step.output] = Span(np.zeros(shape), np.full(shape, np.inf))
         self._unknown.add(step.output)
-        words = f"the candidate's input of it has a shape that the layer does not take ({error})"
+        given = ", ".join(str(one.value.shape) for one in step.given_by(self._input))
+        words = f"the candidate's input of it has the shape {given}, which the layer does not take"
         self._note(step, Verdict.NOT_JUDGED, None, words)
         return True
 
@@ -275,11 +216,6 @@ class LayerJudge:
                     return place
         return None
 
-    def _keep(self, step: Step, place: Place) -> None:
-        self._place_of[step.output] = place
-        self.places[step.name] = place
-        self._spans.pop(step.output, None)
-
     def _pass_on(self, step: Step, span: Span) -> bool:
         """A layer that does nothing at inference has the tensor of its input."""
         (source,) = step.sources
@@ -290,20 +226,6 @@ class LayerJudge:
             self._spans[step.output] = span
         self._note(step, Verdict.RIGHT, 0.0, "does nothing at inference")
         return True
-
-    def _is_upstream(self, earlier: int, later: int) -> bool:
-        """Whether a layer's output goes into another, perhaps through layers not found."""
-        wanted = self.source.steps[earlier].output
-        pending, seen = [*self.source.steps[later].sources], set()
-        makers = {step.output: step for step in self.source.steps}
-        while pending:
-            number = pending.pop()
-            if number == wanted:
-                return True
-            if number in makers and number not in seen and number not in self._place_of:
-                seen.add(number)
-                pending.extend(makers[number].sources)
-        return False
 
     def _settle(self, step: Step, span: Span, place: Place, folded: Sequence[int]) -> None:
         values = place.read(self.held)
@@ -334,9 +256,6 @@ class LayerJudge:
         from conformance.models.single import problem
 
         return problem(values, step.layer, inputs)
-
-    def _dtype(self, place: Place) -> str:
-        return self.held.by_name[place.name].dtype
 
     def _note(
         self,
@@ -410,75 +329,6 @@ class LayerJudge:
         takers = (other for other in self.source.steps if step.output in other.sources)
         return any(other.operation.kind == "unknown" for other in takers)
 
-    def _chain(self, index: int) -> Iterator[list[int]]:
-        """A layer, then it with what takes its output alone, and so on."""
-        if self._has_outputs_alone:
-            yield [*range(index, len(self.source.steps))]
-            return
-        chain = [index]
-        yield [*chain]
-        while len(chain) < _MOST_FOLDED:
-            output = self.source.steps[chain[-1]].output
-            takers = [i for i, s in enumerate(self.source.steps) if output in s.sources]
-            if len(takers) != 1 or not self._is_ready(takers[0], chain):
-                return
-            if self.source.steps[takers[0]].operation.kind == "unknown":
-                return
-            chain.append(takers[0])
-            if not self._is_computed(chain):
-                return
-            yield [*chain]
-
-    def _is_computed(self, chain: Sequence[int]) -> bool:
-        """Whether each layer of a chain takes what the one before it makes."""
-        try:
-            self._through(chain, {})
-        except (ValueError, LookupError):
-            return False
-        return True
-
-    def _is_ready(self, index: int, chain: Sequence[int]) -> bool:
-        made = {self.source.steps[i].output for i in chain}
-        known = self._place_of.keys() | self._spans.keys() | made
-        return all(source in known for source in self.source.steps[index].sources)
-
-    def _through(self, chain: Sequence[int], changed: Mapping[int, Operation]) -> Span:
-        """What a chain of layers makes, some of them changed."""
-        spans: dict[int, Span] = {}
-        for index in chain:
-            step = self.source.steps[index]
-            given = [
-                spans[item] if isinstance(item, int) and item in spans else self._input(item)
-                for item in step.inputs
-            ]
-            spans[step.output] = changed.get(index, step.operation)(given)
-        return spans[self.source.steps[chain[-1]].output]
-
-    def _is_new(self, mistake: Mistake | None) -> bool:
-        """Whether the tensor that a mistake gives is none of an earlier layer's."""
-        return mistake is not None and bool(self._untaken([mistake.place]))
-
-    def _mistakes(self, index: int) -> Iterator[Mistake]:
-        """Known mistakes of a layer, or of one that is folded into it, that give some tensor.
-
-        The first from whose tensor the layers behind go on is the last.
-        """
-        for chain in self._chain(index):
-            for changed, variant in self._variants(chain):
-                place = self._place_with(chain, changed, variant)
-                if place is None:
-                    continue
-                goes_on = self._ends_or_goes_on(chain[-1], place)
-                yield Mistake(changed, chain, place, variant.words, goes_on)
-                if goes_on:
-                    return
-
-    def _variants(self, chain: Sequence[int]) -> Iterator[tuple[int, Variant]]:
-        for changed in chain:
-            operation = self.source.steps[changed].operation
-            for variant in (*variants(operation), *self._folded(chain, changed)):
-                yield changed, variant
-
     def _blame_mistake(self, mistake: Mistake | None) -> int:
         return 0 if mistake is None else 1 + self._blame(*mistake[:-1])
 
@@ -498,52 +348,6 @@ class LayerJudge:
                         return 1 + self._blame(changed, chain, place, words)
         return 0
 
-    def _number(self, chain: Sequence[int], position: int, place: Place) -> str:
-        """The mistake of one layer of a chain with the number that the chain's output tells."""
-        step = self.source.steps[chain[position]]
-        values = place.read(self.held)
-        before = self._through(chain[:position], {}) if position else self._input(step.inputs[0])
-        for variant in fitted(step.operation, before, values):
-            span = self._through(chain, {chain[position]: variant.operation})
-            known = np.isfinite(span.error).all() and span.value.shape == values.shape
-            # The number is known to a few digits only, as the values that tell it are rounded.
-            near = Span(span.value, span.error + 1e-5 * np.abs(span.value))
-            if known and difference(values, near) <= 1:
-                return variant.words
-        return ""
-
-    def _folded(self, chain: Sequence[int], changed: int) -> Iterator[Variant]:
-        """The mistakes of a layer into which the normalization behind it was folded."""
-        position = chain.index(changed) + 1
-        if position < len(chain):
-            behind = self.source.steps[chain[position]].operation
-            if behind.kind == "normalization":
-                yield from folded(self.source.steps[changed].operation, behind)
-
-    def _ends_or_goes_on(self, index: int, place: Place) -> bool:
-        step = self.source.steps[index]
-        is_final = step.output in self.source.outputs
-        names = self.held.runner.output_names()
-        if is_final and names:
-            return place.name in names
-        return is_final or self._goes_on(index, place)
-
-    def _place_with(self, chain: Sequence[int], changed: int, variant: Variant) -> Place | None:
-        end = self.source.steps[chain[-1]]
-        try:
-            changes = {changed: variant.operation}
-            if "folded in" in variant.words:
-                changes[chain[chain.index(changed) + 1]] = Operation("identity")
-            span = self._through(chain, changes)
-        except (ValueError, IndexError):
-            return None
-        if not np.isfinite(span.error).all():
-            return None
-        right = self._through(chain, {})
-        if span.value.shape == right.value.shape and difference(span.value, right) <= 1:
-            return None
-        return self.finder.find(end.name, span, self._after(self.source.steps[chain[0]]))
-
     def _by_what_follows(self, index: int) -> int:
         """The tensor from which the layers behind go on as they should."""
         for chain in self._chain(index):
@@ -554,34 +358,6 @@ class LayerJudge:
                 if self._goes_on(chain[-1], place):
                     return 1 + self._blame(chain[0], chain, place, "")
         return 0
-
-    def _goes_on(self, index: int, place: Place) -> bool:
-        """Whether some layer behind is right if a tensor is a layer's output."""
-        steps = self.source.steps
-        kept = dict(self._place_of)
-        self._place_of[steps[index].output] = place
-        try:
-            for chain in self._chain(index):
-                behind = chain[1:]
-                if not behind or len(behind) > _AHEAD:
-                    continue
-                if all(steps[i].operation.kind == "identity" for i in behind):
-                    continue
-                if self._finds(behind, place):
-                    return True
-        finally:
-            self._place_of = kept
-        return False
-
-    def _finds(self, behind: Sequence[int], place: Place) -> bool:
-        try:
-            span = self._through(behind, {})
-        except (ValueError, IndexError):
-            return False
-        if not span.value.size or not np.ptp(span.value):
-            return False
-        after = self.held.place[place.name] + 1
-        return self.finder.find(self.source.steps[behind[-1]].name, span, after) is not None
 
     def _by_share(self, index: int) -> int:
         """The tensor that is right in most elements, unless it is more so of a layer behind.
@@ -605,16 +381,32 @@ class LayerJudge:
         for chain in self._chain(index):
             end = self.source.steps[chain[-1]]
             names = self.held.runner.output_names()
-            if end.output not in self.source.outputs or not names:
+            if end.output not in self.source.outputs:
                 continue
-            name = names[min(self.source.outputs.index(end.output), len(names) - 1)]
+            position = self.source.outputs.index(end.output)
+            if position >= len(names):
+                continue
+            name = names[position]
             tensor = self.held.by_name.get(name)
             if tensor is None:
                 return 0
             shape = self._through(chain, {}).value.shape
             axes = (layouts(tensor.shape, shape) or (tuple(range(len(tensor.shape))),))[0]
-            return 1 + self._blame(chain[0], chain, Place(name, axes, "being the output"), "")
+            place = Place(name, axes, "being the output")
+            if not self._has_outputs_alone:
+                return 1 + self._blame(chain[0], chain, place, "")
+            done = self._blame(chain[-1], chain, place, "")
+            self._doubt(chain)
+            return 1 + done
         return 0
+
+    def _doubt(self, chain: Sequence[int]) -> None:
+        """Say of a wrong output that any of the layers that make it may be the wrong one."""
+        made = [i for i in chain[:-1] if self._is_upstream(i, chain[-1])]
+        names = tuple(self.source.steps[i].name for i in (*made, chain[-1]))
+        found = self.findings[names[-1]]
+        if len(names) > 1 and found.verdict is Verdict.WRONG:
+            self.findings[names[-1]] = replace(found, among=names)
 
     def _by_nearness(self, index: int) -> int:
         step = self.source.steps[index]
@@ -623,69 +415,52 @@ class LayerJudge:
             return 0
         return 1 + self._blame(index, [index], found[0], "")
 
-    def _named_fault(self, step: Step, place: Place) -> str:
-        """The known mistake of a layer that gives what the candidate has."""
-        values = place.read(self.held)
-        right = self._span(step)
-        given = [self._input(item) for item in step.inputs]
-        for variant in variants(step.operation):
-            try:
-                span = variant.operation(given)
-            except (ValueError, IndexError):
-                continue
-            if span.value.shape != values.shape or difference(values, span) > 1:
-                continue
-            if span.value.shape != right.value.shape or difference(span.value, right) > 1:
-                return variant.words
-        return ""
-
     def _blame(self, index: int, chain: Sequence[int], place: Place, fault: str) -> int:
         """Record that a layer is wrong, judged with others of its chain; the last one's index."""
         steps = self.source.steps
-        end = steps[chain[-1]]
+        step, end = steps[index], steps[chain[-1]]
         span, values = self._through(chain, {}), place.read(self.held)
         message, ratio = _wrong(values, span, self._dtype(place))
-        if not fault and len(chain) == 1:
-            if record := self._record(steps[index], place, values, span, message):
-                self._note(
-                    steps[index], Verdict.KNOWN, ratio, message, place, "", record.identifier
-                )
-                self._keep(end, place)
-                return index
-            fault = self._named_fault(steps[index], place) or self._explained(steps[index], values)
-        hint = (
-            _padding_hint(
-                steps[index],
-                self._input(steps[index].inputs[0]).value.shape,
-                self.held.by_name[place.name].maker,
-            )
-            if ("pad" in fault.lower() and index == chain[0])
-            else ""
-        )
-        others = [steps[i].name for i in chain if i != index]
-        joined = f" (judged with {', '.join(others)})" if others else ""
-        for i in chain:
-            if i != index:
-                words = f"judged together with {steps[index].name}, which is wrong"
-                self._note(steps[i], Verdict.NOT_JUDGED, None, words, place)
+        self._note_others(index, chain, place)
         if self._unknown.intersection(s for i in chain for s in steps[i].sources):
             words = "it follows a layer whose input has a shape that it does not take"
-            self._note(steps[index], Verdict.NOT_JUDGED, None, words, place)
-            self._keep(end, place)
-            return max(self._last_done(chain), index)
-        own = _callable_words(steps[index])
-        said = message + joined + hint + (f" ({sentence_case(own)}.)" if own else "")
-        self._note(steps[index], Verdict.WRONG, ratio, said, place, fault)
-        self._hold(steps[index], [steps[i] for i in chain], values, span)
+            self._note(step, Verdict.NOT_JUDGED, None, words, place)
+        elif record := self._record(step, chain, place, span, message) if not fault else None:
+            self._note(step, Verdict.KNOWN, ratio, message, place, "", record.identifier)
+        else:
+            if not fault and len(chain) == 1:
+                fault = self._named_fault(step, place) or self._explained(step, values)
+            said = message + self._remarks(index, chain, place, fault)
+            self._note(step, Verdict.WRONG, ratio, said, place, fault)
+            self._hold(step, [steps[i] for i in chain], values, span)
         self._keep(end, place)
         return max(self._last_done(chain), index)
 
+    def _note_others(self, index: int, chain: Sequence[int], place: Place) -> None:
+        """The layers that a wrong one was judged with are not judged."""
+        words = f"judged together with {self.source.steps[index].name}, which is wrong"
+        for i in chain:
+            if i != index:
+                self._note(self.source.steps[i], Verdict.NOT_JUDGED, None, words, place)
+
+    def _remarks(self, index: int, chain: Sequence[int], place: Place, fault: str) -> str:
+        """What it was judged with, the padding if that is what is wrong, and how it was judged."""
+        step = self.source.steps[index]
+        others = [self.source.steps[i].name for i in chain if i != index]
+        said = f" (judged with {', '.join(others)})" if others else ""
+        if "pad" in fault.lower() and index == chain[0]:
+            shape = self._input(step.inputs[0]).value.shape
+            said += padding_hint(step, shape, self.held.by_name[place.name].maker)
+        own = _callable_words(step)
+        return f"{said} ({sentence_case(own)}.)" if own else said
+
     def _record(
-        self, step: Step, place: Place, values: Floats, span: Span, message: str
+        self, step: Step, chain: Sequence[int], place: Place, span: Span, message: str
     ) -> Record | None:
         """The known deviation of what runs the candidate that explains a layer's error."""
-        given = [self._input(item) for item in step.inputs]
-        if values.shape != span.value.shape or len(given) != 1 or given[0].error.any():
+        given, values = step.given_by(self._input), place.read(self.held)
+        is_alone = len(chain) == 1 and len(given) == 1 and not given[0].error.any()
+        if not is_alone or values.shape != span.value.shape:
             return None
         far = excess(values, span) > 1
         runs = self.held.runner.implementation
@@ -770,28 +545,3 @@ def _wrong(values: Floats, span: Span, dtype: str) -> tuple[str, float]:
     if not wrong.count:
         return "", wrong.ratio
     return f"{sentence_case(wrong.sentence())}.", wrong.ratio
-
-
-def _padding_hint(step: Step, shape: tuple[int, ...], maker: str) -> str:
-    """The padding that there should be, in the order in which ONNX has it, and the candidate's."""
-    settings = step.operation.settings
-    if "padding" not in settings or settings.get("padding") not in ("same", "valid"):
-        return ""
-    kernel = step.operation.weights.get("kernel")
-    window = kernel.shape[:-2] if kernel is not None else settings["window"]
-    last = (shape[0], *shape[2:], shape[1]) if settings["channels_first"] else shape
-    geometry = window_axes(last, window, settings)
-    ends = [
-        max((a.places - 1) * a.stride + (a.window - 1) * a.dilation + 1 - a.before - n, 0)
-        for a, n in zip(geometry, last[1:-1], strict=True)
-    ]
-    pads = [a.before for a in geometry] + ends
-    right = f"{','.join(map(str, pads))} (all befores, then all afters)"
-    found = _PADS.search(maker)
-    if found is None:
-        return f" The padding should be {right}."
-    given = found.group(1).replace(" ", "")
-    return f" The candidate's pads are {given} and should be {right}."
-
-
-_PADS: Final = re.compile(r"(?:Conv|Pool)\([^)]*?pads=\[([\d, ]+)\]")

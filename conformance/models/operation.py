@@ -22,6 +22,7 @@ from conformance.judge.activations import through_activation
 from conformance.judge.definition.rounding import FORMATS, Format
 from conformance.judge.running_error import Floats, growth
 from conformance.models.windows import axes, gathered, spread
+from reference_impl.engine.dtypes import convert
 
 NAIVE_SOFTPLUS: Final = "log(1 + exp(x)), which overflows,"
 """A formula of converters that have no softplus."""
@@ -83,13 +84,22 @@ class Operation:
         return self.kind in _EXACT
 
     def __call__(self, spans: Sequence[Span]) -> Span:
-        """The result on some inputs.
+        """The result on some inputs, which a layer of a narrower format rounds to it first.
 
         Raises:
             ValueError: if the inputs' shapes do not fit.
         """
         with np.errstate(all="ignore"):
+            if self.format.precision < FORMATS["float32"].precision:
+                spans = [_narrowed(span, self.format) for span in spans]
             return KINDS[self.kind](self, spans)
+
+
+def _narrowed(span: Span, format: Format) -> Span:
+    """Numbers as a format holds them; those that may be off are rounded from elsewhere."""
+    value = convert(span.value, format.name).astype(np.float64)
+    rounding = np.where(span.error > 0, format.unit_roundoff * np.abs(value), 0.0)
+    return Span(value, span.error + rounding)
 
 
 def _laid(operation: Operation, span: Span) -> Span:
@@ -339,10 +349,21 @@ def _merged(operation: Operation, spans: Sequence[Span]) -> Span:
     for span in spans[1:]:
         made = _PAIRS["add" if name == "average" else name](made, span)
         made = Span(made.value, made.error + u * (np.abs(made.value) + made.error))
+        if name in {"multiply", "divide"}:
+            made = Span(made.value, made.error + operation.format.smallest_normal)
+    if len(spans) > 2 and name in {"add", "average"}:
+        made = Span(made.value, _in_any_order(spans, u))
     if name == "average":
         made = made.moved(lambda a: a / len(spans))
         made = Span(made.value, made.error + 2 * u * np.abs(made.value))
     return made
+
+
+def _in_any_order(spans: Sequence[Span], u: float) -> Floats:
+    """The error of a sum of n terms: ``gamma(n - 1) sum |x|``, in whatever order they are added."""
+    size = sum(np.abs(span.value) + span.error for span in spans)
+    given = sum(span.error for span in spans)
+    return np.asarray(growth(len(spans) - 1, u) * size + given)
 
 
 def _add(a: Span, b: Span) -> Span:
@@ -373,6 +394,15 @@ def _concatenated(operation: Operation, spans: Sequence[Span]) -> Span:
     parts = [np.broadcast_arrays(span.value, span.error) for span in spans]
     value, error = (np.concatenate([part[i] for part in parts], axis) for i in (0, 1))
     return Span(value, error)
+
+
+def _looked_up(operation: Operation, spans: Sequence[Span]) -> Span:
+    """Rows of a table, by whole numbers."""
+    table, places = operation.weights["embeddings"], spans[0].value
+    known = (places >= 0) & (places < len(table)) & (places == np.rint(places))
+    rows = table[np.where(known, places, 0).astype(np.int64)]
+    error = np.where(known[..., None], 0.0, np.inf)
+    return Span(rows, np.broadcast_to(error, rows.shape).copy())
 
 
 def _identity(operation: Operation, spans: Sequence[Span]) -> Span:
@@ -459,6 +489,7 @@ KINDS: Final[dict[str, Callable[[Operation, Sequence[Span]], Span]]] = {
     "activation": _activation,
     "merge": _merged,
     "concatenation": _concatenated,
+    "lookup": _looked_up,
     "identity": _identity,
     "flatten": _flattened,
     "reshape": _reshaped,

@@ -11,6 +11,7 @@ from typing import Any, Final
 from xml.etree import ElementTree
 
 from conformance import known
+from conformance.judge.messages import sentence_case
 from conformance.models.comparison import Comparison
 from conformance.models.findings import Finding, Verdict, Whole
 from conformance.models.source import Source
@@ -34,8 +35,8 @@ def table(comparison: Comparison, source: Source, verbose: bool = False) -> str:
         return "\n".join([*lines, "", str(comparison.failure)])
     first = comparison.first_wrong
     if first is not None:
-        lines += ["", f"The first wrong layer is {first.layer}: {sentence(first)}"]
-        lines += _explained(first, source)
+        lines += ["", blamed(first)]
+        lines += [] if first.among else _explained(first, source)
     lines += [line for words in recorded(comparison) for line in ("", words)]
     lines += ["", *_rows(comparison.findings)]
     if verbose:
@@ -45,6 +46,18 @@ def table(comparison: Comparison, source: Source, verbose: bool = False) -> str:
         ]
     lines += ["", *(_whole_line(kind, whole) for kind, whole in comparison.wholes)]
     return "\n".join(lines)
+
+
+def blamed(finding: Finding) -> str:
+    """Which layer is wrong, and what with it."""
+    if finding.among:
+        layers = ", ".join(finding.among)
+        return (
+            f"The output {finding.layer} is wrong, by one of {layers}: the candidate shows no "
+            f"output but the last (a dict by layer name would tell which it is). "
+            f"{sentence_case(sentence(finding))}"
+        )
+    return f"The first wrong layer is {finding.layer}: {sentence(finding)}"
 
 
 def sentence(finding: Finding) -> str:
@@ -244,8 +257,7 @@ def as_html(comparisons: Sequence[Comparison], source: Source, path: Path) -> by
             continue
         first = comparison.first_wrong
         if first is not None:
-            words = f"The first wrong layer is {first.layer}: {sentence(first)}"
-            parts.append(f"<p>{html.escape(one_line(words))}</p>")
+            parts.append(f"<p>{html.escape(one_line(blamed(first)))}</p>")
         parts += [f"<p>{html.escape(one_line(words))}</p>" for words in recorded(comparison)]
         parts.append(
             "<table><tr>" + "".join(f"<th>{c}</th>" for c in (*_COLUMNS, *_MORE)) + "</tr>"

@@ -243,7 +243,7 @@ def _operation(layer: Any, kind: str, ndim: int, output: int) -> Operation:
             return operation_of(kind, arguments_of(layer), ndim, weights).altered(
                 activation=function
             )
-        config = layer.get_config() | {"dtype": getattr(layer, "dtype", "float32")}
+        config = layer.get_config() | {"dtype": getattr(layer, "compute_dtype", "float32")}
         return operation_of(kind, config, ndim, weights)
     except ValueError as error:
         raise ModelError(f"the layer {layer.name!r} ({kind}): {error}") from error

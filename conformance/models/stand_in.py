@@ -67,6 +67,13 @@ class StandIn(Layer):
         spans = [Span.exact(array) for array in given]
         return self.operation(spans[0].value.ndim)(spans).value.astype(self.compute_dtype)
 
+    def compute_output_spec(self, *given: Any, **keywords: Any) -> Any:
+        """As of a layer; of its own dtype on integers as well, unless it only moves elements."""
+        made = super().compute_output_spec(*given, **keywords)
+        if not isinstance(made, KerasTensor) or self.operation().is_exact:
+            return made
+        return KerasTensor(made.shape, self.compute_dtype)
+
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shape that zeros give, twice where lengths are free; else as the file has it."""
         if not self.is_translated and self.foreign is None:

@@ -194,6 +194,12 @@ def _scale_and_center(config: Settings, shape: Shape) -> dict[str, Any]:
     return dict.fromkeys(names, (shape[-1],))
 
 
+def _table(config: Settings, shape: Shape) -> dict[str, Any]:
+    if config.get("lora_rank") or config.get("quantization_config"):
+        raise ElsewhereError("a table of its own kind")
+    return {"embeddings": (config["input_dim"], config["output_dim"])}
+
+
 def _dense_kernel(config: Settings, shape: Shape) -> dict[str, Any]:
     return _with_bias(config, "kernel", (shape[-1], config["units"]), config["units"])
 
@@ -326,6 +332,7 @@ TRANSLATIONS: Final[dict[str, Translation]] = {
         "flatten", lambda config, ndim: {"channels_first": _first(config) and ndim > 2}
     ),
     "Dense": Translation("dense", _activation, _dense_kernel),
+    "Embedding": Translation("lookup", _nothing, _table),
     "BatchNormalization": Translation("normalization", _normalization, _statistics),
     "Rescaling": Translation("scaling", _rescaling),
     "Normalization": Translation("scaling", _standardization, _moments),

@@ -7,6 +7,8 @@ from typing import Final
 
 import numpy as np
 
+from conformance.judge.messages import counted
+from conformance.judge.running_error import Floats
 from conformance.models.candidates import Array
 from conformance.models.findings import Whole
 from conformance.models.matching import difference, layouts
@@ -21,7 +23,7 @@ def judge_whole(source: Source, arrays: Sequence[Array], outputs: Sequence[Array
     """
     exact = source.run(arrays)
     if len(outputs) != len(source.outputs):
-        words = f"{len(outputs)} outputs; the source has {len(source.outputs)}"
+        words = f"{counted(len(outputs), 'output')}; the source has {len(source.outputs)}"
         return [Whole("outputs", float("inf"), None, words)]
     left = [np.asarray(array) for array in outputs]
     kinds = {step.operation.kind for step in source.steps}
@@ -53,9 +55,16 @@ def _whole(name: str, span: Span, array: Array, why: str) -> Whole:
         words = f"the shape is {array.shape}, but should be {span.value.shape}"
         return Whole(name, float("inf"), None, words)
     choices = [array.astype(np.float64).transpose(axes) for axes in found]
-    values = min(choices, key=lambda a: float(np.abs(a - span.value).max(initial=0.0)))
-    distance = float(np.abs(values - span.value).max(initial=0.0))
+    values = min(choices, key=lambda a: _farthest(a, span.value))
+    distance = _farthest(values, span.value)
     known = np.isfinite(span.error).all()
     if not known:
         return Whole(name, distance, None, unknown=why)
     return Whole(name, distance, difference(values, span))
+
+
+def _farthest(values: Floats, exact: Floats) -> float:
+    """The largest difference: none between equal infinities or NaN, infinite for a stray NaN."""
+    same = (values == exact) | (np.isnan(values) & np.isnan(exact))
+    distance = np.where(same, 0.0, np.abs(values - exact))
+    return float(np.nan_to_num(distance, nan=np.inf, posinf=np.inf).max(initial=0.0))

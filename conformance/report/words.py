@@ -43,7 +43,9 @@ def cause_of(verdict: Verdict, message: str, diagnosis: str | None, stage: str) 
     if verdict is Verdict.UNTRUSTED:
         return "the answer is right, but the cases could not tell it from a wrong one"
     if diagnosis and diagnosis.startswith(_ENDED):
-        return _undiagnosed(verdict, message, stage) + diagnosis.removeprefix(_ENDED)
+        told = diagnosis.removeprefix(_ENDED)
+        crashed = verdict is Verdict.CRASHED and told.startswith(" (")
+        return ("the process crashes" if crashed else _undiagnosed(verdict, message, stage)) + told
     return one_line(diagnosis) if diagnosis else _undiagnosed(verdict, message, stage)
 
 

@@ -26,7 +26,7 @@ from typing import Any, BinaryIO, Final
 
 import numpy as np
 
-from conformance.cases.case import Case, parse
+from conformance.cases.case import Case, of_own_descriptor
 from conformance.cases.operands import operands
 from conformance.implementations import registry
 from conformance.implementations.import_paths import import_after_the_library
@@ -104,7 +104,7 @@ def _answer(
     descriptor: str,
 ) -> None:
     try:
-        case = parse(descriptor)
+        case = of_own_descriptor(descriptor)
         prepared = operands(case)
     except ImportError as error:  # a dtype that needs a package
         connection.answer("outcome", index, 0.0, True, Unsupported(str(error)))

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from conformance import known as deviations
-from conformance.cases.case import Case, parse
+from conformance.cases.case import Case, of_own_descriptor
 from conformance.implementations import wire
 from conformance.implementations.protocol import ImplementationError
 from conformance.judge.verdict import Verdict
@@ -69,7 +69,7 @@ def _serve(connection: Connection, judge: CaseJudge) -> None:
     introduced = False
     while True:
         while (request := connection.next(wait=not coming)) is not None:
-            cases = [parse(descriptor) for descriptor in request]
+            cases = [of_own_descriptor(descriptor) for descriptor in request]
             judge.foresee(cases)
             coming += cases
         if not introduced:

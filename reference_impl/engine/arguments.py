@@ -72,7 +72,7 @@ def as_integer(value: Any) -> int | None:
     """`value` as an int where it is an integer (of Python or NumPy, not a bool), else None."""
     if type(value) is int:
         return value
-    if isinstance(value, (bool, np.ndarray)):
+    if isinstance(value, (bool, tuple, list, np.ndarray)):
         return None
     try:
         return index(value)

@@ -8,14 +8,19 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from math import prod
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from reference_impl.engine.structure import flatten, map_structure
 from reference_impl.showing import shown
 
 if TYPE_CHECKING:
-    from reference_impl.engine.base_layer import Layer
     from reference_impl.engine.keras_tensor import Node
+
+
+class Named(Protocol):
+    """What has a name: a layer."""
+
+    name: str
 
 
 class Signature(NamedTuple):
@@ -88,7 +93,7 @@ _scopes: ContextVar[tuple[tuple[object, str], ...]] = ContextVar("scopes", defau
 
 
 @contextmanager
-def scope(layer: Layer) -> Iterator[None]:
+def scope(layer: Named) -> Iterator[None]:
     """Within the block, the paths of new weights go through a layer, once."""
     token = _scopes.set(_within(layer))
     try:
@@ -97,14 +102,14 @@ def scope(layer: Layer) -> Iterator[None]:
         _scopes.reset(token)
 
 
-def _within(layer: Layer) -> tuple[tuple[object, str], ...]:
+def _within(layer: Named) -> tuple[tuple[object, str], ...]:
     """The scopes of a layer's weights: those around it, and its own, once."""
     outer = _scopes.get()
     is_inside = bool(outer) and outer[-1][0] is layer
     return outer if is_inside else (*outer, (layer, layer.name))
 
 
-def path_of(layer: Layer, name: str) -> str:
+def path_of(layer: Named, name: str) -> str:
     """The path of a new weight of a layer: the layers that it is made within, outermost first."""
     return "/".join([*(own for _, own in _within(layer)), name])
 
@@ -173,10 +178,6 @@ def _own_shape(item: Any) -> tuple[int | None, ...] | None:
 def has_tensors(value: Any) -> bool:
     """Whether a structure holds anything with a shape."""
     return any(getattr(item, "shape", None) is not None for item in flatten(value))
-
-
-UNNAMED: Final = "input_shape"
-"""The parameter of ``build`` that stands for the shape of the first argument."""
 
 
 def build_arguments(

@@ -6,6 +6,13 @@ import inspect
 from collections.abc import Collection, Mapping
 from typing import Any
 
+_PACKAGE = __package__.partition(".")[0]
+
+
+def is_of_this_library(kind: type) -> bool:
+    """Whether a class is this library's, not one of the caller's own."""
+    return kind.__module__.startswith(_PACKAGE)
+
 
 def plain_arguments(
     kind: type, given: tuple[Any, ...], keywords: Mapping[str, Any], known: Collection[str]

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from reference_impl.config import reading
 from reference_impl.engine import arguments, calling
-from reference_impl.engine.base_layer import AUTOMATIC, INFERRED, Certificate, Layer
+from reference_impl.engine.base_layer import INFERRED, Certificate, Layer
 from reference_impl.engine.graph import Graph, graph_between
 from reference_impl.engine.identifiers import custom_object_scope
 from reference_impl.engine.keras_tensor import KerasTensor, record_call, symbolic
+from reference_impl.engine.layer_configuration import AUTOMATIC
 from reference_impl.engine.model_inputs import fitted_input, inputs_by_structure, with_rank
 from reference_impl.engine.naming import automatic_name, snake_case
 from reference_impl.engine.saving import connect, graph_config, serialize

@@ -342,7 +342,6 @@ class Training:
         for name, value in execution.items():
             if name not in _EXECUTION:
                 raise ArgumentError(f"{owner}: unrecognised argument `{name}`={shown(value)}")
-        self.given_optimizer = optimizer
         self.optimizer: Any = optimizer
         if optimizer is not None and optimizer != "rmsprop":
             self.optimizer = optimizers.get(optimizer, owner, "optimizer")

@@ -92,13 +92,11 @@ def confined(values: Float64Array, low: float, high: float, format: Format) -> A
     """Values rounded to a format, those past a limit moved to its nearest number within.
 
     Where the format has no number between the limits, the values are rounded all the same.
+    Rounding is monotonic and keeps numbers of the format, so that the limits may come first.
     """
-    rounded = round_float64(values, format)
     least, most = -_at_most(-low, format), _at_most(high, format)
-    if least > most:
-        return np.asarray(rounded)
-    within = np.maximum(np.minimum(rounded.astype(np.float64), most), least)
-    return np.asarray(within.astype(rounded.dtype))
+    within = np.maximum(np.minimum(values, most), least) if least <= most else values
+    return np.asarray(round_float64(within, format))
 
 
 def _at_most(value: float, format: Format) -> float:

@@ -79,6 +79,7 @@ class Conv(Windowed):
 
     _own_keywords: ClassVar[tuple[str, ...]] = (*Windowed._own_keywords, "groups")
     _input_dtypes: ClassVar[tuple[str, ...]] = FLOATS
+    _used: Weights | None = None
 
     def __init__(
         self,
@@ -119,7 +120,6 @@ class Conv(Windowed):
         self.bias_constraint = constraints.get(bias_constraint, owner, "bias_constraint")
         self._kernel: Variable | None = None
         self._bias: Variable | None = None
-        self._used: Weights | None = None
 
     @property
     def kernel_size(self) -> tuple[int, ...]:
@@ -267,10 +267,10 @@ class Conv(Windowed):
 
         Under a mixed policy they are rounded at every use, so that nothing is kept.
         """
-        kernel, bias = self._kernel_used, self._bias_used
-        if self._used is None or self._used.kernel is not kernel or self._used.bias is not bias:
-            self._used = Weights(kernel, bias)
-        return self._used
+        kernel, bias, used = self._kernel_used, self._bias_used, self._used
+        if used is None or used.kernel is not kernel or used.bias is not bias:
+            used = self._used = Weights(kernel, bias)
+        return used
 
     @property
     def _is_elementwise(self) -> bool:

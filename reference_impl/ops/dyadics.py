@@ -84,4 +84,4 @@ def _fits(x: Float64Array, w: Float64Array, bias: Float64Array | None, largest: 
     bias_grid = None if bias is None else grid_exponent(bias)
     grids = [] if x_grid is None or w_grid is None else [x_grid + w_grid]
     grids += [] if bias_grid is None else [bias_grid]
-    return not grids or largest <= 2.0 ** (53 + min(grids))
+    return not grids or largest <= 2.0 ** min(53 + min(grids), 1023)

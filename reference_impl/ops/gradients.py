@@ -20,7 +20,7 @@ the elements of u in dx are none of its terms, and do not meet the kernel.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from itertools import product
@@ -30,9 +30,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reference_impl.ops.convolution import convolution_sums, finite_part, is_finite
+from reference_impl.ops.dyadics import is_exact_in_float64
 from reference_impl.ops.evaluation import evaluate
 from reference_impl.ops.formats import Format, widened
 from reference_impl.ops.geometry import KEPT, Axes, WindowAxis, cut_to, meeting_window
+from reference_impl.ops.rounding import round_float64
 from reference_impl.ops.windows import meeting, reduce_windows, window_shape
 
 Array = NDArray[Any]
@@ -225,71 +227,63 @@ def max_pool_gradient(inputs: Array, upstream: Array, axes: Axes, format: Format
     Returns:
         ``(batch, *spatial, C)``.
     """
-    taps = _winning_taps(inputs, axes)
-    given = taps >= 0
-    places, terms = _places(taps, inputs.shape, axes)[given], upstream[given]
-    gradient = np.zeros(inputs.size, format.dtype)
-    gradient[places] = _alone(terms)
-    if any(axis.stride < axis.receptive_field for axis in axes):
-        shared = np.bincount(places, minlength=inputs.size)[places] > 1
-        for chosen, matrix in _by_place(places[shared], terms[shared]):
-            gradient[chosen] = totals(matrix, format)
-    return gradient.reshape(inputs.shape)
+    are_shared = any(axis.stride < axis.receptive_field for axis in axes)
+    terms = widened(upstream) if are_shared else upstream
+    sums = np.zeros(inputs.shape, terms.dtype)
+    counts = None
+    if are_shared and not _adds_up_exactly(terms, math.prod(window_shape(axes))):
+        counts = np.zeros(inputs.shape, np.intp)
+    with np.errstate(all="ignore"):
+        for outputs, places, wins in _winners(inputs, axes):
+            sums[places] += np.where(wins, terms[outputs], terms.dtype.type(0))
+            if counts is not None:
+                counts[places] += wins
+        gradient = round_float64(sums, format) if are_shared else sums
+    gradient[np.isnan(gradient)] = np.nan
+    if counts is not None and (counts > 1).any():
+        flat = gradient.reshape(-1)
+        for where, matrix in _by_place(*_terms_of(counts > 1, inputs, upstream, axes)):
+            flat[where] = totals(matrix, format)
+    return gradient
 
 
-def _winning_taps(inputs: Array, axes: Axes) -> NDArray[np.intp]:
-    """For each window the number of the tap of its maximum, in row-major order; -1 for none.
+def _adds_up_exactly(terms: Array, most: int) -> bool:
+    """Whether float64 holds every sum of at most so many of the terms that are finite."""
+    finite = finite_part(terms)
+    largest = float(np.abs(finite).max(initial=0.0)) * most
+    return is_exact_in_float64(finite, np.ones(1), None, largest)
 
-    The last taps come first, so that of equal ones the first has the last word.
+
+def _winners(inputs: Array, axes: Axes) -> Iterator[tuple[Slices, Slices, NDArray[np.bool_]]]:
+    """For each tap some outputs, the inputs that they read by it, and where those are the largest.
+
+    No window has two: the first in row-major order counts.
     """
     with np.errstate(invalid="ignore"):
         largest = reduce_windows(inputs, axes, np.maximum, -np.inf)
-        has_nan = bool(np.isnan(largest).any())
-        winners = np.full(largest.shape, -1, np.intp)
-        for taps, outputs, places in reversed(list(tap_slices(axes))):
-            value, best = inputs[places], largest[outputs]
-            wins = value == best
-            if has_nan:
-                wins |= np.isnan(value) & np.isnan(best)
-            number = np.ravel_multi_index(taps, window_shape(axes))
-            np.copyto(winners[outputs], number, where=wins)
-    return winners
+    has_nan = bool(np.isnan(largest).any())
+    is_open = np.ones(largest.shape, np.bool_)
+    for _, outputs, places in tap_slices(axes):
+        value, best, still = inputs[places], largest[outputs], is_open[outputs]
+        wins = value == best
+        if has_nan:
+            wins |= np.isnan(value) & np.isnan(best)
+        wins &= still
+        still ^= wins
+        yield outputs, places, wins
 
 
-def _places(taps: NDArray[np.intp], shape: tuple[int, ...], axes: Axes) -> NDArray[np.intp]:
-    """The flat positions, in inputs of a shape, that a tap of each window reads."""
-    strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
-    starts = [
-        np.arange(shape[0]) * strides[0],
-        *(
-            (np.arange(axis.output) * axis.stride - axis.pad_before) * stride
-            for axis, stride in zip(axes, strides[1:-1], strict=True)
-        ),
-        np.arange(shape[-1]),
-    ]
-    offsets = [
-        np.arange(axis.window) * axis.dilation * stride
-        for axis, stride in zip(axes, strides[1:-1], strict=True)
-    ]
-    places: NDArray[np.intp] = _sums_of_all(offsets).reshape(-1)[taps]
-    places += _sums_of_all(starts)
-    return places
-
-
-def _sums_of_all(terms: Sequence[NDArray[np.intp]]) -> NDArray[np.intp]:
-    """The sum for each choice of one element of every array: as many axes as there are arrays."""
-    total = np.zeros((1,) * len(terms), np.intp)
-    for axis, values in enumerate(terms):
-        total = total + values.reshape(-1, *(1,) * (len(terms) - axis - 1))
-    return total
-
-
-def _alone(terms: Array) -> Array:
-    """Each term as a sum: +0 for -0, and one NaN for all."""
-    with np.errstate(invalid="ignore"):
-        sums: Array = terms + terms.dtype.type(0)
-        sums[np.isnan(sums)] = np.nan
-    return sums
+def _terms_of(
+    chosen: NDArray[np.bool_], inputs: Array, upstream: Array, axes: Axes
+) -> tuple[NDArray[np.intp], Array]:
+    """The terms of chosen elements of the input, and the flat position of the element of each."""
+    numbers = np.arange(inputs.size).reshape(inputs.shape)
+    found, terms = [], []
+    for outputs, places, wins in _winners(inputs, axes):
+        given = wins & chosen[places]
+        found.append(numbers[places][given])
+        terms.append(upstream[outputs][given])
+    return np.concatenate(found), np.concatenate(terms)
 
 
 def _by_place(places: NDArray[np.intp], terms: Array) -> Iterator[tuple[NDArray[np.intp], Array]]:

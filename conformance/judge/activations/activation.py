@@ -38,7 +38,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.judge.definition.balls import Ball, UndecidedError
-from conformance.judge.definition.rounding import FORMATS, Format, round_fraction
+from conformance.judge.definition.rounding import (
+    FORMATS,
+    Format,
+    round_dyadic,
+    round_fraction,
+)
 from conformance.judge.running_error import Floats, Running
 
 Number = Fraction | Ball
@@ -277,8 +282,31 @@ def _rounded_ends(number: Number, fmt: Format) -> tuple[float, float]:
     if isinstance(number, Fraction):
         value = round_fraction(number, fmt)
         return value, value
+    near = _rounded_near_ends(*number.near_ends(), fmt)
+    if near is not None:
+        return near, near
     low, high = number.ends()
     return round_fraction(low, fmt), round_fraction(high, fmt)
+
+
+def _rounded_near_ends(low: float, high: float, fmt: Format) -> float | None:
+    """What all numbers are rounded to whose float64 lie between two; None where it is not sure.
+
+    The numbers themselves lie between the neighbours of the two, beyond them.  Which sign a zero
+    has is left to the numbers.
+    """
+    if fmt is _WIDE:
+        return low if low == high != 0 else None
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return None
+    below, above = math.nextafter(low, -math.inf), math.nextafter(high, math.inf)
+    value = _rounded_float(below, fmt)
+    return value if value == _rounded_float(above, fmt) != 0 else None
+
+
+def _rounded_float(number: float, fmt: Format) -> float:
+    numerator, denominator = number.as_integer_ratio()
+    return round_dyadic(numerator, 1 - denominator.bit_length(), fmt)
 
 
 def bounded(g: Running) -> Running:

@@ -40,6 +40,17 @@ _INITIALIZERS: Final = _spellings(
 ) | {"normal", "uniform", "zero", "one"}
 _REGULARIZERS: Final = _spellings("l1", "l2", "orthogonal_regularizer") | {"l1l2", "l1_l2", "L1L2"}
 _CONSTRAINTS: Final = _spellings("max_norm", "non_neg", "unit_norm", "min_max_norm")
+_NAMES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        "activation": frozenset(ACTIVATIONS),
+        "data_format": frozenset({"channels_first", "channels_last"}),
+        **dict.fromkeys(("kernel_initializer", "bias_initializer"), _INITIALIZERS),
+        **dict.fromkeys(
+            ("kernel_regularizer", "bias_regularizer", "activity_regularizer"), _REGULARIZERS
+        ),
+        **dict.fromkeys(("kernel_constraint", "bias_constraint"), _CONSTRAINTS),
+    }
+)
 DTYPES: Final = frozenset(FORMATS) | {
     *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
     *("bool", "string", "complex64", "complex128"),
@@ -64,6 +75,11 @@ def is_allowed(layer: Layer, name: str, value: Any) -> bool:
     """Whether an argument of the layer may have a value, as far as it can be told by itself."""
     allowed = _allowed(layer, name)
     return allowed is None or allowed[0](value)
+
+
+def names_of(layer: Layer, argument: str) -> frozenset[str]:
+    """The names that a layer's argument may be given by; none where it has no names."""
+    return frozenset(layer.paddings) if argument == "padding" else _NAMES.get(argument, frozenset())
 
 
 def _allowed(layer: Layer, name: str) -> Check | None:
@@ -110,20 +126,23 @@ _CHECKS: Final[Mapping[str, Check]] = MappingProxyType(
     {
         "filters": (_is_positive, "a positive integer"),
         "data_format": (
-            lambda value: value is None or _is_one_of("channels_first", "channels_last")(value),
+            lambda value: value is None or _is_one_of(*_NAMES["data_format"])(value),
             "'channels_first', 'channels_last' or None",
         ),
         "activation": (
-            _is_listed(frozenset(ACTIVATIONS)),
+            _is_listed(_NAMES["activation"]),
             "an activation's name, a callable or None",
         ),
-        "kernel_initializer": (_is_listed(_INITIALIZERS), "an initializer"),
-        "bias_initializer": (_is_listed(_INITIALIZERS), "an initializer"),
-        "kernel_regularizer": (_is_listed(_REGULARIZERS), "a regularizer or None"),
-        "bias_regularizer": (_is_listed(_REGULARIZERS), "a regularizer or None"),
-        "activity_regularizer": (_is_listed(_REGULARIZERS), "a regularizer or None"),
-        "kernel_constraint": (_is_listed(_CONSTRAINTS), "a constraint or None"),
-        "bias_constraint": (_is_listed(_CONSTRAINTS), "a constraint or None"),
+        "kernel_initializer": (_is_listed(_NAMES["kernel_initializer"]), "an initializer"),
+        "bias_initializer": (_is_listed(_NAMES["bias_initializer"]), "an initializer"),
+        "kernel_regularizer": (_is_listed(_NAMES["kernel_regularizer"]), "a regularizer or None"),
+        "bias_regularizer": (_is_listed(_NAMES["bias_regularizer"]), "a regularizer or None"),
+        "activity_regularizer": (
+            _is_listed(_NAMES["activity_regularizer"]),
+            "a regularizer or None",
+        ),
+        "kernel_constraint": (_is_listed(_NAMES["kernel_constraint"]), "a constraint or None"),
+        "bias_constraint": (_is_listed(_NAMES["bias_constraint"]), "a constraint or None"),
         "groups": (_is_positive, "a positive integer"),
         "use_bias": (_is_boolean, "a boolean"),
         "sparse": (lambda value: value is None or _is_boolean(value), "a boolean"),

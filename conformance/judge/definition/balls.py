@@ -37,6 +37,14 @@ def _context(digits: int) -> tuple[Context, Decimal]:
     return context, Decimal(5).scaleb(-digits)
 
 
+@lru_cache(maxsize=64)
+def _outward(digits: int) -> tuple[Context, Context]:
+    """The contexts of that many digits that round down, and up."""
+    down, up = _context(digits)[0].copy(), _context(digits)[0].copy()
+    down.rounding, up.rounding = ROUND_FLOOR, ROUND_CEILING
+    return down, up
+
+
 class Ball:
     """A real number known to lie within `radius` of `midpoint`."""
 
@@ -137,6 +145,15 @@ class Ball:
         """Two rational numbers that enclose the real number."""
         midpoint, radius = Fraction(self.midpoint), Fraction(self.radius)
         return midpoint - radius, midpoint + radius
+
+    def near_ends(self) -> tuple[float, float]:
+        """Two float64 that are the ends, or beyond them by a little, each rounded once.
+
+        Where they are equal, every number in between is rounded to them.
+        """
+        down, up = _outward(self.digits)
+        low, high = down.subtract(self.midpoint, self.radius), up.add(self.midpoint, self.radius)
+        return float(low), float(high)
 
     def _ball(self, value: Ball | Fraction | int) -> Ball:
         return value if isinstance(value, Ball) else Ball.of(value, self.digits)

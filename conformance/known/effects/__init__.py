@@ -44,6 +44,7 @@ EFFECTS: Final[Mapping[str, Callable[[Found], bool]]] = MappingProxyType(
             outputs.groups_times_zero,
             outputs.lanes_times_zero,
             outputs.inputs_of_32_bits,
+            outputs.inputs_of_other_byte_order,
             outputs.larger_tiles,
             outputs.log_of_softmax,
             outputs.logistic_by_absolute_error,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conformance.cases.facts import Facts, facts
+from conformance.cases.operands import Operands
 from conformance.diagnosis.evaluation import (
     CORRECT,
     Steps,
@@ -62,6 +63,26 @@ def neighbour_times_zero(found: Found) -> bool:
     felt = convolution.reached_from(marked, np.zeros(convolution.kernel.shape[-1], bool))
     felt = convolution.laid_out(felt)
     return all_wrong_are(found, np.isnan(as_float64(actual)) & felt)
+
+
+def inputs_of_other_byte_order(found: Found) -> bool:
+    """The memory of inputs in the other byte order is read as if it were in the machine's.
+
+    Most of what is read so is tiny: kernels may flush it, and may lose a NaN.
+    """
+    actual = shaped_output_of(found)
+    operands, _ = found.derive()
+    if actual is None or operands.inputs.dtype.isnative:
+        return False
+    fmt = FORMATS.get(found.case.dtype)
+    smallest = fmt.smallest_normal if fmt else 0.0
+    raw = operands.inputs.view(operands.inputs.dtype.newbyteorder("="))
+    explained: Mask = np.zeros(actual.shape, bool)
+    for inputs in (raw, _flushed(raw, smallest)):
+        read = predict(found.case, Operands(inputs, operands.weights), CORRECT)
+        lost = (actual == 0) & (np.abs(read.wide) < smallest)
+        explained |= read.allows(actual) | lost | np.isnan(read.wide)
+    return all_wrong_are(found, explained)
 
 
 _LANES: Final = 4

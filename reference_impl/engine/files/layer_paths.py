@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
-from reference_impl.engine.base_layer import OWN_ATTRIBUTES, Layer
+from reference_impl.engine.base_layer import Layer
+from reference_impl.engine.layer_weights import OWN_ATTRIBUTES
 from reference_impl.engine.model import Model
 from reference_impl.engine.naming import snake_case
 

@@ -134,7 +134,8 @@ class _Reader:
                 f"{name_of(self.path)}: {plain(key)} of {plain(group.name)} is no data set stored "
                 "in the file itself; expected the elements of a weight"
             )
-        if found.dtype.kind not in "fiub" and found.dtype.name != "bfloat16":
+        is_brain = found.dtype.str == "|V2" and found.attrs.get("dtype") == "bfloat16"
+        if not is_brain and found.dtype.kind not in "fiub" and found.dtype.name != "bfloat16":
             raise ValueError(
                 f"{name_of(self.path)}: a weight is of dtype {shown(str(found.dtype))}; expected "
                 "real numbers"
@@ -144,7 +145,7 @@ class _Reader:
             raise ValueError(
                 f"{name_of(self.path)}: data sets claim more elements than the file can hold"
             )
-        return np.asarray(found)
+        return _brain_floats(np.asarray(found)) if is_brain else np.asarray(found)
 
     def keep(self, layer: Layer, arrays: Mapping[str, Array]) -> None:
         """Take in the arrays of a layer's own weights, by number.
@@ -190,6 +191,12 @@ class _Reader:
         """Give the weights their values."""
         for weight, array in self._found:
             weight.assign(array)
+
+
+def _brain_floats(stored: Array) -> Array:
+    """Numbers of bfloat16, as Keras stores them: two bytes each, the upper ones of float32."""
+    bits: Array = stored.view("<u2").astype(np.uint32) << 16
+    return bits.view(np.float32)
 
 
 def _fill(layer: Layer, group: Any, reader: _Reader, depth: int) -> None:

@@ -1,0 +1,364 @@
+"""What is said of faults that are in no catalogue: a table of them and of the words that tell them.
+
+Each is an implementation that is right but for one slip; a change for the worse is seen here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conformance.cases.case import Case, parse
+from conformance.cases.facts import facts
+from conformance.cases.operands import Operands, operands
+from conformance.diagnosis.attribution import in_words
+from conformance.diagnosis.diagnosis import Diagnosis, Failure, diagnose
+from conformance.diagnosis.evaluation import CORRECT, evaluate
+from conformance.diagnosis.gradient_faults import GRADIENT_FAULTS, OF_ONE_GRADIENT
+from conformance.diagnosis.hypotheses import Hypotheses
+from conformance.judge.expectation import expect
+from conformance.judge.judge import judge
+from conformance.judge.verdict import Verdict
+from conformance.outcomes import Crash, Outcome, Timeout, Value
+from conformance.report.words import cause_of
+
+Array = np.ndarray[Any, Any]
+Compute = Callable[[Case, Operands], Any]
+
+WIDE = (
+    "Conv1D/inputs:2x9x7/filters:3/kernel_size:(2,)",
+    "Conv1D/inputs:2x9x7/operands:reals/filters:3/kernel_size:(2,)",
+    "Conv1D/inputs:2x9x3/filters:6/kernel_size:(3,)",
+)
+PLAIN = (
+    "Conv1D/inputs:2x9x3/filters:6/kernel_size:(3,)",
+    "Conv1D/inputs:2x9x3/operands:reals/filters:6/kernel_size:(3,)",
+    "Conv2D/inputs:2x6x7x3/filters:5/kernel_size:2x3/padding:same",
+)
+GRADIENTS = tuple(
+    line.replace("/inputs", "/observe:gradients/inputs")
+    for line in (*PLAIN, "Conv1D/inputs:3x8x2/filters:9/kernel_size:(2,)/padding:same")
+)
+SIGMOID = "Conv1D/inputs:2x9x3/operands:reals/filters:4/kernel_size:(2,)/activation:sigmoid"
+FLATTENED = ("Flatten/inputs:2x3x4", "Flatten/inputs:3x2x5x2", "Flatten/inputs:1x7")
+POOLED = (
+    "MaxPooling1D/inputs:2x9x3/operands:one_nan/pool_size:(2,)/strides:(1,)",
+    "MaxPooling1D/inputs:2x9x3/operands:lowest/pool_size:(2,)/strides:(1,)",
+    "MaxPooling1D/inputs:2x9x3",
+)
+
+
+def right(case: Case, arrays: Operands) -> Any:
+    """What a correct implementation gives."""
+    return expect(case, arrays).value
+
+
+def judged(case: Case, compute: Compute) -> Failure | None:
+    arrays = operands(case)
+    expectation = expect(case, arrays)
+    with np.errstate(all="ignore"):
+        outcome = Value(compute(case, arrays))
+    judgement = judge(case, arrays, expectation, outcome)
+    if judgement.verdict is Verdict.CONFORMS:
+        return None
+    return Failure(case, outcome, judgement.stage, judgement.diagnosis)
+
+
+def diagnosis_of(lines: tuple[str, ...], compute: Compute) -> Diagnosis:
+    cases = [parse(line) for line in lines]
+    found = {case: judged(case, compute) for case in cases}
+    failures = [failure for failure in found.values() if failure is not None]
+    diagnosis = diagnose(failures, [case for case, failure in found.items() if failure is None])
+    assert diagnosis is not None
+    return diagnosis
+
+
+@dataclass(frozen=True)
+class Slip:
+    """A fault, the cases in which it is looked for, and what is said of it."""
+
+    name: str
+    cases: tuple[str, ...]
+    compute: Compute
+    words: str
+
+
+def of_operands(change: Callable[[Operands], Operands]) -> Compute:
+    """The right output for changed operands."""
+    return lambda case, arrays: right(case, change(arrays))
+
+
+def block_twice(arrays: Operands) -> Operands:
+    """The first four channels counted twice where there are more."""
+    kernel = arrays.weights["kernel"].copy()
+    if kernel.shape[-2] > 4:
+        kernel[..., :4, :] *= 2
+    return Operands(arrays.inputs, {**arrays.weights, "kernel": kernel})
+
+
+def bias_by_blocks(arrays: Operands) -> Operands:
+    """The bias once for each block of four channels."""
+    blocks = -(-arrays.weights["kernel"].shape[-2] // 4)
+    bias = arrays.weights["bias"] * np.float32(blocks + 1)
+    return Operands(arrays.inputs, {**arrays.weights, "bias": bias})
+
+
+def of_activation(name: str, function: Callable[[Array], Array]) -> Compute:
+    """One activation replaced, applied to right sums."""
+
+    def compute(case: Case, arrays: Operands) -> Array:
+        if case.keywords.get("activation") != name:
+            return np.asarray(right(case, arrays))
+        sums = evaluate(case.replace(activation=None, dtype="float64"), as_wide(arrays))
+        return np.asarray(function(sums).astype(case.dtype))
+
+    return compute
+
+
+def as_wide(arrays: Operands) -> Operands:
+    assert arrays.inputs is not None
+    weights = {name: array.astype(np.float64) for name, array in arrays.weights.items()}
+    return Operands(arrays.inputs.astype(np.float64), weights)
+
+
+def of_elements(change: Callable[[Array], Array]) -> Compute:
+    """A change of the right output, in its dtype."""
+
+    def compute(case: Case, arrays: Operands) -> Array:
+        y = np.asarray(right(case, arrays))
+        return change(y.copy()).astype(y.dtype)
+
+    return compute
+
+
+def of_gradient(name: str, change: Callable[[Operands, Case], Operands]) -> Compute:
+    """One gradient from changed operands."""
+
+    def compute(case: Case, arrays: Operands) -> dict[str, Array]:
+        given = dict(right(case, arrays))
+        return {**given, name: right(case, change(arrays, case))[name]}
+
+    return compute
+
+
+def upstream_at(place: Callable[[Array, Case], Any]) -> Callable[[Operands, Case], Operands]:
+    """The upstream gradient where it is kept; zero elsewhere."""
+
+    def changed(arrays: Operands, case: Case) -> Operands:
+        assert arrays.upstream is not None
+        upstream = np.zeros_like(arrays.upstream)
+        where = place(upstream, case)
+        upstream[where] = arrays.upstream[where]
+        return Operands(arrays.inputs, arrays.weights, upstream)
+
+    return changed
+
+
+def activated_twice(case: Case, arrays: Operands) -> Array:
+    """Relu before the bias is added, and after it."""
+    if case.keywords.get("activation") != "relu":
+        return np.asarray(right(case, arrays))
+    bare = Operands(arrays.inputs, {"kernel": arrays.weights["kernel"]})
+    sums = evaluate(case.replace(activation=None, use_bias=False), bare)
+    return np.maximum(np.maximum(sums, 0) + arrays.weights["bias"], 0).astype(sums.dtype)
+
+
+def first_row(upstream: Array, case: Case) -> Any:
+    return (slice(None), slice(0, 1))
+
+
+def even_filters(upstream: Array, case: Case) -> Any:
+    return (..., slice(None, None, 2))
+
+
+def gradient_through(case: Case, arrays: Operands) -> Any:
+    """Right without an activation; through one, off by a factor that varies."""
+    given = dict(right(case, arrays))
+    if case.keywords.get("activation") is None:
+        return given
+    odd = {n: g * (1 + 0.3 * np.cos(np.arange(g.size)).reshape(g.shape)) for n, g in given.items()}
+    return {name: array.astype(case.dtype) for name, array in odd.items()}
+
+
+def replaced(of: Callable[[Array], Array], by: float) -> Callable[[Array], Array]:
+    return lambda y: np.where(of(y), by, y) if y.dtype.kind == "f" else y
+
+
+SLIPS = (
+    Slip("Flatten gives x + 1", FLATTENED, of_elements(lambda y: y + 1), "too large by 1"),
+    Slip("Flatten doubles", FLATTENED, of_elements(lambda y: 2 * y), "2 times what it should be"),
+    Slip(
+        "Flatten keeps an axis",
+        FLATTENED,
+        of_elements(lambda y: y[..., None]),
+        "the output has the wrong shape",
+    ),
+    Slip(
+        "a block of channels is counted twice",
+        WIDE,
+        of_operands(block_twice),
+        "in the sums of the outputs, the channels before index 4 are counted twice",
+    ),
+    Slip(
+        "the bias is added for each block of channels",
+        WIDE,
+        of_operands(bias_by_blocks),
+        "in the sums of the outputs, the bias is counted 3 times",
+    ),
+    Slip(
+        "another dtype",
+        PLAIN,
+        lambda case, arrays: np.asarray(right(case, arrays)).astype("float64"),
+        "the output has the wrong dtype (float64)",
+    ),
+    Slip(
+        "outputs of three halves",
+        PLAIN,
+        of_elements(lambda y: y * np.float32(1.5)),
+        "1.5 times what it should be",
+    ),
+    Slip("NaN becomes infinity", POOLED, of_elements(replaced(np.isnan, np.inf)), "given as inf"),
+    Slip(
+        "minus infinity becomes zero",
+        POOLED,
+        of_elements(replaced(np.isneginf, 0.0)),
+        "-inf is lost, given as 0",
+    ),
+    Slip(
+        "sigmoid for silu",
+        (SIGMOID.replace("sigmoid", "silu"), *PLAIN),
+        of_activation("silu", lambda y: 1 / (1 + np.exp(-y))),
+        "silu gives what sigmoid gives",
+    ),
+    Slip(
+        "sigmoid less a half",
+        (SIGMOID, *PLAIN),
+        of_activation("sigmoid", lambda y: 1 / (1 + np.exp(-y)) - 0.5),
+        "too small by 0.5",
+    ),
+    Slip(
+        "relu before the bias and after it",
+        (SIGMOID.replace("sigmoid", "relu"), *PLAIN),
+        activated_twice,
+        "as where the activation is applied before the bias is added",
+    ),
+    Slip(
+        "bias from the first row alone",
+        tuple(line for line in GRADIENTS if "channels_first" not in line),
+        of_gradient("bias", upstream_at(first_row)),
+        "outputs but the first are left out",
+    ),
+    Slip(
+        "inputs from even filters alone",
+        GRADIENTS,
+        of_gradient("inputs", upstream_at(even_filters)),
+        "every second of the filters, from the second on, is left out",
+    ),
+    Slip(
+        "another slope of sigmoid",
+        (SIGMOID.replace("/inputs", "/observe:gradients/inputs"), *GRADIENTS),
+        gradient_through,
+        "the gradients through sigmoid are wrong, and without an activation they are right",
+    ),
+)
+
+
+@pytest.mark.parametrize("slip", SLIPS, ids=lambda slip: slip.name)
+def test_what_is_said_of_a_slip(slip: Slip) -> None:
+    found = diagnosis_of(slip.cases, slip.compute)
+    largest = max(found.groups, key=lambda group: len(group.failures))
+    assert slip.words in largest.reason, found.message
+    total = sum(len(group.failures) for group in found.groups)
+    assert len(largest.failures) > total // 2
+
+
+_FAR_2D = "Conv2D/observe:gradients/inputs"
+_FAR_1D = "Conv1D/observe:gradients/inputs:2x9x2/filters:3"
+SAMPLED = list(OF_ONE_GRADIENT)[::8]
+FAR = tuple(
+    map(
+        parse,
+        (
+            f"{_FAR_2D}:2x7x9x2/filters:3/kernel_size:3x2/strides:2x1",
+            f"{_FAR_2D}:2x7x8x2/filters:3/kernel_size:4x2/strides:2x3/padding:same",
+            f"{_FAR_2D}:2x8x7x2/filters:3/kernel_size:2x4/padding:same/dilation_rate:3x2",
+            f"{_FAR_2D}:2x8x8x2/filters:3/kernel_size:2x3/padding:same/strides:5x4",
+            "Conv1D/observe:gradients/inputs:2x8x2/filters:3/kernel_size:3/padding:causal",
+            f"{_FAR_1D}/kernel_size:2/padding:causal/dilation_rate:3",
+        ),
+    )
+)
+
+
+@pytest.mark.parametrize("identifier", SAMPLED)
+def test_a_fault_of_geometry_in_one_gradient_alone_is_named(identifier: str) -> None:
+    fault, hypotheses = OF_ONE_GRADIENT[identifier], Hypotheses()
+    made: dict[Case, Any] = {case: hypotheses.prediction((fault,), case) for case in FAR}
+    able = {case: one for case, one in made.items() if one is not None}
+    failures = [Failure(c, Value(p.value), "exact") for c, p in able.items() if is_wrong(c, p)]
+    if not failures:
+        assert identifier in UNFELT
+        return
+    found = diagnose(failures, [c for c, p in able.items() if not is_wrong(c, p)], hypotheses)
+    assert found is not None
+    (group,) = found.groups
+    named = {one[0].identifier for one in (group.faults, *group.alternatives)}
+    assert identifier in named or GRADIENT_FAULTS.keys() & named
+
+
+def is_wrong(case: Case, made: Any) -> bool:
+    return not Hypotheses().prediction((), case).fits(made.value)  # type: ignore[union-attr]
+
+
+UNFELT = {
+    "gradient.inputs.same.valid",
+    "gradient.kernel.valid.rounded-up",
+    "gradient.kernel.dilation.strides",
+}
+"""Faults of another number of outputs, with which no gradient of a given one can be had."""
+
+
+def test_weights_of_terms_are_told_in_all_words_that_hold() -> None:
+    """Of two terms the second is the last, and every second, and all but the first."""
+    told = in_words(np.array([1.0, 0.0]), "rows")
+    assert "the last of the rows is left out" in told
+    assert "every second of the rows, from the second on, is left out" in told
+    assert in_words(np.array([1.0, 2.0, 1.0, 1.0]), "rows") == (
+        "some of the rows are counted twice",
+    )
+    assert in_words(np.array([1.0, 0.3, 0.7]), "rows") == ()
+    assert in_words(np.array([0.0, 0.0, 0.0]), "rows") == ()
+    assert in_words(np.array([2.0, 2.0, 1.0]), "rows")[-1] == (
+        "the rows before index 2 are counted twice"
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "verdict", "words"),
+    [
+        (
+            Crash("exit status 101", "thread panicked at conv.rs:88: kernel is even\n 0: frame"),
+            Verdict.CRASHED,
+            "the process crashes (exit status 101: thread panicked at conv.rs:#: kernel is even)",
+        ),
+        (Crash("signal SIGSEGV", ""), Verdict.CRASHED, "the process crashes (signal SIGSEGV)"),
+        (Timeout(60.0), Verdict.TIMED_OUT, "no answer within the time allowed"),
+    ],
+)
+def test_how_a_process_ended_is_said_once(outcome: Outcome, verdict: Verdict, words: str) -> None:
+    case = parse(PLAIN[0])
+    found = diagnose([Failure(case, outcome, "process")])
+    assert found is not None
+    message = judge(case, operands(case), expect(case, operands(case)), outcome).message
+    assert cause_of(verdict, message, found.of(case), "process") == words
+
+
+def test_the_evaluation_is_right_where_the_slips_are_planted() -> None:
+    """What the table's changes start from is what the oracle expects."""
+    for line in (*PLAIN, SIGMOID, *FLATTENED, *POOLED):
+        case = parse(line)
+        assert judged(case, lambda c, a: evaluate(c, a, CORRECT)) is None, facts(case)
