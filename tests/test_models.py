@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -22,7 +23,7 @@ from conformance.models.errors import ModelError
 from conformance.models.matching import difference
 from conformance.models.operation import KINDS, Operation, Span
 from conformance.models.program_candidate import CallableCandidate
-from conformance.models.source import of_model, read
+from conformance.models.source import Step, of_model, read
 from conformance.models.translation import TRANSLATIONS, operation_of
 from conformance.models.variants import variants
 
@@ -343,6 +344,35 @@ def test_normalization_by_hand():
     operation = Operation("normalization", {"axis": -1, "epsilon": 1.0}, arrays)
     assert operation([Span.exact([[5.0]])]).value.tolist() == [[3.0]]
     assert operation.kind in KINDS
+
+
+def normalized(gamma):
+    """A convolution, a normalization that scales by little more than `gamma`, a convolution."""
+    first = keras.layers.Conv2D(6, 3, use_bias=False, name="c")
+    layers = [keras.Input((8, 7, 16)), first, keras.layers.Conv2D(3, 2, name="e")]
+    made = keras.Sequential(layers)
+    plain = of_model(made)
+    sums, end = plain.steps
+    ones = np.ones(6)
+    given = {"gamma": gamma * ones, "beta": 0 * ones, "mean": 0 * ones, "variance": ones}
+    operation = Operation("normalization", {"axis": -1, "epsilon": 1.001e-5}, given)
+    step = Step("n", None, "BatchNormalization", operation, (sums.output,), 99)
+    return replace(plain, steps=(sums, step, replace(end, inputs=(99,)))), made.layers
+
+
+@pytest.mark.parametrize("gamma", [1.0, 1.5])
+@pytest.mark.parametrize("folded", [True, False])
+def test_a_normalization_of_next_to_nothing_is_folded_without_blame(gamma, folded):
+    """It changes the sums by less than their bound: their tensor may be either's."""
+    source, (first, end) = normalized(gamma)
+    scale = np.float32(gamma / np.sqrt(1 + 1.001e-5))
+    kernel = first.get_weights()[0]
+    inner = keras.layers.Conv2D(6, 3, use_bias=False)
+    inner.build((None, 8, 7, 16))
+    inner.set_weights([kernel * scale if folded else kernel])
+    layers = [inner, end] if folded else [inner, lambda x: x * scale, end]
+    found = compare(source, Unnamed(*layers))
+    assert {str(f.verdict) for f in found.findings} <= {"right", "rounding"}
 
 
 @pytest.mark.parametrize(

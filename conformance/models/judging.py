@@ -139,10 +139,32 @@ class LayerJudge(Mistakes):
         place = self._settled(step, span) or self.finder.find(step.name, span, self._after(step))
         if place is None or difference_of(place, self.held, span) > 1:
             return self._nearly(index, span, pending) or self._narrower(index, pending)
+        if self._is_rather_behind(index, span, place):
+            self._spans[step.output] = span
+            return False
         self._keep(step, place)
         folded = [i for i in pending if self._is_upstream(i, index)]
         self._settle(step, span, place, folded)
         return True
+
+    def _normalized_by(self, index: int) -> int:
+        """The normalization that alone takes a layer's output, and may be folded in; or 0."""
+        output = self.source.steps[index].output
+        takers = [i for i, step in enumerate(self.source.steps) if output in step.sources]
+        is_one = len(takers) == 1 and output not in self.source.outputs
+        kinds = [self.source.steps[i].operation.kind for i in takers]
+        return takers[0] if is_one and kinds == ["normalization"] else 0
+
+    def _is_rather_behind(self, index: int, span: Span, place: Place) -> bool:
+        """Whether a tensor is nearer to what a normalization makes of a layer's output.
+
+        One that changes next to nothing does so within the bound of the layer's own sums.
+        """
+        behind = self._normalized_by(index)
+        if not behind or "values" not in place.how:
+            return False
+        values, both = place.read(self.held), self._through([index, behind], {})
+        return float(np.abs(values - both.value).sum()) < float(np.abs(values - span.value).sum())
 
     def _nearly(self, index: int, span: Span, pending: Sequence[int]) -> bool:
         """Blame a layer whose output is found but for elements that are off by next to nothing.
@@ -153,7 +175,7 @@ class LayerJudge(Mistakes):
         """
         step = self.source.steps[index]
         self._spans[step.output] = span
-        if any(self._is_upstream(i, index) for i in pending):
+        if self._normalized_by(index) or any(self._is_upstream(i, index) for i in pending):
             return False
         sizes = [np.abs(one.value).max(initial=0.0) for one in step.given_by(self._input)]
         sizes = sizes if step.operation.kind == "activation" else []
