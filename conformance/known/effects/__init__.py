@@ -57,6 +57,7 @@ EFFECTS: Final[Mapping[str, Callable[[Found], bool]]] = MappingProxyType(
             outputs.pooling_restarts_at_nan,
             outputs.pooling_restarts_at_nan_and_clamps,
             outputs.relu_drops_nan,
+            outputs.rounded_up_from_odd_alone,
             outputs.same_cropped,
             outputs.selu_of_five_decimals,
             outputs.shape_of_input,

@@ -21,7 +21,13 @@ from conformance.diagnosis.evaluation import (
     predict,
     settings_of,
 )
-from conformance.diagnosis.variations import finite, half_not_clipped, in_place_of, same
+from conformance.diagnosis.variations import (
+    finite,
+    half_not_clipped,
+    in_place_of,
+    results_towards,
+    same,
+)
 from conformance.judge.activations import named, through_activation
 from conformance.judge.activations.activation import Elementwise
 from conformance.judge.bounds import output_bound
@@ -624,6 +630,17 @@ def computed_in_float32(found: Found) -> bool:
 def summed_in_float16(found: Found) -> bool:
     """An output of float16 whose products were added in float16."""
     return found.case.dtype == "float16" and _computed_in(found, FORMATS["float16"])
+
+
+def rounded_up_from_odd_alone(found: Found) -> bool:
+    """The last bit in place of half a unit is added before cutting: only odd numbers are raised."""
+    return as_steps(found, Steps(results=results_towards(_up_from_odd)))
+
+
+def _up_from_odd(significands: Floats) -> Floats:
+    cut = np.trunc(significands)
+    raised = (np.abs(significands - cut) >= 0.5) & (cut % 2 == 1)
+    return cut + np.where(raised, np.copysign(1.0, significands), 0.0)
 
 
 def _computed_in(found: Found, fmt: Format) -> bool:
