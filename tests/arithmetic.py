@@ -46,7 +46,7 @@ def patches(case: Case, inputs: Array) -> Array:
 
 def layer_output(case: Case, operands: Any, contraction: Contraction) -> Array:
     """The sums of a convolution case, contracted so, in the layout of the layer's output."""
-    known, operands = facts(case), in_native_order(operands)
+    known, operands = facts(case), in_native_order(case, operands)
     kernel = operands.weights["kernel"].reshape(known.products, -1)
     bias = operands.weights.get("bias", np.zeros(kernel.shape[-1], kernel.dtype))
     with np.errstate(all="ignore"):

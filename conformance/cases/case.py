@@ -21,7 +21,6 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, Final
 from urllib.parse import unquote
@@ -175,6 +174,8 @@ def parse(descriptor: str) -> Case:
     if layer not in LAYERS:
         digits = [*filter(str.isdigit, layer)]  # a layer of three axes is not meant as one of two
         alike = (name for name in LAYERS if [*filter(str.isdigit, name)] == digits)
+        from difflib import get_close_matches
+
         close = get_close_matches(layer, alike, n=1)
         raise DescriptorError(
             f"descriptor {shown(descriptor)} names the layer {shown(layer)}: "

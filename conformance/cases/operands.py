@@ -426,9 +426,12 @@ def operands(case: Case, *, carried: bool = False) -> Operands:
     return Operands(inputs, arrays, upstream)
 
 
-def in_native_order(given: Any) -> Any:
-    """The same `Operands`, or what has their attributes, in the byte order of the machine."""
-    if given.inputs is None or given.inputs.dtype.isnative:
+def in_native_order(case: Case, given: Any) -> Any:
+    """The same `Operands`, or what has their attributes, in the byte order of the machine.
+
+    What carries bfloat16 numbers stays as it is.
+    """
+    if given.inputs is None or given.inputs.dtype.isnative or case.dtype == "bfloat16":
         return given
     weights = {name: _in_native_order(array) for name, array in given.weights.items()}
     upstream = None if given.upstream is None else _in_native_order(given.upstream)

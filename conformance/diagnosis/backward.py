@@ -95,7 +95,7 @@ def predict_gradients(case: Case, operands: Operands, steps: Steps = CORRECT) ->
     if operands.inputs is None or operands.upstream is None:
         raise ValueError(f"{case} has no upstream gradient")
     with np.errstate(all="ignore"):
-        layer, operands = LAYERS[case.layer], in_native_order(operands)
+        layer, operands = LAYERS[case.layer], in_native_order(case, operands)
         if layer.convolves:
             return GradientPrediction(_Convolved(case, operands, steps).predictions())
         if layer.selects:

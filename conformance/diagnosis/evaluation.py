@@ -271,7 +271,7 @@ def predict(
     if operands.inputs is None:
         raise ValueError(f"{case} has no input array")
     with np.errstate(all="ignore"):
-        native = in_native_order(operands)
+        native = in_native_order(case, operands)
         return LAYERS[case.layer].predict(case, native, steps, with_error=with_error)
 
 

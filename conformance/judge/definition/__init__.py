@@ -63,7 +63,7 @@ def output(case: Case, operands: Operands) -> Array:
     if reason is not None:
         raise ValueError(reason)
     values = LAYERS[case.layer].output(case, operands)
-    dtype = _native(operands.inputs.dtype)
+    dtype = _dtype_of_results(case, operands)
     wide = np.float64 if dtype.name in FORMATS else dtype
     shape = [size for size in output_shape(case) if size is not None]
     return np.array(values, wide).astype(dtype).reshape(shape)
@@ -76,10 +76,11 @@ def gradients(case: Case, operands: Operands) -> dict[str, Array]:
         ValueError: if an operand of a convolution is NaN or infinite.
     """
     found = LAYERS[case.layer].gradients(case, operands)
-    dtype = _native(operands.inputs.dtype)
+    dtype = _dtype_of_results(case, operands)
     return {name: array.astype(dtype) for name, array in found.items()}
 
 
-def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The dtype in the byte order of the machine."""
-    return dtype if dtype.isnative else dtype.newbyteorder("=")
+def _dtype_of_results(case: Case, operands: Operands) -> np.dtype[Any]:
+    """The inputs' dtype in the byte order of the machine; what carries bfloat16 stays as it is."""
+    dtype: np.dtype[Any] = operands.inputs.dtype
+    return dtype if case.dtype == "bfloat16" else dtype.newbyteorder("=")
