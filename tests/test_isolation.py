@@ -30,7 +30,7 @@ VERDICTS = {
     "changes_its_inputs": ("deviates", "The call changed its operands: inputs."),
     "answers_differently_the_second_time": ("deviates", "A second call on the same operands"),
     "raises_the_second_time": ("deviates", "the second call on the same operands: once only"),
-    "returns_a_view_that_it_changes_later": ("deviates", "overwrote the answer of the first"),
+    "returns_a_view_that_it_changes_later": ("deviates", "overwrote the answer of an earlier one"),
     "returns_a_view_of_its_input": ("conforms", ""),
     "returns_lists": ("deviates", "dtype is float64"),
     "returns_a_ragged_list": ("deviates", "not convertible to an array"),

@@ -122,7 +122,7 @@ EQUIVALENT = (
         "dezero-sigmoid-by-tanh": {"arithmetic.float16"},
         "jax-pooling-flushes-subnormals": AS_ZERO | {"pooling.zero"},
         "mnn-convolution-negative-pads": ROUNDED
-        | {"same.not-clipped", "kernel.tap", "window.later"},
+        | {"same.not-clipped", "same.from-end", "kernel.tap", "window.later"},
         "mlx-convolution-float64-in-float32": IN_FLOAT32
         | {"arithmetic.float16", "arithmetic.float32", "arithmetic.transform", "kernel.tap"},
         "mlx-selu-constants": {"arithmetic.transform", "values.infinity"},
@@ -156,6 +156,7 @@ EQUIVALENT = (
             *("same.half-less-one", "same.half-less-one-undilated", "same.half-undilated"),
             *("same.half-window", "same.half-window-before", "same.undilated"),
         },
+        "opencv-convolution-clamped": ROUNDED | {f"values.clamped and {name}" for name in ROUNDED},
         "opencv-groups-spread-nan": {"values.clamped", "values.finite"},
         "opencv-pooling-lowest": LOSES_NAN | AS_ZERO | FROM_LEAST,
         "opencv-pooling-nan": LOSES_NAN | AS_ZERO | FROM_LEAST,
@@ -176,7 +177,8 @@ EQUIVALENT = (
         "tflite-pooling-lowest": {"values.infinity"},
         "tflite-pooling-nan": LOSES_NAN | AS_ZERO | FROM_LEAST,
         "tf.keras-pooling-drops-nan": LOSES_NAN | AS_ZERO | FROM_LEAST,
-        "tf.keras-pooling-flushes-subnormals": ALL_ZERO | {"pooling.float16", "pooling.float32"},
+        "tf.keras-pooling-flushes-subnormals": ALL_ZERO
+        | {"pooling.float16", "pooling.float32", "window.one-column", "window.one-row"},
         "tf.keras-pooling-lowest": {"values.infinity"},
         "tf.keras-onednn-transpose-flushes-subnormals": {"flatten.float16"},
         "tf.keras-onednn-empty-input": {"valid.same", "same.size", "strides.ignored"},
