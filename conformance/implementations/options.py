@@ -212,14 +212,18 @@ THREADS: Final = Option("threads", ("N",), "on threads: {}", _threads)
 
 
 def _limited(onednn: str, aten: str, xla: str, mkl: str) -> Effect:
+    """Variables of each library; ATen's is empty where it needs no limit.
+
+    ATen takes its variable for what the processor has, and uses instructions that are not there.
+    """
     return Effect(
         {
             "ONEDNN_MAX_CPU_ISA": onednn,
             "DNNL_MAX_CPU_ISA": onednn,
-            "ATEN_CPU_CAPABILITY": aten,
             "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_max_isa={xla}".lstrip(),
             "MKL_ENABLE_INSTRUCTIONS": mkl,
         }
+        | ({"ATEN_CPU_CAPABILITY": aten} if aten else {})
     )
 
 
@@ -228,11 +232,11 @@ INSTRUCTION_SETS: Final[Mapping[str, Effect]] = MappingProxyType(
         "sse41": _limited("SSE41", "default", "SSE4_2", "SSE4_2"),
         "avx": _limited("AVX", "default", "AVX", "AVX"),
         "avx2": _limited("AVX2", "avx2", "AVX2", "AVX2"),
-        "avx512": _limited("AVX512_CORE", "avx512", "AVX512", "AVX512"),
-        "avx512_vnni": _limited("AVX512_CORE_VNNI", "avx512", "AVX512", "AVX512"),
-        "avx512_bf16": _limited("AVX512_CORE_BF16", "avx512", "AVX512", "AVX512"),
-        "avx512_fp16": _limited("AVX512_CORE_FP16", "avx512", "AVX512", "AVX512"),
-        "amx": _limited("AVX512_CORE_AMX", "avx512", "AVX512", "AVX512"),
+        "avx512": _limited("AVX512_CORE", "", "AVX512", "AVX512"),
+        "avx512_vnni": _limited("AVX512_CORE_VNNI", "", "AVX512", "AVX512"),
+        "avx512_bf16": _limited("AVX512_CORE_BF16", "", "AVX512", "AVX512"),
+        "avx512_fp16": _limited("AVX512_CORE_FP16", "", "AVX512", "AVX512"),
+        "amx": _limited("AVX512_CORE_AMX", "", "AVX512", "AVX512"),
     }
 )
 """Instruction sets of x86-64 from the oldest, and what keeps libraries from using newer ones.
