@@ -30,7 +30,9 @@ FOLDER = Path(str(reproducers.__file__)).parent
 PROGRAMS = sorted({record.reproducer for record in known.own() if record.reproducer})
 OF_NODE = ".cjs"
 BY_PROCESSOR = {
+    "openvino_convolution_bfloat16.py",
     "tf_onednn_bfloat16_infinity.py",
+    "tf_onednn_fused_relu.py",
     "tf_onednn_gradient_pointwise.py",
     "torch_nn_bfloat16_infinity.py",
     "torch_nn_gradient_float16.py",
