@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import tensorflow as tf
@@ -24,6 +27,11 @@ from conformance.outcomes import Outcome
 
 _HEADER_ONLY: Final = "profile_create,filter=shuffle"
 """For ``ONEDNN_VERBOSE``: the lines on itself, and on primitives that no documented layer needs."""
+
+_LEVELS_OF_XLA: Final[Mapping[str, str]] = MappingProxyType(
+    {"SSE4_2": "sse41", "AVX": "avx", "AVX2": "avx2"}
+)
+"""What the limits of XLA are called elsewhere."""
 
 _CASES_PER_SESSION: Final = 250
 """Keras keeps some 70 KB per layer until its session is cleared, which takes tens of ms."""
@@ -64,7 +72,15 @@ def _facts(mode: str, threads: int | None) -> dict[str, str]:
         "threads": str(threads or os.cpu_count()),
     }
     image, kernel = tf.ones((1, 8, 8, 8)), tf.ones((3, 3, 8, 8))
-    return facts | onednn_facts(lambda: tf.nn.conv2d(image, kernel, 1, "SAME").numpy())
+    said = onednn_facts(lambda: tf.nn.conv2d(image, kernel, 1, "SAME").numpy())
+    return facts | _limit_of_xla() | said
+
+
+def _limit_of_xla() -> dict[str, str]:
+    """The instruction set that XLA is kept to, where it is one that a processor may go beyond."""
+    asked = re.findall(r"--xla_cpu_max_isa=(\w+)", os.environ.get("XLA_FLAGS", ""))
+    level = _LEVELS_OF_XLA.get(asked[-1]) if asked else None
+    return {} if level is None else {"isa": level}
 
 
 class TfKeras(KerasStyle):

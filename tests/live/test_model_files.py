@@ -124,7 +124,7 @@ def test_tampered_weights_are_found_at_their_layer(keras3, tmp_path):
     assert [f.layer for f in found if f.verdict == "wrong"] == ["second"]
 
 
-def test_the_command_names_the_first_layer_that_departs(keras3, tmp_path, capsys):
+def test_the_command_names_a_layer_that_departs_as_recorded(keras3, tmp_path, capsys):
     """Keras adds a channels_first bias along the last axis where that is as long as the bias."""
     path = tmp_path / "model.keras"
     model = keras3.Sequential(
@@ -139,7 +139,7 @@ def test_the_command_names_the_first_layer_that_departs(keras3, tmp_path, capsys
     model.get_layer("bad").bias.assign([1.0, 5.0])
     model.save(path)
     assert main(["run", "--model", str(path), "--implementation", "tf.keras[onednn]"]) == 1
-    assert "The first wrong layer is bad: " in capsys.readouterr().out
+    assert "(tf.keras-bias-on-last-axis). The worst is bad: " in capsys.readouterr().out
 
 
 def test_what_cannot_be_read_is_refused_in_words(keras3, tmp_path, capsys):
