@@ -181,7 +181,7 @@ EQUIVALENT = (
         "tf.keras-pooling-flushes-subnormals": ALL_ZERO
         | {"pooling.float16", "pooling.float32", "window.one-column", "window.one-row"},
         "tf.keras-pooling-lowest": {"values.infinity"},
-        "tf.keras-onednn-transpose-flushes-subnormals": {"flatten.float16"},
+        "tf.keras-onednn-transpose-flushes-subnormals": {"flatten.float16", "values.subnormal"},
         "tf.keras-onednn-empty-input": {"valid.same", "same.size", "strides.ignored"},
         "torch.nn-pooling-integers-from-zero": {"pooling.zero"},
         "torch.nn-winograd": {"kernel.tap", "arithmetic.transform"},

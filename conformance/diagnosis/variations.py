@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from conformance.cases.carrier import CARRIER
 from conformance.cases.case import Case
 from conformance.diagnosis.evaluation import (
     CORRECT,
@@ -24,6 +25,7 @@ from conformance.diagnosis.evaluation import (
     to_channels_last,
     total_padding,
 )
+from conformance.judge.contraction import as_float64
 from conformance.judge.definition.rounding import FORMATS, Format
 from conformance.judge.sums import round_to
 from conformance.layers.registry import LAYERS
@@ -310,9 +312,10 @@ def memory_order(x: Array) -> Array:
 
 def flushed(x: Array) -> Array:
     """Subnormal numbers replaced by zero."""
-    if x.dtype not in (np.float16, np.float32, np.float64):
+    fmt = FORMATS.get(x.dtype.name)
+    if fmt is None:
         return x
-    return np.where(np.abs(x) < np.finfo(x.dtype).smallest_normal, np.zeros_like(x), x)
+    return np.where(np.abs(as_float64(x)) < fmt.smallest_normal, np.zeros_like(x), x)
 
 
 def without_nan(x: Array) -> Array:
@@ -650,7 +653,9 @@ def pool_from_finite_least(windows: Array, inside: Array) -> Array:
     """The greatest of the window and the least finite number."""
     if windows.dtype.kind in "iu":
         return largest(windows, inside)
-    least = np.nextafter(np.asarray(-np.inf, windows.dtype), np.asarray(0, windows.dtype))
+    is_carried = windows.dtype == CARRIER
+    fmt = FORMATS["bfloat16" if is_carried else windows.dtype.name]
+    least = np.asarray(-fmt.largest, windows.dtype)
     return np.asarray(np.maximum(largest(windows, inside), least))
 
 
