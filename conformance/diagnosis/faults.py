@@ -552,16 +552,16 @@ def _arithmetic() -> tuple[Fault, ...]:
         *(
             Fault(
                 f"arithmetic.{operands}-{bits}",
-                f"the {words} is rounded to {_BITS[bits]}"
+                f"the {words} is rounded to {BITS[bits]}"
                 if operands == "kernel"
-                else f"the {words} are rounded to {_BITS[bits]}",
+                else f"the {words} are rounded to {BITS[bits]}",
                 Steps(contract=v.rounded_operands(bits, **{other: False})),
             )
             for operands, other, words in (
                 ("inputs", "kernel", "inputs"),
                 ("kernel", "inputs", "kernel"),
             )
-            for bits in _BITS
+            for bits in BITS
         ),
         *(
             Fault(
@@ -569,7 +569,7 @@ def _arithmetic() -> tuple[Fault, ...]:
                 f"the bias is rounded to {words}",
                 Steps(add_bias=v.rounded_bias(bits)),
             )
-            for bits, words in _BITS.items()
+            for bits, words in BITS.items()
         ),
         *(
             Fault(
@@ -642,13 +642,15 @@ def _arithmetic() -> tuple[Fault, ...]:
     )
 
 
-_BITS: Final = MappingProxyType(
+BITS: Final = MappingProxyType(
     {
         24: "float32",
         11: "11 significant bits, as TF32 and float16 have them",
         8: "8 significant bits, as bfloat16 has them",
     }
 )
+"""Precisions that operands are rounded to, in words."""
+
 _NARROWER: Final = ("float32", "float16", "bfloat16")
 
 

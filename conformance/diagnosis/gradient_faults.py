@@ -21,7 +21,7 @@ from conformance.diagnosis.evaluation import (
     gather,
     geometry,
 )
-from conformance.diagnosis.faults import OF_GEOMETRY, Fault
+from conformance.diagnosis.faults import BITS, OF_GEOMETRY, Fault
 from conformance.judge.activations import through_activation, through_slope
 from conformance.judge.definition.rounding import FORMATS
 
@@ -382,11 +382,7 @@ _ALL: Final = (
             f"the upstream gradient is rounded to {words}",
             upstream=v.to_bits(bits),
         )
-        for bits, words in (
-            (24, "float32"),
-            (11, "11 significant bits, as TF32 and float16 have them"),
-            (8, "8 significant bits, as bfloat16 has them"),
-        )
+        for bits, words in BITS.items()
     ),
     _fault(
         "activation.tanh-unsquared",
