@@ -44,7 +44,6 @@ outputs are seen in the gradients alone."""
 @pytest.fixture(scope="module")
 def judged() -> Judged:
     cases = [case for case in grid("smoke") if case.observe == "gradients"]
-    cases = [case for case in cases if case.keywords.get("groups", 1) == 1]
     cases = [SQUARE, WIDE, *(case for case in cases if case.layer != "Flatten")]
     return [(case, operands_of(case), expect(case, operands_of(case))) for case in cases]
 

@@ -23,12 +23,13 @@ from conformance.diagnosis.diagnosis import Diagnosis, Failure, diagnose
 from conformance.diagnosis.evaluation import CORRECT, Steps, evaluate
 from conformance.diagnosis.faults import FAULTS
 from conformance.diagnosis.gradient_faults import GRADIENT_FAULTS, OF_ONE_GRADIENT
-from conformance.diagnosis.hypotheses import Hypotheses
+from conformance.diagnosis.hypotheses import Hypotheses, normalised
 from conformance.diagnosis.idle import Trace
+from conformance.diagnosis.wording import nearness
 from conformance.judge.expectation import expect
 from conformance.judge.judge import judge
 from conformance.judge.verdict import Verdict
-from conformance.outcomes import ANSWER, Crash, Outcome, Timeout, Value
+from conformance.outcomes import ANSWER, Crash, Outcome, Rejection, Timeout, Value
 from conformance.report.words import cause_of
 
 Array = np.ndarray[Any, Any]
@@ -193,7 +194,49 @@ def replaced(of: Callable[[Array], Array], by: float) -> Callable[[Array], Array
     return lambda y: np.where(of(y), by, y) if y.dtype.kind == "f" else y
 
 
+def noisy(case: Case, arrays: Operands) -> Array:
+    """Off by a part in 2^10 or less, another one at each place."""
+    y = np.asarray(right(case, arrays))
+    return y * (1 + 2.0**-10 * np.cos(np.arange(y.size, dtype=float)).reshape(y.shape))
+
+
+def nan_by_product(case: Case, arrays: Operands) -> Array:
+    """Relu as x * (x > 0)."""
+    sums = evaluate(case.replace(activation=None), arrays)
+    with np.errstate(all="ignore"):
+        return sums * (sums > 0)
+
+
+def nan_everywhere(case: Case, arrays: Operands) -> Array:
+    """NaN in all outputs of a sample and channel that has one."""
+    y = np.asarray(right(case, arrays))
+    return np.where(np.isnan(y).any(axis=1, keepdims=True), np.nan, y).astype(y.dtype)
+
+
+DOUBLE = (
+    "Conv1D/inputs:2x9x3/dtype:float64/filters:4/kernel_size:(2,)",
+    "Conv1D/inputs:2x8x5/dtype:float64/filters:3/kernel_size:(3,)",
+)
+INFINITE = ("Conv1D/inputs:2x4x3/operands:one_infinity/filters:5/kernel_size:(2,)/activation:relu",)
+
 SLIPS = (
+    Slip("relu by a product", INFINITE, nan_by_product, "made where the sum is infinite"),
+    Slip("NaN of a whole channel", POOLED, nan_everywhere, "outputs whose windows hold none"),
+    Slip(
+        "the bytes in the other order", POOLED[2:], of_elements(np.ndarray.byteswap), "other order"
+    ),
+    Slip(
+        "an axis of length 1 is lost",
+        ("Conv1D/inputs:1x9x3/filters:6/kernel_size:(3,)",),
+        lambda case, arrays: np.asarray(right(case, arrays))[0],
+        "axes of length 1 are missing",
+    ),
+    Slip(
+        "gradients as float32",
+        ("Conv1D/observe:gradients/inputs:2x9x3/dtype:float64/filters:4/kernel_size:(2,)",),
+        lambda case, arrays: {n: g.astype(np.float32) for n, g in right(case, arrays).items()},
+        "the gradient of inputs is float32",
+    ),
     Slip("Flatten gives x + 1", FLATTENED, of_elements(lambda y: y + 1), "too large by 1"),
     Slip("Flatten doubles", FLATTENED, of_elements(lambda y: 2 * y), "2 times what it should be"),
     Slip(
@@ -294,6 +337,7 @@ FAR = tuple(
             f"{_FAR_2D}:2x8x8x2/filters:3/kernel_size:2x3/padding:same/strides:5x4",
             "Conv1D/observe:gradients/inputs:2x8x2/filters:3/kernel_size:3/padding:causal",
             f"{_FAR_1D}/kernel_size:2/padding:causal/dilation_rate:3",
+            "Conv1D/observe:gradients/inputs:2x10x2/filters:3/kernel_size:2/padding:same/strides:5",
         ),
     )
 )
@@ -323,6 +367,8 @@ UNFELT = {
     "gradient.inputs.same.valid",
     "gradient.kernel.valid.rounded-up",
     "gradient.kernel.dilation.strides",
+    "gradient.kernel.causal.undilated",
+    "gradient.kernel.strides.pointwise",
 }
 """Faults of another number of outputs, with which no gradient of a given one can be had."""
 
@@ -426,3 +472,58 @@ def test_the_evaluation_is_right_where_the_slips_are_planted() -> None:
     for line in (*PLAIN, SIGMOID, *FLATTENED, *POOLED):
         case = parse(line)
         assert judged(case, lambda c, a: evaluate(c, a, CORRECT)) is None, facts(case)
+
+
+def test_an_exception_by_which_a_program_breaks_is_no_fault_of_its_arithmetic() -> None:
+    """A NameError for channels_first alone is not channels_first ignored."""
+    lines = [f"{line}/data_format:channels_first" for line in PLAIN]
+    failures = [
+        Failure(parse(line), Rejection("NameError", "name 'order' is not defined"), "rejection")
+        for line in lines
+    ]
+    found = diagnose(failures, [parse(line) for line in PLAIN])
+    assert found is not None
+    assert [group.faults for group in found.groups] == [()]
+    assert "NameError" in found.groups[0].reason
+
+
+def test_a_fault_under_a_condition_is_named_with_it() -> None:
+    """The mean where windows do not overlap, the maximum elsewhere."""
+    sizes = ((2, 1), (2, 2), (3, 1), (3, 2), (3, 3), (4, 4), (5, 2), (2, 3), (5, 5))
+    lines = [
+        f"MaxPooling1D/inputs:2x9x3{kind}/pool_size:({k},)/strides:({s},)"
+        for kind in ("", "/operands:reals")
+        for k, s in sizes
+    ]
+    mean = FAULTS["pooling.mean"].steps
+
+    def compute(case: Case, arrays: Operands) -> Any:
+        known = facts(case)
+        return evaluate(case, arrays, mean if known.strides == known.window else CORRECT)
+
+    (group,) = diagnosis_of(tuple(lines), compute).groups
+    assert group.reason == "pooling takes the mean; in common: strides = pool_size"
+
+
+def test_sums_that_are_near_the_right_ones_are_said_to_be_near() -> None:
+    """Also where the judge names no precision, as most failures have other errors."""
+    for line in DOUBLE:
+        failure = judged(parse(line), noisy)
+        assert failure is not None
+        assert nearness(failure) == "as where float64 is computed in 16 bits"
+    far = judged(parse(DOUBLE[0]), of_elements(lambda y: y + 1))
+    assert far is not None
+    assert not nearness(far)
+
+
+def test_a_message_keeps_the_name_of_a_file() -> None:
+    assert normalised("KeyError: 'x' (v42.py, line 7)") == "KeyError: '...' (v42.py, line #)"
+
+
+def test_one_clause_is_one_cause_whatever_the_sizes() -> None:
+    lines = (
+        "Conv1D/observe:rejection/inputs:1x2x1/filters:1/kernel_size:3",
+        "MaxPooling1D/observe:rejection/inputs:1x4x1/pool_size:5",
+    )
+    failures = [Failure(parse(line), Value(None), "rejection") for line in lines]
+    assert len({failure.what for failure in failures}) == 1

@@ -105,6 +105,8 @@ def _of_bias(case: Case, operands: Operands, actual: Array) -> tuple[str, ...]:
     if weights is None or abs(weights[0] - 1) > _NEAR:
         return ()
     times = float(f"{weights[1]:.4g}")
+    if not _is_told(times):
+        return ()
     return (f"the bias is {_HOW.get(times, f'counted {times:g} times')}",)
 
 
@@ -218,7 +220,7 @@ def in_words(weights: Array, what: str) -> tuple[str, ...]:
     rounded = np.where(np.abs(weights - np.rint(weights)) < _NEAR, np.rint(weights), weights)
     wrong = np.abs(rounded - 1) >= _NEAR
     values = np.unique(np.round(rounded[wrong], 4))
-    if len(values) != 1:
+    if len(values) != 1 or not _is_told(float(values[0])):
         return ()
     how = _HOW.get(float(values[0]), f"counted {values[0]:g} times")
     if wrong.all():
@@ -226,6 +228,14 @@ def in_words(weights: Array, what: str) -> tuple[str, ...]:
             return ()  # nothing is summed, which says nothing of the axis
         return (f"all {what} are {how}",)
     return tuple(f"{words} {how}" for words in _which(wrong, what))
+
+
+def _is_told(times: float) -> bool:
+    """Whether a loop counts a term so often: a whole number of times, or a simple part of it."""
+    return abs(_PARTS * times - round(_PARTS * times)) < _PARTS * _NEAR
+
+
+_PARTS: Final = 12
 
 
 _HOW: Final = {0.0: "left out", 2.0: "counted twice", -1.0: "subtracted, not added"}

@@ -24,6 +24,7 @@ from conformance.diagnosis.evaluation import (
     Settings,
     Steps,
     gather,
+    in_parts,
     places,
     settings_of,
 )
@@ -208,8 +209,9 @@ class _Convolved(_Windowed):
     def __init__(self, case: Case, operands: Operands, steps: Steps) -> None:
         super().__init__(case, operands, steps)
         self.w = as_float64(steps.kernel(operands.weights["kernel"]))
-        if self.w.shape[-2] != self.x.shape[-1]:
-            raise ValueError("gradients of groups are not predicted")
+        self.groups = facts(case).groups
+        if self.w.shape[-2] * self.groups != self.x.shape[-1]:
+            raise ValueError("the kernel does not go with the channels")
         self.windows = np.where(self.inside, self.windows, steps.pad_value)
         bias = operands.weights.get("bias")
         self.b = None if bias is None else as_float64(bias)
@@ -239,13 +241,26 @@ class _Convolved(_Windowed):
         return (self.windows, self.w, bias), (np.abs(self.windows), np.abs(self.w), np.abs(bias))
 
     def _sums(self, windows: Array, kernel: Array, bias: Any) -> Array:
-        return np.asarray(np.tensordot(windows, kernel, kernel.ndim - 1) + bias)
+        pairs = zip(*(in_parts(a, self.groups) for a in (windows, kernel)), strict=True)
+        sums = [np.tensordot(x, w, kernel.ndim - 1) for x, w in pairs]
+        return np.asarray(np.concatenate(sums, -1) + bias)
+
+    def of_kernel(self, windows: Array, g: Array) -> Array:
+        """The gradient of the kernel from these windows and gradients of the sums."""
+        over = tuple(range(1 + self.rank))
+        pairs = zip(*(in_parts(a, self.groups) for a in (windows, g)), strict=True)
+        return np.concatenate([np.tensordot(x, own, (over, over)) for x, own in pairs], -1)
+
+    def _of_windows(self, kernel: Array, g: Array) -> Array:
+        """What each output gives each element of its window."""
+        pairs = zip(*(in_parts(a, self.groups) for a in (g, kernel)), strict=True)
+        return np.concatenate([np.tensordot(own, w, (-1, -1)) for own, w in pairs], -1)
 
     def predictions(self) -> dict[str, Prediction]:
         """Each gradient, with the errors that its sums may have."""
         outputs = math.prod(self.g.shape[:-1])
         counts = {
-            "inputs": math.prod(self.w.shape[:-2]) * self.w.shape[-1],
+            "inputs": math.prod(self.w.shape[:-2]) * (self.w.shape[-1] // self.groups),
             "kernel": outputs,
             "bias": outputs,
         }
@@ -269,10 +284,10 @@ class _Convolved(_Windowed):
 
     def _gradients(self, windows: Array, kernel: Array, g: Array) -> dict[str, Array]:
         over = tuple(range(1 + self.rank))
-        parts = np.tensordot(g, self.backward.flips(kernel), (-1, -1))
+        parts = self._of_windows(self.backward.flips(kernel), g)
         found = {
             "inputs": self.backward.inputs(self.scattered(parts, self.backward.scatter), self),
-            "kernel": self.backward.kernel(np.tensordot(windows, g, (over, over)), self),
+            "kernel": self.backward.kernel(self.of_kernel(windows, g), self),
         }
         if self.b is not None:
             found["bias"] = self.backward.bias(g.sum(axis=over), self)
@@ -332,6 +347,11 @@ def to_first(windows: Array, inside: Array) -> Array:
     rows, shape = _rows(to_all(windows, inside))
     first = (np.cumsum(rows, axis=-1) == 1) & (rows > 0)
     return _put_back(first.astype(np.float64), shape)
+
+
+def to_least(windows: Array, inside: Array) -> Array:
+    """One for the first of the least elements of a window."""
+    return to_first(-windows, inside)
 
 
 def to_last(windows: Array, inside: Array) -> Array:

@@ -22,14 +22,24 @@ _OBSERVED: Final = MappingProxyType(
 )
 """What a case looks at, where the name of it is not enough."""
 
+_RARE: Final = " (rare in cases that pass)"
+
 _FEW: Final = 0.1
 """Share of the passing cases that may have the best conjunction too, if none excludes all."""
 
 
-def common(failing: Sequence[Case], passing: Sequence[Case]) -> str | None:
+def separates(failing: Sequence[Case], passing: Sequence[Case]) -> bool:
+    """Whether one or two features are had by all failing cases, and by no passing one."""
+    found = common(failing, passing, largest=2)
+    return found is not None and not found.endswith(_RARE)
+
+
+def common(
+    failing: Sequence[Case], passing: Sequence[Case], largest: int = _LARGEST_CONJUNCTION
+) -> str | None:
     """The smallest conjunction of features that all failing cases have and no passing one.
 
-    Where there is none of at most three features, one that few passing cases have, and that is
+    Where there is none of at most `largest` features, one that few passing cases have, and that is
     said; None where there is none of these either, or nothing to compare.
     """
     if not failing or not passing:
@@ -39,7 +49,7 @@ def common(failing: Sequence[Case], passing: Sequence[Case]) -> str | None:
     having = {f: _mask(f, passing) for f in shared}
     telling = [f for f in shared if having[f] != everything]
     best, fewest = None, len(passing)
-    for size in range(1, _LARGEST_CONJUNCTION + 1):
+    for size in range(1, largest + 1):
         for chosen in combinations(telling, size):
             left = everything
             for feature in chosen:
@@ -50,7 +60,7 @@ def common(failing: Sequence[Case], passing: Sequence[Case]) -> str | None:
             break
     if best is None or fewest > _FEW * len(passing):
         return None
-    return " and ".join(best) + (" (rare in cases that pass)" if fewest else "")
+    return " and ".join(best) + (_RARE if fewest else "")
 
 
 def _mask(feature: str, cases: Sequence[Case]) -> int:
@@ -107,6 +117,7 @@ def _of_windows(known: Facts) -> Iterator[str]:
     yield f"{argument} > 1" if max(known.window) > 1 else f"{argument} = 1"
     if len(set(known.window)) == 1 and known.window[0] > 1:
         yield f"{argument} = {known.window[0]}"
+    yield from [f"strides = {argument}"] * (known.strides == known.window)
     yield f"an even {argument}" if any(k % 2 == 0 for k in known.window) else f"an odd {argument}"
     for name, sizes in (("strides", known.strides), (argument, known.window)):
         if len(set(sizes)) > 1:

@@ -32,9 +32,11 @@ from conformance.diagnosis.stages import first_difference
 from conformance.diagnosis.wording import (
     dtype_given,
     makes_nan,
+    nearness,
     off_activation,
     reach_of_error,
     relation,
+    shape_given,
     what_of_infinity,
     what_of_nan,
     wrong_and_right_gradients,
@@ -96,9 +98,7 @@ class Group:
     @property
     def reason(self) -> str:
         """What explains each of the cases, as a report gives it beside the case."""
-        if self.faults:
-            return _joined(self.faults)
-        where = self.named or self._told
+        where = _joined(self.faults) or self.named or self._told
         return f"{where}; in common: {self.common}" if self.common else where
 
     @property
@@ -314,6 +314,7 @@ class _Telling:
         self._linear -= {case.layer for case in every if _is_plain(case)}
         self._gradients = _Gradients(failures, passed)
         self._relations: dict[Failure, str] = {}
+        self._near: dict[Failure, str] = {}
         self._terms = _Terms(failures)
 
     def stage(self, failure: Failure) -> str:
@@ -326,12 +327,27 @@ class _Telling:
         activated = failure.case.observe == "output" and isinstance(failure.outcome, Value)
         if activated and reason in _OF_SUMS and failure.case.layer in self._linear:
             return "activation"
-        if self._relation(failure, reason):
-            return "relation"
-        if reason in _OF_TERMS and self._terms.of(failure):
-            return "terms"
+        told = self._told_of_sums(failure, reason)
+        if told:
+            return told
         sums = (failure.case.layer, failure.case.dtype) in self._wrong_sums
         return "contraction" if reason == "activation" and sums else reason
+
+    def _told_of_sums(self, failure: Failure, reason: str) -> str:
+        """The stage of what the elements themselves tell; empty where they tell nothing."""
+        if reason in _OF_SUMS and self._nearness(failure):
+            return "precision"
+        if self._relation(failure, reason):
+            return "relation"
+        return "terms" if reason in _OF_TERMS and self._terms.of(failure) else ""
+
+    def _nearness(self, failure: Failure) -> str:
+        """What precision the outputs are like, where they are near the right ones."""
+        if failure.case.observe != "output" or not LAYERS[failure.case.layer].convolves:
+            return ""
+        if failure not in self._near:
+            self._near[failure] = nearness(failure)
+        return self._near[failure]
 
     def _relation(self, failure: Failure, reason: str) -> str:
         """By what all wrong elements are too large, or multiplied, where that is all."""
@@ -355,6 +371,8 @@ class _Telling:
         if stage == "activation":
             return str(failure.case.keywords.get("activation"))
         if failure.case.observe == "gradients":
+            if stage in _OF_FORM:
+                return _OF_OUTPUTS[stage](failure)
             told = stage in (*_OF_JUDGE, "terms", "slope")
             return self._gradients.words(failure, stage) if told else ""
         return self._of_outputs(failure, stage) if failure.case.observe == "output" else ""
@@ -364,6 +382,8 @@ class _Telling:
             return self._relations[failure]
         if stage == "terms":
             return self._terms.of(failure)
+        if stage == "precision":
+            return self._near[failure]
         telling = _OF_OUTPUTS.get(stage)
         return telling(failure) if telling else ""
 
@@ -457,9 +477,12 @@ _OF_OUTPUTS: Final[Mapping[str, Callable[[Failure], str]]] = MappingProxyType(
         "infinity": what_of_infinity,
         "nan": what_of_nan,
         "dtype": dtype_given,
+        "shape": shape_given,
     }
 )
 """What is said besides the stage, of outputs."""
+
+_OF_FORM: Final = ("dtype", "shape")
 
 _OF_TERMS: Final = frozenset({"contraction", "window", "bias", "padding", "channels", "layout"})
 """Stages of which the terms of the sums may tell more."""

@@ -101,9 +101,14 @@ def contract(windows: Array, kernel: Array) -> Array:
     return np.asarray(np.tensordot(windows, kernel, axes))
 
 
-def in_parts(windows: Array, groups: int) -> list[Array]:
-    """The windows of each group: equal parts of the channels, in order."""
-    return np.split(windows, groups, -1)
+def in_parts(x: Array, groups: int) -> list[Array]:
+    """What each group has: equal parts of the last axis, in order."""
+    return np.split(x, groups, -1)
+
+
+def one_after_another(parts: list[Array]) -> Array:
+    """The outputs of all groups in one, in order."""
+    return np.concatenate(parts, -1)
 
 
 def largest(windows: Array, inside: Array) -> Array:
@@ -169,6 +174,8 @@ class Steps:
         sums: a last change of the sums, before the activation, given the case's format.
         kernel: what is taken for the kernel.
         groups: what each group of filters reads, given the windows and the number of groups.
+        filters: the part of the kernel of each group, given the kernel and the number of groups.
+        joined: the outputs of all groups in one.
         contract: sums over taps and channels.
         pad_value: what a convolution finds in the padding.
         beyond: the index read in place of one outside the input; None where that is padding.
@@ -192,6 +199,8 @@ class Steps:
     sums: Callable[[Array, Format], Array] = lambda y, _: y
     kernel: Callable[[Array], Array] = lambda w: w
     groups: Callable[[Array, int], list[Array]] = in_parts
+    filters: Callable[[Array, int], list[Array]] = in_parts
+    joined: Callable[[list[Array]], Array] = one_after_another
     contract: Callable[[Array, Array], Array] = contract
     pad_value: float = 0.0
     beyond: Callable[[Array, int], Array] | None = None
@@ -366,8 +375,8 @@ class _Convolution:
         steps, groups = self.steps, facts(self.case).groups
         if groups == 1:
             return steps.contract(windows, kernel)
-        parts = zip(steps.groups(windows, groups), np.split(kernel, groups, -1), strict=True)
-        return np.concatenate([steps.contract(x, w) for x, w in parts], -1)
+        parts = zip(steps.groups(windows, groups), steps.filters(kernel, groups), strict=True)
+        return steps.joined([steps.contract(x, w) for x, w in parts])
 
     def _laid_out(self, y: Array) -> Array:
         return self.steps.from_last(y) if self.settings.channels_first else y

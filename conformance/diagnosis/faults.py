@@ -20,6 +20,7 @@ from conformance.diagnosis.evaluation import (
     Backward,
     Steps,
     flatten,
+    in_parts,
     largest,
     span,
     to_channels_first,
@@ -188,6 +189,11 @@ def _same() -> tuple[Fault, ...]:
             Steps(geometry=v.valid_rounded_up),
         ),
         Fault(
+            "valid.last-missing",
+            "the last VALID window is left out where it ends at the last input",
+            Steps(geometry=v.valid_without_last),
+        ),
+        Fault(
             "valid.same", "padding 'valid' is read as 'same'", v.padding_read_as("valid", "same")
         ),
     )
@@ -209,6 +215,16 @@ def _causal() -> tuple[Fault, ...]:
             "causal.undilated",
             "causal padding does not count the dilation",
             Steps(geometry=v.causal_by_window),
+        ),
+        Fault(
+            "causal.undilated-before",
+            "the causal padding before the first step does not count the dilation",
+            Steps(geometry=v.causal_of_window),
+        ),
+        Fault(
+            "causal.same-total",
+            "the causal padding is that of 'same', which strides lessen, all before the first step",
+            Steps(geometry=v.causal_as_same),
         ),
         Fault(
             "causal.earlier",
@@ -234,6 +250,21 @@ def _groups() -> tuple[Fault, ...]:
             "groups.first",
             "all groups read the channels of the first",
             Steps(groups=v.first_channels),
+        ),
+        Fault(
+            "groups.reversed",
+            "the groups take the parts of the channels in reverse",
+            Steps(groups=lambda windows, groups: in_parts(windows, groups)[::-1]),
+        ),
+        Fault(
+            "groups.filters-in-turn",
+            "the filters belong to the groups in turn, not one part to each",
+            Steps(filters=v.filters_in_turn, joined=v.joined_in_turn),
+        ),
+        Fault(
+            "groups.outputs-in-turn",
+            "the outputs of the groups are put in turn, not one part after the other",
+            Steps(joined=v.joined_in_turn),
         ),
     )
 
@@ -442,6 +473,11 @@ def _layout() -> tuple[Fault, ...]:
             "memory.contiguous",
             "the input is read as if it were contiguous",
             Steps(inputs=v.memory_order),
+        ),
+        Fault(
+            "memory.kernel",
+            "the kernel is read as if it were contiguous",
+            Steps(kernel=v.memory_order),
         ),
         Fault(
             "batch.first",
@@ -737,6 +773,19 @@ def _pooling() -> tuple[Fault, ...]:
             "magnitude",
             "pooling takes the greatest magnitude",
             lambda x, inside: largest(np.abs(x), inside),
+        ),
+        pool(
+            "magnitude-signed",
+            "pooling takes the element of the greatest magnitude, with its sign",
+            v.pool_by_magnitude,
+        ),
+        *(
+            pool(
+                f"first-{count}",
+                f"the elements of a window beyond the first {count} are not read",
+                v.pool_first(count),
+            )
+            for count in (4, 8, 9, 16, 32, 64)
         ),
         pool(
             "positive",

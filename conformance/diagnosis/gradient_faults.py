@@ -60,8 +60,7 @@ def _of_samples(chosen: slice) -> dict[str, Change]:
     """Kernel and bias from some samples of the batch alone."""
 
     def kernel(_: Array, found: Any) -> Array:
-        over = tuple(range(1 + found.rank))
-        return np.tensordot(found.windows[chosen], found.g[chosen], (over, over))
+        return np.asarray(found.of_kernel(found.windows[chosen], found.g[chosen]))
 
     return {"kernel": kernel}
 
@@ -137,6 +136,27 @@ def _slope_of(wanted: str, slope: Callable[[Array], Array]) -> Callable[[str, Ar
     )
 
 
+_BY_OUTPUT: Final[dict[str, Callable[[Array], Array]]] = {
+    "tanh": lambda y: 1 - y * y,
+    "sigmoid": lambda y: y * (1 - y),
+    "exponential": lambda y: y,
+}
+"""Slopes as functions of the output, as libraries compute them."""
+
+
+def _formula_of_sum(name: str, sums: Array, upstream: Array) -> Array:
+    """A slope that is a function of the output, given the sum in its place."""
+    formula = _BY_OUTPUT.get(name)
+    return _slope(name, sums, upstream) if formula is None else upstream * formula(sums)
+
+
+def _of_first_group(x: Array, found: Any) -> Array:
+    """Zero beyond the part of the last axis that is the first group's."""
+    x = x.copy()
+    x[..., x.shape[-1] // getattr(found, "groups", 1) :] = 0
+    return x
+
+
 def _of_softmax_alone(sums: Array) -> Array:
     """The diagonal of the softmax's derivative, as if every element had its own."""
     powers = np.exp(sums - sums.max(axis=-1, keepdims=True))
@@ -169,8 +189,7 @@ def _without_strides(w: Array, found: Any) -> Array:
     steps = replace(CORRECT, together=_side_by_side(found.settings.strides))
     dense = replace(found.settings, strides=v.ones(found.settings.strides))
     windows, inside = gather(found.x, dense, steps)
-    over = tuple(range(1 + found.rank))
-    return np.tensordot(np.where(inside, windows, 0.0), found.g, (over, over)).reshape(w.shape)
+    return np.asarray(found.of_kernel(np.where(inside, windows, 0.0), found.g).reshape(w.shape))
 
 
 def _side_by_side(strides: tuple[int, ...]) -> Callable[[list[Along]], list[Along]]:
@@ -196,8 +215,7 @@ def _without_last_outputs(axis: int) -> Change:
 
     def kernel(_: Array, found: Any) -> Array:
         place = (slice(None),) * (1 + axis % found.rank) + (slice(0, -1),)
-        over = tuple(range(1 + found.rank))
-        return np.tensordot(found.windows[place], found.g[place], (over, over))
+        return np.asarray(found.of_kernel(found.windows[place], found.g[place]))
 
     return kernel
 
@@ -332,6 +350,19 @@ _ALL: Final = (
         kernel=lambda w, _: np.moveaxis(w, (-1, -2), (0, 1)).reshape(w.shape),
     ),
     _fault(
+        "kernel.channels-last",
+        "the gradient of the kernel lies in memory as (window, filters, channels)",
+        kernel=lambda w, _: np.swapaxes(w, -1, -2).reshape(w.shape),
+    ),
+    *(
+        _fault(
+            f"{name}.first-group",
+            f"the gradient of the {name} is zero beyond the first group",
+            **{name: _of_first_group},
+        )
+        for name in ("inputs", "kernel")
+    ),
+    _fault(
         "kernel.first-sample",
         "the gradient of the kernel is that of the first sample alone",
         **_of_samples(slice(0, 1)),
@@ -365,6 +396,16 @@ _ALL: Final = (
         "activation.of-output",
         "the activation's slope is taken at its output in place of the sum",
         slope=_slope_of_output,
+    ),
+    _fault(
+        "activation.of-upstream",
+        "the activation's slope is taken at the upstream gradient in place of the sum",
+        slope=lambda name, sums, upstream: _slope(name, upstream, upstream),
+    ),
+    _fault(
+        "activation.formula-of-sum",
+        "the slope's formula of the output, as 1 - y^2 of tanh, is given the sum",
+        slope=_formula_of_sum,
     ),
     _fault(
         "activation.by-value",
@@ -446,6 +487,11 @@ _ALL: Final = (
             shares=b.to_tap(place),
         )
         for name, place in (("first", 0), ("last", -1))
+    ),
+    _fault(
+        "pooling.least",
+        "the least element of a window gets its gradient",
+        shares=b.to_least,
     ),
     _fault(
         "pooling.every-tap",

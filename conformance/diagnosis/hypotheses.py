@@ -28,6 +28,16 @@ Hypothesis = tuple[Fault, ...]
 
 Predicted = Prediction | GradientPrediction
 
+OF_PROGRAMS: Final = frozenset(
+    {
+        *("AttributeError", "ImportError", "KeyError", "MemoryError", "ModuleNotFoundError"),
+        *("NameError", "NotImplementedError", "OSError", "RecursionError", "SystemError"),
+        *("TypeError", "UnboundLocalError", "ZeroDivisionError"),
+    }
+)
+"""Exceptions that no fault of the catalogue explains: a program breaks by them, whatever its
+arithmetic is."""
+
 _KEPT: Final = 64 << 20
 """Bytes of predictions that are kept."""
 
@@ -82,7 +92,8 @@ class Failure:
 def normalised(message: str) -> str:
     """The first line of a message with its numbers, shapes, quotations and addresses left out."""
     first = (message.strip().splitlines() or [""])[0]
-    first = re.sub(r"0x[0-9a-fA-F]+|[-+]?\d[\d.e+-]*", "#", first)
+    number = r"([\w.-]+\.py\b)|0x[0-9a-fA-F]+|[-+]?\d[\d.e+-]*"  # a file keeps its name
+    first = re.sub(number, lambda found: found[1] or "#", first)
     first = re.sub(r"[\[(]\s*#?(?:\s*,\s*#?)*\s*[\])]", "(#)", first)
     return re.sub(r"'[^']*'|\"[^\"]*\"", "'...'", first)[:200]
 
@@ -94,6 +105,8 @@ def prohibition(case: Case) -> str:
     except (TypeError, ValueError, AttributeError, KeyError):
         return "it cannot be read"
     reason = re.sub(r"^inputs of shape [^:]*:", "inputs:", reason)
+    if reason.startswith("inputs:"):
+        return re.sub(r"\d+", "#", reason)
     return re.sub(r"^(\w+)=.*?: ", r"\1: ", reason)
 
 
@@ -127,6 +140,7 @@ class Hypotheses:
 
         A rejection is explained where the faults leave no way to compute the output, which of
         arrays without elements says nothing: evaluations fail there for reasons of their own.
+        Exceptions by which programs break say nothing of faults.
         """
         key = (hypothesis, failure)
         if key not in self._explained:
@@ -144,7 +158,7 @@ class Hypotheses:
         if faulty is right:
             return False
         if faulty is None:
-            return isinstance(failure.outcome, Rejection) and _has_elements(failure.case)
+            return _is_of_arrays(failure.outcome) and _has_elements(failure.case)
         return isinstance(failure.outcome, Value) and self._gives(failure, faulty, right)
 
     def _can_touch(self, hypothesis: Hypothesis, failure: Failure, right: Predicted) -> bool:
@@ -170,7 +184,7 @@ class Hypotheses:
 
     def fail_without_elements(self, hypothesis: Hypothesis, failure: Failure) -> bool:
         """Whether what is rejected has no elements, and these faults cannot compute it either."""
-        rejected = isinstance(failure.outcome, Rejection) and is_predictable(failure.case)
+        rejected = _is_of_arrays(failure.outcome) and is_predictable(failure.case)
         if not rejected or _has_elements(failure.case):
             return False
         right, faulty = (self.prediction(one, failure.case) for one in ((), hypothesis))
@@ -257,6 +271,11 @@ def _prediction(case: Case, steps: Steps) -> Predicted | None:
 
 def _is_of_gradients(hypothesis: Hypothesis) -> bool:
     return any(fault.identifier.startswith("gradient.") for fault in hypothesis)
+
+
+def _is_of_arrays(outcome: Outcome) -> bool:
+    """Whether an outcome is a rejection that arrays which do not fit can cause."""
+    return isinstance(outcome, Rejection) and outcome.exception not in OF_PROGRAMS
 
 
 def _has_elements(case: Case) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from conformance.cases.case import Case
 from conformance.cases.facts import Facts, facts
+from conformance.diagnosis.hypotheses import Failure
 from conformance.implementations import registry
 from conformance.implementations.declaration import FLAGS, LISTS, is_empty
 from conformance.implementations.protocol import ImplementationError
@@ -29,7 +30,7 @@ _LEAST: Final = 2
 _ACCIDENTS: Final = frozenset(
     {
         *("AssertionError", "AttributeError", "IndexError", "KeyError", "NameError"),
-        *("OverflowError", "RecursionError", "SystemError", "UnboundLocalError"),
+        *("OSError", "OverflowError", "RecursionError", "SystemError", "UnboundLocalError"),
         *("ZeroDivisionError",),
     }
 )
@@ -63,6 +64,10 @@ def told_apart(results: Sequence[Result]) -> dict[Case, str]:
     judged = [facts(r.case) for r in results if _is_judged(r)]
     refused = {r.case for r in results if _is_refusal(r)}
     kinds = _refused_kinds(judged, refused)
+    spread = _met_elsewhere(results, judged, refused, kinds)
+    if spread:
+        refused -= spread
+        kinds = _refused_kinds(judged, refused)
     if not kinds:
         return {}
     words = _in_words(kinds, judged, evidence.spec)
@@ -88,6 +93,23 @@ def _is_refusal(result: Result) -> bool:
         return False
     outcome = result.evidence.outcome
     return isinstance(outcome, Rejection) and outcome.exception not in _ACCIDENTS
+
+
+def _met_elsewhere(
+    results: Sequence[Result], judged: Sequence[Facts], refused: set[Case], kinds: Sequence[_Kind]
+) -> set[Case]:
+    """The refusals whose message most cases have that are of no refused kind.
+
+    What such a message says is not about the kind, all cases of which have it by chance.
+    """
+    covered = {f.case for f in judged if any(kind.holds(f) for kind in kinds)} & refused
+    by_message: dict[str, set[Case]] = {}
+    for result in results:
+        if result.case in refused and result.evidence is not None:
+            what = Failure(result.case, result.evidence.outcome).what
+            by_message.setdefault(what, set()).add(result.case)
+    spread = (cases for cases in by_message.values() if 2 * len(cases & covered) < len(cases))
+    return {case for cases in spread for case in cases}
 
 
 def _refused_kinds(judged: Sequence[Facts], refused: set[Case]) -> list[_Kind]:

@@ -8,6 +8,7 @@ from itertools import chain, combinations
 from typing import Final, TypeVar
 
 from conformance.cases.case import Case
+from conformance.diagnosis.commonality import separates
 from conformance.diagnosis.faults import FAULTS, Fault
 from conformance.diagnosis.gradient_faults import GRADIENT_FAULTS, OF_ONE_GRADIENT
 from conformance.diagnosis.hypotheses import (
@@ -25,6 +26,9 @@ _PROBES: Final = 40
 _FINALISTS: Final = 6
 _PARTNERS: Final = 8
 _WITNESSES: Final = 400
+_CONDITIONED: Final = 4
+"""How many failures a fault explains at least that is named under a condition."""
+
 _CONTRADICTIONS: Final = 2
 """How many failures that are explained weigh as much as a passing case that should have failed."""
 
@@ -306,14 +310,19 @@ class _Search:
         """Not one that explains a few failures by chance: contradicted more often than not.
 
         What explains every failure is credible all the same, as a fault under some condition; of
-        one failure alone it is not.
+        one failure alone it is not.  So is what explains several that one or two features tell from
+        all that contradict it.
         Rejections alone, which tell no values, are explained by what no passing case contradicts.
         """
         count = len(explanation.failures)
         if not any(isinstance(f.outcome, Value) for f in explanation.failures):
             return not explanation.contradicted
         everything = self._whole and count == len(self._failures) and count > 1
-        return everything or count > _CONTRADICTIONS * len(explanation.contradicted)
+        if everything or count > _CONTRADICTIONS * len(explanation.contradicted):
+            return True
+        return count >= _CONDITIONED and separates(
+            [failure.case for failure in explanation.failures], explanation.contradicted
+        )
 
 
 def _catalogue(failures: Sequence[Failure]) -> list[Fault]:

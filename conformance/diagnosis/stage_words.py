@@ -30,6 +30,7 @@ IN_STAGE: Final[Mapping[str, str]] = MappingProxyType(
         "in their arrays since",
         "threads": "calls of two threads at the same time disturb each other",
         "repeat": "the same call gives another answer the second time",
+        "precision": "sums are near the right ones, but not near enough",
         "refused": "valid arguments are refused",
         "accepted": "what must be refused is accepted",
         "literal": "what is observed besides output values is not as documented",

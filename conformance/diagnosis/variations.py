@@ -64,6 +64,25 @@ def causal_by_window(n: int, k: int, s: int, d: int, padding: str) -> tuple[int,
     return (n + k - 1 - span(k, d)) // s + 1, k - 1
 
 
+def causal_of_window(n: int, k: int, s: int, d: int, padding: str) -> tuple[int, int]:
+    """Under ``causal`` the padding of the window without dilation, and the right outputs."""
+    outputs, before = geometry(n, k, s, d, padding)
+    return outputs, k - 1 if padding == "causal" else before
+
+
+def causal_as_same(n: int, k: int, s: int, d: int, padding: str) -> tuple[int, int]:
+    """Under ``causal`` all that ``same`` pads, before the first input."""
+    outputs, before = geometry(n, k, s, d, padding)
+    return outputs, total_padding(n, k, s, d) if padding == "causal" else before
+
+
+def valid_without_last(n: int, k: int, s: int, d: int, padding: str) -> tuple[int, int]:
+    """Under ``valid`` one output less where the last window ends at the last input."""
+    if padding != "valid":
+        return geometry(n, k, s, d, padding)
+    return max(-(-(n - span(k, d)) // s), 1), 0
+
+
 def causal_one_earlier(n: int, k: int, s: int, d: int, padding: str) -> tuple[int, int]:
     """Causal padding of one more, and none after the last output."""
     outputs, before = geometry(n, k, s, d, padding)
@@ -89,6 +108,17 @@ def channels_in_turn(windows: Array, groups: int) -> list[Array]:
 def first_channels(windows: Array, groups: int) -> list[Array]:
     """Every group the channels of the first one."""
     return [windows[..., : windows.shape[-1] // groups]] * groups
+
+
+def filters_in_turn(kernel: Array, groups: int) -> list[Array]:
+    """Every group the filters that its number leaves, counted by the groups."""
+    return [kernel[..., group::groups] for group in range(groups)]
+
+
+def joined_in_turn(parts: list[Array]) -> Array:
+    """The first filter of each group, then the second of each."""
+    filters = sum(part.shape[-1] for part in parts)
+    return np.stack(parts, -1).reshape(*parts[0].shape[:-1], filters)
 
 
 def half_window(n: int, k: int, s: int, d: int) -> int:
@@ -665,6 +695,29 @@ def pool_mean(windows: Array, inside: Array) -> Array:
     count = np.broadcast_to(inside, windows.shape).sum(axis=taps)
     total = np.where(inside, windows, np.asarray(0, windows.dtype)).sum(axis=taps)
     return np.asarray(total / np.maximum(count, 1), windows.dtype)
+
+
+def pool_by_magnitude(windows: Array, inside: Array) -> Array:
+    """The element of the greatest magnitude, its sign kept; the first of several."""
+    taps = windows.ndim // 2 - 1
+    moved = np.moveaxis(np.where(inside, windows, np.zeros((), windows.dtype)), -1, 1 + taps)
+    rows = moved.reshape(*moved.shape[: 2 + taps], math.prod(moved.shape[2 + taps :]))
+    if not rows.size:
+        return largest(windows, inside)
+    chosen = np.argmax(np.abs(rows), axis=-1)[..., None]
+    return np.asarray(np.take_along_axis(rows, chosen, -1)[..., 0])
+
+
+def pool_first(count: int) -> Callable[[Array, Array], Array]:
+    """The greatest of the first elements of each window alone."""
+
+    def pooled(windows: Array, inside: Array) -> Array:
+        rank = windows.ndim // 2 - 1
+        taps = windows.shape[1 + rank : -1]
+        read = np.arange(math.prod(taps)).reshape(*taps, 1) < count
+        return largest(windows, inside & read)
+
+    return pooled
 
 
 def pool_through(dtype: str) -> Callable[[Array, Array], Array]:

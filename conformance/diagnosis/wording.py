@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -11,12 +12,15 @@ from numpy.typing import NDArray
 
 from conformance.cases.facts import facts
 from conformance.cases.grids.values import ACTIVATIONS
+from conformance.cases.operands import Operands
 from conformance.diagnosis.evaluation import CORRECT, predict, to_channels_last
 from conformance.diagnosis.hypotheses import Failure, operands_of
+from conformance.judge.contraction import as_float64
 from conformance.judge.definition.rounding import FORMATS
 from conformance.judge.expectation import expect
 from conformance.judge.gradients import judge_gradients
 from conformance.judge.verdict import Verdict
+from conformance.layers.registry import LAYERS
 from conformance.outcomes import Value
 
 Floats = NDArray[np.float64]
@@ -70,14 +74,29 @@ def what_of_nan(failure: Failure) -> str:
     lost, made = np.isnan(right) & ~np.isnan(actual), np.isnan(actual) & ~np.isnan(right)
     if lost.any() and not made.any():
         return f"it is lost{_given_as(actual[lost])}"
-    if lost.any() or not made.any():
-        return ""
+    return "" if lost.any() or not made.any() else _made_of(failure, right, made)
+
+
+def _made_of(failure: Failure, right: NDArray[Any], made: Mask) -> str:
+    """Of what NaN is made, where there should be none."""
+    arrays = operands_of(failure.case)
+    if LAYERS[failure.case.layer].convolves and _sums_are_infinite(failure, made):
+        return "it is made where the sum is infinite, as where that is multiplied by zero"
+    if arrays.inputs is not None and np.isnan(as_float64(arrays.inputs)).any():
+        return "it spreads to outputs whose windows hold none"
     if np.isinf(right[made]).all():
         return (
             "infinity becomes NaN, as where it is multiplied by zero, or a transform such as "
             "Winograd's subtracts it from itself"
         )
     return "it is made of finite numbers" if np.isfinite(right[made]).all() else "it is made"
+
+
+def _sums_are_infinite(failure: Failure, where: Mask) -> bool:
+    linear = replace(CORRECT, activations=lambda _, y: y)
+    sums = predict(failure.case, operands_of(failure.case), linear, with_error=False).wide
+    has_activation = failure.case.keywords.get("activation") not in (None, "linear")
+    return has_activation and sums.shape == where.shape and bool(np.isinf(sums[where]).all())
 
 
 def what_of_infinity(failure: Failure) -> str:
@@ -105,10 +124,50 @@ def dtype_given(failure: Failure) -> str:
     """Which dtype came in place of which; empty where it is not told."""
     outcome = failure.outcome
     actual = outcome.value if isinstance(outcome, Value) else None
+    if isinstance(actual, dict):
+        return _amiss(failure, actual, lambda array: array.dtype.name)
     if not isinstance(actual, np.ndarray) or failure.case.observe != "output":
         return ""
     given = actual.dtype.name
     return "" if given == failure.case.dtype else given
+
+
+def shape_given(failure: Failure) -> str:
+    """What is amiss with the shape, in words without numbers; empty where it is not told."""
+    outcome = failure.outcome
+    actual = outcome.value if isinstance(outcome, Value) else None
+    if isinstance(actual, dict):
+        return _amiss(failure, actual, None)
+    if not isinstance(actual, np.ndarray) or failure.case.observe != "output":
+        return ""
+    right = predict(failure.case, operands_of(failure.case), with_error=False).value
+    if actual.ndim < right.ndim and actual.shape == tuple(n for n in right.shape if n > 1):
+        return "axes of length 1 are missing"
+    if actual.ndim == right.ndim:
+        return ""
+    return f"it has {actual.ndim} axes in place of {right.ndim}"
+
+
+def _amiss(failure: Failure, given: dict[str, Any], name_of: Callable[[Any], str] | None) -> str:
+    """Which gradients differ from the right ones in their dtype's name, or in their shape."""
+    told = []
+    for name, right in expect(failure.case, operands_of(failure.case)).value.items():
+        one = given.get(name)
+        if not isinstance(one, np.ndarray):
+            return ""
+        if name_of is not None and name_of(one) != name_of(right):
+            told.append(f"the gradient of {name} is {name_of(one)}")
+        elif name_of is None and one.shape != right.shape:
+            told.append(f"the gradient of {name} {_compared(one.shape, right.shape)}")
+    return " and ".join(told)
+
+
+def _compared(given: tuple[int, ...], right: tuple[int, ...]) -> str:
+    if len(given) != len(right):
+        return f"has {len(given)} axes in place of {len(right)}"
+    if all(a <= b for a, b in zip(given, right, strict=True)):
+        return "is too short, as where what no window reaches is left out"
+    return "has another shape"
 
 
 _LEAST_RELATED: Final = 6
@@ -128,7 +187,49 @@ def relation(failure: Failure) -> str:
     given, wanted = actual[wrong].astype(np.float64), right.wide[wrong].astype(np.float64)
     if len(given) < _LEAST_RELATED or not np.isfinite(given).all() or np.ptp(wanted) == 0:
         return ""
+    if actual.dtype.itemsize > 1 and right.allows(actual.byteswap()).all():
+        return "the bytes of every element are in the other order"
     return _related(given, wanted, _roundoff(case.dtype))
+
+
+def nearness(failure: Failure) -> str:
+    """How near plain sums are to the right ones, where they are near; empty where they are not.
+
+    The measure is the sum of the magnitudes of the products, which rounding errors are parts of.
+    """
+    case, outcome = failure.case, failure.outcome
+    actual = outcome.value if isinstance(outcome, Value) else None
+    near = _NEAR_OF.get(case.dtype)
+    plain = case.keywords.get("activation") in (None, "linear", "relu")
+    if near is None or not plain or not isinstance(actual, np.ndarray):
+        return ""
+    arrays, linear = operands_of(case), case.replace(activation=None)
+    right = predict(case, arrays)
+    if arrays.inputs is None or actual.shape != right.value.shape or actual.dtype.kind not in "fV":
+        return ""
+    with np.errstate(all="ignore"):
+        magnitudes = Operands(
+            np.abs(arrays.inputs), {name: np.abs(w) for name, w in arrays.weights.items()}
+        )
+        size = predict(linear, magnitudes, with_error=False).wide
+        off = np.abs(as_float64(actual) - right.wide)
+        ratio = np.where(off == 0, 0.0, off / size)
+    off_by = float(ratio.max(initial=0.0))
+    return next((words for limit, words in near if off_by <= limit), "")
+
+
+_NEAR_OF: Final[Mapping[str, tuple[tuple[float, str], ...]]] = MappingProxyType(
+    {
+        "float64": (
+            (2.0**-20, "as where float64 is computed in float32"),
+            (2.0**-7, "as where float64 is computed in 16 bits"),
+        ),
+        "float32": ((2.0**-7, "as where float32 is computed in TF32, float16 or bfloat16"),),
+        "float16": ((2.0**-8, "as where sums are rounded to float16 on the way"),),
+        "bfloat16": ((2.0**-5, "as where sums are rounded to bfloat16 on the way"),),
+    }
+)
+"""By the dtype: how far off, of the sum of the products' magnitudes, and what that is like."""
 
 
 def _roundoff(dtype: str) -> float:
@@ -142,7 +243,13 @@ def _related(given: Floats, wanted: Floats, unit: float) -> str:
         return f"every wrong element is too {'large' if by > 0 else 'small'} by {abs(by):g}"
     with np.errstate(all="ignore"):
         times = _plain(float(np.nanmedian(given / wanted)))
-    if abs(times - 1) > _SLIGHT and times and np.all(np.abs(given - times * wanted) <= room):
+    if (
+        abs(times - 1) > _SLIGHT
+        and times
+        and np.all(
+            np.abs(given - times * wanted) <= 8 * unit * (np.abs(given) + np.abs(times * wanted))
+        )
+    ):
         if times == -1:
             return "every wrong element has the other sign"
         return f"every wrong element is {times:g} times what it should be"
@@ -238,6 +345,9 @@ def off_activation(name: str, failures: Sequence[Failure]) -> str:
 def _taken_for(name: str, failures: Sequence[Failure]) -> str:
     """Another activation that gives what was given in all failures; empty for none."""
     looked_at = [f for f in failures[:_TAKEN_FOR] if isinstance(f.outcome, Value)]
+    given = [f.outcome.value.ravel() for f in looked_at if isinstance(f.outcome, Value)]
+    if not given or len(np.unique(np.concatenate(given))) < _DISTINCT:
+        return ""  # a few limits, which many functions share
     others = (other for other in ACTIVATIONS if other != name)
     return next((o for o in others if all(_gives_as(o, f) for f in looked_at)), "")
 
@@ -250,6 +360,9 @@ def _gives_as(other: str, failure: Failure) -> bool:
 
 _TAKEN_FOR: Final = 6
 """How many failures are looked at for what one activation gives in all of them."""
+
+_DISTINCT: Final = 5
+"""How many values are seen at least where one function is said to give what another gives."""
 
 _FEW_ROUNDINGS: Final = 4.0
 _CANCELS: Final = (
