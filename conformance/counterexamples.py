@@ -23,6 +23,7 @@ from conformance.cases.drawing import cases
 from conformance.diagnosis.faults import FAULTS
 from conformance.diagnosis.gradient_faults import GRADIENT_FAULTS
 from conformance.diagnosis.hypotheses import Hypotheses, Hypothesis
+from conformance.diagnosis.places import are_at_one_place
 from conformance.diagnosis.results import failure_of
 from conformance.judge.verdict import Verdict
 from conformance.layers.registry import LAYERS
@@ -75,14 +76,15 @@ class Finding:
         """Whether another failure has the same cause.
 
         That is the same fault, of whatever layer; the same message of a refusal, or the same ending
-        of the process; else the same stage and all clauses of this one.
+        of the process; else the same stage and all clauses of this one, or wrong elements at the
+        same place.
         """
         failure, own = failure_of(result), failure_of(self.result)
         if self.faults:
             return any(hypotheses.explain(one, failure) for one in self.faults)
         if not isinstance(own.outcome, Value):
             return failure.what == own.what
-        return self._is_alike(result)
+        return self._is_alike(result) or are_at_one_place(own, failure, hypotheses)
 
     def is_like(self, other: Finding) -> bool:
         """Whether another finding, of another search, has the same cause."""

@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conformance.cases.case import Case
+from conformance.cases.case import Case, parse
 from conformance.cases.facts import facts
 from conformance.cases.grids import grid
-from conformance.cases.operands import Operands
+from conformance.cases.operands import Operands, operands
 from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.evaluation import evaluate
+from conformance.diagnosis.hypotheses import Failure, Hypotheses
+from conformance.diagnosis.places import are_at_one_place
 from conformance.diagnosis.selftest import Bench
+from conformance.outcomes import Value
 
 Array = np.ndarray[Any, Any]
 Change = Callable[[Array], None]
@@ -96,3 +99,22 @@ def test_the_remainder_of_a_loop_is_told(
     assert words in found.groups[0].clause(len(failures)), found.message
     assert found.groups[0].stage == "place"
     assert len(found.groups[0].failures) > 0.8 * len(failures)
+
+
+def test_failures_beyond_one_limit_of_an_axis_are_at_one_place() -> None:
+    """So that a search does not report one loop's remainder for every padding and stride."""
+
+    def wrong_from(line: str, channel: int) -> Failure:
+        case = parse(line)
+        y = evaluate(case, operands(case)).copy()
+        y[..., channel:] += 1
+        return Failure(case, Value(y), "exact")
+
+    one = wrong_from("MaxPooling2D/inputs:1x1x1x33/pool_size:1", 32)
+    other = wrong_from("MaxPooling2D/inputs:2x5x4x37/pool_size:2x1/padding:same", 32)
+    elsewhere = wrong_from("MaxPooling2D/inputs:2x5x4x37/pool_size:2x1/padding:same", 0)
+    of_another = wrong_from("MaxPooling1D/inputs:2x5x37/pool_size:2", 32)
+    hypotheses = Hypotheses()
+    assert are_at_one_place(one, other, hypotheses)
+    assert not are_at_one_place(one, elsewhere, hypotheses)
+    assert not are_at_one_place(one, of_another, hypotheses)

@@ -120,6 +120,20 @@ def located(
     return found
 
 
+def are_at_one_place(one: Failure, other: Failure, hypotheses: Hypotheses) -> bool:
+    """Whether the wrong elements of two failures of one layer lie beyond one limit of an axis."""
+    if (one.case.layer, one.case.observe) != (other.case.layer, other.case.observe):
+        return False
+    seen = [_seen(failure, hypotheses) for failure in (one, other)]
+    places = [{p for p in s.places if _tells(p)} if s is not None else set() for s in seen]
+    return bool(places[0] & places[1])
+
+
+def _tells(place: Place) -> bool:
+    """Whether elements beyond a place are hardly there by chance."""
+    return max(place.start, place.block) > _LEAST_FROM
+
+
 def _best(seen: dict[Failure, _Seen], passed: Sequence[Case]) -> Located | None:
     counts = Counter(place for one in seen.values() for place in one.places)
     found: list[tuple[tuple[int, int, int], int, Located]] = []

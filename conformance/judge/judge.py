@@ -57,11 +57,16 @@ _EXTRAORDINARY: Final = frozenset(
         "BaseException",
         "BaseExceptionGroup",
         "GeneratorExit",
+        "ImportError",
         "KeyboardInterrupt",
         "MemoryError",
+        "ModuleNotFoundError",
+        "NameError",
+        "OSError",
         "RecursionError",
         "SystemError",
         "SystemExit",
+        "UnboundLocalError",
     }
 )
 """Exceptions that say that something broke, not that an argument is refused."""
