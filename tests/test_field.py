@@ -20,6 +20,7 @@ import pytest
 
 from conformance.cases.case import Case
 from conformance.cases.operands import operands
+from conformance.command_line.field import selected
 from conformance.implementations import field, registry
 from conformance.implementations.engine import Takes
 from conformance.implementations.field.adapted import everywhere
@@ -339,3 +340,11 @@ def test_every_environment_of_the_field_stands_in_the_label():
     listed = {one.strip() for one in label.partition("=")[2].split(",")}
     declared = {family.extra for family in registry.FAMILIES.values() if family.extra}
     assert listed - {"field-frameworks"} == environments(text) == declared
+
+
+def test_what_follows_the_users_settings_is_judged_with_options_alone(monkeypatch):
+    """The table could not say which backend a plain `keras` was."""
+    monkeypatch.setattr(registry, "installed", lambda entry: True)
+    chosen = selected(["keras"])
+    assert "keras[backend=torch]" in chosen
+    assert "keras" not in chosen

@@ -45,6 +45,9 @@ def judge(options: argparse.Namespace) -> int:
 def selected(names: Sequence[str]) -> list[str]:
     """The installed implementations, with their variants, of these names or extras; without, all.
 
+    What follows the user's settings is left out without options: the table could not say what it
+    was.
+
     Raises:
         UsageError: if there is none of a name, or it is not installed.
     """
@@ -55,7 +58,9 @@ def selected(names: Sequence[str]) -> list[str]:
         known = ", ".join(f.name for f in families)
         raise UsageError(f"there is no implementation {', '.join(sorted(unknown))}; known: {known}")
     wanted = {f.name for f in chosen}
+    unclear = {f.name for f in chosen if f.follows_settings}
     entries = [e for e in registry.builtin() if e.name.partition("[")[0] in wanted]
+    entries = [e for e in entries if e.name not in unclear]
     installed = [e.name for e in entries if registry.installed(e)]
     missing = wanted - {name.partition("[")[0] for name in installed} if names else set()
     if missing or not installed:

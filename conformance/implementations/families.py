@@ -89,6 +89,8 @@ class Family:
         modules: what it imports, which nothing else does; empty where NumPy alone is enough.
         extra: the extra of this project that installs it, which is the name of its tox environment
             too; empty where it has none of its own.
+        follows_settings: whether it is, without options, what the user's settings make of it, so
+            that its name does not say what was judged.
     """
 
     name: str
@@ -103,6 +105,7 @@ class Family:
     variants: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     extra: str = ""
+    follows_settings: bool = False
 
     def entry(self, given: list[str], spec: str = "") -> Entry:
         """The implementation with the given options.

@@ -197,6 +197,7 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
                 environment={"TF_CPP_MIN_LOG_LEVEL": "3", "OMP_WAIT_POLICY": "PASSIVE"},
                 options=Options((_BACKEND, _X64, ISA, THREADS)),
                 variants=("backend=torch", "backend=jax", "backend=numpy", "backend=openvino"),
+                follows_settings=True,
             ),
             Family(
                 name="onnxruntime",
