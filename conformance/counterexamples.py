@@ -213,7 +213,9 @@ class Search:
     def _faults(self, result: Result) -> tuple[Hypothesis, ...]:
         """The faults of the catalogue that explain a failure, each alone."""
         failure = failure_of(result)
-        catalogue = CATALOGUE.values() if isinstance(failure.outcome, Value) else ()
+        catalogue = list(CATALOGUE.values()) if isinstance(failure.outcome, Value) else []
+        if failure.case.observe == "gradients":  # what is said of gradients alone comes first
+            catalogue.sort(key=lambda fault: fault.identifier not in GRADIENT_FAULTS)
         singles = ((fault,) for fault in catalogue)
         return tuple(one for one in singles if self._hypotheses.explain(one, failure))
 
