@@ -162,6 +162,7 @@ EQUIVALENT = (
         "opencv-pooling-lowest": LOSES_NAN | AS_ZERO | FROM_LEAST,
         "opencv-pooling-nan": LOSES_NAN | AS_ZERO | FROM_LEAST,
         "opencv-pooling-subnormal": LOSES_NAN | AS_ZERO | {"pooling.zero"},
+        "keras-openvino-bfloat16-rounding": ROUNDED | {"arithmetic.float16"},
         "openvino-bfloat16-rounding": ROUNDED | {"arithmetic.float16"},
         "openvino-float64-in-float32": IN_FLOAT32
         | {"arithmetic.float32", "arithmetic.transform", "kernel.tap", "pooling.float32"}
