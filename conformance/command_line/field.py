@@ -60,8 +60,7 @@ def selected(names: Sequence[str]) -> list[str]:
     wanted = {f.name for f in chosen}
     unclear = {f.name for f in chosen if f.follows_settings}
     entries = [e for e in registry.builtin() if e.name.partition("[")[0] in wanted]
-    entries = [e for e in entries if e.name not in unclear]
-    installed = [e.name for e in entries if registry.installed(e)]
+    installed = [e.name for e in entries if e.name not in unclear and registry.installed(e)]
     missing = wanted - {name.partition("[")[0] for name in installed} if names else set()
     if missing or not installed:
         raise UsageError(f"not installed: {', '.join(sorted(missing or wanted))}")
