@@ -310,8 +310,8 @@ class _Search:
         """Not one that explains a few failures by chance: contradicted more often than not.
 
         What explains every failure is credible all the same, as a fault under some condition; of
-        one failure alone it is not.  So is what explains several that one or two features tell from
-        all that contradict it.
+        one failure alone it is not.  So is what explains most, where one or two features tell these
+        from all that contradict it.
         Rejections alone, which tell no values, are explained by what no passing case contradicts.
         """
         count = len(explanation.failures)
@@ -320,8 +320,13 @@ class _Search:
         everything = self._whole and count == len(self._failures) and count > 1
         if everything or count > _CONTRADICTIONS * len(explanation.contradicted):
             return True
-        return count >= _CONDITIONED and separates(
-            [failure.case for failure in explanation.failures], explanation.contradicted
+        most = self._whole and 2 * count > len(self._failures)
+        return (
+            most
+            and count >= _CONDITIONED
+            and separates(
+                [failure.case for failure in explanation.failures], explanation.contradicted
+            )
         )
 
 
