@@ -527,3 +527,12 @@ def test_one_clause_is_one_cause_whatever_the_sizes() -> None:
     )
     failures = [Failure(parse(line), Value(None), "rejection") for line in lines]
     assert len({failure.what for failure in failures}) == 1
+
+
+def test_an_error_that_refuses_nothing_is_not_called_an_acceptance() -> None:
+    case = parse("Conv1D/observe:rejection/inputs:1x2x1/filters:1/kernel_size:3")
+    found = diagnose([Failure(case, Rejection("NameError", "name 'x'"), "rejection")])
+    assert found is not None
+    assert found.of(case) == (
+        "what must be refused ends in an error that refuses nothing (NameError: name '...')"
+    )

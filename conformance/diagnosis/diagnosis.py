@@ -43,7 +43,7 @@ from conformance.diagnosis.wording import (
     wrong_gradients,
 )
 from conformance.layers.registry import LAYERS
-from conformance.outcomes import ANSWER, Value
+from conformance.outcomes import ANSWER, Rejection, Value
 
 __all__ = ["Diagnosis", "Failure", "Group", "diagnose", "failure_reason"]
 
@@ -242,13 +242,20 @@ def failure_reason(failure: Failure) -> str:
     if isinstance(outcome, Value) and ANSWER in outcome.changed_inputs:
         return "overwritten"
     if failure.stage == "rejection":
-        return "refused" if failure.case.observe != "rejection" else "accepted"
+        return _of_rejection(failure)
     told = failure.stage in ("inputs", "state", "threads", "repeat", "process", "dtype", "literal")
     if told or not is_predictable(failure.case) or not isinstance(outcome, Value):
         return failure.stage
     if failure.case.observe != "output" or not isinstance(outcome.value, np.ndarray):
         return failure.stage
     return first_difference(failure.case, operands_of(failure.case), outcome.value)
+
+
+def _of_rejection(failure: Failure) -> str:
+    """Whether what is valid was refused, or what is not was accepted, or ended in another error."""
+    if failure.case.observe != "rejection":
+        return "refused"
+    return "broken" if isinstance(failure.outcome, Rejection) else "accepted"
 
 
 def _explained(one: Explanation) -> Group:
@@ -366,7 +373,7 @@ class _Telling:
 
     def kind(self, failure: Failure, stage: str) -> str:
         """What tells groups of one stage apart."""
-        if stage in ("refused", "accepted", "process"):
+        if stage in ("refused", "accepted", "broken", "process"):
             return failure.what
         if stage == "activation":
             return str(failure.case.keywords.get("activation"))

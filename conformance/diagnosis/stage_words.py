@@ -32,6 +32,7 @@ IN_STAGE: Final[Mapping[str, str]] = MappingProxyType(
         "repeat": "the same call gives another answer the second time",
         "precision": "sums are near the right ones, but not near enough",
         "refused": "valid arguments are refused",
+        "broken": "what must be refused ends in an error that refuses nothing",
         "accepted": "what must be refused is accepted",
         "literal": "what is observed besides output values is not as documented",
         "process": "the process ended or did not answer",
