@@ -45,7 +45,7 @@ def program_module() -> ModuleType:
 
 
 NAMES = [behaviour.__name__ for behaviour in program_module().BEHAVIOURS]
-LIMITS = Limits(timeout=1.5)
+LIMITS = Limits(timeout=5.0)
 
 
 def misbehaving(name: str) -> Case:

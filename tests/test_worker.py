@@ -41,7 +41,7 @@ def plugin_module() -> ModuleType:
 
 
 NAMES = [behaviour.__name__ for behaviour in plugin_module().BEHAVIOURS]
-LIMITS = Limits(timeout=1.5, memory=2**29)
+LIMITS = Limits(timeout=5.0, memory=2**29)
 
 
 def misbehaving(name: str) -> Case:
@@ -267,7 +267,7 @@ def test_a_worker_ends_when_its_parent_is_gone() -> None:
     attendant.ask(misbehaving("hangs"))
     started = time.monotonic()
     attendant.close()
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize("text", ["raise ValueError('no')", "import os; os._exit(9)", "x = 1"])
