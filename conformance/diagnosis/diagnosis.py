@@ -215,14 +215,17 @@ def depending_on_order(
     failures: Sequence[Failure], sequence: Sequence[Case], implementation: str
 ) -> Group:
     """The group of failures that conform when each is run alone in a fresh process."""
-    what = "run alone in a fresh process the case conforms"
+    shown_by = command_of(sequence, implementation) if sequence else ""
+    return Group(tuple(failures), stage="order", what=order_words(sequence), shown_by=shown_by)
+
+
+def order_words(sequence: Sequence[Case]) -> str:
+    """How a case depends on the order of calls, by the fewest cases that show it, if any do."""
+    alone = "run alone in a fresh process the case conforms"
     if not sequence:
-        return Group(tuple(failures), stage="order", what=what)
+        return alone
     before = len(sequence) - 1
-    what += f"; after {before} other{'s' if before > 1 else ''} it fails"
-    return Group(
-        tuple(failures), stage="order", what=what, shown_by=command_of(sequence, implementation)
-    )
+    return f"{alone}; after {before} other{'s' if before > 1 else ''} it fails"
 
 
 def command_of(sequence: Sequence[Case], implementation: str) -> str:
