@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -84,6 +85,25 @@ def diagnosed(
             found[name] = diagnosis
     told = [_with_diagnosis(result, found) for result in results]
     return [_with_sequence(result, order.get(result.implementation)) for result in told], found
+
+
+def diagnosed_if_possible(
+    results: list[Result], order: Mapping[str, Order] = _NO_ORDER
+) -> tuple[list[Result], str]:
+    """The results with their diagnoses, as `diagnosed` gives them, and an empty text.
+
+    Where the diagnosis itself breaks, which is a fault of this suite, the verdicts are not lost
+    with it: the results as they were, and a text that says so.
+    """
+    try:
+        return diagnosed(results, order)[0], ""
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        what = f"{type(error).__name__} in {where.name}, line {where.lineno}: {error}"
+        return results, f"{UNEXPLAINED}; the verdicts stand. Please report it: {what}"
+
+
+UNEXPLAINED: Final = "The failures are not explained, by a fault of conformance itself"
 
 
 def _refusals_apart(results: Sequence[Result], names: Iterable[str]) -> list[Result]:

@@ -350,7 +350,8 @@ def off_activation(name: str, failures: Sequence[Failure]) -> str:
 def _taken_for(name: str, failures: Sequence[Failure]) -> str:
     """Another activation that gives what was given in all failures; empty for none."""
     looked_at = [f for f in failures[:_TAKEN_FOR] if isinstance(f.outcome, Value)]
-    given = [f.outcome.value.ravel() for f in looked_at if isinstance(f.outcome, Value)]
+    values = [f.outcome.value for f in looked_at if isinstance(f.outcome, Value)]
+    given = [v.astype(np.float64).ravel() for v in values if isinstance(v, np.ndarray)]
     if not given or len(np.unique(np.concatenate(given))) < _DISTINCT:
         return ""  # a few limits, which many functions share
     others = (other for other in ACTIVATIONS if other != name)
@@ -395,9 +396,10 @@ def _falls(failure: Failure) -> bool:
     given, wanted, error = (
         a.astype(np.float64).ravel()[order] for a in (actual, right.wide, right.error)
     )
-    if not np.isfinite(given).all() or np.any(np.diff(wanted) < 0):
+    if not np.isfinite([given, wanted]).all() or np.any(np.diff(wanted) < 0):
         return False
-    apart = np.diff(sums.ravel()[order]) > 0
+    sums = sums.ravel()[order]
+    apart = sums[1:] > sums[:-1]
     fall = given[:-1] - given[1:] > 4 * (error[:-1] + error[1:])
     return bool(np.count_nonzero(fall & apart) > max(2, len(given) // 16))
 
