@@ -145,10 +145,16 @@ def _best(seen: dict[Failure, _Seen], passed: Sequence[Case]) -> Located | None:
             those = [failure for failure in having if failure.case.layer in layers]
             against = [c for c in passed if c.layer in layers and _has(place, c)]
             telling = _telling(seen, those, against)
+            if all(failure.case.operands in _BY_INDEX for failure in those):
+                continue
             if _is_credible(place, [seen[f] for f in those], telling):
                 one = Located(place, tuple(those), tuple(against), _what(seen, those))
                 found.append((_weight(one, telling), len(found), one))
     return max(found)[-1] if found else None
+
+
+_BY_INDEX: Final = frozenset({"edges"})
+"""Kinds of operands whose values follow from the index, so that a place may be that of values."""
 
 
 def _choices(failures: Sequence[Failure]) -> list[set[str]]:

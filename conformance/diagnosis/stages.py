@@ -54,7 +54,8 @@ def first_difference(case: Case, operands: Operands, actual: Array) -> str:
     * ``layout``: the right elements in other places, or the axes in another order;
     * ``number``: another number of outputs;
     * ``window``: elements that are right for other windows;
-    * ``activation``: the outputs follow from the right sums by some other monotone function;
+    * ``activation``: the outputs follow from the right sums by some other monotone function, or are
+      wrong exactly where the sums are above, below or in magnitude above some number;
     * ``padding``: wrong only where the window reaches into the padding;
     * ``bias``: off by one number per filter;
     * ``nan``, ``infinity``: only where the output should be that, or is;
@@ -115,7 +116,9 @@ def _stage_of_convolution(
         sums = predict(case, operands, replace(CORRECT, activations=lambda _, y: y)).wide
         if _are_sums(case, operands, actual, expected):
             return "window"
-        return "activation" if _is_monotone(sums, actual) else "contraction"
+        wrong = ~expected.allows(actual)
+        told = _is_monotone(sums, actual) or _is_told_by_size(sums, wrong)
+        return "activation" if told else "contraction"
     if _is_constant_per_filter(case, actual, expected):
         return "bias"
     return "window" if _are_sums(case, operands, actual, expected) else "contraction"
@@ -201,6 +204,23 @@ def _is_constant_per_filter(case: Case, actual: Array, expected: Prediction) -> 
     right = to_channels_last(expected.wide) if facts(case).channels_first else expected.wide
     varied = np.ptp(right.reshape(rows.shape), axis=0) > 2 * error
     return bool(varied.any() and np.any(np.abs(rows).min(axis=0) > error))
+
+
+_FEWEST_RIGHT: Final = 8
+_FEWEST_WRONG: Final = 2
+"""How many different sums at least are to be seen on either side of a limit."""
+
+
+def _is_told_by_size(sums: Array, wrong: Array) -> bool:
+    """Whether outputs are wrong exactly where the sums are beyond a limit, on one side or both."""
+    if sums.shape != wrong.shape or not np.isfinite(sums).all():
+        return False
+    off, right = np.unique(sums[wrong]), np.unique(sums[~wrong])
+    if len(off) < _FEWEST_WRONG or len(right) < _FEWEST_RIGHT:
+        return False
+    return any(
+        bool(key(off).min() > key(right).max()) for key in (np.positive, np.negative, np.abs)
+    )
 
 
 def _is_monotone(sums: Array, actual: Array) -> bool:
