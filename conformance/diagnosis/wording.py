@@ -145,7 +145,7 @@ def shape_given(failure: Failure) -> str:
         return "axes of length 1 are missing"
     if actual.ndim == right.ndim:
         return ""
-    return f"it has {actual.ndim} axes in place of {right.ndim}"
+    return f"it has {_axes(actual.ndim)} in place of {right.ndim}"
 
 
 def _amiss(failure: Failure, given: dict[str, Any], name_of: Callable[[Any], str] | None) -> str:
@@ -167,9 +167,13 @@ def _amiss(failure: Failure, given: dict[str, Any], name_of: Callable[[Any], str
     return " and ".join(told)
 
 
+def _axes(count: int) -> str:
+    return "1 axis" if count == 1 else f"{count} axes"
+
+
 def _compared(given: tuple[int, ...], right: tuple[int, ...]) -> str:
     if len(given) != len(right):
-        return f"has {len(given)} axes in place of {len(right)}"
+        return f"has {_axes(len(given))} in place of {len(right)}"
     if all(a <= b for a, b in zip(given, right, strict=True)):
         return "is too short, as where what no window reaches is left out"
     return "has another shape"
