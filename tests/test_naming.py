@@ -536,3 +536,36 @@ def test_an_error_that_refuses_nothing_is_not_called_an_acceptance() -> None:
     assert found.of(case) == (
         "what must be refused ends in an error that refuses nothing (NameError: name '...')"
     )
+
+
+def test_one_message_for_all_that_is_asked_tells_itself() -> None:
+    """A library that is not found is no other data format, though channels_last are refused."""
+    lines = [f"Conv2D/inputs:2x7x{n}x3/filters:4/kernel_size:3x2" for n in range(5, 14)]
+    lines += [f"{line}/data_format:channels_first" for line in lines[:2]]
+    outcome = Rejection("ValueError", "cannot load libconv.so.1")
+    found = diagnose([Failure(parse(line), outcome, "rejection") for line in lines])
+    assert found is not None
+    (group,) = found.groups
+    assert group.reason == "valid arguments are refused (ValueError: cannot load libconv.so.#)"
+
+
+def test_a_slope_is_not_blamed_where_the_outputs_are_wrong_too() -> None:
+    """What is wrong with the sums is felt by gradients through an activation alone."""
+
+    def compute(case: Case, arrays: Operands) -> Any:
+        if case.observe == "gradients":
+            return gradient_through(case, arrays)
+        return of_elements(lambda y: y + np.arange(y.size).reshape(y.shape) % 5)(case, arrays)
+
+    lines = (SIGMOID.replace("/inputs", "/observe:gradients/inputs"), *GRADIENTS, *PLAIN)
+    assert "slope" not in diagnosis_of(lines, compute).message
+
+
+def test_a_few_sums_that_are_near_by_chance_tell_no_precision() -> None:
+    def compute(case: Case, arrays: Operands) -> Any:
+        if case.inputs == (2, 9, 3):
+            return noisy(case, arrays)
+        return of_elements(lambda y: y + np.arange(y.size).reshape(y.shape) % 5)(case, arrays)
+
+    lines = (DOUBLE[0], *(DOUBLE[1].replace("2x8", f"2x{n}") for n in (8, 9, 10)))
+    assert "sums are near" not in diagnosis_of(lines, compute).message
