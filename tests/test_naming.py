@@ -141,6 +141,20 @@ def of_elements(change: Callable[[Array], Array]) -> Compute:
     return compute
 
 
+def bias_of_first_sample(case: Case, arrays: Operands) -> Array:
+    """The bias added to the first sample alone."""
+    y = np.asarray(right(case, arrays)).copy()
+    y[1:] = evaluate(case, arrays, FAULTS["bias.missing"].steps)[1:]
+    return y
+
+
+def unpadded_tail(case: Case, arrays: Operands) -> Array:
+    """The columns from the eighth on as if SAME padded last alone."""
+    y = np.asarray(right(case, arrays)).copy()
+    y[..., 8:, :] = evaluate(case, arrays, FAULTS["same.all-last"].steps)[..., 8:, :]
+    return y
+
+
 def of_gradient(name: str, change: Callable[[Operands, Case], Operands]) -> Compute:
     """One gradient from changed operands."""
 
@@ -256,6 +270,18 @@ SLIPS = (
         WIDE,
         of_operands(bias_by_blocks),
         "in the sums of the outputs, the bias is counted 3 times",
+    ),
+    Slip(
+        "the bias for the first sample alone",
+        (*WIDE, *PLAIN),
+        bias_of_first_sample,
+        "the bias is left out, only in the samples from index 1 on",
+    ),
+    Slip(
+        "another padding for a tail",
+        tuple(f"Conv1D/inputs:2x{n}x3/filters:3/kernel_size:3/padding:same" for n in (11, 12, 13)),
+        unpadded_tail,
+        "all SAME padding goes last, only in the steps",
     ),
     Slip(
         "another dtype",

@@ -25,6 +25,7 @@ from conformance.diagnosis.hypotheses import (
     is_predictable,
     operands_of,
 )
+from conformance.diagnosis.partial import partial_faults
 from conformance.diagnosis.places import located
 from conformance.diagnosis.search import Explanation, explanations
 from conformance.diagnosis.stage_words import IN_STAGE
@@ -193,6 +194,9 @@ def diagnose(
     explained = {failure for one in found for failure in one.failures}
     groups = [_explained(one) for one in found]
     left = _without_chance_names([f for f in failures if f not in explained])
+    groups += _in_part(left, passed, hypotheses)
+    parted = {failure for group in groups for failure in group.failures}
+    left = [failure for failure in left if failure not in parted]
     groups += _by_place(left, passed, hypotheses)
     placed = {failure for group in groups for failure in group.failures}
     groups += _unexplained([f for f in left if f not in placed], passed, explained | placed)
@@ -283,6 +287,22 @@ def _explained(one: Explanation) -> Group:
     only = common(cases, one.contradicted) if one.contradicted else None
     contradicted = len(one.contradicted)
     return Group(one.failures, one.faults, one.alternatives, common=only, contradicted=contradicted)
+
+
+def _in_part(
+    failures: Sequence[Failure], passed: Sequence[Case], hypotheses: Hypotheses
+) -> list[Group]:
+    """Groups by a fault that is there in a part of the outputs."""
+    plain = [failure for failure in failures if not failure.named and _has_wrong_output(failure)]
+    return [
+        Group(
+            one.failures,
+            stage="place",
+            common=common([failure.case for failure in one.failures], passed),
+            what=one.words,
+        )
+        for one in partial_faults(plain, hypotheses)
+    ]
 
 
 def _by_place(
