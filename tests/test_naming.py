@@ -595,3 +595,17 @@ def test_a_few_sums_that_are_near_by_chance_tell_no_precision() -> None:
 
     lines = (DOUBLE[0], *(DOUBLE[1].replace("2x8", f"2x{n}") for n in (8, 9, 10)))
     assert "sums are near" not in diagnosis_of(lines, compute).message
+
+
+def test_samples_that_are_others_are_said_to_be() -> None:
+    """Half a batch, shared by two threads, repeats the other half."""
+
+    def compute(case: Case, arrays: Operands) -> Array:
+        y = np.asarray(right(case, arrays)).copy()
+        half = len(y) // 2
+        y[half : 2 * half] = y[:half]
+        return y
+
+    lines = tuple(f"Conv1D/inputs:{n}x9x3/operands:reals/filters:2/kernel_size:2" for n in (5, 7))
+    (group,) = diagnosis_of(lines, compute).groups
+    assert group.reason == "the outputs of some samples are those of other samples"

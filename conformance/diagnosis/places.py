@@ -303,14 +303,17 @@ def _effect(wrong: Array, given: Array, wanted: Array) -> str:
         return "they are zero"
     if values.dtype.kind not in "iu" and np.all(np.isnan(right) & ~np.isnan(values)):
         return _NAN_LOST
-    channels = wrong.any(axis=tuple(range(wrong.ndim - 1)))
-    start = int(np.argmax(channels))
-    tail = given.shape[-1] - start
-    if 0 < tail <= start and np.array_equal(
-        given[..., start:], given[..., :tail], equal_nan=given.dtype.kind not in "iu"
-    ):
+    if any(_repeats(np.moveaxis(wrong, axis, 0), np.moveaxis(given, axis, 0)) for axis in (-1, 0)):
         return "they repeat the first ones"
     return ""
+
+
+def _repeats(wrong: Array, given: Array) -> bool:
+    """Whether what is wrong along the first axis is what stands at its start."""
+    start = int(np.argmax(wrong.any(axis=tuple(range(1, wrong.ndim)))))
+    tail = len(given) - start
+    is_number = given.dtype.kind not in "iu"
+    return 0 < tail <= start and np.array_equal(given[start:], given[:tail], equal_nan=is_number)
 
 
 def _what(seen: dict[Failure, _Seen], those: Sequence[Failure]) -> str:
