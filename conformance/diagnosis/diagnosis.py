@@ -25,12 +25,14 @@ from conformance.diagnosis.hypotheses import (
     is_predictable,
     operands_of,
 )
+from conformance.diagnosis.partial import partial_faults
 from conformance.diagnosis.places import located
 from conformance.diagnosis.search import Explanation, explanations
 from conformance.diagnosis.stage_words import IN_STAGE
 from conformance.diagnosis.stages import first_difference
 from conformance.diagnosis.wording import (
     dtype_given,
+    is_near_told,
     makes_nan,
     nearness,
     off_activation,
@@ -50,6 +52,9 @@ __all__ = ["Diagnosis", "Failure", "Group", "diagnose", "failure_reason"]
 _MOST_ALTERNATIVES: Final = 2
 _SHARE: Final = 0.5
 """Share of the unexplained failures of a layer in a dtype beyond which a precision is named."""
+
+_ALL_REFUSED: Final = 8
+"""How many cases of a layer are refused at least where all are, as where a library is missing."""
 
 _TOLD_BY_WHAT: Final = frozenset({"activation", "place", "relation", "slope", "terms"})
 
@@ -182,12 +187,16 @@ def diagnose(
     if not failures:
         return None
     hypotheses = hypotheses or Hypotheses()
-    ordinary = [failure for failure in failures if _has_wrong_output(failure)]
+    alike = _refused_alike(failures, passed)
+    ordinary = [f for f in failures if _has_wrong_output(f) and f not in alike]
     told = {failure for failure in _without_chance_names(ordinary) if failure.named}
     found = explanations(ordinary, passed, hypotheses, told)
     explained = {failure for one in found for failure in one.failures}
     groups = [_explained(one) for one in found]
     left = _without_chance_names([f for f in failures if f not in explained])
+    groups += _in_part(left, passed, hypotheses)
+    parted = {failure for group in groups for failure in group.failures}
+    left = [failure for failure in left if failure not in parted]
     groups += _by_place(left, passed, hypotheses)
     placed = {failure for group in groups for failure in group.failures}
     groups += _unexplained([f for f in left if f not in placed], passed, explained | placed)
@@ -209,6 +218,21 @@ def _without_chance_names(failures: Sequence[Failure]) -> list[Failure]:
         return counts[failure.named] > _SHARE * counts.total()
 
     return [f if not f.named or is_common(f) else replace(f, named=None) for f in failures]
+
+
+def _refused_alike(failures: Sequence[Failure], passed: Sequence[Case]) -> set[Failure]:
+    """The refusals of all that was asked of a layer by one message, which tells what is wrong."""
+    answered = {(case.layer, case.observe) for case in passed}
+    messages: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for failure in failures:
+        messages[failure.case.layer, failure.case.observe][failure.what] += 1
+
+    def is_alone(failure: Failure) -> bool:
+        asked = failure.case.layer, failure.case.observe
+        counts = messages[asked]
+        return asked not in answered and len(counts) == 1 and counts.total() >= _ALL_REFUSED
+
+    return {f for f in failures if isinstance(f.outcome, Rejection) and is_alone(f)}
 
 
 def depending_on_order(
@@ -268,6 +292,22 @@ def _explained(one: Explanation) -> Group:
     return Group(one.failures, one.faults, one.alternatives, common=only, contradicted=contradicted)
 
 
+def _in_part(
+    failures: Sequence[Failure], passed: Sequence[Case], hypotheses: Hypotheses
+) -> list[Group]:
+    """Groups by a fault that is there in a part of the outputs."""
+    plain = [failure for failure in failures if not failure.named and _has_wrong_output(failure)]
+    return [
+        Group(
+            one.failures,
+            stage="place",
+            common=common([failure.case for failure in one.failures], passed),
+            what=one.words,
+        )
+        for one in partial_faults(plain, hypotheses)
+    ]
+
+
 def _by_place(
     failures: Sequence[Failure], passed: Sequence[Case], hypotheses: Hypotheses
 ) -> list[Group]:
@@ -320,11 +360,11 @@ class _Telling:
         self._wrong_sums = {(case.layer, case.dtype) for case in plain}
         ordinary = (failure.case for failure in failures if not KINDS[failure.case.operands].place)
         self._ordinary = {(case.layer, case.dtype) for case in ordinary}
-        every = (failure.case for failure in (*failures, *explained))
+        every = [failure.case for failure in (*failures, *explained)]
         self._linear -= {case.layer for case in every if _is_plain(case)}
-        self._gradients = _Gradients(failures, passed)
+        self._gradients = _Gradients(failures, passed, every)
         self._relations: dict[Failure, str] = {}
-        self._near: dict[Failure, str] = {}
+        self._near: dict[tuple[str, str], dict[Failure, str]] = {}
         self._terms = _Terms(failures)
 
     def stage(self, failure: Failure) -> str:
@@ -355,9 +395,12 @@ class _Telling:
         """What precision the outputs are like, where they are near the right ones."""
         if failure.case.observe != "output" or not LAYERS[failure.case.layer].convolves:
             return ""
-        if failure not in self._near:
-            self._near[failure] = nearness(failure)
-        return self._near[failure]
+        alike = failure.case.layer, failure.case.dtype
+        if alike not in self._near:
+            self._near[alike] = _near_sums(
+                [f for f in self.failures if (f.case.layer, f.case.dtype) == alike]
+            )
+        return self._near[alike].get(failure, "")
 
     def _relation(self, failure: Failure, reason: str) -> str:
         """By what all wrong elements are too large, or multiplied, where that is all."""
@@ -393,7 +436,7 @@ class _Telling:
         if stage == "terms":
             return self._terms.of(failure)
         if stage == "precision":
-            return self._near[failure]
+            return self._nearness(failure)
         telling = _OF_OUTPUTS.get(stage)
         return telling(failure) if telling else ""
 
@@ -406,6 +449,16 @@ class _Telling:
         if stage == "activation":
             return off_activation(kind, group)
         return kind.removeprefix("accepted: ")
+
+
+def _near_sums(failures: Sequence[Failure]) -> dict[Failure, str]:
+    """What precision outputs are like, if most of those of which it can be told are near.
+
+    A few wrong sums are near the right ones by chance, whatever is wrong with them.
+    """
+    plain = [f for f in failures if f.case.observe == "output" and is_near_told(f.case)]
+    told = {failure: words for failure in plain if (words := nearness(failure))}
+    return told if len(told) > _SHARE * len(plain) else {}
 
 
 class _Terms:
@@ -430,7 +483,9 @@ class _Terms:
 class _Gradients:
     """What is said of gradients: which are wrong, what their sums leave out, or whose slope."""
 
-    def __init__(self, failures: Sequence[Failure], passed: Sequence[Case]) -> None:
+    def __init__(
+        self, failures: Sequence[Failure], passed: Sequence[Case], every: Sequence[Case]
+    ) -> None:
         own = [failure for failure in failures if failure.case.observe == "gradients"]
         self._wrong = {f: wrong_and_right_gradients(f) for f in own if f.stage in _OF_JUDGE}
         self._terms = {
@@ -442,7 +497,7 @@ class _Gradients:
             (f.case.layer, name, words) for f, (name, told) in self._terms.items() for words in told
         )
         plain = {case.layer for case in passed if _is_without_activation(case)}
-        amiss = {f.case.layer for f in own if _is_without_activation(f.case)}
+        amiss = {case.layer for case in every if _tells_against_slopes(case)}
         self._plain = plain - amiss
 
     def stage(self, failure: Failure, reason: str) -> str:
@@ -478,6 +533,11 @@ def _is_without_activation(case: Case) -> bool:
     """Whether a case looks at gradients without an activation."""
     plain = case.keywords.get("activation") in (None, "linear")
     return case.observe == "gradients" and plain
+
+
+def _tells_against_slopes(case: Case) -> bool:
+    """Whether a failing case shows that more is wrong than slopes, such as the sums themselves."""
+    return case.observe == "output" or _is_without_activation(case)
 
 
 _OF_SUMS: Final = frozenset({"contraction", "window", "bias", "layout", "activation", "channels"})

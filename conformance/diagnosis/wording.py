@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.cases.case import Case
 from conformance.cases.facts import facts
 from conformance.cases.grids.values import ACTIVATIONS
 from conformance.cases.operands import Operands
@@ -208,9 +209,7 @@ def nearness(failure: Failure) -> str:
     """
     case, outcome = failure.case, failure.outcome
     actual = outcome.value if isinstance(outcome, Value) else None
-    near = _NEAR_OF.get(case.dtype)
-    plain = case.keywords.get("activation") in (None, "linear", "relu")
-    if near is None or not plain or not isinstance(actual, np.ndarray):
+    if not is_near_told(case) or not isinstance(actual, np.ndarray):
         return ""
     arrays, linear = operands_of(case), case.replace(activation=None)
     right = predict(case, arrays)
@@ -224,7 +223,12 @@ def nearness(failure: Failure) -> str:
         off = np.abs(as_float64(actual) - right.wide)
         ratio = np.where(off == 0, 0.0, off / size)
     off_by = float(ratio.max(initial=0.0))
-    return next((words for limit, words in near if off_by <= limit), "")
+    return next((words for limit, words in _NEAR_OF[case.dtype] if off_by <= limit), "")
+
+
+def is_near_told(case: Case) -> bool:
+    """Whether of a case's outputs it can be told how near they are."""
+    return case.dtype in _NEAR_OF and case.keywords.get("activation") in (None, "linear", "relu")
 
 
 _NEAR_OF: Final[Mapping[str, tuple[tuple[float, str], ...]]] = MappingProxyType(
@@ -246,19 +250,15 @@ def _roundoff(dtype: str) -> float:
 
 
 def _related(given: Floats, wanted: Floats, unit: float) -> str:
-    room = 8 * unit * (np.abs(given) + np.abs(wanted))
+    def are_given(numbers: Floats, scale: Floats) -> bool:
+        return bool(np.all(np.abs(given - numbers) <= 8 * unit * (np.abs(given) + np.abs(scale))))
+
     by = _plain(float(np.median(given - wanted)))
-    if by and np.all(np.abs(given - wanted - by) <= room):
+    if by and are_given(wanted + by, wanted):
         return f"every wrong element is too {'large' if by > 0 else 'small'} by {abs(by):g}"
     with np.errstate(all="ignore"):
         times = _plain(float(np.nanmedian(given / wanted)))
-    if (
-        abs(times - 1) > _SLIGHT
-        and times
-        and np.all(
-            np.abs(given - times * wanted) <= 8 * unit * (np.abs(given) + np.abs(times * wanted))
-        )
-    ):
+    if abs(times - 1) > _SLIGHT and times and are_given(times * wanted, times * wanted):
         if times == -1:
             return "every wrong element has the other sign"
         return f"every wrong element is {times:g} times what it should be"
