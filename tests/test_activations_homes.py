@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from real_functions import nearest, normal_distribution
 
 from conformance.cases.grids.values import ACTIVATIONS as IN_GRIDS
 from conformance.judge.activations import ACTIVATIONS, through_activation, through_slope
@@ -93,6 +94,15 @@ def test_the_four_derivations_of_the_judge_are_of_one_function(name: str) -> Non
     back = through_slope(name, given, np.zeros_like(given), np.array([upstream]), WIDE, exact=False)
     assert np.all(np.abs(running.value[0] - value) <= running.error[0] + 1e-15)
     assert np.all(np.abs(back.value[0] - gradient) <= back.error[0] + 1e-15)
+
+
+@pytest.mark.parametrize("fmt", FORMATS.values(), ids=list(FORMATS))
+def test_the_definition_of_gelu_is_right_where_another_formula_takes_over(fmt: Any) -> None:
+    """The series near zero and the fraction of the tail from 8 on, against a third derivation."""
+    for size in (0.5, 5.0, 7.9999, 8.0, 8.0001, 9.3, 14.2, 25.0):
+        for x in (Fraction(size), Fraction(-size)):
+            wanted = nearest(abs(x) * normal_distribution(x), fmt.name)
+            assert abs(ACTIVATIONS["gelu"].round_one(x, fmt)) == wanted
 
 
 @pytest.mark.parametrize("name", [n for n, one in ACTIVATIONS.items() if not one.rowwise])

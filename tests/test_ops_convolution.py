@@ -232,14 +232,22 @@ def test_sums_that_float64_holds_exactly_need_no_integers(name: str) -> None:
         assert evaluate(convolution_sums(x, w, bias, axes), None, format).resolved == 0
 
 
-def test_random_operands_seldom_need_the_exact_path() -> None:
+@pytest.mark.parametrize(
+    ("name", "channels", "share"),
+    [("float32", 16, 1e-3), ("float64", 16, 1 / 150), ("float64", 32, 1e-3)],
+)
+def test_random_operands_seldom_need_the_exact_path(name: str, channels: int, share: float) -> None:
+    """Two slices of few products leave more undecided, up to where that costs what they save."""
     random = np.random.default_rng(0)
-    x, w = random.standard_normal((2, 20, 20, 16)), random.standard_normal((3, 3, 16, 32))
+    x, w = (
+        random.standard_normal((2, 20, 20, channels)),
+        random.standard_normal((3, 3, channels, 32)),
+    )
     axes = window_axes((20, 20), (3, 3), (1, 1), (1, 1), "same")
-    for name in ("float32", "float64"):
-        dtype = np.dtype(name)
-        sums = convolution_sums(x.astype(dtype), w.astype(dtype), None, axes)
-        assert evaluate(sums, None, FORMATS[name]).resolved < 20
+    dtype = np.dtype(name)
+    sums = convolution_sums(x.astype(dtype), w.astype(dtype), None, axes)
+    certified = evaluate(sums, None, FORMATS[name])
+    assert certified.resolved < share * certified.value.size
 
 
 @pytest.mark.parametrize("name", ALL_FORMATS)

@@ -236,10 +236,12 @@ def worst_product_of_equals(sign: float) -> Callable[..., None]:
     return add_product
 
 
-@pytest.mark.parametrize(("products", "bits"), [(25, 23), (125, 22), (400, 21)])
+@pytest.mark.parametrize(
+    ("products", "bits", "count"), [(25, 24, 2), (125, 23, 2), (150, 22, 3), (400, 21, 3)]
+)
 @pytest.mark.parametrize("sign", [-1.0, 1.0])
 def test_wide_sums_are_rounded_once_with_the_worst_matrix_product(
-    sign: float, products: int, bits: int, monkeypatch: pytest.MonkeyPatch
+    sign: float, products: int, bits: int, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All slices and rests are as large as they can be, which makes their bounds equalities.
 
@@ -250,10 +252,47 @@ def test_wide_sums_are_rounded_once_with_the_worst_matrix_product(
     grids = 2.0**-bits, 2.0 ** -(2 * bits + 1)
     operand = (1.0 - grids[0]) + (grids[0] / 2 - grids[1]) + (grids[1] / 2 - 2.0**-53)
     x, w = np.full((1, products), operand), np.full((products, 500), operand)
-    last_level = products * (grids[1] if products > 32 else grids[0])
+    last_level = products * grids[count - 2]
     error = products * 2.0**-53 * last_level
     left = np.random.default_rng(products).uniform(1.0, 20.0, 500) * error * 2.0**52
     assert wrong(x, w, left - float(exact(x, w[:, :1])[0])) == []
+
+
+@pytest.mark.parametrize("kind", ["normal", "equal", "one large"])
+@pytest.mark.parametrize("products", [3, 32, 64, 100, 150, 160])
+def test_of_two_slices_the_first_ones_are_multiplied_without_error(
+    products: int, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slices of as many bits as the norms allow: no sum in any order exceeds 53 bits."""
+    random = np.random.default_rng([products, len(kind)])
+    x, w = random.standard_normal((30, products)), random.standard_normal((products, 40))
+    if kind == "equal":
+        x, w = np.sign(x) - x * 2.0**-30, np.sign(w) - w * 2.0**-30
+    if kind == "one large":
+        x[:, 1:] *= 2.0**-20
+        w[1:] *= 2.0**-20
+    x, w = x / np.abs(x).max() * (1 - 2.0**-20), w / np.abs(w).max(0) * (1 - 2.0**-20)
+    chosen, factors = [], []
+
+    def cuts(*arguments: Any) -> tuple[int, int]:
+        chosen.append(of_cuts(*arguments))
+        return chosen[-1]
+
+    def product(*arguments: Any) -> None:
+        factors.append([array.copy() for array in arguments[:2]])
+        add_product(*arguments)
+
+    of_cuts, add_product = wide_sums._cuts, wide_sums.add_product
+    monkeypatch.setattr(wide_sums, "_cuts", cuts)
+    monkeypatch.setattr(wide_sums, "add_product", product)
+    assert wrong(x, w) == []
+    ((bits, count),) = chosen
+    assert (count == 2) == (products < 150 or kind != "equal")
+    if count == 2:
+        of_grid = [(np.abs(array) * 2.0**bits).tolist() for array in factors[0]]
+        assert all(value.is_integer() for array in of_grid for row in array for value in row)
+        rows, columns = (np.array(array).astype(np.int64).astype(object) for array in of_grid)
+        assert (rows @ columns).max() <= 2**53
 
 
 def test_blocks_narrower_than_a_row_are_whole_rows(monkeypatch: pytest.MonkeyPatch) -> None:

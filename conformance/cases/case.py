@@ -20,8 +20,9 @@ from __future__ import annotations
 
 import ast
 import re
+from copy import deepcopy
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -82,6 +83,17 @@ def _is_bare(text: str) -> bool:
     return bool(_BARE_STRING.match(text)) and not _SIZES.match(text) and text not in _KEYWORDS
 
 
+_MOST_KEPT: Final = 100
+"""Characters of a literal that is kept for the next case that has it."""
+
+
+def _parsed_anew(text: str) -> Any:
+    return ast.literal_eval(unquote(text))
+
+
+_parsed = lru_cache(maxsize=1 << 10)(_parsed_anew)
+
+
 def parse_value(text: str) -> Any:
     """Read one value of a descriptor.
 
@@ -95,7 +107,7 @@ def parse_value(text: str) -> Any:
     try:
         if _SIZES.match(text):
             return tuple(None if size == "None" else int(size) for size in text.split("x"))
-        return ast.literal_eval(unquote(text))
+        return _parsed_anew(text) if len(text) > _MOST_KEPT else deepcopy(_parsed(text))
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError) as error:
         raise DescriptorError(
             f"cannot read the value {shown(text)} of a descriptor: expected sizes such as "

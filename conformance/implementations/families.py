@@ -14,7 +14,6 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
@@ -164,6 +163,8 @@ def installed_version(distribution: str) -> str | None:
     """
     if distribution.startswith(_OF_NODE):
         return _version_of_node(distribution.removeprefix(_OF_NODE))
+    from importlib import metadata  # 20 ms that most processes do without
+
     tensorflow = distribution == "tensorflow"
     for name in _TENSORFLOW_DISTRIBUTIONS if tensorflow else (distribution,):
         try:

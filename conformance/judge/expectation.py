@@ -71,8 +71,11 @@ class Expectation:
         zeros = np.count_nonzero(flat == 0)
         if zeros > (0.9 * flat.size if self.kind == Kind.VALUE else flat.size - 1):
             return f"{zeros} of the {flat.size} expected elements are zero"
-        if flat.size > 1 and (np.all(flat == flat[0]) or np.all(flat != flat)):
-            return f"all {flat.size} expected elements are {flat[0]!s}"
+        first, last = flat[0], flat[-1]
+        if flat.size > 1 and (
+            (last == first and np.all(flat == first)) or (last != last and np.all(flat != flat))
+        ):
+            return f"all {flat.size} expected elements are {first!s}"
         return None
 
     @property

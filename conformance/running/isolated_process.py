@@ -16,12 +16,12 @@ from __future__ import annotations
 import builtins
 import contextlib
 import faulthandler
-import operator
 import os
 import sys
 import time
 import traceback
 from collections.abc import Mapping
+from operator import is_, itemgetter
 from typing import Any, BinaryIO, Final
 
 import numpy as np
@@ -86,14 +86,14 @@ class _Surroundings:
         ours = {n: m for n, m in sys.modules.items() if n.partition(".")[0] in _OURS}
         functions = {n: f for n, f in vars(builtins).items() if n != "_"}
         spaces = ((sys.modules, ours), (vars(builtins), functions), (vars(np), dict(vars(np))))
-        self._kept = [(space, tuple(kept), tuple(kept.values())) for space, kept in spaces]
+        self._kept = [(space, itemgetter(*kept), tuple(kept.values())) for space, kept in spaces]
 
     def are_sound(self) -> bool:
         """Whether our modules, the built-in functions and NumPy are those of the start."""
-        return all(
-            all(map(operator.is_, map(space.get, names), values))
-            for space, names, values in self._kept
-        )
+        try:
+            return all(all(map(is_, read(space), values)) for space, read, values in self._kept)
+        except KeyError:
+            return False
 
 
 def _answer(

@@ -9,10 +9,10 @@ rests (`slices`), and ``x w`` is the sum over i of
 
 Products of two slices are multiples of one grid, and level ``i + j`` is the sum of all that are on
 the same: with ``2 b <= 53 - log2(2 K)`` the K products of two slices stay up to ``2**52`` times the
-grid, and two such sums up to ``2**53`` times; so a level is computed without error, in any order of
-summation.  The last level alone is rounded, its products being those with a rest r; they are
-smaller than the result by about ``2**(-b (s - 1))``, and so is their error, which is bounded as in
-`narrow_sums`.
+grid, and two such sums up to ``2**53`` times (of two slices alone see `_cuts`); so a level is
+computed without error, in any order of summation.  The last level alone is rounded, its products
+being those with a rest r; they are smaller than the result by about ``2**(-b (s - 1))``, and so is
+their error, which is bounded as in `narrow_sums`.
 
 The first level that is not empty is a multiple of the last place of the second, as
 `two_sum_of_multiple` asks: its grid is coarser by ``2**(b + 1)`` at least than that of an exact
@@ -59,9 +59,12 @@ product of two slices underflows."""
 _SPREAD: Final = 100
 """Examples and filters are cut relative to their own largest magnitude, but as if it were at least
 ``2**-100`` of the largest of all."""
-FEW: Final = 32
-"""Up to this many products two slices suffice: more elements remain undecided, but these are few
-and their exact sums short."""
+FEW: Final = 160
+"""Up to this many products two slices may suffice: more elements remain undecided, but these are
+few and their exact sums short (see `_cuts`)."""
+_VERY_FEW: Final = 32
+"""Up to this many it does not pay to compute the norms of the rests."""
+_MOST_BITS: Final = 26
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,16 +257,25 @@ def wide_sums(
     of_filters = largest_magnitude(matrix, (0,))
     x_exponent, w_exponent = _scale_exponents(of_examples, of_filters)
     exponent = x_exponent + w_exponent
-    count = 2 if len(matrix) <= FEW else 3
-    bits = (53 - max(2 * len(matrix) - 1, 1).bit_length()) // 2
     x = times_power_of_two(inputs, -x_exponent)
     w = times_power_of_two(matrix, -w_exponent)
-    x_slicing = Slicing(_tops(times_power_of_two(of_examples, -x_exponent)), bits, count)
-    w_slicing = Slicing(_tops(times_power_of_two(of_filters, -w_exponent)), bits, count)
+    x_norms, w_norms = _norms_of_windows(x, axes, len(w)), _norms_of_columns(w)
+    x_tops = _tops(times_power_of_two(of_examples, -x_exponent))
+    w_tops = _tops(times_power_of_two(of_filters, -w_exponent))
+    per_window = (-1, *(1,) * len(axes))
+    relative = np.ldexp(x_norms, -x_tops.reshape(per_window)), np.ldexp(w_norms, -w_tops)
+    bits, count = _cuts(len(w), *(float(norms.max(initial=0.0)) for norms in relative))
+    x_slicing, w_slicing = Slicing(x_tops, bits, count), Slicing(w_tops, bits, count)
     scaled_bias, unknown = _scale_bias(bias, exponent)
     slices, factors = x_slicing.slices(x), KernelSlices(w, w_slicing)
-    limits = x_slicing.limits, w_slicing.limits
-    rows, columns = _radius(x, w, *limits, axes, factors.roundings)
+    root = math.sqrt(len(w))
+    x_rests = [np.minimum(x_norms, root * a.reshape(per_window)) for a in x_slicing.limits]
+    w_rests = [np.minimum(w_norms, root * a[0]) for a in w_slicing.limits]
+    if count == 2 and len(w) > _VERY_FEW:
+        for number, rest in slices[1:]:
+            x_rests[number] = _norms_of_windows(rest, axes, len(w))
+        w_rests[1] = _norms_of_columns(w_slicing.cut(w, w_slicing.memory())[1][1])
+    rows, columns = _radius(len(w), x_rests, w_rests, x_norms, w_norms, factors.roundings)
     if scaled_bias is not None:
         columns[-1] += np.abs(scaled_bias) * _LOST
     products = Products(inputs, matrix, bias, axes, short=False)
@@ -277,12 +289,48 @@ def _tops(largest: Float64Array) -> Exponents:
     return exponents
 
 
+def _norms_of_windows(x: Float64Array, axes: Axes, products: int) -> Float64Array:
+    """Norms of windows of K products, no smaller: squares below ``2**-1074`` vanish."""
+    return norms_of_windows(x, axes) + math.sqrt(products) * 2.0**-537
+
+
+def _norms_of_columns(w: Float64Array) -> Float64Array:
+    """The same of the filters."""
+    return norms_of_columns(w) + math.sqrt(len(w)) * 2.0**-537
+
+
+def _cuts(products: int, x_norm: float, w_norm: float) -> tuple[int, int]:
+    """The bits of a slice, and the number of slices: b and s.
+
+    Of two slices only the product of the first ones is on an exact level.  Its sums stay up to
+    ``2**53`` times the grid if ``2 b <= 53 - log2(A)``, A being the product of their norms, which
+    is smaller than K where not all numbers are as large; a first slice is its number less a rest.
+    Sums on the last level are up to ``K 2**b < 2**53`` times that grid, which is thus a multiple of
+    their last place.
+
+    With b more bits a fraction of about ``3 K**2 2**-b`` remains undecided.  Its exact sums take
+    as long as what two slices save where that is one of 150.
+
+    Args:
+        products: K.
+        x_norm: the largest norm of a window, in units of its ``2**top``.
+        w_norm: that of a filter.
+    """
+    bits = (53 - max(2 * products - 1, 1).bit_length()) // 2
+    if products > FEW:
+        return bits, 3
+    rest = math.sqrt(products) * 2.0 ** -(bits + 1)
+    most = (x_norm + rest) * (w_norm + rest) * _SLACK
+    more = max(bits, min((53 - math.frexp(most)[1]) // 2, _MOST_BITS))
+    return (more, 2) if products**2 <= 2 ** (more - 9) else (bits, 3)
+
+
 def _radius(
-    x: Float64Array,
-    w: Float64Array,
-    x_limits: Sequence[Float64Array],
-    w_limits: Sequence[Float64Array],
-    axes: Axes,
+    products: int,
+    x_rests: Sequence[Float64Array],
+    w_rests: Sequence[Float64Array],
+    x_norms: Float64Array,
+    w_norms: Float64Array,
     roundings: int,
 ) -> tuple[Float64Array, Float64Array]:
     """Factors of the error bound: one for each slice of x, one for both operands, one constant.
@@ -290,24 +338,16 @@ def _radius(
     The products with a rest are wrong by at most ``n u G``, G being the sum over i of
     ``|x_i| |r_(s-1-i)|`` by norms, and n the number of roundings.  Norms of rests are bounded by
     the operand's own norm, which is smaller where that has few significant bits, and by
-    ``sqrt(K)`` times the largest possible magnitude; and ``|x_i| <= |r_i| + |r_(i+1)|``.  Squares
-    below ``2**-1074`` vanish: hence the term `vanished`.
+    ``sqrt(K)`` times the largest possible magnitude; and ``|x_i| <= |r_i| + |r_(i+1)|``.
 
     What `WideSums` adds up in its low part is, in magnitude, at most G (the last level) plus the
     errors of two additions, each ``u`` times a sum: ``u 16 A`` and ``u (17 A + |b|)`` with A the
     product of the operands' norms, since no slice is more than twice its number.
     Three operations round this low part, which costs at most ``3 u (G + 33 u A + u |b|)``.
     """
-    count, products = len(x_limits), len(w)
-    root = math.sqrt(products)
-    vanished = root * 2.0**-537
-    x_norms = norms_of_windows(x, axes) + vanished
-    w_norms = norms_of_columns(w) + vanished
-    shape = (-1, *(1,) * len(axes))
-    rests = [np.minimum(x_norms, root * limit.reshape(shape)) for limit in x_limits]
-    rests.append(np.zeros_like(x_norms))
-    rows = [rests[i] + rests[i + 1] for i in range(count)]
-    columns = [np.minimum(w_norms, root * limit[0]) for limit in reversed(w_limits)]
+    following = [*x_rests[1:], np.zeros_like(x_norms)]
+    rows = [rest + after for rest, after in zip(x_rests, following, strict=True)]
+    columns = reversed(w_rests)
     factor = (roundings + 7) * _UNIT * _SLACK
     scaled = [column * factor for column in columns]
     constant = np.full_like(w_norms, (8 * products + 8) * 2.0**-1074)

@@ -27,6 +27,8 @@ from conformance.judge.definition.balls import Ball, enclosing, pi
 from conformance.judge.running_error import EXP_ULPS, LOG_ULPS, Running
 
 _FAR_FOR_GELU: Final = 64  # The normal distribution falls off as exp(-x**2 / 2).
+_TAIL_OF_GELU: Final = 8
+"""From here on the fraction of the normal distribution's tail needs fewer steps than its series."""
 _HUGE: Final = Fraction(1 << 4096)
 _SATURATED_MISH: Final = 20.0
 """From here on its tangent is one, in every format, to less than a rounding."""
@@ -373,11 +375,24 @@ def _odd_factorial_series(square: Fraction, digits: int) -> Ball:
     return enclosing(Fraction(low, 1 << bits), Fraction(high + high_term, 1 << bits), digits)
 
 
+def _tail_over_density(x: Fraction, digits: int) -> Ball:
+    """``(1 - P(X <= x)) / density(x) = 1/(x + 1/(x + 2/(x + 3/(x + ...))))`` for positive x.
+
+    Abramowitz and Stegun, 26.2.14.  What follows ``x + n/`` is at least x, so that the last step
+    is enclosed, and each step before it narrows the ball.
+    """
+    steps = (2 * digits * digits) // (3 * int(x) ** 2) + 3
+    rest = enclosing(x, x + Fraction(steps) / x, digits)
+    for number in range(steps - 1, 0, -1):
+        rest = x + number / rest
+    return 1 / rest
+
+
 def _gelu(x: Fraction, digits: int) -> Number:
     """``x P(X <= x)`` for a normally distributed X.
 
     ``P = 1/2 + exp(-x**2 / 2) / sqrt(2 pi) (x + x**3/3 + x**5/(3 5) + x**7/(3 5 7) + ...)``
-    (Abramowitz and Stegun, 26.2.11).
+    (Abramowitz and Stegun, 26.2.11); far from zero by what is left of 1, or that alone.
     """
     if abs(x) >= _FAR_FOR_GELU:
         return x - HINT if x > 0 else -HINT
@@ -385,6 +400,9 @@ def _gelu(x: Fraction, digits: int) -> Number:
         return x
     square = x * x
     density = Ball.of(-square / 2, digits).exp() / (2 * pi(digits)).sqrt()
+    if abs(x) >= _TAIL_OF_GELU:
+        tail = density * _tail_over_density(abs(x), digits)
+        return x * (1 - tail) if x > 0 else x * tail
     return x * (HALF + x * (density * _odd_factorial_series(square, digits)))
 
 
