@@ -19,7 +19,7 @@ from conformance.cases.grids import grid
 from conformance.cases.operands import Operands, has_its_dtype, operands
 from conformance.diagnosis.attribution import in_words
 from conformance.diagnosis.backward import predict_gradients
-from conformance.diagnosis.diagnosis import Diagnosis, Failure, diagnose
+from conformance.diagnosis.diagnosis import Diagnosis, Failure, Group, diagnose
 from conformance.diagnosis.evaluation import CORRECT, Steps, evaluate
 from conformance.diagnosis.faults import FAULTS
 from conformance.diagnosis.gradient_faults import GRADIENT_FAULTS, OF_ONE_GRADIENT
@@ -609,3 +609,12 @@ def test_samples_that_are_others_are_said_to_be() -> None:
     lines = tuple(f"Conv1D/inputs:{n}x9x3/operands:reals/filters:2/kernel_size:2" for n in (5, 7))
     (group,) = diagnosis_of(lines, compute).groups
     assert group.reason == "the outputs of some samples are those of other samples"
+
+
+def test_a_fault_that_passing_cases_contradict_is_not_said_to_be_everywhere() -> None:
+    failure = Failure(parse(PLAIN[0]), Value(np.zeros(1)), "exact")
+    sure, unsure = (Group((failure,), (FAULTS["same.all-last"],), contradicted=n) for n in (0, 3))
+    assert sure.reason == "all SAME padding goes last"
+    assert unsure.reason == (
+        "all SAME padding goes last, though not everywhere: cases pass that would fail with it"
+    )

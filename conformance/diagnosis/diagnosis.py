@@ -56,6 +56,8 @@ _SHARE: Final = 0.5
 _ALL_REFUSED: Final = 8
 """How many cases of a layer are refused at least where all are, as where a library is missing."""
 
+_NOT_EVERYWHERE: Final = ", though not everywhere: cases pass that would fail with it"
+
 _TOLD_BY_WHAT: Final = frozenset({"activation", "place", "relation", "slope", "terms"})
 
 
@@ -104,7 +106,9 @@ class Group:
     def reason(self) -> str:
         """What explains each of the cases, as a report gives it beside the case."""
         where = _joined(self.faults) or self.named or self._told
-        return f"{where}; in common: {self.common}" if self.common else where
+        if self.common:
+            return f"{where}; in common: {self.common}"
+        return f"{where}{_NOT_EVERYWHERE}" if self.contradicted else where
 
     @property
     def _told(self) -> str:
@@ -128,7 +132,8 @@ class Group:
         are = "is" if count == 1 else "are"
         if self.faults:
             others = "".join(f", or {_joined(o)}" for o in self.alternatives[:_MOST_ALTERNATIVES])
-            only = f"; they are the cases with {self.common}" if self.common else ""
+            only = _NOT_EVERYWHERE if self.contradicted else ""
+            only = f"; they are the cases with {self.common}" if self.common else only
             return f"{are} what you get when {_joined(self.faults)}{others}{only}"
         if self.named:
             words = f"{are} explained by no fault of the catalogue but have the errors of "
