@@ -315,6 +315,24 @@ SLIPS = (
         "too small by 0.5",
     ),
     Slip(
+        "sigmoid is cut off",
+        (SIGMOID, *PLAIN),
+        of_activation("sigmoid", lambda y: np.where(y < 0, 0.0, 1 / (1 + np.exp(-y)))),
+        "where it is given as 0",
+    ),
+    Slip(
+        "sigmoid of sigmoid",
+        (SIGMOID, *PLAIN),
+        of_activation("sigmoid", lambda y: 1 / (1 + np.exp(-1 / (1 + np.exp(-y))))),
+        "the activation is applied twice",
+    ),
+    Slip(
+        "int8 saturates at -127",
+        ("MaxPooling1D/inputs:2x9x3/dtype:int8/operands:lowest", *POOLED[2:]),
+        of_elements(lambda y: np.maximum(y, -127) if y.dtype == "int8" else y),
+        "what should be -128 is -127",
+    ),
+    Slip(
         "relu before the bias and after it",
         (SIGMOID.replace("sigmoid", "relu"), *PLAIN),
         activated_twice,

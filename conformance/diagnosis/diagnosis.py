@@ -31,6 +31,7 @@ from conformance.diagnosis.search import Explanation, explanations
 from conformance.diagnosis.stage_words import IN_STAGE
 from conformance.diagnosis.stages import first_difference
 from conformance.diagnosis.wording import (
+    ALL_SUMS,
     dtype_given,
     is_near_told,
     makes_nan,
@@ -56,6 +57,7 @@ _SHARE: Final = 0.5
 _ALL_REFUSED: Final = 8
 """How many cases of a layer are refused at least where all are, as where a library is missing."""
 
+_FEW: Final = 0.1
 _NOT_EVERYWHERE: Final = ", though not everywhere: cases pass that would fail with it"
 
 _TOLD_BY_WHAT: Final = frozenset({"activation", "place", "relation", "slope", "terms"})
@@ -108,7 +110,12 @@ class Group:
         where = _joined(self.faults) or self.named or self._told
         if self.common:
             return f"{where}; in common: {self.common}"
-        return f"{where}{_NOT_EVERYWHERE}" if self.contradicted else where
+        return f"{where}{_NOT_EVERYWHERE}" if self._is_doubtful else where
+
+    @property
+    def _is_doubtful(self) -> bool:
+        """Whether the faults are contradicted by more cases than a few that tell little."""
+        return self.contradicted > _FEW * len(self.failures)
 
     @property
     def _told(self) -> str:
@@ -132,7 +139,7 @@ class Group:
         are = "is" if count == 1 else "are"
         if self.faults:
             others = "".join(f", or {_joined(o)}" for o in self.alternatives[:_MOST_ALTERNATIVES])
-            only = _NOT_EVERYWHERE if self.contradicted else ""
+            only = _NOT_EVERYWHERE if self._is_doubtful else ""
             only = f"; they are the cases with {self.common}" if self.common else only
             return f"{are} what you get when {_joined(self.faults)}{others}{only}"
         if self.named:
@@ -340,9 +347,7 @@ def _unexplained(
             tuple(group),
             stage=stage,
             named=named,
-            common=None
-            if told.is_said(stage, kind, group)
-            else common([failure.case for failure in group], passed),
+            common=told.common(stage, kind, group, passed),
             what=told.words(stage, kind, group),
         )
         for (named, stage, kind), group in groups.items()
@@ -442,9 +447,15 @@ class _Telling:
         telling = _OF_OUTPUTS.get(stage)
         return telling(failure) if telling else ""
 
-    def is_said(self, stage: str, kind: str, group: Sequence[Failure]) -> bool:
-        """Whether the sums for which an activation is off say all that the cases share."""
-        return stage == "slope" or (stage == "activation" and bool(self.words(stage, kind, group)))
+    def common(
+        self, stage: str, kind: str, group: Sequence[Failure], passed: Sequence[Case]
+    ) -> str | None:
+        """What the cases share, unless the sums for which an activation is off say it."""
+        words = self.words(stage, kind, group) if stage == "activation" else ""
+        if stage == "slope" or (words and ALL_SUMS not in words):
+            return None
+        shared = common([failure.case for failure in group], passed)
+        return None if words and shared == f"activation '{kind}'" else shared
 
     def words(self, stage: str, kind: str, group: Sequence[Failure]) -> str:
         """What is said besides the stage."""
