@@ -19,7 +19,7 @@ from conformance.cases.grids import grid
 from conformance.cases.operands import Operands, has_its_dtype, operands
 from conformance.diagnosis.attribution import in_words
 from conformance.diagnosis.backward import predict_gradients
-from conformance.diagnosis.diagnosis import Diagnosis, Failure, diagnose
+from conformance.diagnosis.diagnosis import Diagnosis, Failure, Group, diagnose
 from conformance.diagnosis.evaluation import CORRECT, Steps, evaluate
 from conformance.diagnosis.faults import FAULTS
 from conformance.diagnosis.gradient_faults import GRADIENT_FAULTS, OF_ONE_GRADIENT
@@ -313,6 +313,24 @@ SLIPS = (
         (SIGMOID, *PLAIN),
         of_activation("sigmoid", lambda y: 1 / (1 + np.exp(-y)) - 0.5),
         "too small by 0.5",
+    ),
+    Slip(
+        "sigmoid is cut off",
+        (SIGMOID, *PLAIN),
+        of_activation("sigmoid", lambda y: np.where(y < 0, 0.0, 1 / (1 + np.exp(-y)))),
+        "where it is given as 0",
+    ),
+    Slip(
+        "sigmoid of sigmoid",
+        (SIGMOID, *PLAIN),
+        of_activation("sigmoid", lambda y: 1 / (1 + np.exp(-1 / (1 + np.exp(-y))))),
+        "the activation is applied twice",
+    ),
+    Slip(
+        "int8 saturates at -127",
+        ("MaxPooling1D/inputs:2x9x3/dtype:int8/operands:lowest", *POOLED[2:]),
+        of_elements(lambda y: np.maximum(y, -127) if y.dtype == "int8" else y),
+        "what should be -128 is -127",
     ),
     Slip(
         "relu before the bias and after it",
@@ -609,3 +627,12 @@ def test_samples_that_are_others_are_said_to_be() -> None:
     lines = tuple(f"Conv1D/inputs:{n}x9x3/operands:reals/filters:2/kernel_size:2" for n in (5, 7))
     (group,) = diagnosis_of(lines, compute).groups
     assert group.reason == "the outputs of some samples are those of other samples"
+
+
+def test_a_fault_that_passing_cases_contradict_is_not_said_to_be_everywhere() -> None:
+    failure = Failure(parse(PLAIN[0]), Value(np.zeros(1)), "exact")
+    sure, unsure = (Group((failure,), (FAULTS["same.all-last"],), contradicted=n) for n in (0, 3))
+    assert sure.reason == "all SAME padding goes last"
+    assert unsure.reason == (
+        "all SAME padding goes last, though not everywhere: cases pass that would fail with it"
+    )

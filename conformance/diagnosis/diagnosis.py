@@ -31,6 +31,7 @@ from conformance.diagnosis.search import Explanation, explanations
 from conformance.diagnosis.stage_words import IN_STAGE
 from conformance.diagnosis.stages import first_difference
 from conformance.diagnosis.wording import (
+    ALL_SUMS,
     dtype_given,
     is_near_told,
     makes_nan,
@@ -55,6 +56,9 @@ _SHARE: Final = 0.5
 
 _ALL_REFUSED: Final = 8
 """How many cases of a layer are refused at least where all are, as where a library is missing."""
+
+_FEW: Final = 0.1
+_NOT_EVERYWHERE: Final = ", though not everywhere: cases pass that would fail with it"
 
 _TOLD_BY_WHAT: Final = frozenset({"activation", "place", "relation", "slope", "terms"})
 
@@ -104,7 +108,14 @@ class Group:
     def reason(self) -> str:
         """What explains each of the cases, as a report gives it beside the case."""
         where = _joined(self.faults) or self.named or self._told
-        return f"{where}; in common: {self.common}" if self.common else where
+        if self.common:
+            return f"{where}; in common: {self.common}"
+        return f"{where}{_NOT_EVERYWHERE}" if self._is_doubtful else where
+
+    @property
+    def _is_doubtful(self) -> bool:
+        """Whether the faults are contradicted by more cases than a few that tell little."""
+        return self.contradicted > _FEW * len(self.failures)
 
     @property
     def _told(self) -> str:
@@ -128,7 +139,8 @@ class Group:
         are = "is" if count == 1 else "are"
         if self.faults:
             others = "".join(f", or {_joined(o)}" for o in self.alternatives[:_MOST_ALTERNATIVES])
-            only = f"; they are the cases with {self.common}" if self.common else ""
+            only = _NOT_EVERYWHERE if self._is_doubtful else ""
+            only = f"; they are the cases with {self.common}" if self.common else only
             return f"{are} what you get when {_joined(self.faults)}{others}{only}"
         if self.named:
             words = f"{are} explained by no fault of the catalogue but have the errors of "
@@ -338,9 +350,7 @@ def _unexplained(
             tuple(group),
             stage=stage,
             named=named,
-            common=None
-            if told.is_said(stage, kind, group)
-            else common([failure.case for failure in group], passed),
+            common=told.common(stage, kind, group, passed),
             what=told.words(stage, kind, group),
         )
         for (named, stage, kind), group in groups.items()
@@ -440,9 +450,15 @@ class _Telling:
         telling = _OF_OUTPUTS.get(stage)
         return telling(failure) if telling else ""
 
-    def is_said(self, stage: str, kind: str, group: Sequence[Failure]) -> bool:
-        """Whether the sums for which an activation is off say all that the cases share."""
-        return stage == "slope" or (stage == "activation" and bool(self.words(stage, kind, group)))
+    def common(
+        self, stage: str, kind: str, group: Sequence[Failure], passed: Sequence[Case]
+    ) -> str | None:
+        """What the cases share, unless the sums for which an activation is off say it."""
+        words = self.words(stage, kind, group) if stage == "activation" else ""
+        if stage == "slope" or (words and ALL_SUMS not in words):
+            return None
+        shared = common([failure.case for failure in group], passed)
+        return None if words and shared == f"activation '{kind}'" else shared
 
     def words(self, stage: str, kind: str, group: Sequence[Failure]) -> str:
         """What is said besides the stage."""

@@ -66,8 +66,8 @@ def partial_faults(failures: Sequence[Failure], hypotheses: Hypotheses) -> list[
         if not count:
             break
         own = [f for f in wrong if _explains(fault, f, wrong[f], hypotheses)]
-        if len(own) < _LEAST:
-            break
+        if len(own) < _LEAST or 2 * len(own) <= len(wrong):
+            break  # what explains a few among many does so by chance
         found.append(Partial(fault, tuple(own), _place(own, hypotheses)))
         wrong = {f: w for f, w in wrong.items() if f not in set(own)}
     return found

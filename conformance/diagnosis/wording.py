@@ -116,9 +116,13 @@ def what_of_infinity(failure: Failure) -> str:
 
 
 def _given_as(values: NDArray[Any]) -> str:
-    """The one or two values that are given in place of others; empty for more."""
+    """The one or two limits or small numbers that are given in place of others; else empty."""
     given = np.unique(values.astype(np.float64))
-    return f", given as {_listed([f'{v:.9g}' for v in given])}" if len(given) < 3 else ""
+    limits = [np.inf, *(f.largest for f in FORMATS.values())]
+    is_told = np.isin(np.abs(given), [*limits, *range(9)]) | np.isnan(given)
+    if len(given) > 2 or not is_told.all():
+        return ""
+    return f", given as {_listed([f'{v:.9g}' for v in given])}"
 
 
 def dtype_given(failure: Failure) -> str:
@@ -195,6 +199,8 @@ def relation(failure: Failure) -> str:
         return ""
     wrong = ~right.allows(actual) & np.isfinite(right.wide)
     given, wanted = actual[wrong].astype(np.float64), right.wide[wrong].astype(np.float64)
+    if len(given) > 1 and np.ptp(wanted) == np.ptp(given) == 0:
+        return f"what should be {wanted[0]:g} is {given[0]:g}"
     if len(given) < _LEAST_RELATED or not np.isfinite(given).all() or np.ptp(wanted) == 0:
         return ""
     if actual.dtype.itemsize > 1 and right.allows(actual.byteswap()).all():
@@ -346,9 +352,26 @@ def off_activation(name: str, failures: Sequence[Failure]) -> str:
     if any(map(_falls, failures[:_MOST_LOOKED_AT])):
         return f"{name} is off {by} {where}, {_NO_FUNCTION}"
     cancels = _CANCELS if float(errors[wrong].max()) <= _FEW_ROUNDINGS else ""
+    constant = _constant(failures[:_MOST_LOOKED_AT])
+    if constant:
+        return f"{name} is off {by} {where}, where it is given as {constant}"
     related = set(map(relation, failures[:_TAKEN_FOR]))
     exactly = f", and {related.pop()}" if len(related) == 1 and all(related) else ""
     return f"{name} is off {by} {where}; the sums themselves are right{exactly or cancels}"
+
+
+def _constant(failures: Sequence[Failure]) -> str:
+    """The one number that all wrong elements are, if there are several; empty for more."""
+    given: set[float] = set()
+    count = 0
+    for failure in failures:
+        actual = failure.outcome.value if isinstance(failure.outcome, Value) else None
+        right = predict(failure.case, operands_of(failure.case))
+        if isinstance(actual, np.ndarray) and actual.shape == right.value.shape:
+            wrong = actual[~right.allows(actual)].astype(np.float64)
+            given |= set(np.unique(wrong).tolist())
+            count += wrong.size
+    return f"{given.pop():.6g}" if len(given) == 1 and count > 1 else ""
 
 
 def _taken_for(name: str, failures: Sequence[Failure]) -> str:
@@ -428,11 +451,14 @@ def _seen_of(failure: Failure) -> tuple[Floats, Floats, Floats] | None:
     return sums[finite], ratios[finite], roundings[finite] / FORMATS[case.dtype].unit_roundoff
 
 
+ALL_SUMS: Final = "all that were seen"
+
+
 def _where(wrong: NDArray[np.float64], right: NDArray[np.float64]) -> str:
     """For which sums, in the fewest words that hold for all that were seen."""
     low, high = float(wrong.min()), float(wrong.max())
     if not right.size:
-        return f"for sums from {low:.3g} to {high:.3g}, all that were seen"
+        return f"for sums from {low:.3g} to {high:.3g}, {ALL_SUMS}"
     if high < right.min():
         return f"for sums of {high:.3g} and below, and right above"
     if low > right.max():
