@@ -268,7 +268,7 @@ def test_a_scheduler_that_vanishes_ends_the_run_in_words(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "KILLER_LOG": str(log)},
+        env={**os.environ, "KILLER_LOG": str(log), "KILLER_PAUSE": "0.5"},
     ) as running:
         while lines(jsonl) < 3:
             assert running.poll() is None

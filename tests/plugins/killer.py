@@ -37,7 +37,7 @@ def flatten(inputs: Any, weights: Any, config: Any) -> Any:
     if os.environ.get("KILLER_LOG"):
         with Path(os.environ["KILLER_LOG"]).open("a", encoding="utf-8") as log:
             log.write(f"{os.getpid()} {os.getppid()} {ancestor(2)}\n")
-        time.sleep(0.03)
+        time.sleep(float(os.environ.get("KILLER_PAUSE", "0.03")))
     if what and "x".join(map(str, inputs.shape)) == shape:
         kill(*what)
     if config["data_format"] == "channels_first" and inputs.ndim > 2:
