@@ -29,6 +29,7 @@ from conformance.judge.verdict import Verdict
 from conformance.layers.registry import LAYERS
 from conformance.outcomes import Value
 from conformance.results import Result
+from conformance.running.order import Fails, order_of_last
 
 Judge = Callable[[Case], Result]
 
@@ -47,6 +48,9 @@ MORE: Final = 5000
 FINDINGS: Final = 12
 """Most failures that are reported."""
 
+ORDER_SECONDS: Final = 20.0
+"""How long is looked for the calls that a failure depends on."""
+
 NOT_OFFERED: Final = 8
 """Cases of a kind that are all unsupported, after which no more of it are judged."""
 
@@ -60,12 +64,17 @@ class Finding:
         result: its judgement.
         first: the case that was met first.
         faults: the faults of the catalogue that explain it.
+        depends: whether it conforms when it is run alone in a fresh process.
+        sequence: the fewest cases found that show it where it depends on the order of calls; the
+            last is the case itself.
     """
 
     case: Case
     result: Result
     first: Case
     faults: tuple[Hypothesis, ...] = ()
+    depends: bool = False
+    sequence: tuple[Case, ...] = ()
 
     @property
     def cause(self) -> str:
@@ -79,6 +88,8 @@ class Finding:
         of the process; else the same stage and all clauses of this one, or wrong elements at the
         same place.
         """
+        if self.depends:  # another one is run alone to see
+            return False
         failure, own = failure_of(result), failure_of(self.result)
         if self.faults:
             return any(hypotheses.explain(one, failure) for one in self.faults)
@@ -88,6 +99,8 @@ class Finding:
 
     def is_like(self, other: Finding) -> bool:
         """Whether another finding, of another search, has the same cause."""
+        if self.depends or other.depends:
+            return self.depends and other.depends
         if self.faults and other.faults:
             return bool(set(self.faults) & set(other.faults))
         return self._is_alike(other.result)
@@ -127,6 +140,18 @@ class _Broken(BaseException):
     """Carries a fault of the suite, or of the implementation's loading, past Hypothesis."""
 
 
+class _DependsOnOrder(BaseException):
+    """Ends an attempt whose failure is none of its case alone, so that there is nothing to shrink.
+
+    Attributes:
+        finding: the failure.
+    """
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__()
+        self.finding = finding
+
+
 class _CounterexampleError(Exception):
     """Tells Hypothesis that an example fails."""
 
@@ -140,6 +165,8 @@ class Search:
         seed: the same seed gives the same cases in the same order.
         seconds: when to stop.
         notice: called after each case.
+        fails: judges sequences, each in a fresh process: a failure of the order of calls is told
+            as that. Without it, every failure is taken for one of its case alone.
     """
 
     def __init__(
@@ -149,12 +176,15 @@ class Search:
         seed: int = 0,
         seconds: float = 60.0,
         notice: Callable[[Report], None] = lambda report: None,
+        fails: Fails | None = None,
     ) -> None:
         self._judge = judge
+        self._fails = fails
         self._cases = st.sampled_from(list(layers or LAYERS)).flatmap(cases)
         self._seconds = seconds
         self._notice = notice
         self._judged: dict[Case, Result] = {}
+        self._alone: dict[Case, bool] = {}
         self._hypotheses = Hypotheses()
         self._refused: Counter[Aspect] = Counter()
         self._offered: set[Aspect] = set()
@@ -188,6 +218,8 @@ class Search:
                 return
             result = self._result(case)
             if self._is_new(result) and (not failures or _stage(result) == _stage(failures[0][1])):
+                if not failures:
+                    self._look_at_the_order(result, end)
                 failures.append((case, result))
                 raise _CounterexampleError
 
@@ -203,12 +235,26 @@ class Search:
         try:
             with contextlib.suppress(_CounterexampleError, errors.Flaky, _TimeIsUp):
                 attempt()
+        except _DependsOnOrder as found:
+            return found.finding
         except _Broken as broken:
             raise (broken.__cause__ or broken) from None
         if not failures:
             return None
         case, result = failures[-1]
         return Finding(case, result, failures[0][0], self._faults(result))
+
+    def _look_at_the_order(self, result: Result, end: float) -> None:
+        """Raise what ends the attempt where a failure conforms alone, in a fresh process."""
+        if self._fails is None:
+            return
+        seconds = min(ORDER_SECONDS, max(end - time.monotonic(), 1.0))
+        case, results = result.case, list(self._judged.values())
+        order = order_of_last(results[: results.index(result) + 1], self._fails, seconds)
+        if order is not None:
+            raise _DependsOnOrder(
+                Finding(case, result, case, depends=True, sequence=order.sequence)
+            )
 
     def _faults(self, result: Result) -> tuple[Hypothesis, ...]:
         """The faults of the catalogue that explain a failure, each alone."""
@@ -244,9 +290,17 @@ class Search:
         return self._judged[case]
 
     def _is_new(self, result: Result) -> bool:
-        fails = result.evidence is not None
+        if result.evidence is None:
+            return False
         findings = self.report.findings
-        return fails and not any(one.explains(result, self._hypotheses) for one in findings)
+        if any(one.explains(result, self._hypotheses) for one in findings):
+            return False
+        return not any(one.depends for one in findings) or self._fails_alone(result.case)
+
+    def _fails_alone(self, case: Case) -> bool:
+        if case not in self._alone:
+            self._alone[case] = self._fails is None or self._fails([case])
+        return self._alone[case]
 
 
 def _aspects(case: Case) -> tuple[Aspect, ...]:

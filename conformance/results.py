@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.cases.case import Case, parse
 from conformance.judge.verdict import Verdict
-from conformance.outcomes import Outcome
+from conformance.outcomes import Outcome, Rejection
 
 if TYPE_CHECKING:
     from conformance.known import Records
@@ -48,6 +48,7 @@ class Result:
         seconds: how long the implementation took, all its calls together.
         concerned: ids of the user's records of known deviations whose conditions the case met.
         evidence: of a case that deviates, crashes or does not end: what a diagnosis needs.
+        rejection: of a case that is rejected as it must be: with what.
     """
 
     case: Case
@@ -62,6 +63,7 @@ class Result:
     seconds: float = field(default=0.0, compare=False)
     concerned: tuple[str, ...] = ()
     evidence: Evidence | None = field(default=None, repr=False, compare=False)
+    rejection: Rejection | None = field(default=None, repr=False, compare=False)
 
     def record(self) -> dict[str, Any]:
         """The result as a line of the JSON-lines report."""

@@ -156,6 +156,36 @@ def test_accidents_are_no_refusals(tmp_path: Path) -> None:
     assert REFUSAL not in {result.stage for result in results}
 
 
+def _of_refusing(condition: str, path: Path) -> list[Result]:
+    path.write_text(
+        "def MaxPooling1D(inputs, weights, config):\n"
+        f"    if {condition}:\n        raise ValueError('bad shape')\n"
+        "    import numpy as np\n"
+        "    (k,), (s,) = config['pool_size'], config['strides']\n"
+        "    return np.lib.stride_tricks.sliding_window_view(inputs, k, 1)[:, ::s].max(-1)\n",
+        encoding="utf-8",
+    )
+    cases = [Case.of("MaxPooling1D", (2, n, 3), observe="output") for n in (2, 4, 5, 6)]
+    cases.append(Case.of("MaxPooling1D", (1, 4, 1), observe="rejection", pool_size=5))
+    return diagnosed(list(run(cases, [str(path)])))[0]
+
+
+def test_a_rejection_by_the_words_that_refuse_valid_arguments_counts_for_nothing(
+    tmp_path: Path,
+) -> None:
+    """An implementation that always raises is right in nothing."""
+    *refused, rejection = _of_refusing("True", tmp_path / "never.py")
+    assert {r.verdict for r in refused} == {Verdict.DEVIATES}
+    assert rejection.verdict is Verdict.UNSUPPORTED
+    assert "valid arguments are refused with the same message" in rejection.message
+    assert REFUSAL not in {r.stage for r in refused}  # no declaration leaves anything to judge
+
+
+def test_a_rejection_by_words_of_its_own_counts(tmp_path: Path) -> None:
+    results = _of_refusing("inputs.shape[1] < config['pool_size'][0]", tmp_path / "small.py")
+    assert {r.verdict for r in results} == {Verdict.CONFORMS}
+
+
 def test_the_summary_tells_refusals_apart_from_wrong_values(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,7 +18,7 @@ from conformance.diagnosis.commonality import common
 from conformance.diagnosis.diagnosis import Failure, diagnose
 from conformance.diagnosis.evaluation import CORRECT, evaluate
 from conformance.diagnosis.faults import FAULTS, combined
-from conformance.diagnosis.results import bounded, diagnosed
+from conformance.diagnosis.results import UNEXPLAINED, bounded, diagnosed, diagnosed_if_possible
 from conformance.diagnosis.selftest import CORRECT_VARIANTS, Bench, Compute
 from conformance.diagnosis.stages import STAGES, first_difference
 from conformance.judge.verdict import Verdict
@@ -250,6 +250,54 @@ def result(case: Case, actual: Array | None) -> Result:
     evidence = Evidence("x.py", case, Value(actual), "exact") if actual is not None else None
     verdict = Verdict.CONFORMS if actual is None else Verdict.DEVIATES
     return Result(case, (), "x", verdict, None, "", "", evidence=evidence)
+
+
+SPOILT: dict[str, Callable[[Array], Any]] = {
+    "nan": lambda y: np.full_like(y, np.nan) if y.dtype.kind not in "iub" else y[..., ::-1],
+    "nearly": lambda y: (y.astype(float) * 1.001 + 1).astype(y.dtype),
+    "halved": lambda y: y[: len(y) // 2],
+    "wider": lambda y: y.astype(np.float64) + 1,
+    "backwards": lambda y: y.ravel()[::-1].reshape(y.shape),
+    "empty": lambda y: y[:0],
+}
+
+
+@pytest.mark.parametrize("kind", SPOILT)
+def test_no_mixture_of_failures_breaks_the_diagnosis(kind: str) -> None:
+    """Of every layer, dtype, activation and kind of operands that outputs are asked for."""
+    outputs = [case for case in grid("standard") if case.observe == "output"]
+    activated = [c for c in outputs if c.keywords.get("activation") not in (None, "linear")]
+    bench = Bench([*outputs[::80], *activated[::40]])
+    spoil = SPOILT[kind]
+    with np.errstate(all="ignore"):
+        found = diagnosis_of(bench, lambda case, arrays: spoil(evaluate(case, arrays)))
+    assert found is not None
+    assert found.message
+
+
+def test_activations_that_are_wrong_in_every_dtype_are_explained_together() -> None:
+    cases = [case for case in grid("standard") if case.keywords.get("activation") == "softplus"]
+    steps = replace(
+        CORRECT, activations=lambda name, y: np.where(y > 6, 0.1, CORRECT.activations(name, y))
+    )
+    found = diagnosis_of(Bench(cases), lambda case, arrays: evaluate(case, arrays, steps))
+    assert {f.case.dtype for f in found.groups[0].failures} >= {"float16", "bfloat16", "float32"}
+    assert "softplus is off" in found.message
+
+
+def test_a_diagnosis_that_breaks_does_not_lose_the_verdicts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*arguments: Any) -> None:
+        raise ZeroDivisionError("once only")
+
+    monkeypatch.setattr("conformance.diagnosis.results.diagnose", broken)
+    wrong = result(Case.of("Flatten", (1, 3, 2)), np.zeros((1, 6), np.float32))
+    results, told = diagnosed_if_possible([wrong])
+    assert results == [wrong]
+    assert told.startswith(UNEXPLAINED)
+    assert "ZeroDivisionError" in told
+    assert "once only" in told
 
 
 def test_results_are_given_the_diagnosis_of_their_implementation() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import json
 import shlex
 import subprocess
@@ -16,6 +18,7 @@ from evaluating import PLUGINS
 
 from conformance.cases.case import Case
 from conformance.command_line import main
+from conformance.diagnosis.results import UNEXPLAINED
 from conformance.report.jsonl import read_json_lines
 
 HOSTILE = str(PLUGINS / "hostile.py")
@@ -73,7 +76,10 @@ def report(
     arguments = ["run", "--implementation", HOSTILE, "--jsonl", str(path), "--timeout", "5"]
     for number, name in enumerate(NAMES):
         arguments += ["--case", str(attacking(name)), "--case", str(healthy(number))]
-    assert main([*arguments, "-n", str(request.param)]) == 1
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        assert main([*arguments, "-n", str(request.param)]) == 1
+    assert UNEXPLAINED not in said.getvalue()
     header, results = read_json_lines(path)
     assert list(header["implementations"]) == ["hostile \\ud800"]
     return results

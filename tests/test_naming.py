@@ -19,7 +19,7 @@ from conformance.cases.grids import grid
 from conformance.cases.operands import Operands, has_its_dtype, operands
 from conformance.diagnosis.attribution import in_words
 from conformance.diagnosis.backward import predict_gradients
-from conformance.diagnosis.diagnosis import Diagnosis, Failure, diagnose
+from conformance.diagnosis.diagnosis import Diagnosis, Failure, Group, diagnose
 from conformance.diagnosis.evaluation import CORRECT, Steps, evaluate
 from conformance.diagnosis.faults import FAULTS
 from conformance.diagnosis.gradient_faults import GRADIENT_FAULTS, OF_ONE_GRADIENT
@@ -141,6 +141,20 @@ def of_elements(change: Callable[[Array], Array]) -> Compute:
     return compute
 
 
+def bias_of_first_sample(case: Case, arrays: Operands) -> Array:
+    """The bias added to the first sample alone."""
+    y = np.asarray(right(case, arrays)).copy()
+    y[1:] = evaluate(case, arrays, FAULTS["bias.missing"].steps)[1:]
+    return y
+
+
+def unpadded_tail(case: Case, arrays: Operands) -> Array:
+    """The columns from the eighth on as if SAME padded last alone."""
+    y = np.asarray(right(case, arrays)).copy()
+    y[..., 8:, :] = evaluate(case, arrays, FAULTS["same.all-last"].steps)[..., 8:, :]
+    return y
+
+
 def of_gradient(name: str, change: Callable[[Operands, Case], Operands]) -> Compute:
     """One gradient from changed operands."""
 
@@ -258,6 +272,18 @@ SLIPS = (
         "in the sums of the outputs, the bias is counted 3 times",
     ),
     Slip(
+        "the bias for the first sample alone",
+        (*WIDE, *PLAIN),
+        bias_of_first_sample,
+        "the bias is left out, only in the samples from index 1 on",
+    ),
+    Slip(
+        "another padding for a tail",
+        tuple(f"Conv1D/inputs:2x{n}x3/filters:3/kernel_size:3/padding:same" for n in (11, 12, 13)),
+        unpadded_tail,
+        "all SAME padding goes last, only in the steps",
+    ),
+    Slip(
         "another dtype",
         PLAIN,
         lambda case, arrays: np.asarray(right(case, arrays)).astype("float64"),
@@ -287,6 +313,24 @@ SLIPS = (
         (SIGMOID, *PLAIN),
         of_activation("sigmoid", lambda y: 1 / (1 + np.exp(-y)) - 0.5),
         "too small by 0.5",
+    ),
+    Slip(
+        "sigmoid is cut off",
+        (SIGMOID, *PLAIN),
+        of_activation("sigmoid", lambda y: np.where(y < 0, 0.0, 1 / (1 + np.exp(-y)))),
+        "where it is given as 0",
+    ),
+    Slip(
+        "sigmoid of sigmoid",
+        (SIGMOID, *PLAIN),
+        of_activation("sigmoid", lambda y: 1 / (1 + np.exp(-1 / (1 + np.exp(-y))))),
+        "the activation is applied twice",
+    ),
+    Slip(
+        "int8 saturates at -127",
+        ("MaxPooling1D/inputs:2x9x3/dtype:int8/operands:lowest", *POOLED[2:]),
+        of_elements(lambda y: np.maximum(y, -127) if y.dtype == "int8" else y),
+        "what should be -128 is -127",
     ),
     Slip(
         "relu before the bias and after it",
@@ -535,4 +579,60 @@ def test_an_error_that_refuses_nothing_is_not_called_an_acceptance() -> None:
     assert found is not None
     assert found.of(case) == (
         "what must be refused ends in an error that refuses nothing (NameError: name '...')"
+    )
+
+
+def test_one_message_for_all_that_is_asked_tells_itself() -> None:
+    """A library that is not found is no other data format, though channels_last are refused."""
+    lines = [f"Conv2D/inputs:2x7x{n}x3/filters:4/kernel_size:3x2" for n in range(5, 14)]
+    lines += [f"{line}/data_format:channels_first" for line in lines[:2]]
+    outcome = Rejection("ValueError", "cannot load libconv.so.1")
+    found = diagnose([Failure(parse(line), outcome, "rejection") for line in lines])
+    assert found is not None
+    (group,) = found.groups
+    assert group.reason == "valid arguments are refused (ValueError: cannot load libconv.so.#)"
+
+
+def test_a_slope_is_not_blamed_where_the_outputs_are_wrong_too() -> None:
+    """What is wrong with the sums is felt by gradients through an activation alone."""
+
+    def compute(case: Case, arrays: Operands) -> Any:
+        if case.observe == "gradients":
+            return gradient_through(case, arrays)
+        return of_elements(lambda y: y + np.arange(y.size).reshape(y.shape) % 5)(case, arrays)
+
+    lines = (SIGMOID.replace("/inputs", "/observe:gradients/inputs"), *GRADIENTS, *PLAIN)
+    assert "slope" not in diagnosis_of(lines, compute).message
+
+
+def test_a_few_sums_that_are_near_by_chance_tell_no_precision() -> None:
+    def compute(case: Case, arrays: Operands) -> Any:
+        if case.inputs == (2, 9, 3):
+            return noisy(case, arrays)
+        return of_elements(lambda y: y + np.arange(y.size).reshape(y.shape) % 5)(case, arrays)
+
+    lines = (DOUBLE[0], *(DOUBLE[1].replace("2x8", f"2x{n}") for n in (8, 9, 10)))
+    assert "sums are near" not in diagnosis_of(lines, compute).message
+
+
+def test_samples_that_are_others_are_said_to_be() -> None:
+    """Half a batch, shared by two threads, repeats the other half."""
+
+    def compute(case: Case, arrays: Operands) -> Array:
+        y = np.asarray(right(case, arrays)).copy()
+        half = len(y) // 2
+        y[half : 2 * half] = y[:half]
+        return y
+
+    lines = tuple(f"Conv1D/inputs:{n}x9x3/operands:reals/filters:2/kernel_size:2" for n in (5, 7))
+    (group,) = diagnosis_of(lines, compute).groups
+    assert group.reason == "the outputs of some samples are those of other samples"
+
+
+def test_a_fault_that_passing_cases_contradict_is_not_said_to_be_everywhere() -> None:
+    failure = Failure(parse(PLAIN[0]), Value(np.zeros(1)), "exact")
+    sure, unsure = (Group((failure,), (FAULTS["same.all-last"],), contradicted=n) for n in (0, 3))
+    assert sure.reason == "all SAME padding goes last"
+    assert unsure.reason == (
+        "all SAME padding goes last, though not everywhere: cases pass that would fail with it"
     )

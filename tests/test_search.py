@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,20 @@ def MaxPooling1D(inputs, weights, config):
     return y
 """
 """Wrong only with stride 3, an even window and a length of one more than a multiple of three."""
+
+FORGETFUL = f"""
+import runpy
+
+_right = runpy.run_path({str(WELL_BEHAVED)!r})
+_met = set()
+
+
+def MaxPooling2D(inputs, weights, config):
+    _met.add(config["strides"])
+    y = _right["MaxPooling2D"](inputs, weights, config)
+    return y if len(_met) == 1 else y - y.dtype.type(1)
+"""
+"""Wrong once it has met two strides."""
 
 MANY = settings(
     database=None, deadline=None, max_examples=100, suppress_health_check=list(HealthCheck)
@@ -100,6 +115,27 @@ def test_the_command_prints_the_descriptor_and_how_to_reproduce_it(
     assert "--seed 1 repeats the search" in lines[-1]
     assert main(["run", "--implementation", rare, "--case", descriptor]) == 1
     assert not (tmp_path / ".hypothesis").exists()
+
+
+def test_a_failure_of_the_order_of_calls_is_told_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One counterexample for all, with the calls that show it as a command that fails.
+
+    Another one may say that a case came out otherwise when it was called again.
+    """
+    (tmp_path / "forgetful.py").write_text(FORGETFUL)
+    monkeypatch.chdir(tmp_path)
+    command = ["search", "--implementation", "forgetful.py", "--layer", "MaxPooling2D"]
+    assert main([*command, "--seed", "1", "--minutes", "0.5"]) == 1
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    (told,) = (n for n, line in enumerate(lines) if line.startswith("it depends on the order"))
+    assert lines[told].endswith("; after 1 other it fails")
+    assert sum(line.startswith("counterexample ") for line in lines) <= 2
+    shown = next(line for line in lines[told:] if line.startswith("conformance run "))
+    _, *arguments = shlex.split(shown)
+    assert main(arguments) == 1
+    assert main([*arguments[:-4], *arguments[-2:]]) == 0
 
 
 def test_a_correct_implementation_has_no_counterexample(

@@ -23,7 +23,7 @@ from conformance.command_line.repeating import Judge, retried, until_failures
 from conformance.command_line.resuming import Earlier, earlier_run
 from conformance.command_line.selection import select_cases
 from conformance.command_line.signals import signal_of
-from conformance.diagnosis.results import bounded, diagnosed
+from conformance.diagnosis.results import bounded, diagnosed_if_possible
 from conformance.implementations import registry
 from conformance.implementations.protocol import ImplementationError
 from conformance.judge.verdict import Verdict
@@ -176,8 +176,9 @@ def _report(options: argparse.Namespace, judged: _Judged) -> None:
     order = {}
     if judged.ended_by is None:
         order = order_of(judged.results, _limits(options), options.known)
-    judged.results, _ = diagnosed(judged.results, order)
+    judged.results, trouble = diagnosed_if_possible(judged.results, order)
     account = Account(judged.header)
+    account.notes += [trouble] if trouble else []
     for result in judged.results:
         account.add(result)
     if judged.is_complete:

@@ -16,6 +16,7 @@ from conformance.implementations.protocol import ImplementationError
 from conformance.judge.verdict import Verdict
 from conformance.report.text import say
 from conformance.running.limits import ClusterError, Limits
+from conformance.running.order import in_fresh_process
 from conformance.running.session import Session
 
 if TYPE_CHECKING:
@@ -66,9 +67,11 @@ def _searched(options: argparse.Namespace, seed: int) -> Report:
         )
     from conformance.counterexamples import Search
 
-    with Session(Limits(timeout=options.timeout)) as session:
+    limits = Limits(timeout=options.timeout)
+    fails = in_fresh_process(options.implementation, limits, ())
+    with Session(limits) as session:
         judge = partial(session.judge, options.implementation)
-        return Search(judge, layers, seed, seconds, notice).run()
+        return Search(judge, layers, seed, seconds, notice, fails).run()
 
 
 class _Notice:
@@ -94,7 +97,7 @@ class _Notice:
 
 def _text(report: Report, implementation: str) -> str:
     counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(report.verdicts.items()))
-    found = [_found(number, one) for number, one in enumerate(report.findings, 1)]
+    found = [_found(n, one, implementation) for n, one in enumerate(report.findings, 1)]
     ending = f"{len(found)} counterexamples" if found else "no counterexample"
     totals = f"{implementation}: {ending} in {report.verdicts.total()} cases ({counts or 'none'})"
     last = f"{totals}; --seed {report.seed} repeats the search"
@@ -113,14 +116,27 @@ def _tried(report: Report) -> list[str]:
     return lines
 
 
-def _found(number: int, found: Finding) -> str:
+def _found(number: int, found: Finding, implementation: str) -> str:
     return "\n".join(
         [
             f"counterexample {number}: {found.case.descriptor}",
             f"    {found.result.verdict}: {found.result.message}",
             *([f"    what you get when {found.cause}"] if found.cause else []),
+            *([f"    it depends on the order of calls: {_order(found)}"] if found.depends else []),
             f"    clauses: {', '.join(found.result.clauses)}",
-            f"    shrunk from {found.first.descriptor}",
-            f"    {found.result.reproduce}",
+            *([] if found.depends else [f"    shrunk from {found.first.descriptor}"]),
+            f"    {_command(found, implementation)}",
         ]
     )
+
+
+def _order(found: Finding) -> str:
+    from conformance.diagnosis.diagnosis import order_words
+
+    return order_words(found.sequence)
+
+
+def _command(found: Finding, implementation: str) -> str:
+    from conformance.diagnosis.diagnosis import command_of
+
+    return command_of(found.sequence, implementation) if found.sequence else found.result.reproduce

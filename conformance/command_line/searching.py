@@ -17,6 +17,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from conformance.cases.case import parse
@@ -28,6 +29,7 @@ from conformance.running.child import Events, end_all, next_event
 from conformance.running.cluster_worker import child_for, difference, what_to_judge
 from conformance.running.dask_workers import Answered, Died, Done, Refused, Workers
 from conformance.running.limits import ClusterError, Limits
+from conformance.running.order import in_fresh_process
 from conformance.running.serving import Connection
 from conformance.running.session import Session
 from reference_impl.config import as_never_set
@@ -190,10 +192,11 @@ def _searched(
 ) -> list[Any]:
     from conformance.counterexamples import Search
 
-    with Session(Limits(timeout=timeout)) as session:
-        report = Search(
-            lambda case: session.judge(implementation, case), layers, seed, seconds
-        ).run()
+    limits = Limits(timeout=timeout)
+    fails = in_fresh_process(implementation, limits, ())
+    with Session(limits) as session:
+        judge = partial(session.judge, implementation)
+        report = Search(judge, layers, seed, seconds, fails=fails).run()
     counts: Counter[str] = Counter()
     for verdict, count in report.verdicts.items():
         counts[str(verdict)] += count
@@ -205,7 +208,9 @@ def _searched(
 def _packed(found: Finding) -> list[Any]:
     stage = found.result.evidence.stage if found.result.evidence else ""
     faults = [fault.identifier for (fault,) in found.faults]
-    return [json.dumps(found.result.record()), stage, found.first.descriptor, faults]
+    sequence = [case.descriptor for case in found.sequence]
+    record = json.dumps(found.result.record())
+    return [record, stage, found.first.descriptor, faults, found.depends, sequence]
 
 
 def _finding_of(fields: list[Any]) -> Finding:
@@ -214,11 +219,13 @@ def _finding_of(fields: list[Any]) -> Finding:
     from conformance.counterexamples import CATALOGUE, Finding
     from conformance.outcomes import Unsupported
 
-    record, stage, first, faults = fields
+    record, stage, first, faults, depends, sequence = fields
     result = result_of_record(json.loads(record))
     evidence = Evidence("", result.case, Unsupported("it stayed on its worker"), stage)
     causes = tuple((CATALOGUE[identifier],) for identifier in faults)
-    return Finding(result.case, replace(result, evidence=evidence), parse(first), causes)
+    result = replace(result, evidence=evidence)
+    before = tuple(map(parse, sequence))
+    return Finding(result.case, result, parse(first), causes, depends, before)
 
 
 if __name__ == "__main__":

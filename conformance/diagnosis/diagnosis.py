@@ -25,12 +25,15 @@ from conformance.diagnosis.hypotheses import (
     is_predictable,
     operands_of,
 )
+from conformance.diagnosis.partial import partial_faults
 from conformance.diagnosis.places import located
 from conformance.diagnosis.search import Explanation, explanations
 from conformance.diagnosis.stage_words import IN_STAGE
 from conformance.diagnosis.stages import first_difference
 from conformance.diagnosis.wording import (
+    ALL_SUMS,
     dtype_given,
+    is_near_told,
     makes_nan,
     nearness,
     off_activation,
@@ -50,6 +53,12 @@ __all__ = ["Diagnosis", "Failure", "Group", "diagnose", "failure_reason"]
 _MOST_ALTERNATIVES: Final = 2
 _SHARE: Final = 0.5
 """Share of the unexplained failures of a layer in a dtype beyond which a precision is named."""
+
+_ALL_REFUSED: Final = 8
+"""How many cases of a layer are refused at least where all are, as where a library is missing."""
+
+_FEW: Final = 0.1
+_NOT_EVERYWHERE: Final = ", though not everywhere: cases pass that would fail with it"
 
 _TOLD_BY_WHAT: Final = frozenset({"activation", "place", "relation", "slope", "terms"})
 
@@ -99,7 +108,14 @@ class Group:
     def reason(self) -> str:
         """What explains each of the cases, as a report gives it beside the case."""
         where = _joined(self.faults) or self.named or self._told
-        return f"{where}; in common: {self.common}" if self.common else where
+        if self.common:
+            return f"{where}; in common: {self.common}"
+        return f"{where}{_NOT_EVERYWHERE}" if self._is_doubtful else where
+
+    @property
+    def _is_doubtful(self) -> bool:
+        """Whether the faults are contradicted by more cases than a few that tell little."""
+        return self.contradicted > _FEW * len(self.failures)
 
     @property
     def _told(self) -> str:
@@ -123,7 +139,8 @@ class Group:
         are = "is" if count == 1 else "are"
         if self.faults:
             others = "".join(f", or {_joined(o)}" for o in self.alternatives[:_MOST_ALTERNATIVES])
-            only = f"; they are the cases with {self.common}" if self.common else ""
+            only = _NOT_EVERYWHERE if self._is_doubtful else ""
+            only = f"; they are the cases with {self.common}" if self.common else only
             return f"{are} what you get when {_joined(self.faults)}{others}{only}"
         if self.named:
             words = f"{are} explained by no fault of the catalogue but have the errors of "
@@ -182,12 +199,16 @@ def diagnose(
     if not failures:
         return None
     hypotheses = hypotheses or Hypotheses()
-    ordinary = [failure for failure in failures if _has_wrong_output(failure)]
+    alike = _refused_alike(failures, passed)
+    ordinary = [f for f in failures if _has_wrong_output(f) and f not in alike]
     told = {failure for failure in _without_chance_names(ordinary) if failure.named}
     found = explanations(ordinary, passed, hypotheses, told)
     explained = {failure for one in found for failure in one.failures}
     groups = [_explained(one) for one in found]
     left = _without_chance_names([f for f in failures if f not in explained])
+    groups += _in_part(left, passed, hypotheses)
+    parted = {failure for group in groups for failure in group.failures}
+    left = [failure for failure in left if failure not in parted]
     groups += _by_place(left, passed, hypotheses)
     placed = {failure for group in groups for failure in group.failures}
     groups += _unexplained([f for f in left if f not in placed], passed, explained | placed)
@@ -211,18 +232,36 @@ def _without_chance_names(failures: Sequence[Failure]) -> list[Failure]:
     return [f if not f.named or is_common(f) else replace(f, named=None) for f in failures]
 
 
+def _refused_alike(failures: Sequence[Failure], passed: Sequence[Case]) -> set[Failure]:
+    """The refusals of all that was asked of a layer by one message, which tells what is wrong."""
+    answered = {(case.layer, case.observe) for case in passed}
+    messages: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for failure in failures:
+        messages[failure.case.layer, failure.case.observe][failure.what] += 1
+
+    def is_alone(failure: Failure) -> bool:
+        asked = failure.case.layer, failure.case.observe
+        counts = messages[asked]
+        return asked not in answered and len(counts) == 1 and counts.total() >= _ALL_REFUSED
+
+    return {f for f in failures if isinstance(f.outcome, Rejection) and is_alone(f)}
+
+
 def depending_on_order(
     failures: Sequence[Failure], sequence: Sequence[Case], implementation: str
 ) -> Group:
     """The group of failures that conform when each is run alone in a fresh process."""
-    what = "run alone in a fresh process the case conforms"
+    shown_by = command_of(sequence, implementation) if sequence else ""
+    return Group(tuple(failures), stage="order", what=order_words(sequence), shown_by=shown_by)
+
+
+def order_words(sequence: Sequence[Case]) -> str:
+    """How a case depends on the order of calls, by the fewest cases that show it, if any do."""
+    alone = "run alone in a fresh process the case conforms"
     if not sequence:
-        return Group(tuple(failures), stage="order", what=what)
+        return alone
     before = len(sequence) - 1
-    what += f"; after {before} other{'s' if before > 1 else ''} it fails"
-    return Group(
-        tuple(failures), stage="order", what=what, shown_by=command_of(sequence, implementation)
-    )
+    return f"{alone}; after {before} other{'s' if before > 1 else ''} it fails"
 
 
 def command_of(sequence: Sequence[Case], implementation: str) -> str:
@@ -265,6 +304,22 @@ def _explained(one: Explanation) -> Group:
     return Group(one.failures, one.faults, one.alternatives, common=only, contradicted=contradicted)
 
 
+def _in_part(
+    failures: Sequence[Failure], passed: Sequence[Case], hypotheses: Hypotheses
+) -> list[Group]:
+    """Groups by a fault that is there in a part of the outputs."""
+    plain = [failure for failure in failures if not failure.named and _has_wrong_output(failure)]
+    return [
+        Group(
+            one.failures,
+            stage="place",
+            common=common([failure.case for failure in one.failures], passed),
+            what=one.words,
+        )
+        for one in partial_faults(plain, hypotheses)
+    ]
+
+
 def _by_place(
     failures: Sequence[Failure], passed: Sequence[Case], hypotheses: Hypotheses
 ) -> list[Group]:
@@ -295,9 +350,7 @@ def _unexplained(
             tuple(group),
             stage=stage,
             named=named,
-            common=None
-            if told.is_said(stage, kind, group)
-            else common([failure.case for failure in group], passed),
+            common=told.common(stage, kind, group, passed),
             what=told.words(stage, kind, group),
         )
         for (named, stage, kind), group in groups.items()
@@ -317,11 +370,11 @@ class _Telling:
         self._wrong_sums = {(case.layer, case.dtype) for case in plain}
         ordinary = (failure.case for failure in failures if not KINDS[failure.case.operands].place)
         self._ordinary = {(case.layer, case.dtype) for case in ordinary}
-        every = (failure.case for failure in (*failures, *explained))
+        every = [failure.case for failure in (*failures, *explained)]
         self._linear -= {case.layer for case in every if _is_plain(case)}
-        self._gradients = _Gradients(failures, passed)
+        self._gradients = _Gradients(failures, passed, every)
         self._relations: dict[Failure, str] = {}
-        self._near: dict[Failure, str] = {}
+        self._near: dict[tuple[str, str], dict[Failure, str]] = {}
         self._terms = _Terms(failures)
 
     def stage(self, failure: Failure) -> str:
@@ -352,9 +405,12 @@ class _Telling:
         """What precision the outputs are like, where they are near the right ones."""
         if failure.case.observe != "output" or not LAYERS[failure.case.layer].convolves:
             return ""
-        if failure not in self._near:
-            self._near[failure] = nearness(failure)
-        return self._near[failure]
+        alike = failure.case.layer, failure.case.dtype
+        if alike not in self._near:
+            self._near[alike] = _near_sums(
+                [f for f in self.failures if (f.case.layer, f.case.dtype) == alike]
+            )
+        return self._near[alike].get(failure, "")
 
     def _relation(self, failure: Failure, reason: str) -> str:
         """By what all wrong elements are too large, or multiplied, where that is all."""
@@ -390,19 +446,35 @@ class _Telling:
         if stage == "terms":
             return self._terms.of(failure)
         if stage == "precision":
-            return self._near[failure]
+            return self._nearness(failure)
         telling = _OF_OUTPUTS.get(stage)
         return telling(failure) if telling else ""
 
-    def is_said(self, stage: str, kind: str, group: Sequence[Failure]) -> bool:
-        """Whether the sums for which an activation is off say all that the cases share."""
-        return stage == "slope" or (stage == "activation" and bool(self.words(stage, kind, group)))
+    def common(
+        self, stage: str, kind: str, group: Sequence[Failure], passed: Sequence[Case]
+    ) -> str | None:
+        """What the cases share, unless the sums for which an activation is off say it."""
+        words = self.words(stage, kind, group) if stage == "activation" else ""
+        if stage == "slope" or (words and ALL_SUMS not in words):
+            return None
+        shared = common([failure.case for failure in group], passed)
+        return None if words and shared == f"activation '{kind}'" else shared
 
     def words(self, stage: str, kind: str, group: Sequence[Failure]) -> str:
         """What is said besides the stage."""
         if stage == "activation":
             return off_activation(kind, group)
         return kind.removeprefix("accepted: ")
+
+
+def _near_sums(failures: Sequence[Failure]) -> dict[Failure, str]:
+    """What precision outputs are like, if most of those of which it can be told are near.
+
+    A few wrong sums are near the right ones by chance, whatever is wrong with them.
+    """
+    plain = [f for f in failures if f.case.observe == "output" and is_near_told(f.case)]
+    told = {failure: words for failure in plain if (words := nearness(failure))}
+    return told if len(told) > _SHARE * len(plain) else {}
 
 
 class _Terms:
@@ -427,7 +499,9 @@ class _Terms:
 class _Gradients:
     """What is said of gradients: which are wrong, what their sums leave out, or whose slope."""
 
-    def __init__(self, failures: Sequence[Failure], passed: Sequence[Case]) -> None:
+    def __init__(
+        self, failures: Sequence[Failure], passed: Sequence[Case], every: Sequence[Case]
+    ) -> None:
         own = [failure for failure in failures if failure.case.observe == "gradients"]
         self._wrong = {f: wrong_and_right_gradients(f) for f in own if f.stage in _OF_JUDGE}
         self._terms = {
@@ -439,7 +513,7 @@ class _Gradients:
             (f.case.layer, name, words) for f, (name, told) in self._terms.items() for words in told
         )
         plain = {case.layer for case in passed if _is_without_activation(case)}
-        amiss = {f.case.layer for f in own if _is_without_activation(f.case)}
+        amiss = {case.layer for case in every if _tells_against_slopes(case)}
         self._plain = plain - amiss
 
     def stage(self, failure: Failure, reason: str) -> str:
@@ -475,6 +549,11 @@ def _is_without_activation(case: Case) -> bool:
     """Whether a case looks at gradients without an activation."""
     plain = case.keywords.get("activation") in (None, "linear")
     return case.observe == "gradients" and plain
+
+
+def _tells_against_slopes(case: Case) -> bool:
+    """Whether a failing case shows that more is wrong than slopes, such as the sums themselves."""
+    return case.observe == "output" or _is_without_activation(case)
 
 
 _OF_SUMS: Final = frozenset({"contraction", "window", "bias", "layout", "activation", "channels"})

@@ -19,6 +19,7 @@ from conformance.diagnosis.evaluation import (
     CORRECT,
     Backward,
     Steps,
+    activate,
     flatten,
     in_parts,
     largest,
@@ -516,6 +517,11 @@ def _activation() -> tuple[Fault, ...]:
     return (
         Fault(
             "activation.missing", "the activation is left out", Steps(activations=lambda _, y: y)
+        ),
+        Fault(
+            "activation.twice",
+            "the activation is applied twice",
+            Steps(activations=lambda name, y: activate(name, activate(name, y))),
         ),
         Fault(
             "activation.relu",

@@ -120,6 +120,14 @@ def located(
     return found
 
 
+def places_of(failure: Failure, hypotheses: Hypotheses) -> frozenset[Place]:
+    """All places that the wrong elements of a failure lie at, those after the first included."""
+    seen = _seen(failure, hypotheses)
+    if seen is None:
+        return frozenset()
+    return seen.places | {Place(axis, start=n) for axis, n in seen.starts.items() if n}
+
+
 def are_at_one_place(one: Failure, other: Failure, hypotheses: Hypotheses) -> bool:
     """Whether the wrong elements of two failures of one layer lie beyond one limit of an axis."""
     if (one.case.layer, one.case.observe) != (other.case.layer, other.case.observe):
@@ -145,10 +153,16 @@ def _best(seen: dict[Failure, _Seen], passed: Sequence[Case]) -> Located | None:
             those = [failure for failure in having if failure.case.layer in layers]
             against = [c for c in passed if c.layer in layers and _has(place, c)]
             telling = _telling(seen, those, against)
+            if all(failure.case.operands in _BY_INDEX for failure in those):
+                continue
             if _is_credible(place, [seen[f] for f in those], telling):
                 one = Located(place, tuple(those), tuple(against), _what(seen, those))
                 found.append((_weight(one, telling), len(found), one))
     return max(found)[-1] if found else None
+
+
+_BY_INDEX: Final = frozenset({"edges"})
+"""Kinds of operands whose values follow from the index, so that a place may be that of values."""
 
 
 def _choices(failures: Sequence[Failure]) -> list[set[str]]:
@@ -194,12 +208,14 @@ class _Seen:
     Attributes:
         places: all places that its wrong elements lie at.
         lengths: the lengths of its axes, by name.
+        starts: the first wrong index along each axis.
         effect: what the wrong elements are.
         dense: the places far along an axis from which on most elements are wrong.
     """
 
     places: frozenset[Place]
     lengths: dict[str, int]
+    starts: dict[str, int]
     effect: str
     dense: frozenset[Place] = frozenset()
 
@@ -241,7 +257,8 @@ def _seen_in(
     lengths = dict(zip(axes, wrong.shape, strict=True))
     found = frozenset(_places(wrong, lengths))
     dense = frozenset(place for place in found if _is_dense(place, wrong, lengths))
-    return _Seen(found, lengths, _effect(wrong, given, wanted), dense)
+    starts = {axis: int(np.nonzero(wrong)[n].min()) for n, axis in enumerate(axes)}
+    return _Seen(found, lengths, starts, _effect(wrong, given, wanted), dense)
 
 
 def _is_dense(place: Place, wrong: Array, lengths: dict[str, int]) -> bool:
@@ -292,14 +309,17 @@ def _effect(wrong: Array, given: Array, wanted: Array) -> str:
         return "they are zero"
     if values.dtype.kind not in "iu" and np.all(np.isnan(right) & ~np.isnan(values)):
         return _NAN_LOST
-    channels = wrong.any(axis=tuple(range(wrong.ndim - 1)))
-    start = int(np.argmax(channels))
-    tail = given.shape[-1] - start
-    if 0 < tail <= start and np.array_equal(
-        given[..., start:], given[..., :tail], equal_nan=given.dtype.kind not in "iu"
-    ):
+    if any(_repeats(np.moveaxis(wrong, axis, 0), np.moveaxis(given, axis, 0)) for axis in (-1, 0)):
         return "they repeat the first ones"
     return ""
+
+
+def _repeats(wrong: Array, given: Array) -> bool:
+    """Whether what is wrong along the first axis is what stands at its start."""
+    start = int(np.argmax(wrong.any(axis=tuple(range(1, wrong.ndim)))))
+    tail = len(given) - start
+    is_number = given.dtype.kind not in "iu"
+    return 0 < tail <= start and np.array_equal(given[start:], given[:tail], equal_nan=is_number)
 
 
 def _what(seen: dict[Failure, _Seen], those: Sequence[Failure]) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from conformance.cases.case import Case
 from conformance.cases.facts import Facts, facts
-from conformance.diagnosis.hypotheses import Failure
+from conformance.diagnosis.hypotheses import Failure, normalised
 from conformance.implementations import registry
 from conformance.implementations.declaration import FLAGS, LISTS, is_empty
 from conformance.implementations.protocol import ImplementationError
@@ -63,6 +63,8 @@ def told_apart(results: Sequence[Result]) -> dict[Case, str]:
         return {}
     judged = [facts(r.case) for r in results if _is_judged(r)]
     refused = {r.case for r in results if _is_refusal(r)}
+    if len(refused) == len(judged):
+        return {}  # whatever is asked: nothing is left that a declaration could take
     kinds = _refused_kinds(judged, refused)
     spread = _met_elsewhere(results, judged, refused, kinds)
     if spread:
@@ -73,6 +75,32 @@ def told_apart(results: Sequence[Result]) -> dict[Case, str]:
     words = _in_words(kinds, judged, evidence.spec)
     covered = {f.case for f in judged if any(kind.holds(f) for kind in kinds)}
     return dict.fromkeys(covered & refused, words)
+
+
+def meaningless(results: Iterable[Result]) -> dict[Case, str]:
+    """The rejections of one implementation that count for nothing, with the reason.
+
+    Their message refuses valid arguments as often, so that it does not tell what is forbidden.
+    """
+    refusals: Counter[tuple[str, ...]] = Counter()
+    rejected: dict[Case, Rejection] = {}
+    for result in results:
+        outcome = result.evidence.outcome if result.evidence else None
+        if result.rejection:
+            rejected[result.case] = result.rejection
+        elif isinstance(outcome, Rejection) and result.case.observe != "rejection":
+            refusals[_whole(outcome)] += 1
+    counts = Counter(map(_whole, rejected.values()))
+    return {
+        case: f"valid arguments are refused with the same message ({Failure(case, one).what})"
+        for case, one in rejected.items()
+        if refusals[_whole(one)] >= counts[_whole(one)]
+    }
+
+
+def _whole(rejection: Rejection) -> tuple[str, ...]:
+    """All of a message but its numbers and quotations."""
+    return rejection.exception, *map(normalised, rejection.message.splitlines())
 
 
 def _is_plugin(spec: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -16,7 +17,7 @@ from conformance.diagnosis.diagnosis import (
     diagnose,
 )
 from conformance.diagnosis.faults import Fault
-from conformance.diagnosis.refusals import REFUSAL, told_apart
+from conformance.diagnosis.refusals import REFUSAL, meaningless, told_apart
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Value
 from conformance.results import Result
@@ -68,7 +69,8 @@ def diagnosed(
         order: what is known of failures that depend on the order of calls, by implementation.
 
     Those that follow another reading of an ambiguous clause everywhere conform.  Refusals of whole
-    kinds of cases (`refusals`) are told as such, and explain nothing else.
+    kinds of cases (`refusals`) are told as such, and explain nothing else.  Rejections by a message
+    that refuses valid arguments as often count for nothing.
 
     Returns:
         The results, those of failing cases with their diagnosis; and the diagnoses by the names of
@@ -76,7 +78,7 @@ def diagnosed(
     """
     names = dict.fromkeys(result.implementation for result in results)
     found: dict[str, Diagnosis] = {}
-    results = _refusals_apart(results, names)
+    results = _refusals_apart(_rejections_that_tell(results, names), names)
     for name in names:
         own = [r for r in results if r.implementation == name and r.stage != REFUSAL]
         diagnosis = _of_one(own, order.get(name))
@@ -84,6 +86,36 @@ def diagnosed(
             found[name] = diagnosis
     told = [_with_diagnosis(result, found) for result in results]
     return [_with_sequence(result, order.get(result.implementation)) for result in told], found
+
+
+def diagnosed_if_possible(
+    results: list[Result], order: Mapping[str, Order] = _NO_ORDER
+) -> tuple[list[Result], str]:
+    """The results with their diagnoses, as `diagnosed` gives them, and an empty text.
+
+    Where the diagnosis itself breaks, which is a fault of this suite, the verdicts are not lost
+    with it: the results as they were, and a text that says so.
+    """
+    try:
+        return diagnosed(results, order)[0], ""
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        what = f"{type(error).__name__} in {where.name}, line {where.lineno}: {error}"
+        return results, f"{UNEXPLAINED}; the verdicts stand. Please report it: {what}"
+
+
+UNEXPLAINED: Final = "The failures are not explained, by a fault of conformance itself"
+
+
+def _rejections_that_tell(results: Sequence[Result], names: Iterable[str]) -> list[Result]:
+    """The results; right rejections are none whose message does not say what is forbidden."""
+    empty = {name: meaningless([r for r in results if r.implementation == name]) for name in names}
+    return [
+        replace(r, verdict=Verdict.UNSUPPORTED, message=words, rejection=None)
+        if (words := empty[r.implementation].get(r.case))
+        else r
+        for r in results
+    ]
 
 
 def _refusals_apart(results: Sequence[Result], names: Iterable[str]) -> list[Result]:

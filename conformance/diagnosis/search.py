@@ -42,12 +42,23 @@ class Explanation:
         failures: the failures that they explain.
         contradicted: passing cases in which an implementation with these faults would fail.
         alternatives: other faults that explain the same, and are contradicted no more often.
+        against: how many passing cases there are like those that contradict them, of which not
+            all are looked at.
     """
 
     faults: Hypothesis
     failures: tuple[Failure, ...]
     contradicted: tuple[Case, ...]
     alternatives: tuple[Hypothesis, ...] = ()
+    against: int = 0
+
+
+@dataclass(frozen=True)
+class _Against:
+    """Passing cases in which an implementation with some faults would fail, and their number."""
+
+    cases: tuple[Case, ...]
+    count: int
 
 
 def explanations(
@@ -194,7 +205,7 @@ class _Search:
         self._whole = whole
         self._passed = passed
         self._hypotheses = hypotheses
-        self._against: dict[tuple[Hypothesis, frozenset[tuple[str, str]]], tuple[Case, ...]] = {}
+        self._against: dict[tuple[Hypothesis, frozenset[tuple[str, str]]], _Against] = {}
         self._probes = _spread(sorted(failures, key=_size), _PROBES)
         self._singles: list[Hypothesis] = [(fault,) for fault in _catalogue(failures)]
 
@@ -285,25 +296,53 @@ class _Search:
                 yield one, other
 
     def _chosen(self, finalists: dict[Hypothesis, tuple[Failure, ...]]) -> Explanation | None:
-        """That which explains most, with least contradiction, by the fewest faults."""
+        """That which explains most, with least contradiction, by the fewest faults.
+
+        Of what explains fewer, but at least half as many, that is preferred which passing cases
+        contradict less by more than it explains less.
+        """
         most = max(map(len, finalists.values()), default=0)
         if not most:
             return None
         leading = [one for one, covered in finalists.items() if len(covered) == most]
+        if most < len(self._failures):
+            enough = {one: covered for one, covered in finalists.items() if 2 * len(covered) > most}
+            leading = self._least_wrong(leading, enough)
         fewest = min(map(len, leading))
         leading = [one for one in leading if len(one) == fewest]
-        contradicted = {one: self._contradicted(one, finalists[one]) for one in leading}
-        least = min(map(len, contradicted.values()))
-        first, *others = (one for one in leading if len(contradicted[one]) == least)
-        return Explanation(first, finalists[first], contradicted[first], tuple(others))
+        against = {one: self._contradicted(one, finalists[one]) for one in leading}
+        least = min(len(one.cases) for one in against.values())
+        first, *others = (one for one in leading if len(against[one].cases) == least)
+        return Explanation(
+            first, finalists[first], against[first].cases, tuple(others), against[first].count
+        )
 
-    def _contradicted(self, one: Hypothesis, covered: Sequence[Failure]) -> tuple[Case, ...]:
+    def _least_wrong(
+        self, leading: list[Hypothesis], enough: dict[Hypothesis, tuple[Failure, ...]]
+    ) -> list[Hypothesis]:
+        """Those that explain most beyond what contradicts them, if one of the leading is credible.
+
+        A fault under a condition is contradicted by all that do not meet it.
+        """
+        gains = {one: self._gain(one, enough[one]) for one in leading}
+        best = max(gains.values())
+        if best < 0 or all(gain == len(enough[one]) for one, gain in gains.items()):
+            return leading
+        gains |= {one: self._gain(one, covered) for one, covered in enough.items()}
+        best = max(gains.values())
+        return [one for one, gain in gains.items() if gain == best]
+
+    def _gain(self, one: Hypothesis, covered: Sequence[Failure]) -> int:
+        return len(covered) - self._contradicted(one, covered).count
+
+    def _contradicted(self, one: Hypothesis, covered: Sequence[Failure]) -> _Against:
         looked_at = frozenset((f.case.layer, _observed(f.case)) for f in covered)
         if (one, looked_at) not in self._against:
             alike = [case for case in self._passed if (case.layer, _observed(case)) in looked_at]
             witnesses = _spread(alike, _WITNESSES)
             affected = tuple(case for case in witnesses if self._hypotheses.affect(one, case))
-            self._against[one, looked_at] = affected
+            count = len(affected) * max(len(alike), 1) // max(len(witnesses), 1)
+            self._against[one, looked_at] = _Against(affected, count)
         return self._against[one, looked_at]
 
     def _is_credible(self, explanation: Explanation) -> bool:
@@ -318,7 +357,7 @@ class _Search:
         if not any(isinstance(f.outcome, Value) for f in explanation.failures):
             return not explanation.contradicted
         everything = self._whole and count == len(self._failures) and count > 1
-        if everything or count > _CONTRADICTIONS * len(explanation.contradicted):
+        if everything or count > _CONTRADICTIONS * explanation.against:
             return True
         most = self._whole and 2 * count > len(self._failures)
         return (

@@ -19,6 +19,7 @@ IN_STAGE: Final[Mapping[str, str]] = MappingProxyType(
         "nan": "only outputs that are NaN, or should be, are wrong",
         "infinity": "only outputs that are infinite, or should be, are wrong",
         "channels": "the outputs of some channels are those of other channels",
+        "samples": "the outputs of some samples are those of other samples",
         "choice": "what is taken from a window is one of its elements, but not the largest",
         "selection": "what is taken from a window is none of the inputs of its channel",
         "elements": "elements are changed, not moved alone",

@@ -37,6 +37,7 @@ STAGES = (
     "nan",
     "infinity",
     "channels",
+    "samples",
     "choice",
     "selection",
     "elements",
@@ -54,11 +55,13 @@ def first_difference(case: Case, operands: Operands, actual: Array) -> str:
     * ``layout``: the right elements in other places, or the axes in another order;
     * ``number``: another number of outputs;
     * ``window``: elements that are right for other windows;
-    * ``activation``: the outputs follow from the right sums by some other monotone function;
+    * ``activation``: the outputs follow from the right sums by some other monotone function, or are
+      wrong exactly where the sums are above, below or in magnitude above some number;
     * ``padding``: wrong only where the window reaches into the padding;
     * ``bias``: off by one number per filter;
     * ``nan``, ``infinity``: only where the output should be that, or is;
     * ``channels``: the outputs of some channels, or filters, are those of others;
+    * ``samples``: the outputs of some samples are those of others;
     * ``choice``: what pooling takes of each window is one of its inputs, but not the largest;
     * ``selection``: what pooling takes of a window is none of its inputs;
     * ``elements``: a layer that moves elements gives others than it was given;
@@ -99,8 +102,9 @@ def _in_values(case: Case, operands: Operands, actual: Array, expected: Predicti
     if not wrong.any():  # no more than a slip, of which only the judge's finer bounds tell
         activated = layer.convolves and facts(case).activation not in (None, "linear")
         return "activation" if activated else "contraction"
-    if _are_of_other_channels(case, expected, actual, wrong):
-        return "channels"
+    others = _taken_from_others(case, expected, actual, wrong)
+    if others:
+        return others
     if layer.selects:
         return _stage_of_pooling(case, operands, actual)
     if not layer.convolves:
@@ -115,7 +119,9 @@ def _stage_of_convolution(
         sums = predict(case, operands, replace(CORRECT, activations=lambda _, y: y)).wide
         if _are_sums(case, operands, actual, expected):
             return "window"
-        return "activation" if _is_monotone(sums, actual) else "contraction"
+        wrong = ~expected.allows(actual)
+        told = _is_monotone(sums, actual) or _is_told_by_size(sums, wrong)
+        return "activation" if told else "contraction"
     if _is_constant_per_filter(case, actual, expected):
         return "bias"
     return "window" if _are_sums(case, operands, actual, expected) else "contraction"
@@ -155,21 +161,29 @@ def _only_special(expected: Array, actual: Array, wrong: Array) -> str:
     return "infinity" if np.all(np.isinf(should) | np.isinf(is_)) else ""
 
 
-def _are_of_other_channels(case: Case, expected: Prediction, actual: Array, wrong: Array) -> bool:
-    """Whether every channel that is wrong has the right outputs of another one."""
+def _taken_from_others(case: Case, expected: Prediction, actual: Array, wrong: Array) -> str:
+    """Whether all samples, or channels, that are wrong have the outputs of others; else empty."""
     if not LAYERS[case.layer].rank:
+        return ""
+    channels = 1 if facts(case).channels_first else -1
+    parts = (expected.value, actual, wrong)
+    for words, axis in (("channels", channels), ("samples", 0)):
+        if _are_others(*(np.moveaxis(a, axis, 0) for a in parts)):
+            return words
+    return ""
+
+
+def _are_others(right: Array, there: Array, wrong: Array) -> bool:
+    """Whether all wrong ones along the first axis are others, as they should be or are.
+
+    What is the same everywhere, such as zeros, is not taken from anywhere.
+    """
+    if len(right) < 2 or right[0].size < 2 or (there == there.flat[0]).all():
         return False
-    first = facts(case).channels_first
-    right, there, off = (
-        to_channels_last(a) if first else a for a in (expected.value, actual, wrong)
-    )
-    channels = right.shape[-1]
-    if channels < 2 or right[..., 0].size < 2:
-        return False
-    columns = {right[..., c].tobytes(): c for c in range(channels)}
-    return all(
-        columns.get(there[..., c].tobytes(), c) != c for c in range(channels) if off[..., c].any()
-    )
+    off = [bool(one.any()) for one in wrong]
+    others = {one.tobytes(): n for n, one in enumerate(there) if not off[n]}
+    others |= {one.tobytes(): n for n, one in enumerate(right)}
+    return all(others.get(there[n].tobytes(), n) != n for n in range(len(right)) if off[n])
 
 
 def _only_in_padding(case: Case, operands: Operands, wrong: Array) -> bool:
@@ -201,6 +215,23 @@ def _is_constant_per_filter(case: Case, actual: Array, expected: Prediction) -> 
     right = to_channels_last(expected.wide) if facts(case).channels_first else expected.wide
     varied = np.ptp(right.reshape(rows.shape), axis=0) > 2 * error
     return bool(varied.any() and np.any(np.abs(rows).min(axis=0) > error))
+
+
+_FEWEST_RIGHT: Final = 8
+_FEWEST_WRONG: Final = 2
+"""How many different sums at least are to be seen on either side of a limit."""
+
+
+def _is_told_by_size(sums: Array, wrong: Array) -> bool:
+    """Whether outputs are wrong exactly where the sums are beyond a limit, on one side or both."""
+    if sums.shape != wrong.shape or not np.isfinite(sums).all():
+        return False
+    off, right = np.unique(sums[wrong]), np.unique(sums[~wrong])
+    if len(off) < _FEWEST_WRONG or len(right) < _FEWEST_RIGHT:
+        return False
+    return any(
+        bool(key(off).min() > key(right).max()) for key in (np.positive, np.negative, np.abs)
+    )
 
 
 def _is_monotone(sums: Array, actual: Array) -> bool:

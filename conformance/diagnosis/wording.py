@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.cases.case import Case
 from conformance.cases.facts import facts
 from conformance.cases.grids.values import ACTIVATIONS
 from conformance.cases.operands import Operands
@@ -115,9 +116,13 @@ def what_of_infinity(failure: Failure) -> str:
 
 
 def _given_as(values: NDArray[Any]) -> str:
-    """The one or two values that are given in place of others; empty for more."""
+    """The one or two limits or small numbers that are given in place of others; else empty."""
     given = np.unique(values.astype(np.float64))
-    return f", given as {_listed([f'{v:.9g}' for v in given])}" if len(given) < 3 else ""
+    limits = [np.inf, *(f.largest for f in FORMATS.values())]
+    is_told = np.isin(np.abs(given), [*limits, *range(9)]) | np.isnan(given)
+    if len(given) > 2 or not is_told.all():
+        return ""
+    return f", given as {_listed([f'{v:.9g}' for v in given])}"
 
 
 def dtype_given(failure: Failure) -> str:
@@ -145,7 +150,7 @@ def shape_given(failure: Failure) -> str:
         return "axes of length 1 are missing"
     if actual.ndim == right.ndim:
         return ""
-    return f"it has {actual.ndim} axes in place of {right.ndim}"
+    return f"it has {_axes(actual.ndim)} in place of {right.ndim}"
 
 
 def _amiss(failure: Failure, given: dict[str, Any], name_of: Callable[[Any], str] | None) -> str:
@@ -167,9 +172,13 @@ def _amiss(failure: Failure, given: dict[str, Any], name_of: Callable[[Any], str
     return " and ".join(told)
 
 
+def _axes(count: int) -> str:
+    return "1 axis" if count == 1 else f"{count} axes"
+
+
 def _compared(given: tuple[int, ...], right: tuple[int, ...]) -> str:
     if len(given) != len(right):
-        return f"has {len(given)} axes in place of {len(right)}"
+        return f"has {_axes(len(given))} in place of {len(right)}"
     if all(a <= b for a, b in zip(given, right, strict=True)):
         return "is too short, as where what no window reaches is left out"
     return "has another shape"
@@ -190,6 +199,8 @@ def relation(failure: Failure) -> str:
         return ""
     wrong = ~right.allows(actual) & np.isfinite(right.wide)
     given, wanted = actual[wrong].astype(np.float64), right.wide[wrong].astype(np.float64)
+    if len(given) > 1 and np.ptp(wanted) == np.ptp(given) == 0:
+        return f"what should be {wanted[0]:g} is {given[0]:g}"
     if len(given) < _LEAST_RELATED or not np.isfinite(given).all() or np.ptp(wanted) == 0:
         return ""
     if actual.dtype.itemsize > 1 and right.allows(actual.byteswap()).all():
@@ -204,9 +215,7 @@ def nearness(failure: Failure) -> str:
     """
     case, outcome = failure.case, failure.outcome
     actual = outcome.value if isinstance(outcome, Value) else None
-    near = _NEAR_OF.get(case.dtype)
-    plain = case.keywords.get("activation") in (None, "linear", "relu")
-    if near is None or not plain or not isinstance(actual, np.ndarray):
+    if not is_near_told(case) or not isinstance(actual, np.ndarray):
         return ""
     arrays, linear = operands_of(case), case.replace(activation=None)
     right = predict(case, arrays)
@@ -220,7 +229,12 @@ def nearness(failure: Failure) -> str:
         off = np.abs(as_float64(actual) - right.wide)
         ratio = np.where(off == 0, 0.0, off / size)
     off_by = float(ratio.max(initial=0.0))
-    return next((words for limit, words in near if off_by <= limit), "")
+    return next((words for limit, words in _NEAR_OF[case.dtype] if off_by <= limit), "")
+
+
+def is_near_told(case: Case) -> bool:
+    """Whether of a case's outputs it can be told how near they are."""
+    return case.dtype in _NEAR_OF and case.keywords.get("activation") in (None, "linear", "relu")
 
 
 _NEAR_OF: Final[Mapping[str, tuple[tuple[float, str], ...]]] = MappingProxyType(
@@ -242,19 +256,15 @@ def _roundoff(dtype: str) -> float:
 
 
 def _related(given: Floats, wanted: Floats, unit: float) -> str:
-    room = 8 * unit * (np.abs(given) + np.abs(wanted))
+    def are_given(numbers: Floats, scale: Floats) -> bool:
+        return bool(np.all(np.abs(given - numbers) <= 8 * unit * (np.abs(given) + np.abs(scale))))
+
     by = _plain(float(np.median(given - wanted)))
-    if by and np.all(np.abs(given - wanted - by) <= room):
+    if by and are_given(wanted + by, wanted):
         return f"every wrong element is too {'large' if by > 0 else 'small'} by {abs(by):g}"
     with np.errstate(all="ignore"):
         times = _plain(float(np.nanmedian(given / wanted)))
-    if (
-        abs(times - 1) > _SLIGHT
-        and times
-        and np.all(
-            np.abs(given - times * wanted) <= 8 * unit * (np.abs(given) + np.abs(times * wanted))
-        )
-    ):
+    if abs(times - 1) > _SLIGHT and times and are_given(times * wanted, times * wanted):
         if times == -1:
             return "every wrong element has the other sign"
         return f"every wrong element is {times:g} times what it should be"
@@ -342,15 +352,33 @@ def off_activation(name: str, failures: Sequence[Failure]) -> str:
     if any(map(_falls, failures[:_MOST_LOOKED_AT])):
         return f"{name} is off {by} {where}, {_NO_FUNCTION}"
     cancels = _CANCELS if float(errors[wrong].max()) <= _FEW_ROUNDINGS else ""
+    constant = _constant(failures[:_MOST_LOOKED_AT])
+    if constant:
+        return f"{name} is off {by} {where}, where it is given as {constant}"
     related = set(map(relation, failures[:_TAKEN_FOR]))
     exactly = f", and {related.pop()}" if len(related) == 1 and all(related) else ""
     return f"{name} is off {by} {where}; the sums themselves are right{exactly or cancels}"
 
 
+def _constant(failures: Sequence[Failure]) -> str:
+    """The one number that all wrong elements are, if there are several; empty for more."""
+    given: set[float] = set()
+    count = 0
+    for failure in failures:
+        actual = failure.outcome.value if isinstance(failure.outcome, Value) else None
+        right = predict(failure.case, operands_of(failure.case))
+        if isinstance(actual, np.ndarray) and actual.shape == right.value.shape:
+            wrong = actual[~right.allows(actual)].astype(np.float64)
+            given |= set(np.unique(wrong).tolist())
+            count += wrong.size
+    return f"{given.pop():.6g}" if len(given) == 1 and count > 1 else ""
+
+
 def _taken_for(name: str, failures: Sequence[Failure]) -> str:
     """Another activation that gives what was given in all failures; empty for none."""
     looked_at = [f for f in failures[:_TAKEN_FOR] if isinstance(f.outcome, Value)]
-    given = [f.outcome.value.ravel() for f in looked_at if isinstance(f.outcome, Value)]
+    values = [f.outcome.value for f in looked_at if isinstance(f.outcome, Value)]
+    given = [v.astype(np.float64).ravel() for v in values if isinstance(v, np.ndarray)]
     if not given or len(np.unique(np.concatenate(given))) < _DISTINCT:
         return ""  # a few limits, which many functions share
     others = (other for other in ACTIVATIONS if other != name)
@@ -395,9 +423,10 @@ def _falls(failure: Failure) -> bool:
     given, wanted, error = (
         a.astype(np.float64).ravel()[order] for a in (actual, right.wide, right.error)
     )
-    if not np.isfinite(given).all() or np.any(np.diff(wanted) < 0):
+    if not np.isfinite([given, wanted]).all() or np.any(np.diff(wanted) < 0):
         return False
-    apart = np.diff(sums.ravel()[order]) > 0
+    sums = sums.ravel()[order]
+    apart = sums[1:] > sums[:-1]
     fall = given[:-1] - given[1:] > 4 * (error[:-1] + error[1:])
     return bool(np.count_nonzero(fall & apart) > max(2, len(given) // 16))
 
@@ -422,11 +451,14 @@ def _seen_of(failure: Failure) -> tuple[Floats, Floats, Floats] | None:
     return sums[finite], ratios[finite], roundings[finite] / FORMATS[case.dtype].unit_roundoff
 
 
+ALL_SUMS: Final = "all that were seen"
+
+
 def _where(wrong: NDArray[np.float64], right: NDArray[np.float64]) -> str:
     """For which sums, in the fewest words that hold for all that were seen."""
     low, high = float(wrong.min()), float(wrong.max())
     if not right.size:
-        return f"for sums from {low:.3g} to {high:.3g}, all that were seen"
+        return f"for sums from {low:.3g} to {high:.3g}, {ALL_SUMS}"
     if high < right.min():
         return f"for sums of {high:.3g} and below, and right above"
     if low > right.max():

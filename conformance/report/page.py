@@ -14,7 +14,7 @@ from typing import Any, Final
 from conformance.judge.verdict import Verdict
 from conformance.report.account import Account, Entry, Group
 from conformance.report.picture import Picture, picture
-from conformance.report.sentences import verdict
+from conformance.report.sentences import in_words, verdict
 from conformance.report.text import one_line, printable
 from conformance.report.words import LABELS, instead_of, machine_in_words
 from conformance.spec.clauses import MEANINGS, Clause, clauses
@@ -195,6 +195,7 @@ def _implementation(
         "version": one_line(account.versions.get(name, "")),
         "machine": machine_in_words(account.machines.get(name, {})),
         "verdicts": "".join(letters),
+        "counts": in_words(account.verdicts(name), account.refused(name)),
         "ratios": ratios,
         "seconds": seconds if any(seconds) else [],
         "texts": texts,

@@ -30,6 +30,9 @@ _DIGITS: Final = re.compile(r"0x[0-9a-f]+|(?<![A-Za-z_.\d])\d+(?:\.\d+)?(?:e[+-]
 _QUOTED: Final = re.compile(r"(?<![A-Za-z])'[^']*'")
 _JUDGED: Final = re.compile(r" \((?=[A-Z\d\[]).*\)\Z", re.DOTALL)
 _ENDED: Final = IN_STAGE["process"]
+_CAUSE: Final = 800
+"""Characters of a cause at most; what a plug-in is to declare stands at the end of a long one."""
+
 _REFUSED: Final = "The case is valid, but was rejected with "
 _ACCEPTED: Final = "The case must be rejected"
 
@@ -46,7 +49,7 @@ def cause_of(verdict: Verdict, message: str, diagnosis: str | None, stage: str) 
         told = diagnosis.removeprefix(_ENDED)
         crashed = verdict is Verdict.CRASHED and told.startswith(" (")
         return ("the process crashes" if crashed else _undiagnosed(verdict, message, stage)) + told
-    return one_line(diagnosis) if diagnosis else _undiagnosed(verdict, message, stage)
+    return one_line(diagnosis, _CAUSE) if diagnosis else _undiagnosed(verdict, message, stage)
 
 
 def _undiagnosed(verdict: Verdict, message: str, stage: str) -> str:

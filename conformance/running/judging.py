@@ -20,7 +20,7 @@ from conformance.judge.expectation import (
 from conformance.judge.judge import judge
 from conformance.judge.verdict import Judgement, Verdict
 from conformance.known import STORED, Records, Who
-from conformance.outcomes import Outcome, Unsupported, Value
+from conformance.outcomes import Outcome, Rejection, Unsupported, Value
 from conformance.results import FAILING, Evidence, Result
 from conformance.spec.coverage import clauses_of
 from reference_impl.config import as_never_set
@@ -177,6 +177,7 @@ def _write_up(
     keep: bool,
 ) -> Result:
     keep = keep or judgement.verdict in FAILING
+    is_right = judgement.verdict is Verdict.CONFORMS
     return Result(
         case=case,
         clauses=tuple(clauses_of(case)),
@@ -192,6 +193,7 @@ def _write_up(
         evidence=Evidence(subject.spec, condensed(case), outcome, judgement.stage)
         if keep
         else None,
+        rejection=outcome if is_right and isinstance(outcome, Rejection) else None,
     )
 
 

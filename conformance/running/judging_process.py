@@ -101,13 +101,14 @@ def _packed(result: Result) -> list[Any]:
         result.seconds,
         list(result.concerned),
         None if evidence is None else [evidence.spec, evidence.outcome],
+        result.rejection,
     ]
 
 
 def unpacked(fields: list[Any], case: Case) -> Result:
     """A result from its answer, with the case that it is of."""
     clauses, implementation, verdict, ratio, message, reproduce, *rest = fields
-    diagnosis, stage, seconds, concerned, evidence = rest
+    diagnosis, stage, seconds, concerned, evidence, rejection = rest
     return Result(
         case=case,
         clauses=tuple(clauses),
@@ -121,6 +122,7 @@ def unpacked(fields: list[Any], case: Case) -> Result:
         seconds=seconds,
         concerned=tuple(concerned),
         evidence=None if evidence is None else Evidence(evidence[0], case, evidence[1], stage),
+        rejection=rejection,
     )
 
 

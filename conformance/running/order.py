@@ -95,6 +95,22 @@ def order_of(
     return found
 
 
+def order_of_last(
+    results: Sequence[Result], fails: Fails, seconds: float = SECONDS
+) -> Order | None:
+    """Whether the last result, a failure, depends on the cases before it; None where it does not.
+
+    Args:
+        results: what was judged, in order; the last fails.
+        fails: judges sequences, each in a fresh process.
+        seconds: how long it may take.
+    """
+    last = results[-1]
+    if last.evidence is None or last.stage in _BUT:
+        return None
+    return _Rerun(last.evidence.spec, results, [last], fails, seconds).order()
+
+
 def in_fresh_process(spec: str, limits: Limits, known: Sequence[str]) -> Fails:
     """What tries sequences on an implementation, each in a process of its own."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conformance.diagnosis.results import bounded, diagnosed
+from conformance.diagnosis.results import bounded, diagnosed_if_possible
 from conformance.known import Records
 from conformance.report.account import Account
 from conformance.report.terminal import Style, readings, wrong
@@ -17,7 +17,8 @@ def lines(results: Sequence[Result], records: Records, style: Style) -> list[str
     account = Account()
     account.stale = stale(records, results)
     if any(result.verdict not in ACCEPTED for result in results):
-        results, _ = diagnosed(list(bounded(results)))
+        results, trouble = diagnosed_if_possible(list(bounded(results)))
+        account.notes += [trouble] if trouble else []
     for result in results:
         account.add(result)
     remarks = (line for note in account.remarks for line in wrapped(printable(note), style.width))

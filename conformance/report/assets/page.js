@@ -90,8 +90,7 @@
       const kind = BAD.includes(letter) ? "bad" : { o: "ok", k: "known", u: "none" }[letter];
       bar.append(make("span", { style: `flex:${counts[letter] / total};background:var(--${kind}-bar)` }));
     }
-    const words = shown.map((letter) => `${number.format(counts[letter])} ${LABELS[letter]}`).join(", ");
-    return make("article", { class: "card" }, make("h3", {}, implementation.name), make("p", {}, implementation.version || "no version given"), ...(implementation.machine ? [make("p", { class: "machine" }, `ran on ${implementation.machine}`)] : []), bar, make("p", {}, words), ...distribution(implementation));
+    return make("article", { class: "card" }, make("h3", {}, implementation.name), make("p", {}, implementation.version || "no version given"), ...(implementation.machine ? [make("p", { class: "machine" }, `ran on ${implementation.machine}`)] : []), bar, make("p", {}, implementation.counts), ...distribution(implementation));
   }
 
   /** How the errors are distributed, in units of the bound; bars on a logarithmic scale. */

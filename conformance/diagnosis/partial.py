@@ -1,0 +1,112 @@
+"""Faults that are there in a part of the outputs only, such as a remainder of a loop or a sample.
+
+Most outputs are right, and those that are wrong are, each of them, what a fault gives there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from conformance.diagnosis.evaluation import Prediction
+from conformance.diagnosis.faults import FAULTS, Fault
+from conformance.diagnosis.hypotheses import Failure, Hypotheses
+from conformance.diagnosis.places import Place, places_of
+from conformance.outcomes import Value
+
+Array = np.ndarray[Any, Any]
+
+_PROBES: Final = 24
+_LEAST: Final = 3
+"""How many failures a fault explains in part at least."""
+
+_DISTINCT: Final = 5
+"""How many different wrong elements there are at least: a few limits are given by many faults."""
+
+
+@dataclass(frozen=True, eq=False)
+class Partial:
+    """Failures in which a fault gives what is wrong, and is not there in what is right.
+
+    Attributes:
+        fault: the fault.
+        failures: these.
+        place: where along an axis the wrong elements lie in all of them; None for no one place.
+    """
+
+    fault: Fault
+    failures: tuple[Failure, ...]
+    place: Place | None
+
+    @property
+    def words(self) -> str:
+        """The whole, to be followed by what the cases have in common."""
+        if self.place is None:
+            return f"in a part of the outputs, {self.fault.sentence}"
+        return f"{self.fault.sentence}, only in {self.place.words}"
+
+
+def partial_faults(failures: Sequence[Failure], hypotheses: Hypotheses) -> list[Partial]:
+    """The faults that explain most failures in part, one after the other."""
+    wrong = {f: w for f in failures if (w := _wrong(f, hypotheses)) is not None}
+    found: list[Partial] = []
+    while len(wrong) >= _LEAST:
+        probes = sorted(wrong, key=lambda f: int(wrong[f].size))[:_PROBES]
+        counts = Counter(
+            {
+                fault: sum(_explains(fault, f, wrong[f], hypotheses) for f in probes)
+                for fault in FAULTS.values()
+            }
+        )
+        fault, count = counts.most_common(1)[0]
+        if not count:
+            break
+        own = [f for f in wrong if _explains(fault, f, wrong[f], hypotheses)]
+        if len(own) < _LEAST or 2 * len(own) <= len(wrong):
+            break  # what explains a few among many does so by chance
+        found.append(Partial(fault, tuple(own), _place(own, hypotheses)))
+        wrong = {f: w for f, w in wrong.items() if f not in set(own)}
+    return found
+
+
+def _wrong(failure: Failure, hypotheses: Hypotheses) -> Array | None:
+    """Which outputs are wrong, where others are right and the wrong ones tell something."""
+    outcome = failure.outcome
+    if failure.case.observe != "output" or not isinstance(outcome, Value):
+        return None
+    actual, right = outcome.value, hypotheses.prediction((), failure.case)
+    if not isinstance(right, Prediction) or not _is_like(actual, right.value):
+        return None
+    wrong: Array = ~right.allows(actual)
+    if wrong.all() or len(np.unique(actual[wrong].astype(np.float64))) < _DISTINCT:
+        return None
+    return wrong
+
+
+def _is_like(actual: Any, right: Array) -> bool:
+    is_array = isinstance(actual, np.ndarray)
+    return is_array and actual.shape == right.shape and actual.dtype == right.dtype
+
+
+def _explains(fault: Fault, failure: Failure, wrong: Array, hypotheses: Hypotheses) -> bool:
+    """Whether a fault gives all that is wrong, and something else than is right there."""
+    right = hypotheses.prediction((), failure.case)
+    made = hypotheses.prediction((fault,), failure.case)
+    assert isinstance(failure.outcome, Value)
+    assert isinstance(right, Prediction)
+    if made is right or not isinstance(made, Prediction):
+        return False
+    if not _is_like(made.value, right.value):
+        return False
+    given, otherwise = made.allows(failure.outcome.value), made.allows(right.value)
+    return bool(given[wrong].all() and not otherwise[wrong].any())
+
+
+def _place(failures: Sequence[Failure], hypotheses: Hypotheses) -> Place | None:
+    """Where the wrong elements of all failures lie."""
+    first, *others = (places_of(failure, hypotheses) for failure in failures)
+    return min(first.intersection(*others), key=lambda p: (p.above, p.block), default=None)
