@@ -236,9 +236,33 @@ def worst_product_of_equals(sign: float) -> Callable[..., None]:
     return add_product
 
 
-@pytest.mark.parametrize(
-    ("products", "bits", "count"), [(25, 24, 2), (125, 23, 2), (150, 22, 3), (400, 21, 3)]
-)
+WORST = [(25, 24, 2), (125, 23, 2), (150, 22, 3), (400, 21, 3)]
+"""Numbers of equal products, and the bits and the number of the slices of their operands."""
+
+
+def worst_operand(bits: int) -> float:
+    """Just below one, with every slice and rest as large as it can be."""
+    grids = 2.0**-bits, 2.0 ** -(2 * bits + 1)
+    return (1.0 - grids[0]) + (grids[0] / 2 - grids[1]) + (grids[1] / 2 - 2.0**-53)
+
+
+@pytest.mark.parametrize(("products", "bits", "count"), WORST)
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_wide_sums_enclose_what_the_worst_matrix_product_leaves(
+    sign: float, products: int, bits: int, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bias cancels the sum but for its last bits, so that the bounds show the radius itself."""
+    monkeypatch.setattr(wide_sums, "add_product", worst_product_of_equals(sign))
+    x, w = np.full((1, products), worst_operand(bits)), np.full((products, 1), worst_operand(bits))
+    bias = -np.array([float(exact(x, w)[0])])
+    (value,), sums = exact(x, w, bias), sums_of(x, w, bias)
+    low, high = (Fraction(float(bound.reshape(-1)[0])) for bound in (sums.low, sums.high))
+    assert low <= value <= high
+    last_level = products * 2.0 ** -(bits if count == 2 else 2 * bits + 1)
+    assert high - low < 4 * count * products * 2.0**-53 * last_level
+
+
+@pytest.mark.parametrize(("products", "bits", "count"), WORST)
 @pytest.mark.parametrize("sign", [-1.0, 1.0])
 def test_wide_sums_are_rounded_once_with_the_worst_matrix_product(
     sign: float, products: int, bits: int, count: int, monkeypatch: pytest.MonkeyPatch
@@ -249,8 +273,7 @@ def test_wide_sums_are_rounded_once_with_the_worst_matrix_product(
     result.
     """
     monkeypatch.setattr(wide_sums, "add_product", worst_product_of_equals(sign))
-    grids = 2.0**-bits, 2.0 ** -(2 * bits + 1)
-    operand = (1.0 - grids[0]) + (grids[0] / 2 - grids[1]) + (grids[1] / 2 - 2.0**-53)
+    operand, grids = worst_operand(bits), (2.0**-bits, 2.0 ** -(2 * bits + 1))
     x, w = np.full((1, products), operand), np.full((products, 500), operand)
     last_level = products * grids[count - 2]
     error = products * 2.0**-53 * last_level

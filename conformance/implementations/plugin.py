@@ -47,7 +47,7 @@ from conformance.implementations.observation import (
 from conformance.implementations.protocol import Implementation, ImplementationError
 from conformance.implementations.registry import split_file
 from conformance.layers.layer import IDENTIFIERS
-from conformance.layers.registry import called_layers
+from conformance.layers.registry import LAYERS, called_layers
 from conformance.outcomes import Outcome, Unsupported, Value
 
 _HERE: Final = Path(__file__).resolve().parents[1]
@@ -157,7 +157,7 @@ class Plugin:
 
         Some cases are called a third time, after a call of the case before on the same layer.
         """
-        layer = getattr(self._target, case.layer, None) if case.layer in called_layers() else None
+        layer = getattr(self._target, case.layer, None) if LAYERS[case.layer].takes_inputs else None
         reason = self._unsupported(case) if layer else f"the plug-in has no callable {case.layer}"
         if layer is None or reason is not None:
             return Unsupported(str(reason))
@@ -165,10 +165,9 @@ class Plugin:
             layer = self._gradients_of(case.layer)
             if layer is None:
                 return Unsupported("the plug-in has no callable gradients")
-        config = _config(case)
         try:
             if case.observe == "rejection":
-                given = layer(operands.inputs, dict(operands.weights), config)
+                given = layer(operands.inputs, dict(operands.weights), _config(case))
                 return Value(describe_result(as_array(given)))
             outcome = observe_layer(case, operands, lambda given: self._made(layer, given, case))
             return self._after_another(case, layer, operands, outcome)

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -70,14 +70,27 @@ def _starts(tiny: bool) -> Setup:
     return Setup({name: partial(_run, *words) for name, words in COMMANDS.items()})
 
 
-def _run(*words: str) -> None:
+@cache
+def _as_installed() -> dict[str, str]:
+    """An environment in which sources are compiled once, as those of an installed package are.
+
+    Otherwise every process compiles all of them, where the tree is told to stay free of bytecode.
+    """
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    bytecode = {
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONPYCACHEPREFIX": tempfile.mkdtemp(prefix="benchmarks-"),
+    }
+    return {**os.environ, "PYTHONPATH": path, **bytecode}
+
+
+def _run(*words: str) -> None:
     subprocess.run(
         [sys.executable, *words],
         check=True,
         stdout=subprocess.DEVNULL,
         cwd=tempfile.gettempdir(),
-        env={**os.environ, "PYTHONPATH": path},
+        env=_as_installed(),
     )
 
 

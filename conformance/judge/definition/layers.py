@@ -65,7 +65,10 @@ class ExactArray:
         """One element, by flat index: a rational number, or the NaN or infinity that it is."""
         if index in self.specials:
             return self.specials[index]
-        return Fraction(int(self.integers.flat[index])) * Fraction(2) ** self.exponent
+        integer = int(self.integers.flat[index])
+        if self.exponent < 0:
+            return Fraction(integer, 1 << -self.exponent)
+        return Fraction(integer << self.exponent)
 
     @property
     def largest(self) -> int:
