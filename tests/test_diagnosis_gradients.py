@@ -9,7 +9,7 @@ import pytest
 
 from conformance.cases.case import Case, parse
 from conformance.cases.grids import grid
-from conformance.diagnosis.diagnosis import diagnose
+from conformance.diagnosis.diagnosis import depending_on_order, diagnose
 from conformance.diagnosis.gradient_faults import GRADIENT_FAULTS, READINGS
 from conformance.diagnosis.hypotheses import Failure, Hypotheses, operands_of
 from conformance.diagnosis.results import diagnosed
@@ -126,6 +126,22 @@ def test_a_reading_that_is_followed_here_and_there_does_not(
     assert Verdict.DEVIATES in {one.verdict for one in told}
 
 
+@pytest.mark.parametrize(
+    ("before", "words"),
+    [
+        ("Conv1D/inputs:2x4x3/filters:4/kernel_size:2/padding:causal", "differs in padding it"),
+        ("Conv1D/inputs:2x4x3/dtype:float64/filters:4/kernel_size:(2,)", "differs in dtype it"),
+        ("Conv1D/observe:rejection/inputs:2x8x3/filters:4", "one that must be refused"),
+        ("Flatten/inputs:2x3", "after 1 other it fails"),
+    ],
+)
+def test_what_the_call_before_differs_in_is_said(before: str, words: str) -> None:
+    """What is kept from it, such as a padded array, does not heed that argument."""
+    case = parse("Conv1D/inputs:2x4x3/filters:4/kernel_size:2")
+    group = depending_on_order([Failure(case, Value("wrong"))], (parse(before), case), "x")
+    assert words in group.reason
+
+
 CASES = [parse(f"Conv1D/inputs:2x{n}x3/filters:4/kernel_size:2") for n in range(3, 40)]
 
 
@@ -144,7 +160,7 @@ def test_the_shortest_sequence_is_found(culprit: int) -> None:
     _, diagnoses = diagnosed(results, {"x": order})
     message = diagnoses["x"].message
     assert message.startswith("the only failure depends on the order of calls")
-    assert "after 1 other it fails" in message
+    assert "after one that differs in inputs it fails" in message
     assert f"--case {CASES[culprit].descriptor} --case {CASES[-1].descriptor}" in message
 
 

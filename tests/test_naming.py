@@ -321,6 +321,12 @@ SLIPS = (
         "where it is given as 0",
     ),
     Slip(
+        "sigmoid of float64 in float32",
+        (SIGMOID.replace("/operands", "/dtype:float64/operands"), *DOUBLE),
+        of_activation("sigmoid", lambda y: 1 / (1 + np.exp(-y.astype(np.float32)))),
+        "as where float64 is computed in float32",
+    ),
+    Slip(
         "sigmoid of sigmoid",
         (SIGMOID, *PLAIN),
         of_activation("sigmoid", lambda y: 1 / (1 + np.exp(-1 / (1 + np.exp(-y))))),

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from conformance.cases.case import Case
+from conformance.cases.facts import facts
 from conformance.cases.operands import KINDS
 from conformance.diagnosis.attribution import left_out, left_out_of_outputs
 from conformance.diagnosis.commonality import common
@@ -56,6 +57,9 @@ _SHARE: Final = 0.5
 
 _ALL_REFUSED: Final = 8
 """How many cases of a layer are refused at least where all are, as where a library is missing."""
+
+_MOST_DIFFERING: Final = 3
+"""In how many arguments a case differs at most from another, to be said."""
 
 _FEW: Final = 0.1
 _NOT_EVERYWHERE: Final = ", though not everywhere: cases pass that would fail with it"
@@ -261,7 +265,24 @@ def order_words(sequence: Sequence[Case]) -> str:
     if not sequence:
         return alone
     before = len(sequence) - 1
-    return f"{alone}; after {before} other{'s' if before > 1 else ''} it fails"
+    return alone + (f"; after {before} others it fails" if before > 1 else _after(*sequence))
+
+
+def _after(one: Case, other: Case) -> str:
+    """In what the one case differs after which another fails: what is kept does not heed it."""
+    if "rejection" in (one.observe, other.observe):
+        return "; after one that must be refused it fails"
+    known = [
+        {"layer": case.layer, "inputs": case.inputs, "dtype": case.dtype}
+        | {"what is observed": case.observe, "the kind of operands": case.operands}
+        | facts(case).config
+        for case in (one, other)
+    ]
+    names = dict.fromkeys(name for settings in known for name in settings)
+    differing = [n for n in names if known[0].get(n) != known[1].get(n)]
+    if not 0 < len(differing) <= _MOST_DIFFERING:
+        return "; after 1 other it fails"
+    return f"; after one that differs in {_listed(differing)} it fails"
 
 
 def command_of(sequence: Sequence[Case], implementation: str) -> str:
@@ -587,6 +608,11 @@ def _is_plain(case: Case) -> bool:
 
 def _joined(faults: Sequence[Fault]) -> str:
     return ", and ".join(fault.sentence for fault in faults)
+
+
+def _listed(names: Sequence[str]) -> str:
+    *rest, last = names
+    return f"{', '.join(rest)} and {last}" if rest else last
 
 
 def _counted(count: int, total: int) -> str:

@@ -339,7 +339,7 @@ def off_activation(name: str, failures: Sequence[Failure]) -> str:
     found = [one for f in failures[:_MOST_LOOKED_AT] if (one := _seen_of(f)) is not None]
     if not found:
         return ""
-    sums, ratios, errors = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    sums, ratios, errors, relative = (np.concatenate(one) for one in zip(*found, strict=True))
     wrong = ratios > 1
     if not wrong.any():
         return ""
@@ -349,15 +349,24 @@ def off_activation(name: str, failures: Sequence[Failure]) -> str:
     other = _taken_for(name, failures)
     if other:
         return f"{name} gives what {other} gives"
+    further = _further(failures, errors[wrong], relative[wrong])
+    return f"{name} is off {by} {where}{further}"
+
+
+def _further(failures: Sequence[Failure], errors: Floats, relative: Floats) -> str:
+    """What is known of an activation's errors besides their sums."""
     if any(map(_falls, failures[:_MOST_LOOKED_AT])):
-        return f"{name} is off {by} {where}, {_NO_FUNCTION}"
-    cancels = _CANCELS if float(errors[wrong].max()) <= _FEW_ROUNDINGS else ""
+        return f", {_NO_FUNCTION}"
     constant = _constant(failures[:_MOST_LOOKED_AT])
     if constant:
-        return f"{name} is off {by} {where}, where it is given as {constant}"
+        return f", where it is given as {constant}"
+    if all(f.case.dtype == "float64" for f in failures) and _are_single(relative):
+        return f", {_NEAR_OF['float64'][0][1]}"
     related = set(map(relation, failures[:_TAKEN_FOR]))
-    exactly = f", and {related.pop()}" if len(related) == 1 and all(related) else ""
-    return f"{name} is off {by} {where}; the sums themselves are right{exactly or cancels}"
+    if len(related) == 1 and all(related):
+        return f"; the sums themselves are right, and {related.pop()}"
+    cancels = float(errors.max()) <= _FEW_ROUNDINGS
+    return f"; the sums themselves are right{_CANCELS if cancels else ''}"
 
 
 def _constant(failures: Sequence[Failure]) -> str:
@@ -431,8 +440,19 @@ def _falls(failure: Failure) -> bool:
     return bool(np.count_nonzero(fall & apart) > max(2, len(given) // 16))
 
 
-def _seen_of(failure: Failure) -> tuple[Floats, Floats, Floats] | None:
-    """The finite sums; the errors in units of the bound; and in roundings of 1."""
+def _are_single(relative: Floats) -> bool:
+    """Whether errors are mostly those of float32; results that leave its range are not."""
+    return float((relative <= _NEAR_OF["float64"][0][0]).mean()) > _MOSTLY
+
+
+_MOSTLY: Final = 0.75
+
+
+def _seen_of(failure: Failure) -> tuple[Floats, Floats, Floats, Floats] | None:
+    """The finite sums; the errors in units of the bound; in roundings of 1; and of the value.
+
+    The last are divided by the sum where it is large, as of an exponential, whose rounding grows.
+    """
     case, outcome = failure.case, failure.outcome
     actual = outcome.value if isinstance(outcome, Value) else None
     arrays = operands_of(case)
@@ -445,10 +465,12 @@ def _seen_of(failure: Failure) -> tuple[Floats, Floats, Floats] | None:
     with np.errstate(all="ignore"):
         distance = np.abs(actual.astype(np.float64) - right.wide)
         off = distance / right.error
+        relative = distance / np.abs(right.wide) / np.maximum(np.abs(sums), 1.0)
     finite = np.isfinite(sums)
     ratios = np.where(right.allows(actual), 0.0, np.where(np.isnan(off), np.inf, off))
     roundings = np.where(np.isnan(distance), np.inf, distance)
-    return sums[finite], ratios[finite], roundings[finite] / FORMATS[case.dtype].unit_roundoff
+    unit = FORMATS[case.dtype].unit_roundoff
+    return sums[finite], ratios[finite], roundings[finite] / unit, relative[finite]
 
 
 ALL_SUMS: Final = "all that were seen"

@@ -27,9 +27,7 @@ _TRIED: Final = 4
 
 _ALIKE: Final = 4
 """How many cases are tried as the only one before, those that are most alike."""
-_BUT: Final = frozenset(
-    {"repeat", "inputs", "state", "threads", "rejection", "shape", "dtype", "literal"}
-)
+_BUT: Final = frozenset({"repeat", "inputs", "state", "threads", "rejection", "literal"})
 """Stages whose objection does not depend on other calls, or says so itself."""
 
 _WIDER: Final = 8
