@@ -269,8 +269,9 @@ def wide_sums(
     scaled_bias, unknown = _scale_bias(bias, exponent)
     slices, factors = x_slicing.slices(x), KernelSlices(w, w_slicing)
     root = math.sqrt(len(w))
-    x_rests = [np.minimum(x_norms, root * a.reshape(per_window)) for a in x_slicing.limits]
-    w_rests = [np.minimum(w_norms, root * a[0]) for a in w_slicing.limits]
+    x_limits = [limit.reshape(per_window) for limit in x_slicing.limits]
+    x_rests = [np.minimum(x_norms, root * limit) for limit in x_limits]
+    w_rests = [np.minimum(w_norms, root * limit[0]) for limit in w_slicing.limits]
     if count == 2 and len(w) > _VERY_FEW:
         for number, rest in slices[1:]:
             x_rests[number] = _norms_of_windows(rest, axes, len(w))
