@@ -226,7 +226,11 @@ def scheduler(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     path = tmp_path / "scheduler.py"
     path.write_text(SCHEDULER, encoding="utf-8")
     with subprocess.Popen(
-        [sys.executable, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "KILLER_PAUSE": "0.2"},
     ) as process:
         assert process.stdout is not None
         yield process.stdout.readline().strip(), process
@@ -268,7 +272,7 @@ def test_a_scheduler_that_vanishes_ends_the_run_in_words(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "KILLER_LOG": str(log), "KILLER_PAUSE": "0.5"},
+        env={**os.environ, "KILLER_LOG": str(log)},
     ) as running:
         while lines(jsonl) < 3:
             assert running.poll() is None

@@ -1,6 +1,7 @@
 """A plug-in that kills a process above its own: ``KILLER=SHAPE:GENERATIONS[:FILE]``.
 
 It does so at inputs of that shape, and where a file is named once only, when it is not there.
+Each call takes ``KILLER_PAUSE`` seconds longer.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ def flatten(inputs: Any, weights: Any, config: Any) -> Any:
     if os.environ.get("KILLER_LOG"):
         with Path(os.environ["KILLER_LOG"]).open("a", encoding="utf-8") as log:
             log.write(f"{os.getpid()} {os.getppid()} {ancestor(2)}\n")
-        time.sleep(float(os.environ.get("KILLER_PAUSE", "0.03")))
+        time.sleep(0.03)
+    time.sleep(float(os.environ.get("KILLER_PAUSE", "0")))
     if what and "x".join(map(str, inputs.shape)) == shape:
         kill(*what)
     if config["data_format"] == "channels_first" and inputs.ndim > 2:
