@@ -92,6 +92,28 @@ def test_no_documented_formula_fails(name: str, dtype: str) -> None:
             assert judgement.verdict in (Verdict.CONFORMS, Verdict.UNTRUSTED), (case, judgement)
 
 
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_no_documented_formula_fails_far_out(name: str, dtype: str) -> None:
+    """On sums up to where ``exp`` overflows or vanishes, whose sigmoid is then 0."""
+    for seed in range(6):
+        case = Case.of(
+            "Conv1D",
+            (1, 263, 3),
+            filters=4,
+            kernel_size=1,
+            dtype=dtype,
+            operands="tails",
+            seed=seed,
+            activation=name,
+        )
+        arrays = operands(case)
+        with np.errstate(all="ignore"):
+            answer = NAIVE[name](layer_output(case, arrays, sequential))
+        judgement = judge(case, arrays, expect(case, arrays), Value(answer))
+        assert judgement.verdict in (Verdict.CONFORMS, Verdict.UNTRUSTED), (case, judgement)
+
+
 def test_every_activation_has_a_formula_and_a_bound() -> None:
     assert set(NAIVE) == set(ACTIVATIONS)
 

@@ -180,6 +180,13 @@ _REMAINDERS: Final = (
 """Channels and filters below, at and off the multiples of 4, 8, 16 and 32."""
 
 
+_LONG: Final = ((1 << 15) + 5, (1 << 16) + 5)
+"""Lengths that positions of 16 bits, with a sign and without, do not reach."""
+
+_FAR_APART: Final = 1021
+"""A stride that leaves few outputs of a long axis."""
+
+
 _WIDE: Final = (127, 129, 255, 256, 257, 511, 513, 1023, 1024, 1025)
 """Channels and filters around powers of two, up to those of large networks."""
 
@@ -188,7 +195,8 @@ def reach() -> Iterator[Case]:
     """Sizes of large networks, with few elements otherwise.
 
     Channels and filters to 1,025; windows as long as their stride, as patches are embedded; windows
-    of one by many with strides; strides so far beyond the window that SAME would pad -3 and less.
+    of one by many with strides; strides so far beyond the window that SAME would pad -3 and less;
+    lengths beyond 2**15 and 2**16, of inputs and of outputs.
     """
     for layer in windowed_layers():
         rank, dilates = LAYERS[layer].rank, _dilates(layer)
@@ -205,6 +213,7 @@ def reach() -> Iterator[Case]:
             far = (Axis(2 * s, k, s), Axis(3 * s, k, s))[:rank]
             for channels in (1, 3):
                 yield windowed(layer, far, "same", batch=1, channels=channels, filters=2)
+        yield from _long(layer)
         if rank == 2:
             for k, strides, padding in product((5, 7), ((1, 2), (2, 1), (2, 3)), PADDINGS):
                 for first, last in (((9, 1), (8, k)), ((8, k), (9, 1))):
@@ -213,6 +222,18 @@ def reach() -> Iterator[Case]:
                         for axis, stride in zip((first, last), strides, strict=True)
                     )
                     yield windowed(layer, lines, padding, batch=1, channels=2, filters=2)
+
+
+def _long(layer: str) -> Iterator[Case]:
+    """Each axis longer than 2**15 and 2**16, few outputs of it; and as many outputs of one."""
+    rank = LAYERS[layer].rank
+    for length, padding, axis in product(_LONG, PADDINGS, range(rank)):
+        axes = [Axis(1, 1)] * rank
+        axes[axis] = Axis(length, 3, _FAR_APART)
+        yield windowed(layer, tuple(axes), padding, batch=1, channels=1, filters=2)
+    if rank == 1:
+        every = (Axis(_LONG[-1], 2),)
+        yield windowed(layer, every, batch=1, channels=1, filters=1, operands="small")
 
 
 def widths() -> Iterator[Case]:

@@ -35,6 +35,9 @@ _SATURATED_MISH: Final = 20.0
 
 SELU_SCALE: Final = 1.0507009873554805
 SELU_ALPHA: Final = 1.6732632423543772
+_LEAST_POWER: Final = -708.0
+"""Below it ``exp(-x)`` is near float64's largest number, and its reciprocal no normal number."""
+
 _SCALE: Final = Fraction(SELU_SCALE)
 _ALPHA: Final = Fraction(SELU_ALPHA)
 
@@ -69,9 +72,10 @@ def _sigmoid_slope(x: Fraction, digits: int) -> Number:
 
 
 def _run_sigmoid(x: Running) -> Running:
-    """``1 / (1 + exp(-x))``."""
+    """``1 / (1 + exp(-x))``; where the power overflows in float64, that is 0."""
     within = Running(np.maximum(x.value, -700.0), x.error, x.format)
-    return 1.0 / ((-within).exp() + 1.0)
+    vanishing = np.where(x.least() < _LEAST_POWER, 2 * x.format.smallest_normal, 0.0)
+    return (1.0 / ((-within).exp() + 1.0)).loosened(vanishing)
 
 
 def _run_sigmoid_slope(x: Running) -> Running:
