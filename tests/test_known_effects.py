@@ -110,6 +110,9 @@ FROM_LEAST = {"values.infinity", "pooling.finite", "pooling.from-3.40282e+38"}
 ROUNDED = {"results.truncated", "results.down", "results.up"}
 """Results that are rounded otherwise: within the bound, so that statistics alone tell."""
 
+CROPPED = {"same.not-clipped", "same.from-end", "window.later"}
+"""Padding that is negative: with an excess of one, windows that are later by one."""
+
 IN_FLOAT32 = {
     *("arithmetic.inputs-24", "arithmetic.kernel-24", "arithmetic.sums-float32"),
     *("bias.rounded-11", "bias.rounded-24", "results.float32"),
@@ -145,8 +148,8 @@ EQUIVALENT = (
             *("values.clamped", "values.finite"),
         },
         "onnx.reference-pooling-nan": LOSES_NAN | AS_ZERO,
-        "onnx.reference-auto-pad-negative": {"same.not-clipped", "same.from-end"},
-        "onnxruntime-auto-pad-negative": ROUNDED | {"same.not-clipped", "window.later"},
+        "onnx.reference-auto-pad-negative": CROPPED,
+        "onnxruntime-auto-pad-negative": ROUNDED | CROPPED,
         "onnxruntime-pooling-lowest": {"values.infinity"},
         "onnxruntime-pooling-nan": LOSES_NAN | AS_ZERO,
         "opencv-auto-pad-of-unit-strides": {
@@ -171,7 +174,7 @@ EQUIVALENT = (
         "tinygrad-pooling-nan": LOSES_NAN,
         "tinygrad-selu-constants": {"arithmetic.transform", "values.infinity"},
         "tract-pooling-nan": LOSES_NAN,
-        "tvm-auto-pad-negative": {"same.not-clipped", "same.from-end", "window.later"},
+        "tvm-auto-pad-negative": CROPPED,
         "tvm-pooling-nan": LOSES_NAN | AS_ZERO | FROM_LEAST,
         "tflite-exponential-rounded": {"arithmetic.transform"},
         "tflite-not-local": {"arithmetic.transform"},
