@@ -329,32 +329,28 @@ def _in_part(
     failures: Sequence[Failure], passed: Sequence[Case], hypotheses: Hypotheses
 ) -> list[Group]:
     """Groups by a fault that is there in a part of the outputs."""
-    plain = [failure for failure in failures if not failure.named and _has_wrong_output(failure)]
-    return [
-        Group(
-            one.failures,
-            stage="place",
-            common=common([failure.case for failure in one.failures], passed),
-            what=one.words,
-        )
-        for one in partial_faults(plain, hypotheses)
-    ]
+    found = partial_faults(_unnamed_outputs(failures), hypotheses)
+    return [_at_a_place(one.failures, passed, one.words) for one in found]
 
 
 def _by_place(
     failures: Sequence[Failure], passed: Sequence[Case], hypotheses: Hypotheses
 ) -> list[Group]:
     """Groups by where along an axis the wrong elements lie."""
-    plain = [failure for failure in failures if not failure.named and _has_wrong_output(failure)]
     return [
-        Group(
-            one.failures,
-            stage="place",
-            common=common([failure.case for failure in one.failures], one.contradicted),
-            what=f"only {one.words} are wrong in {one.layers}",
-        )
-        for one in located(plain, passed, hypotheses)
+        _at_a_place(one.failures, one.contradicted, f"only {one.words} are wrong in {one.layers}")
+        for one in located(_unnamed_outputs(failures), passed, hypotheses)
     ]
+
+
+def _unnamed_outputs(failures: Sequence[Failure]) -> list[Failure]:
+    """Those whose output itself is wrong, and of which the judge does not say in what way."""
+    return [failure for failure in failures if not failure.named and _has_wrong_output(failure)]
+
+
+def _at_a_place(failures: tuple[Failure, ...], others: Sequence[Case], what: str) -> Group:
+    shared = common([failure.case for failure in failures], others)
+    return Group(failures, stage="place", common=shared, what=what)
 
 
 def _unexplained(
