@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 from fractions import Fraction
+from itertools import product
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +20,7 @@ from conformance.judge import definition
 from conformance.judge.activations import ACTIVATIONS, at_special
 from conformance.judge.activations.activation import Elementwise, Rowwise, _rounded_near_ends
 from conformance.judge.definition.balls import Ball, enclosing, pi
+from conformance.judge.definition.layers import places_of_largest
 from conformance.judge.definition.rounding import (
     FORMATS,
     Format,
@@ -26,6 +28,7 @@ from conformance.judge.definition.rounding import (
     round_fraction,
     round_integers,
 )
+from conformance.judge.definition.windows import PADDED, Window
 from conformance.judge.expectation import Kind, expect, expect_by_definition
 from conformance.judge.judge import judge
 from conformance.judge.verdict import Verdict
@@ -135,7 +138,8 @@ def test_arrays_of_integers_are_rounded_as_each_of_them_is(fmt: Format):
     small += [-n for n in small]
     least, most = fmt.quantum_exponent, fmt.max_exponent
     for exponent in (0, -40, least - 64, least - 62, least - 10, least, least + 1, most - 30, most):
-        for integers in (small, [n << 70 for n in small]):
+        of_the_format = [n for n in small if abs(n) < 1 << fmt.precision]
+        for integers in (small, [n << 70 for n in small], of_the_format):
             expected = np.array([round_dyadic(n, exponent, fmt) for n in integers])
             found = round_integers(np.array(integers), exponent, fmt)
             assert found.tobytes() == expected.tobytes()
@@ -406,6 +410,12 @@ class TestConvolution:
         assert math.isnan(results[1])
 
 
+def _first_of(row: list[float], taps: list[int]) -> int:
+    inside = [tap for tap in taps if tap != PADDED]
+    undefined = [tap for tap in inside if math.isnan(row[tap])]
+    return undefined[0] if undefined else max(inside, key=row.__getitem__)
+
+
 class TestPoolingAndFlatten:
     """The layers that compute nothing."""
 
@@ -424,6 +434,17 @@ class TestPoolingAndFlatten:
             -math.inf,
             -math.inf,
         ]
+
+    @pytest.mark.parametrize("padding", ["valid", "same"])
+    def test_the_first_largest_input_wins_or_the_first_nan(self, padding: str) -> None:
+        """All rows of three of these numbers, against a loop over the taps of each window."""
+        numbers = (math.nan, -math.inf, -0.0, 0.0, 1.0, math.inf)
+        x = np.array(list(product(numbers, repeat=3))).reshape(-1, 3, 1)
+        for length, stride in product((1, 2, 3), (1, 2)):
+            window = Window(length, stride, padding=padding)
+            places = places_of_largest(x, [window])
+            for row, found in zip(x[..., 0].tolist(), places[..., 0].tolist(), strict=True):
+                assert found == [_first_of(row, taps) for taps in window.reads(3).tolist()]
 
     @pytest.mark.parametrize("place", range(3))
     def test_nan_beats_everything_wherever_it_stands(self, place: int) -> None:

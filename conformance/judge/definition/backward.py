@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import product
 from math import prod
-from typing import Any
 
 import numpy as np
 
@@ -22,8 +21,10 @@ from conformance.judge.definition.layers import (
     Array,
     ExactArray,
     convolution,
+    exact_values,
     flatten_order,
     in_python_unless,
+    places_of_largest,
     with_padding,
 )
 from conformance.judge.definition.rounding import Format, round_integers
@@ -41,23 +42,13 @@ def flattened(inputs: Array, upstream: Array, channels_first: bool) -> Array:
 
 def pooled(inputs: Array, upstream: Array, windows: Sequence[Window], fmt: Format) -> Array:
     """Each upstream element goes to the first largest input of its window, or to its first NaN."""
-    channels, positions = inputs.shape[-1], prod(inputs.shape[1:-1])
     given = ExactArray.of(upstream)
-    totals = [0] * inputs.size
-    values = inputs.ravel().tolist()
-    around = taps_of_windows(inputs.shape[1:-1], windows)
-    sources = product(range(len(inputs)), around, range(channels))
-    for (sample, taps, c), gradient in zip(sources, given.integers.ravel().tolist(), strict=True):
-        places = [(sample * positions + tap) * channels + c for tap in taps if tap != PADDED]
-        totals[_first_largest(values, places)] += gradient
-    most = given.largest * given.integers.size
-    (sums,) = in_python_unless(most, np.array(totals, object))
+    (terms,) = in_python_unless(given.largest * given.integers.size, given.integers)
+    places = places_of_largest(exact_values(inputs), windows)
+    sums = np.zeros((len(inputs), prod(inputs.shape[1:-1]), inputs.shape[-1]), terms.dtype)
+    samples, channels = np.arange(len(inputs)), np.arange(inputs.shape[-1])
+    np.add.at(sums, (samples[:, None, None], places, channels), terms.reshape(places.shape))
     return round_integers(sums.reshape(inputs.shape), given.exponent, fmt)
-
-
-def _first_largest(values: Sequence[Any], places: Sequence[int]) -> int:
-    undefined = [place for place in places if values[place] != values[place]]
-    return undefined[0] if undefined else max(places, key=lambda place: values[place])
 
 
 def convolved(
@@ -107,18 +98,15 @@ def convolved(
     return found
 
 
-def _products(
-    x: ExactArray, w: ExactArray, g: ExactArray, around: Sequence[Sequence[int]]
-) -> tuple[Array, Array]:
+def _products(x: ExactArray, w: ExactArray, g: ExactArray, taps: Array) -> tuple[Array, Array]:
     """What all products add to the gradients of the inputs and of the kernel, as integers."""
     own, filters = w.shape[-2:]
     batch, channels = x.shape[0], x.shape[-1]
     most = g.largest * max(w.largest * w.integers.size, x.largest * g.integers.size)
     rows, kernel, given = in_python_unless(most, x.integers, w.integers, g.integers)
     rows, kernel = with_padding(rows), kernel.reshape(-1, own, filters)
-    given = given.reshape(batch, len(around), filters)
+    given = given.reshape(batch, len(taps), filters)
     to_rows, to_kernel = np.zeros_like(rows), np.zeros_like(kernel)
-    taps = np.array(around, np.intp).reshape(-1, len(kernel))
     groups = channels // own
     pairs = product(range(batch), range(groups), range(taps.shape[1]))
     for sample, group, tap in pairs:
