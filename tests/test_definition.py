@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from decimal import Decimal
 from fractions import Fraction
 from itertools import product
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ from conformance.cases.operands import has_its_dtype, operands
 from conformance.judge import definition
 from conformance.judge.activations import ACTIVATIONS, at_special
 from conformance.judge.activations.activation import Elementwise, Rowwise, _rounded_near_ends
-from conformance.judge.definition.balls import Ball, enclosing, pi
+from conformance.judge.definition.balls import Ball, UndecidedError, enclosing, pi
 from conformance.judge.definition.layers import places_of_largest
 from conformance.judge.definition.rounding import (
     FORMATS,
@@ -176,6 +177,27 @@ class TestBalls:
                 low, high = ball.ends()
                 assert low <= number <= high
                 assert high - low < Fraction(1, 10**27)
+
+    @pytest.mark.parametrize("sign", [1, -1])
+    def test_exponentials_and_logarithms_keep_their_precision_near_zero(self, sign: int) -> None:
+        """Against the sums of their series, with few and with many zeros behind the point."""
+        for zeros in (1, 5, 24, 25, 26, 40, 400):
+            x = Fraction(sign * 7, 3 * 10**zeros)
+            ball, terms = Ball.of(x, 25), range(1, 100 // zeros + 3)
+            power = sum((x**n / math.factorial(n) for n in terms), Fraction(0))
+            logarithm = sum((-((-x) ** n) / n for n in terms), Fraction(0))
+            for exact, found in ((power, ball.exp_less_one()), (logarithm, ball.log_of_one_plus())):
+                low, high = found.ends()
+                rest = abs(x) ** (len(terms) + 1)
+                assert low - rest <= exact <= high + rest
+                assert high - low < abs(exact) / 10**22
+
+    def test_a_wide_ball_around_zero_is_not_taken_for_a_small_number(self) -> None:
+        wide = Ball(Decimal(0), Decimal("0.75"), 25)
+        low, high = wide.exp_less_one().ends()
+        assert low < Fraction(math.expm1(-0.75)) < Fraction(math.expm1(0.75)) < high
+        with pytest.raises(UndecidedError):
+            Ball(Decimal(0), Decimal(1), 25).log_of_one_plus()
 
     def test_known_constants(self) -> None:
         # The first 40 decimals of pi and e.
