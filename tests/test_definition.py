@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from decimal import Decimal
 from fractions import Fraction
+from itertools import product
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,7 +20,8 @@ from conformance.cases.operands import has_its_dtype, operands
 from conformance.judge import definition
 from conformance.judge.activations import ACTIVATIONS, at_special
 from conformance.judge.activations.activation import Elementwise, Rowwise, _rounded_near_ends
-from conformance.judge.definition.balls import Ball, enclosing, pi
+from conformance.judge.definition.balls import Ball, UndecidedError, enclosing, pi
+from conformance.judge.definition.layers import places_of_largest
 from conformance.judge.definition.rounding import (
     FORMATS,
     Format,
@@ -26,6 +29,7 @@ from conformance.judge.definition.rounding import (
     round_fraction,
     round_integers,
 )
+from conformance.judge.definition.windows import PADDED, Window
 from conformance.judge.expectation import Kind, expect, expect_by_definition
 from conformance.judge.judge import judge
 from conformance.judge.verdict import Verdict
@@ -135,7 +139,8 @@ def test_arrays_of_integers_are_rounded_as_each_of_them_is(fmt: Format):
     small += [-n for n in small]
     least, most = fmt.quantum_exponent, fmt.max_exponent
     for exponent in (0, -40, least - 64, least - 62, least - 10, least, least + 1, most - 30, most):
-        for integers in (small, [n << 70 for n in small]):
+        of_the_format = [n for n in small if abs(n) < 1 << fmt.precision]
+        for integers in (small, [n << 70 for n in small], of_the_format):
             expected = np.array([round_dyadic(n, exponent, fmt) for n in integers])
             found = round_integers(np.array(integers), exponent, fmt)
             assert found.tobytes() == expected.tobytes()
@@ -172,6 +177,27 @@ class TestBalls:
                 low, high = ball.ends()
                 assert low <= number <= high
                 assert high - low < Fraction(1, 10**27)
+
+    @pytest.mark.parametrize("sign", [1, -1])
+    def test_exponentials_and_logarithms_keep_their_precision_near_zero(self, sign: int) -> None:
+        """Against the sums of their series, with few and with many zeros behind the point."""
+        for zeros in (1, 5, 24, 25, 26, 40, 400):
+            x = Fraction(sign * 7, 3 * 10**zeros)
+            ball, terms = Ball.of(x, 25), range(1, 100 // zeros + 3)
+            power = sum((x**n / math.factorial(n) for n in terms), Fraction(0))
+            logarithm = sum((-((-x) ** n) / n for n in terms), Fraction(0))
+            for exact, found in ((power, ball.exp_less_one()), (logarithm, ball.log_of_one_plus())):
+                low, high = found.ends()
+                rest = abs(x) ** (len(terms) + 1)
+                assert low - rest <= exact <= high + rest
+                assert high - low < abs(exact) / 10**22
+
+    def test_a_wide_ball_around_zero_is_not_taken_for_a_small_number(self) -> None:
+        wide = Ball(Decimal(0), Decimal("0.75"), 25)
+        low, high = wide.exp_less_one().ends()
+        assert low < Fraction(math.expm1(-0.75)) < Fraction(math.expm1(0.75)) < high
+        with pytest.raises(UndecidedError):
+            Ball(Decimal(0), Decimal(1), 25).log_of_one_plus()
 
     def test_known_constants(self) -> None:
         # The first 40 decimals of pi and e.
@@ -406,6 +432,12 @@ class TestConvolution:
         assert math.isnan(results[1])
 
 
+def _first_of(row: list[float], taps: list[int]) -> int:
+    inside = [tap for tap in taps if tap != PADDED]
+    undefined = [tap for tap in inside if math.isnan(row[tap])]
+    return undefined[0] if undefined else max(inside, key=row.__getitem__)
+
+
 class TestPoolingAndFlatten:
     """The layers that compute nothing."""
 
@@ -424,6 +456,17 @@ class TestPoolingAndFlatten:
             -math.inf,
             -math.inf,
         ]
+
+    @pytest.mark.parametrize("padding", ["valid", "same"])
+    def test_the_first_largest_input_wins_or_the_first_nan(self, padding: str) -> None:
+        """All rows of three of these numbers, against a loop over the taps of each window."""
+        numbers = (math.nan, -math.inf, -0.0, 0.0, 1.0, math.inf)
+        x = np.array(list(product(numbers, repeat=3))).reshape(-1, 3, 1)
+        for length, stride in product((1, 2, 3), (1, 2)):
+            window = Window(length, stride, padding=padding)
+            places = places_of_largest(x, [window])
+            for row, found in zip(x[..., 0].tolist(), places[..., 0].tolist(), strict=True):
+                assert found == [_first_of(row, taps) for taps in window.reads(3).tolist()]
 
     @pytest.mark.parametrize("place", range(3))
     def test_nan_beats_everything_wherever_it_stands(self, place: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +19,7 @@ from conformance.cases.grids import grid
 from conformance.cases.histories import history_of, others
 from conformance.cases.operands import KINDS, operands
 from conformance.diagnosis.snippet import snippet
-from conformance.implementations import reference
+from conformance.implementations import at_once, reference
 from conformance.implementations.histories import Made, observe_layer
 from conformance.implementations.observation import evaluate
 from conformance.implementations.plugin import Plugin
@@ -202,6 +203,46 @@ def test_calls_of_two_threads_that_disturb_each_other_are_noticed() -> None:
     judged = _judged(_through_a_scratch_array(), _case("threaded"))
     assert (judged.verdict, judged.stage) == (Verdict.DEVIATES, "threads")
     assert judged.message.startswith("While another thread called it on other operands")
+
+
+def test_what_another_thread_may_replace_between_two_lines_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The interpreter seldom changes threads just there; a call is paused at each line in turn."""
+    monkeypatch.setattr(at_once, "_BUSY_SECONDS", 0.5)
+    monkeypatch.setattr(at_once, "_MOST_SECONDS", 30.0)
+    shared: dict[str, Any] = {}
+    answers: dict[bytes, Any] = {}
+
+    def layer(inputs: Any, weights: Any, config: Any) -> Any:
+        shared["inputs"] = inputs
+        read = shared["inputs"]
+        if read.tobytes() not in answers:
+            answers[read.tobytes()] = _right(read, weights, config)
+        return answers[read.tobytes()]
+
+    judged = _judged(layer, _case("threaded"))
+    assert (judged.verdict, judged.stage) == (Verdict.DEVIATES, "threads")
+
+
+def test_calls_are_interrupted_at_every_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    places: set[int] = set()
+
+    def call() -> int:
+        nonlocal line
+        line = 1
+        line = 2
+        line = 3
+        return line
+
+    line, before = 0, sys.gettrace()
+    monkeypatch.setattr(time, "sleep", lambda seconds: places.add(line))
+    interrupted = at_once.Interrupted(call)
+    for _ in range(20):
+        line = 0
+        assert interrupted() == 3
+    assert places == {0, 1, 2, 3}
+    assert sys.gettrace() is before
 
 
 def test_what_says_that_threads_must_not_call_it_at_once_is_not_asked() -> None:

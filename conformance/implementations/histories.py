@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,21 +13,12 @@ import numpy as np
 from conformance.cases.case import Case
 from conformance.cases.histories import history_of, others
 from conformance.cases.operands import Operands
+from conformance.implementations.at_once import Calls, run_at_once
 from conformance.implementations.observation import as_arrays, observe_calls, rejection
 from conformance.judge.equality import same_bits
 from conformance.outcomes import ANSWER, AT_ONCE, Outcome, Unsupported, Value
 
 Array = np.ndarray[Any, Any]
-
-_LEAST: Final = 4
-_BUSY_SECONDS: Final = 0.1
-_MOST_SECONDS: Final = 0.5
-"""How many calls each of two threads makes at least; how long both go on, in the processor's time,
-and at most.
-"""
-
-_SWITCH_SECONDS: Final = 1e-5
-"""How often the interpreter changes between them."""
 
 
 @dataclass(frozen=True)
@@ -147,10 +135,10 @@ def _in_threads(case: Case, given: Operands, made: Made, make: Make) -> Outcome:
     except Exception:
         return outcome
     calls = (
-        _Calls(lambda: made.call(*_arguments(given)), outcome.value),
-        _Calls(lambda: another.call(*_arguments(other)), alone),
+        Calls(lambda: made.call(*_arguments(given)), outcome.value),
+        Calls(lambda: another.call(*_arguments(other)), alone),
     )
-    _run_at_once(calls)
+    run_at_once(calls)
     for index, one in enumerate(calls):
         if isinstance(one.error, Exception):
             return rejection(one.error, "while two threads called it at once: ")
@@ -162,46 +150,6 @@ def _in_threads(case: Case, given: Operands, made: Made, make: Make) -> Outcome:
                 outcome, repeat=one.answer, before=before, changed_inputs=(AT_ONCE,)
             )
     return outcome
-
-
-class _Calls:
-    """Calls of one thread, until an answer is not the one that the same call gave alone."""
-
-    def __init__(self, call: Callable[[], Any], alone: Any) -> None:
-        self._call, self._alone = call, alone
-        self.answer: Any = None
-        self.differs = False
-        self.error: BaseException | None = None
-
-    def run(self, barrier: threading.Barrier) -> None:
-        barrier.wait()
-        busy, most = time.process_time() + _BUSY_SECONDS, time.monotonic() + _MOST_SECONDS
-        made = 0
-        try:
-            while not self.differs and (made < _LEAST or _has_time(busy, most)):
-                self.answer = as_arrays(self._call())
-                self.differs = not same_bits(self.answer, self._alone)
-                made += 1
-        except BaseException as error:
-            self.error = error
-
-
-def _has_time(busy: float, most: float) -> bool:
-    return time.process_time() < busy and time.monotonic() < most
-
-
-def _run_at_once(calls: Sequence[_Calls]) -> None:
-    barrier = threading.Barrier(len(calls))
-    threads = [threading.Thread(target=one.run, args=(barrier,), daemon=True) for one in calls]
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(_SWITCH_SECONDS)
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(interval)
 
 
 _HISTORIES: Final[Mapping[str, Callable[[Case, Operands, Made, Make], Outcome]]] = {

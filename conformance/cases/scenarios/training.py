@@ -199,7 +199,7 @@ def _images(case: Case, inputs: NDArray[Any]) -> Objects:
 
 def _windows(known: Facts, spatial: Sequence[int]) -> list[list[list[int]]]:
     """Per axis and window the positions of its taps in the input."""
-    return [window.reads(n) for window, n in zip(known.windows, spatial, strict=True)]
+    return [window.reads(n).tolist() for window, n in zip(known.windows, spatial, strict=True)]
 
 
 def _outputs_over(

@@ -52,15 +52,17 @@ def _shares(
     return with_specials
 
 
-def _reciprocal_sum(distances: Sequence[Fraction], digits: int) -> Number:
-    """``1 / sum(exp(d))``; terms below ``exp(-1600)`` cannot reach the next rounding boundary."""
-    if max(distances) >= FAR:
-        return HINT
-    total: Number = Fraction(0)
-    for distance in distances:
-        if distance > -FAR:
-            total = total + EXPONENTIAL.value(distance, digits)
-    return 1 / total
+def _powers(distances: Sequence[Fraction], digits: int) -> list[Number]:
+    """Their exponentials; what is below ``exp(-1600)`` is as good as nothing beside one."""
+    return [EXPONENTIAL.value(distance, digits) for distance in distances]
+
+
+def _sum_of_powers(powers: Sequence[Number]) -> Number:
+    total: Number = ZERO
+    for power in powers:
+        if power is not HINT:  # it cannot reach the next rounding boundary
+            total = total + power
+    return total
 
 
 def _balances(row: Sequence[Fraction], u: Sequence[Fraction], one: Fraction) -> bool:
@@ -99,8 +101,11 @@ def _row_distances(x: Running) -> Running:
 
 
 def _softmax(row: Sequence[Fraction], digits: int) -> list[Number]:
-    """``exp(x_i) / sum(exp(x_j)) = 1 / sum(exp(x_j - x_i))``."""
-    return [_reciprocal_sum([other - x for other in row], digits) for x in row]
+    """``exp(x_i) / sum(exp(x_j))``, with the largest x taken out of both."""
+    largest = max(row)
+    powers = _powers([x - largest for x in row], digits)
+    total = _sum_of_powers(powers)
+    return [power if power is HINT else power / total for power in powers]
 
 
 def _softmax_slope(row: Sequence[Fraction], u: Sequence[Fraction], digits: int) -> list[Number]:
@@ -135,16 +140,15 @@ SOFTMAX: Final = Rowwise(
 
 
 def _log_softmax(row: Sequence[Fraction], digits: int) -> list[Number]:
-    """``x_i - log(sum(exp(x_j)))``, with the largest x taken out of the sum."""
+    """``x_i - log(sum(exp(x_j)))``, with the largest x taken out of the sum, where it leaves 1."""
     largest = max(row)
     distances = [x - largest for x in row]
-    total: Number = Fraction(0)
-    for distance in distances:
-        if distance > -FAR:
-            total = total + EXPONENTIAL.value(distance, digits)
-    if isinstance(total, Fraction) and total == 1:
+    others = distances.copy()
+    others.remove(ZERO)
+    rest = _sum_of_powers(_powers(others, digits))
+    if not rest:
         return [distance - HINT * (len(row) > 1) for distance in distances]
-    logarithm = total.log() if isinstance(total, Ball) else Ball.of(total, digits).log()
+    logarithm = (rest if isinstance(rest, Ball) else Ball.of(rest, digits)).log_of_one_plus()
     return [distance - logarithm for distance in distances]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -50,6 +51,11 @@ def _exponential(x: Fraction, digits: int) -> Number:
     if abs(x) >= FAR:
         return _HUGE if x > 0 else HINT
     return Ball.of(x, digits).exp() if x else Fraction(1)
+
+
+def _exponential_less_one(x: Fraction, digits: int) -> Number:
+    """``exp(x) - 1`` for negative x."""
+    return HINT - 1 if x <= -FAR else Ball.of(x, digits).exp_less_one()
 
 
 EXPONENTIAL: Final = Elementwise(
@@ -125,8 +131,8 @@ def _tanh(x: Fraction, digits: int) -> Number:
         return 1 - HINT if x > 0 else HINT - 1
     if not x:
         return x
-    square = Ball.of(2 * x, digits).exp()
-    return (square - 1) / (square + 1)
+    power = Ball.of(2 * x, digits).exp_less_one()
+    return power / (power + 2)
 
 
 def _tanh_slope(x: Fraction, digits: int) -> Number:
@@ -173,7 +179,7 @@ def _softplus(x: Fraction, digits: int) -> Number:
     """``log(exp(x) + 1)``."""
     if abs(x) >= FAR:
         return x + HINT if x > 0 else HINT
-    return (Ball.of(x, digits).exp() + 1).log()
+    return Ball.of(x, digits).exp().log_of_one_plus()
 
 
 def _run_softplus(x: Running) -> Running:
@@ -230,14 +236,17 @@ LOG_SIGMOID: Final = Elementwise(
 
 
 def _mish(x: Fraction, digits: int) -> Number:
-    """``x tanh(softplus(x))``; with ``p = (1 + exp(x))**2`` the tangent is ``(p - 1)/(p + 1)``."""
+    """``x tanh(softplus(x))``: with ``e = exp(x)`` and ``p = e (e + 2)`` that is ``x p / (p + 2)``.
+
+    The tangent is ``(q - 1) / (q + 1)`` with ``q = (1 + e)**2``.
+    """
     if abs(x) >= FAR:
         return x - HINT if x > 0 else -HINT
     if not x:
         return x
-    grown = 1 + Ball.of(x, digits).exp()
-    square = grown * grown
-    return x * ((square - 1) / (square + 1))
+    power = Ball.of(x, digits).exp()
+    grown = power * (power + 2)
+    return x * (grown / (grown + 2))
 
 
 def _mish_slope(x: Fraction, digits: int) -> Number:
@@ -252,7 +261,8 @@ def _mish_slope(x: Fraction, digits: int) -> Number:
     unit: Number = power * power if x > 0 else ONE
     total = square + unit
     rest = (4 * square * unit) / (total * total)
-    return (square - unit) / total + x * (rest * _sigmoid(x, digits))
+    difference = 1 + 2 * power if x > 0 else power * (power + 2)
+    return difference / total + x * (rest * _sigmoid(x, digits))
 
 
 def _run_mish_tangent(x: Running) -> Running:
@@ -302,7 +312,7 @@ def _power_below(x: Running, scale: float, above: float) -> Running:
 
 def _elu(x: Fraction, digits: int) -> Number:
     """``x`` from zero on, ``exp(x) - 1`` below."""
-    return x if x >= 0 else _exponential(x, digits) - 1
+    return x if x >= 0 else _exponential_less_one(x, digits)
 
 
 def _elu_slope(x: Fraction, digits: int) -> Number:
@@ -333,7 +343,7 @@ def _selu(x: Fraction, digits: int) -> Number:
     """``scale x`` from zero on, ``scale alpha (exp(x) - 1)`` below."""
     if x >= 0:
         return _SCALE * x
-    return _SCALE * _ALPHA * (_exponential(x, digits) - 1)
+    return _SCALE * _ALPHA * _exponential_less_one(x, digits)
 
 
 def _selu_slope(x: Fraction, digits: int) -> Number:
@@ -392,6 +402,12 @@ def _tail_over_density(x: Fraction, digits: int) -> Ball:
     return 1 / rest
 
 
+@lru_cache(maxsize=16)
+def _root_of_two_pi(digits: int) -> Ball:
+    """``sqrt(2 pi)``."""
+    return (2 * pi(digits)).sqrt()
+
+
 def _gelu(x: Fraction, digits: int) -> Number:
     """``x P(X <= x)`` for a normally distributed X.
 
@@ -403,7 +419,7 @@ def _gelu(x: Fraction, digits: int) -> Number:
     if not x:
         return x
     square = x * x
-    density = Ball.of(-square / 2, digits).exp() / (2 * pi(digits)).sqrt()
+    density = Ball.of(-square / 2, digits).exp() / _root_of_two_pi(digits)
     if abs(x) >= _TAIL_OF_GELU:
         tail = density * _tail_over_density(abs(x), digits)
         return x * (1 - tail) if x > 0 else x * tail
@@ -415,7 +431,7 @@ def _gelu_slope(x: Fraction, digits: int) -> Number:
     if not x:
         return HALF
     power = _exponential(-x * x / 2, digits)
-    density = power / (2 * pi(digits)).sqrt()
+    density = power / _root_of_two_pi(digits)
     return _gelu(x, digits) / x + x * density
 
 

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import product
 from math import prod
-from typing import Any
 
 import numpy as np
 
@@ -23,8 +22,10 @@ from conformance.judge.definition.layers import (
     Array,
     ExactArray,
     convolution,
+    exact_values,
     flatten_order,
     in_python_unless,
+    places_of_largest,
     with_padding,
 )
 from conformance.judge.definition.rounding import Format, round_integers
@@ -42,23 +43,13 @@ def flattened(inputs: Array, upstream: Array, channels_first: bool) -> Array:
 
 def pooled(inputs: Array, upstream: Array, windows: Sequence[Window], fmt: Format) -> Array:
     """Each upstream element goes to the first largest input of its window, or to its first NaN."""
-    channels, positions = inputs.shape[-1], prod(inputs.shape[1:-1])
     given = ExactArray.of(upstream)
-    totals = [0] * inputs.size
-    values = inputs.ravel().tolist()
-    around = taps_of_windows(inputs.shape[1:-1], windows)
-    sources = product(range(len(inputs)), around, range(channels))
-    for (sample, taps, c), gradient in zip(sources, given.integers.ravel().tolist(), strict=True):
-        places = [(sample * positions + tap) * channels + c for tap in taps if tap != PADDED]
-        totals[_first_largest(values, places)] += gradient
-    most = given.largest * given.integers.size
-    (sums,) = in_python_unless(most, np.array(totals, object))
+    (terms,) = in_python_unless(given.largest * given.integers.size, given.integers)
+    places = places_of_largest(exact_values(inputs), windows)
+    sums = np.zeros((len(inputs), prod(inputs.shape[1:-1]), inputs.shape[-1]), terms.dtype)
+    samples, channels = np.arange(len(inputs)), np.arange(inputs.shape[-1])
+    np.add.at(sums, (samples[:, None, None], places, channels), terms.reshape(places.shape))
     return round_integers(sums.reshape(inputs.shape), given.exponent, fmt)
-
-
-def _first_largest(values: Sequence[Any], places: Sequence[int]) -> int:
-    undefined = [place for place in places if values[place] != values[place]]
-    return undefined[0] if undefined else max(places, key=lambda place: values[place])
 
 
 def convolved(
@@ -94,14 +85,14 @@ def convolved(
     x, w, g = ExactArray.of(inputs), ExactArray.of(kernel), ExactArray.of(upstream)
     if x.specials or w.specials:
         raise ValueError("gradients are defined for finite operands")
-    around = taps_of_windows(inputs.shape[1:-1], windows)
+    taps = taps_of_windows(inputs.shape[1:-1], windows)
     exponents = {"inputs": w.exponent, "kernel": x.exponent, "bias": 0}
     found = {
         name: round_integers(sums, g.exponent + exponents[name], fmt)
-        for name, sums in _exact_products(x, w, g, around).items()
+        for name, sums in _exact_products(x, w, g, taps).items()
         if name in ("inputs", *weights)
     }
-    return found if not g.specials else _with_infinite(found, inputs, kernel, upstream, around)
+    return found if not g.specials else _with_infinite(found, inputs, kernel, upstream, taps)
 
 
 def _with_infinite(
@@ -109,35 +100,32 @@ def _with_infinite(
     inputs: Array,
     kernel: Array,
     upstream: Array,
-    around: Sequence[Sequence[int]],
+    taps: Array,
 ) -> dict[str, Array]:
     """What is not finite in place of what was found."""
     infinite = np.where(np.isfinite(upstream), 0.0, upstream)
     with np.errstate(invalid="ignore"):
-        added = _products(inputs, kernel, infinite, around)
+        added = _products(inputs, kernel, infinite, taps)
     for name, values in found.items():
         values[...] = np.where(np.isfinite(added[name]), values, added[name])
     return found
 
 
-def _exact_products(
-    x: ExactArray, w: ExactArray, g: ExactArray, around: Sequence[Sequence[int]]
-) -> dict[str, Array]:
+def _exact_products(x: ExactArray, w: ExactArray, g: ExactArray, taps: Array) -> dict[str, Array]:
     """As `_products`, of integers."""
     count = g.integers.size
     most = g.largest * max(w.largest * w.integers.size, x.largest * count, count)
     rows, kernel, given = in_python_unless(most, x.integers, w.integers, g.integers)
-    return _products(rows, kernel, given, around)
+    return _products(rows, kernel, given, taps)
 
 
-def _products(x: Array, w: Array, g: Array, around: Sequence[Sequence[int]]) -> dict[str, Array]:
+def _products(x: Array, w: Array, g: Array, taps: Array) -> dict[str, Array]:
     """What all products add to the gradients of the inputs, of the kernel and of the bias."""
     own, filters = w.shape[-2:]
     batch, channels = x.shape[0], x.shape[-1]
     rows, kernel = with_padding(x), w.reshape(-1, own, filters)
-    given = g.reshape(batch, len(around), filters)
+    given = g.reshape(batch, len(taps), filters)
     to_rows, to_kernel = np.zeros_like(rows), np.zeros_like(kernel)
-    taps = np.array(around, np.intp).reshape(-1, len(kernel))
     groups = channels // own
     pairs = product(range(batch), range(groups), range(taps.shape[1]))
     for sample, group, tap in pairs:

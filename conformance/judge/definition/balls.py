@@ -10,6 +10,7 @@ The exponents allowed reach so far that no argument used here lets a result unde
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, InvalidOperation, Overflow
 from fractions import Fraction
 from functools import lru_cache
@@ -23,6 +24,7 @@ _DOWN: Final = Context(
     prec=9, rounding=ROUND_FLOOR, Emin=-_LIMIT, Emax=_LIMIT, traps=[InvalidOperation, Overflow]
 )
 _ZERO: Final = Decimal(0)
+_HALF: Final = Decimal("0.5")
 _SLACK: Final = Decimal("1.000001")
 
 
@@ -58,6 +60,8 @@ class Ball:
     @classmethod
     def of(cls, value: Fraction | int, digits: int) -> Ball:
         """The ball around a rational number."""
+        if value.denominator == 1:
+            return cls(Decimal(value.numerator), _ZERO, digits)
         context, _ = _context(digits)
         quotient = context.divide(Decimal(value.numerator), Decimal(value.denominator))
         return cls(quotient, _ZERO, digits)._rounded()
@@ -119,6 +123,27 @@ class Ball:
         growth = _UP.fma(self.radius, self.radius, self.radius)
         size = _UP.multiply(value, _SLACK)
         return Ball(value, _UP.multiply(size, growth), self.digits)._rounded()
+
+    def exp_less_one(self) -> Ball:
+        """``exp(x) - 1``, near zero as precise as x is."""
+        return self._as_precise_near_zero(lambda x: x.exp() - 1)
+
+    def log_of_one_plus(self) -> Ball:
+        """``log(1 + x)``, near zero as precise as x is."""
+        return self._as_precise_near_zero(lambda x: (x + 1).log())
+
+    def _as_precise_near_zero(self, function: Callable[[Ball], Ball]) -> Ball:
+        """A function that is within ``x**2`` of x for ``|x| <= 1/2``.
+
+        That much where x has more zeros behind the point than digits count; else the function, with
+        digits for these zeros besides.
+        """
+        zeros = -self.midpoint.adjusted()
+        size = _UP.add(self.midpoint.copy_abs(), self.radius)
+        if zeros > self.digits and size <= _HALF:
+            return Ball(self.midpoint, _UP.fma(size, size, self.radius), self.digits)
+        value = function(Ball(self.midpoint, self.radius, self.digits + max(zeros, 0)))
+        return Ball(value.midpoint, value.radius, self.digits)
 
     def log(self) -> Ball:
         """The natural logarithm; its slope is at most one over the ball's least element."""

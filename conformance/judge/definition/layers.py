@@ -137,11 +137,10 @@ def convolution(
     return ExactArray(integers, exponent, specials)
 
 
-def _sums(rows: Array, kernel: Array, neighbourhoods: Sequence[Sequence[int]]) -> Array:
+def _sums(rows: Array, kernel: Array, taps: Array) -> Array:
     """The sums of products under each window, of integers: ``(batch, windows, filters)``."""
     batch, channels, (own, filters) = rows.shape[0], rows.shape[-1], kernel.shape[-2:]
     groups = channels // own
-    taps = np.array(neighbourhoods, np.intp).reshape(-1, math.prod(kernel.shape[:-2]))
     padded = with_padding(rows)
     sums = np.zeros((batch, len(taps), filters), rows.dtype)
     for sample, group in product(range(batch), range(groups)):
@@ -156,10 +155,9 @@ def _sums(rows: Array, kernel: Array, neighbourhoods: Sequence[Sequence[int]]) -
 
 def with_padding(rows: Array) -> Array:
     """Positions of each sample, and after the last one, where `PADDED` points to, zeros."""
-    batch, channels = rows.shape[0], rows.shape[-1]
-    positions = math.prod(rows.shape[1:-1])
-    padded = np.zeros((batch, positions + 1, channels), rows.dtype)
-    padded[:, :-1] = rows.reshape(batch, positions, channels)
+    given = _positions(rows)
+    padded = np.zeros((len(given), given.shape[1] + 1, given.shape[2]), rows.dtype)
+    padded[:, :-1] = given
     return padded
 
 
@@ -173,39 +171,29 @@ def _special_sums(
     inputs: Array, kernel: Array, bias: Array | None, windows: Sequence[Window]
 ) -> dict[int, float]:
     """The outputs that are NaN or infinite because an operand is, by flat index."""
-    batch, channels, filters = inputs.shape[0], inputs.shape[-1], kernel.shape[-1]
-    positions = math.prod(inputs.shape[1:-1])
-    rows = inputs.astype(np.float64).reshape(batch * positions, channels).tolist()
-    columns = kernel.astype(np.float64).reshape(-1, filters).T.tolist()
-    offsets = [0.0] * filters if bias is None else bias.astype(np.float64).tolist()
-    neighbourhoods = taps_of_windows(inputs.shape[1:-1], windows)
-    specials = {}
-    own = kernel.shape[-2]
-    groups = groups_of_filters(channels, own, filters)
-    for outer, (sample, taps) in enumerate(product(range(batch), neighbourhoods)):
-        patch = [
-            [0.0] * channels if tap == PADDED else rows[sample * positions + tap] for tap in taps
-        ]
-        for f, column in enumerate(columns):
-            first = groups[f] * own
-            left = [value for row in patch for value in row[first : first + own]]
-            value = _special_sum(left, column, offsets[f])
-            if value is not None:
-                specials[outer * filters + f] = value
-    return specials
+    own, filters = kernel.shape[-2:]
+    rows = with_padding(inputs.astype(np.float64))
+    columns = kernel.astype(np.float64).reshape(-1, filters)
+    offsets = np.zeros(filters) if bias is None else bias.astype(np.float64)
+    taps = taps_of_windows(inputs.shape[1:-1], windows)
+    groups = groups_of_filters(inputs.shape[-1], own, filters)
+    sums = np.empty((len(inputs), len(taps), filters))
+    for sample, f in product(range(len(inputs)), range(filters)):
+        first = groups[f] * own
+        patches = rows[sample, taps, first : first + own].reshape(len(taps), len(columns))
+        sums[sample, :, f] = _special_sum(patches, columns[:, f], float(offsets[f]))
+    places = np.flatnonzero(~np.isfinite(sums))
+    return dict(zip(places.tolist(), sums.ravel()[places].tolist(), strict=True))
 
 
-def _special_sum(left: list[float], right: list[float], offset: float) -> float | None:
-    """NaN or an infinity where IEEE 754 gives it in every order of the sum, else None."""
-    terms = [_special_product(a, b) for a, b in zip(left, right, strict=True)]
-    terms.append(0.0 if math.isfinite(offset) else offset)
-    total = sum(terms)
-    return total if not math.isfinite(total) else None
+def _special_sum(patches: Array, column: Array, offset: float) -> Array:
+    """NaN or an infinity where IEEE 754 gives it in every order of a sum, else a finite number.
 
-
-def _special_product(a: float, b: float) -> float:
-    """The product where an operand is not finite; zero stands for any finite product."""
-    return 0.0 if math.isfinite(a) and math.isfinite(b) else a * b
+    Zero stands for any finite product.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        terms = np.where(np.isfinite(patches) & np.isfinite(column), 0.0, patches * column)
+        return np.asarray(terms.sum(1) + (0.0 if math.isfinite(offset) else offset))
 
 
 def max_pooling(inputs: Array, windows: Sequence[Window]) -> list[Any]:
@@ -218,20 +206,32 @@ def max_pooling(inputs: Array, windows: Sequence[Window]) -> list[Any]:
     Returns:
         The elements in row-major order.
     """
-    *_, channels = inputs.shape
-    positions = math.prod(inputs.shape[1:-1])
-    rows = inputs.reshape(inputs.shape[0] * positions, channels).tolist()
-    neighbourhoods = taps_of_windows(inputs.shape[1:-1], windows)
-    return [
-        _largest([rows[sample * positions + tap][c] for tap in taps if tap != PADDED])
-        for sample, taps in product(range(inputs.shape[0]), neighbourhoods)
-        for c in range(channels)
-    ]
+    places = places_of_largest(inputs, windows)
+    values: list[Any] = np.take_along_axis(_positions(inputs), places, 1).ravel().tolist()
+    return values
 
 
-def _largest(values: Sequence[Any]) -> Any:
-    undefined = [value for value in values if value != value]
-    return undefined[0] if undefined else max(values)
+def places_of_largest(inputs: Array, windows: Sequence[Window]) -> Array:
+    """Where the first largest input of each window is, or its first NaN, along the flat positions.
+
+    Args:
+        inputs: shape ``(batch, *spatial, channels)``.
+        windows: one per spatial axis; each window has an input.
+
+    Returns:
+        Shape ``(batch, windows, channels)``.
+    """
+    taps = taps_of_windows(inputs.shape[1:-1], windows)
+    numbers = np.arange(len(taps))[:, None]
+    # In the place of padding the first input of the window, which comes first where it is largest.
+    inside = taps[numbers, (taps != PADDED).argmax(1)[:, None]]
+    taps = np.where(taps == PADDED, inside, taps)
+    return np.asarray(taps[numbers, _positions(inputs)[:, taps].argmax(2)])
+
+
+def _positions(inputs: Array) -> Array:
+    """The spatial axes as one."""
+    return inputs.reshape(len(inputs), math.prod(inputs.shape[1:-1]), inputs.shape[-1])
 
 
 def flatten_order(shape: Sequence[int], channels_first: bool) -> list[tuple[int, ...]]:

@@ -95,6 +95,9 @@ def round_integers(integers: NDArray[Any], exponent: int, fmt: Format) -> NDArra
         values = [round_dyadic(integer, exponent, fmt) for integer in integers.ravel().tolist()]
         return np.array(values, np.float64).reshape(integers.shape)
     magnitude = np.abs(integers)
+    bits = int(magnitude.max(initial=0)).bit_length()
+    if bits <= fmt.precision and fmt.quantum_exponent <= exponent <= fmt.max_exponent + 1 - bits:
+        return np.ldexp(integers.astype(np.float64), exponent)  # each is a number of the format
     surplus = np.maximum(_bit_lengths(magnitude) - fmt.precision, fmt.quantum_exponent - exponent)
     surplus = np.clip(surplus, 0, _MOST_SURPLUS)
     kept = magnitude >> surplus

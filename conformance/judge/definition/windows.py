@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
+import numpy as np
+from numpy.typing import NDArray
+
+Indices = NDArray[np.int64]
+
 PADDED = -1
 """Stands for the index of an input that is padding."""
 
@@ -50,20 +55,15 @@ class Window:
         """
         return self.span - 1 if self.padding == "causal" else self.total(length) // 2
 
-    def reads(self, length: int) -> list[list[int]]:
+    def reads(self, length: int) -> Indices:
         """For each window the indices of the inputs under its taps, `PADDED` outside them."""
-        count, before = max(self.output_length(length), 0), self.before(length)
-        return [
-            [_inside(start + tap * self.dilation, length) for tap in range(self.length)]
-            for start in range(-before, count * self.stride - before, self.stride)
-        ]
+        count = max(self.output_length(length), 0)
+        starts = np.arange(count, dtype=np.int64) * self.stride - self.before(length)
+        indices = starts[:, None] + np.arange(self.length, dtype=np.int64) * self.dilation
+        return np.where((indices >= 0) & (indices < length), indices, PADDED)
 
 
-def _inside(index: int, length: int) -> int:
-    return index if 0 <= index < length else PADDED
-
-
-def taps_of_windows(spatial: Sequence[int], windows: Sequence[Window]) -> Sequence[Sequence[int]]:
+def taps_of_windows(spatial: Sequence[int], windows: Sequence[Window]) -> Indices:
     """For each window the flat spatial indices under its taps, in row-major order of both."""
     taps = math.prod(window.length for window in windows)
     if math.prod(spatial) * taps > _MOST_KEPT:
@@ -71,23 +71,15 @@ def taps_of_windows(spatial: Sequence[int], windows: Sequence[Window]) -> Sequen
     return _kept_taps(tuple(spatial), tuple(windows))
 
 
-def _taps_of_windows(
-    spatial: tuple[int, ...], windows: tuple[Window, ...]
-) -> Sequence[Sequence[int]]:
-    flat = [[0]]
+def _taps_of_windows(spatial: tuple[int, ...], windows: tuple[Window, ...]) -> Indices:
+    flat = np.zeros((1, 1), np.int64)
     for window, length in zip(windows, spatial, strict=True):
         reads = window.reads(length)
-        flat = [_along(taps, length, under) for taps in flat for under in reads]
+        outer, inner = flat[:, None, :, None], reads[None, :, None, :]
+        along = np.where((outer == PADDED) | (inner == PADDED), PADDED, outer * length + inner)
+        flat = along.reshape(len(flat) * len(reads), flat.shape[1] * reads.shape[1])
+    flat.flags.writeable = False  # it may be kept
     return flat
-
-
-def _along(taps: Sequence[int], length: int, under: Sequence[int]) -> list[int]:
-    """The flat indices under taps of outer axes and those of one more axis."""
-    return [
-        PADDED if PADDED in (tap, index) else tap * length + index
-        for tap in taps
-        for index in under
-    ]
 
 
 _MOST_KEPT = 1 << 14
