@@ -438,6 +438,22 @@ def _first_of(row: list[float], taps: list[int]) -> int:
     return undefined[0] if undefined else max(inside, key=row.__getitem__)
 
 
+@pytest.mark.parametrize("observe", ["output", "gradients"])
+def test_weights_of_any_magnitude_meet_an_empty_batch(observe: str) -> None:
+    """The integers of the kernel leave 64 bits although no sum does."""
+    case = Case.of(
+        "Conv1D",
+        (0, 4, 3),
+        observe=observe,
+        dtype="float64",
+        operands="wide",
+        filters=2,
+        kernel_size=3,
+    )
+    found = expect_by_definition(case, operands(case)).value
+    assert found.shape == (0, 2, 2) if observe == "output" else not found["kernel"].any()
+
+
 class TestPoolingAndFlatten:
     """The layers that compute nothing."""
 

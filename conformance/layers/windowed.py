@@ -85,6 +85,7 @@ class Windowed(Plain):
             windows.empties,
             windows.standard,
             values.kinds,
+            values.counted,
             values.activations,
             values.tails,
             values.special_remainders,

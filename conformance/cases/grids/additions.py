@@ -145,6 +145,9 @@ def _groups(layer: str) -> Iterator[Case]:
         yield _grouped(layer, _VALID, (2, 32, 2), batch=1, operands=kind, dtype=dtype)
         rest: dict[str, Any] = {"dtype": dtype, "operands": kind, **_FIRST}
         yield _grouped(layer, _SAME, (4, 4, 8), padding="same", **rest)
+    for turn, (dtype, parts) in enumerate(product(FLOATING_DTYPES, ((3, 3, 6), (2, 4, 6)))):
+        kind = ("one_nan", "one_infinity")[turn // 2 % 2]
+        yield _grouped(layer, _VALID, parts, operands=kind, dtype=dtype)
     for activation in ("relu", "tanh", "gelu", "log_softmax", "sparsemax"):
         yield _grouped(layer, _VALID, (2, 4, 6), operands="reals", activation=activation)
     for batch in (0, 1, 5, 16, 17):

@@ -121,6 +121,19 @@ def kinds() -> Iterator[Case]:
             yield windowed(layer, windows, padding, operands=kind, dtype=dtype)
 
 
+def counted() -> Iterator[Case]:
+    """Planes with more positions than the integers in them count to, of few and of one channel.
+
+    A kernel that keeps the place of the maximum in a number of the inputs' size cannot tell them.
+    """
+    sides = {"int8": 12, "uint8": 17, "int16": 182, "uint16": 257}
+    for layer, (dtype, side) in product(_of_integers(), sides.items()):
+        rank = LAYERS[layer].rank
+        axes = (Axis(side, 2, 2),) * rank if rank > 1 else (Axis(side**2, 2, 2),)
+        for channels in (1, 3) if side < 100 else (1,):
+            yield windowed(layer, axes, batch=1, channels=channels, dtype=dtype)
+
+
 def in_turn(position: int) -> str:
     """One of the convolutions, another one next time."""
     layers = convolution_layers()

@@ -115,6 +115,7 @@ def _exact_products(x: ExactArray, w: ExactArray, g: ExactArray, taps: Array) ->
     """As `_products`, of integers."""
     count = g.integers.size
     most = g.largest * max(w.largest * w.integers.size, x.largest * count, count)
+    most = max(most, x.largest, w.largest)
     rows, kernel, given = in_python_unless(most, x.integers, w.integers, g.integers)
     return _products(rows, kernel, given, taps)
 

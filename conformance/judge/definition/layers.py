@@ -122,6 +122,7 @@ def convolution(
     products, sums = x.exponent + w.exponent - exponent, b.exponent - exponent
     terms = math.prod(kernel.shape[:-1])
     most = ((x.largest * w.largest * terms + 1) << products) + ((b.largest + 1) << sums)
+    most = max(most, x.largest, w.largest)
     rows, columns, offsets = in_python_unless(most, x.integers, w.integers, b.integers)
     spatial = [
         max(window.output_length(n), 0)

@@ -134,7 +134,9 @@ def gradients_of(found: Found) -> dict[str, Array] | None:
     if found.case.observe != "gradients" or not isinstance(outcome, Value):
         return None
     actual = outcome.value
-    if not isinstance(actual, dict) or actual.keys() != expected.keys():
+    if not isinstance(actual, dict) or not isinstance(expected, dict):
+        return None
+    if actual.keys() != expected.keys():
         return None
     fits = all(
         isinstance(a, np.ndarray)

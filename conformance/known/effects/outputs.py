@@ -585,11 +585,12 @@ def pads_of_unit_strides(found: Found) -> bool:
 
 
 def groups_times_zero(found: Found) -> bool:
-    """Groups are one product with zeros between them, and its sums are clamped.
+    """Groups are one product with zeros between them; OpenCV clamps its sums.
 
     So an infinity or NaN in a channel gives NaN in the groups that do not read it.
     """
-    return as_steps(found, Steps(groups=_with_zeros_between, sums=finite))
+    between = Steps(groups=_with_zeros_between)
+    return as_steps(found, between) or as_steps(found, replace(between, sums=finite))
 
 
 def _with_zeros_between(windows: Array, groups: int) -> list[Array]:
