@@ -1,10 +1,12 @@
-"""A long comparison of the activations of a framework with the bounds that the judge derives.
+"""A long comparison of the activations of frameworks with the bounds that the judge derives.
 
     PYTHONPATH=. python tests/long_run_bounds.py --implementation tf.keras[jit] --step 1
 
 Arguments are the finite float32 numbers, every `step`-th bit pattern of 2**32 from `offset` on
 (with step 1, or with all offsets below a step, all of them).
-They reach the activation as sums of one product with one, so that nothing else is judged.  A run
+They reach the activation as sums of one product with one, so that nothing else is judged.
+Several implementations share what is expected of a chunk, and its bounds, which are derived only
+where an output is not the rounded value; they must agree in the environment that they need.  A run
 that is cut is resumed by the same command with `--state FILE`, where each chunk is noted.  With
 `--cluster ADDRESS` or `--cluster local:N`, chunks go to the workers of a Dask cluster, which must
 find this directory on PYTHONPATH; a worker that dies is replaced by another.  Prints the largest
@@ -21,7 +23,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,7 +34,7 @@ from conformance.cases.operands import Operands
 from conformance.implementations import registry
 from conformance.implementations.protocol import Implementation
 from conformance.judge.activations import ACTIVATIONS
-from conformance.judge.bounds import output_bound
+from conformance.judge.bounds import Bound, output_bound
 from conformance.judge.contraction import as_float64
 from conformance.layers.registry import LAYERS
 from conformance.outcomes import Value
@@ -41,12 +43,21 @@ from conformance.running.limits import ClusterError
 from reference_impl import activations
 
 PATTERNS: Final = 1 << 32
-CHUNK: Final = 1 << 18
+CHUNK: Final = 1 << 21
+"""Arguments that an implementation is asked at once: it may compile a program for each question."""
+
+PIECE: Final = 1 << 15
+"""Arguments that are judged at once, so that what lies between stays in a core's cache."""
+
 AHEAD: Final = 2
 """Chunks for each thread of a cluster that are sent and not answered."""
 
 Summary = dict[str, Any]
-"""Of a chunk: how many arguments, how many beyond the bound, the largest ratio, and where."""
+"""How many arguments, and of each implementation how many are beyond the bound, the largest ratio,
+and where."""
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Arguments = np.ndarray[Any, np.dtype[np.float32]]
 
 DELICATE: Final = (
     "elu",
@@ -82,23 +93,29 @@ def arguments(first: int, step: int, count: int) -> np.ndarray[Any, np.dtype[np.
     return x[np.isfinite(x)]
 
 
-def excess(
-    implementation: Implementation, activation: str, x: np.ndarray[Any, np.dtype[np.float32]]
-) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """The errors in units of the bound; subnormal sums may be taken for zero."""
+def operands_of(x: Arguments) -> Operands:
+    """The arguments as inputs, and a kernel of one."""
+    return Operands(x.reshape(1, x.size, 1), {"kernel": np.ones((1, 1, 1), np.float32)})
+
+
+def outputs(implementation: Implementation, activation: str, x: Arguments) -> Arguments:
+    """What the implementation makes of the arguments."""
     case = case_of(activation, x.size)
-    inputs = x.reshape(1, x.size, 1)
-    operands = Operands(inputs, {"kernel": np.ones((1, 1, 1), np.float32)})
-    outcome = implementation.evaluate(case, operands)
-    if not isinstance(outcome, Value):
+    outcome = implementation.evaluate(case, operands_of(x))
+    if not isinstance(outcome, Value) or outcome.value.shape != (1, x.size, 1):
         raise RuntimeError(f"{implementation.name} did not answer {case}: {outcome}")
+    result: Arguments = outcome.value.reshape(-1)
+    return result
+
+
+def bound_of(activation: str, x: Arguments, expected: Floats) -> Bound:
+    """The bound on the outputs; subnormal sums may be taken for zero."""
+    case, operands = case_of(activation, x.size), operands_of(x)
     gauge = LAYERS[case.layer].gauge(case, operands)
     assert gauge is not None
-    sums = np.abs(as_float64(inputs))
+    sums = np.abs(as_float64(x)).reshape(1, x.size, 1)
     flushed = np.where(sums < gauge.format.smallest_normal, sums, 0.0)
-    expected = as_float64(activations.get(activation)(inputs))
-    bound = output_bound(gauge, expected, flushed)
-    return bound.excess(as_float64(outcome.value), expected).reshape(-1)
+    return output_bound(gauge, expected.reshape(flushed.shape), flushed)
 
 
 @functools.cache
@@ -114,30 +131,57 @@ def chunks(step: int, after: int) -> Iterator[int]:
     yield from range(after, PATTERNS, CHUNK * step)
 
 
-def fresh(offset: int) -> dict[str, Any]:
-    """The state of an activation of which nothing is done."""
-    return {"next": offset, "arguments": 0, "beyond": 0, "largest": 0.0, "at": ""}
+def nothing(names: Sequence[str]) -> Summary:
+    """The summary of no arguments."""
+    return {"arguments": 0} | {name: {"beyond": 0, "largest": 0.0, "at": ""} for name in names}
 
 
-def summary(implementation: Implementation, activation: str, step: int, first: int) -> Summary:
+def add(total: Summary, name: str, found: dict[str, Any]) -> None:
+    """Add to what is known of an implementation."""
+    known = total[name]
+    known["beyond"] += found["beyond"]
+    if found["largest"] > known["largest"]:
+        known |= {"largest": found["largest"], "at": found["at"]}
+
+
+def judge(total: Summary, activation: str, x: Arguments, given: dict[str, Arguments]) -> None:
+    """Add what a piece comes to; an output that is the rounded value has no error."""
+    expected: Arguments = activations.get(activation)(x)
+    differs = np.logical_or.reduce([one != expected for one in given.values()])
+    if not differs.any():
+        return
+    x = x[differs]
+    bound = bound_of(activation, x, as_float64(expected[differs]))
+    for name, one in given.items():
+        told = as_float64(one[differs]).reshape(bound.reference.shape)
+        ratio = bound.excess(told, bound.reference).reshape(-1)
+        worst = int(np.argmax(ratio))
+        found = {"largest": float(ratio[worst]), "at": float(x[worst]).hex()}
+        add(total, name, found | {"beyond": int(np.count_nonzero(ratio > 1))})
+
+
+def summary(names: Sequence[str], activation: str, step: int, first: int) -> Summary:
     """What a chunk comes to."""
+    found = nothing(names)
     x = arguments(first, step, CHUNK)
-    ratio = excess(implementation, activation, x) if x.size else np.zeros(0)
-    found = {"arguments": x.size, "beyond": int(np.count_nonzero(ratio > 1))}
-    if not ratio.size:
-        return found | {"largest": 0.0, "at": ""}
-    worst = int(np.argmax(ratio))
-    return found | {"largest": float(ratio[worst]), "at": float(x[worst]).hex()}
+    if not x.size:
+        return found
+    found["arguments"] = x.size
+    given = {name: outputs(loaded(name), activation, x) for name in names}
+    for start in range(0, x.size, PIECE):
+        at = slice(start, start + PIECE)
+        judge(found, activation, x[at], {name: one[at] for name, one in given.items()})
+    return found
 
 
 def errand(request: bytes) -> bytes:
     """A chunk on a worker of a cluster, which keeps the implementation loaded."""
-    name, activation, step, first = json.loads(request)
-    return json.dumps(summary(loaded(name), activation, step, first)).encode()
+    names, activation, step, first = json.loads(request)
+    return json.dumps(summary(names, activation, step, first)).encode()
 
 
 def on_workers(
-    workers: Workers, name: str, activation: str, step: int, firsts: Iterator[int]
+    workers: Workers, names: Sequence[str], activation: str, step: int, firsts: Iterator[int]
 ) -> Iterator[Summary]:
     """What the chunks come to, in their order, from whatever worker is free.
 
@@ -151,7 +195,7 @@ def on_workers(
     ahead = AHEAD * max(1, sum(workers.threads().values()))
     while True:
         for first in itertools.islice(firsts, ahead - len(sent)):
-            request = json.dumps([name, activation, step, first]).encode()
+            request = json.dumps([names, activation, step, first]).encode()
             workers.send(first, long_run_bounds.errand, request)
             sent.append(first)
         if not sent:
@@ -165,68 +209,92 @@ def on_workers(
         yield answers.pop(sent.popleft())
 
 
-def compare(summaries: Iterable[Summary], step: int, done: dict[str, Any], note: Any) -> None:
-    """One activation over all arguments that are left."""
-    for one in summaries:
-        if one["largest"] > done["largest"]:
-            done |= {"largest": one["largest"], "at": one["at"]}
-        done["arguments"] += one["arguments"]
-        done["beyond"] += one["beyond"]
-        done["next"] += CHUNK * step
-        note()
+class Log:
+    """What is done, by activation, in a file where one is given."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self.states: dict[str, Any] = {}
+        if path is not None and path.exists():
+            self.states = json.loads(path.read_text())
+
+    def write(self) -> None:
+        """Replace the file by the present states."""
+        if self._path is None:
+            return
+        written = self._path.with_suffix(".new")
+        written.write_text(json.dumps(self.states, indent=1))
+        written.replace(self._path)
 
 
-def main() -> int:
-    """Compare the chosen activations of one implementation."""
+def options_of() -> argparse.Namespace:
+    """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--implementation", required=True)
+    parser.add_argument("--implementation", required=True, action="append")
     parser.add_argument("--activation", action="append", choices=NAMES)
     parser.add_argument("--step", type=int, default=1)
     parser.add_argument("--offset", type=int, default=0)
     parser.add_argument("--state", type=Path)
     parser.add_argument("--cluster", metavar="ADDRESS|local:N")
     options = parser.parse_args()
-    state: dict[str, Any] = {}
-    if options.state and options.state.exists():
-        state = json.loads(options.state.read_text())
-    workers, beyond = Workers(options.cluster) if options.cluster else None, 0
+    named: dict[str, str] = {}
+    for name in options.implementation:
+        for variable, value in registry.resolve(name).environment.items():
+            if named.setdefault(variable, value) != value:
+                parser.error(f"the implementations differ in {variable}: give them apart")
+    return options
 
-    def note() -> None:
-        if options.state:
-            written = options.state.with_suffix(".new")
-            written.write_text(json.dumps(state, indent=1))
-            written.replace(options.state)
 
-    for activation in options.activation or DELICATE:
-        key = f"{options.implementation} {activation} {options.step}"
-        key += f" from {options.offset}" if options.offset else ""
-        done, started = state.setdefault(key, fresh(options.offset)), time.monotonic()
-        compare(
-            summaries(options.implementation, activation, options.step, done["next"], workers),
-            options.step,
-            done,
-            note,
-        )
-        beyond += done["beyond"]
+def compare(
+    activation: str, options: argparse.Namespace, log: Log, workers: Workers | None
+) -> Summary:
+    """One activation over all arguments that are left; what is known of it in all."""
+    names = options.implementation
+    key = f"{', '.join(names)} {activation} {options.step}"
+    key += f" from {options.offset}" if options.offset else ""
+    fresh = {"next": options.offset, "seconds": 0.0, "found": nothing(names)}
+    done, started = log.states.setdefault(key, fresh), time.monotonic()
+    before, found = done["seconds"], done["found"]
+    for one in summaries(names, activation, options.step, done["next"], workers):
+        found["arguments"] += one["arguments"]
+        for name in names:
+            add(found, name, one[name])
+        done["next"] += CHUNK * options.step
+        done["seconds"] = before + time.monotonic() - started
+        log.write()
+    for name in names:
         print(
-            f"{options.implementation} {activation}: {done['arguments']} arguments, "
-            f"{done['beyond']} beyond the bound, largest {done['largest']:.3f} at {done['at']}, "
-            f"{time.monotonic() - started:.0f} s",
+            f"{name} {activation}: {found['arguments']} arguments, "
+            f"{found[name]['beyond']} beyond the bound, "
+            f"largest {found[name]['largest']:.3f} at {found[name]['at']}, "
+            f"{done['seconds']:.0f} s",
             flush=True,
         )
+    result: Summary = found
+    return result
+
+
+def main() -> int:
+    """Compare the chosen activations of the implementations."""
+    options = options_of()
+    log, beyond = Log(options.state), 0
+    workers = Workers(options.cluster) if options.cluster else None
+    for activation in options.activation or DELICATE:
+        found = compare(activation, options, log, workers)
+        beyond += sum(found[name]["beyond"] for name in options.implementation)
     if workers is not None:
         workers.close()
     return 1 if beyond else 0
 
 
 def summaries(
-    name: str, activation: str, step: int, after: int, workers: Workers | None
+    names: Sequence[str], activation: str, step: int, after: int, workers: Workers | None
 ) -> Iterator[Summary]:
     """What the chunks that are left come to, in this process or on workers."""
     firsts = chunks(step, after)
     if workers is not None:
-        return on_workers(workers, name, activation, step, firsts)
-    return (summary(loaded(name), activation, step, first) for first in firsts)
+        return on_workers(workers, names, activation, step, firsts)
+    return (summary(names, activation, step, first) for first in firsts)
 
 
 if __name__ == "__main__":

@@ -166,6 +166,70 @@ def test_both_subgradients_at_a_kink_conform() -> None:
         assert judged(case, in_float32(case, upstream)).verdict == verdict, slope
 
 
+QUOTIENTS: dict[str, Callable[[Array], Array]] = {
+    "sigmoid": lambda x: np.exp(x) / (1 + np.exp(x)) ** 2,
+    "softplus": lambda x: np.exp(x) / (1 + np.exp(x)),
+    "tanh": lambda x: 1 - (np.sinh(x) / np.cosh(x)) ** 2,
+}
+"""Slopes as quotients of what overflows: right near zero, NaN far out."""
+
+
+@pytest.mark.parametrize("name", QUOTIENTS)
+def test_slopes_that_overflow_are_found_far_out_and_nowhere_else(name: str) -> None:
+    """Operands of magnitude one do not show them; those of `slopes` do, which are in the grid."""
+    near = parse(f"Conv1D/observe:gradients/inputs:2x9x3/operands:reals/filters:4/kernel_size:2/"
+                 f"activation:{name}")  # fmt: skip
+    (far,) = (
+        case
+        for case in grid("standard")
+        if case.operands == "slopes" and case.dtype == "float32" and facts(case).activation == name
+    )
+    for case, verdict in ((near, Verdict.CONFORMS), (far, Verdict.DEVIATES)):
+        given = operands(case)
+        with np.errstate(all="ignore"):
+            slopes = QUOTIENTS[name](_sums(given).astype(np.float32))
+            upstream = type(given)(given.inputs, given.weights, given.upstream * slopes)
+            assert judged(case, in_float32(case, upstream)).verdict is verdict
+
+
+def test_a_slope_beyond_the_range_accuses_nobody() -> None:
+    """The exponential overflows in the kernel of one that multiplies an infinite slope by zero."""
+    case = parse("Conv1D/observe:gradients/inputs:1x131x3/operands:slopes/filters:1/kernel_size:1/"
+                 "activation:exponential")  # fmt: skip
+    given = operands(case)
+    with np.errstate(all="ignore"):
+        slopes = np.exp(_sums(given).astype(np.float32))
+        assert np.isinf(slopes).any()
+        upstream = type(given)(given.inputs, given.weights, given.upstream * slopes)
+        gradients = in_float32(case, upstream)
+    assert np.isnan(gradients["inputs"]).any()
+    assert judged(case, gradients).verdict is Verdict.CONFORMS
+    gradients["inputs"][np.isfinite(gradients["inputs"])] += 1
+    assert judged(case, gradients).verdict is Verdict.DEVIATES
+
+
+def test_the_definition_adds_infinite_factors_as_floating_point_does() -> None:
+    """A slope of e**800, times 0, 1 and -1, and beside another one of the other sign."""
+    case = Case.of("Conv1D", (1, 3, 1), observe="gradients", dtype="float64", filters=3,
+                   kernel_size=1, activation="exponential")  # fmt: skip
+    inputs = np.array([1.0, 800.0, 2.0]).reshape(1, 3, 1)
+    weights = {"kernel": np.array([[[1.0, 0.0, -1.0]]]), "bias": np.zeros(3)}
+    upstream = np.ones((1, 3, 3))
+    given = type(operands(case))(inputs, weights, upstream)
+    found = expect_by_definition(case, given).value
+    e = np.exp([1.0, 2.0])
+    assert found["inputs"][0, 1, 0] == np.inf
+    assert found["bias"].tolist()[:2] == [np.inf, 3.0]
+    assert found["kernel"][0, 0, 0] == np.inf
+    assert found["inputs"][0, ::2, 0] == pytest.approx(e - 1 / e, rel=1e-15)
+    weights["kernel"][0, 0, 1] = 1.0
+    upstream[..., 1] = -1.0
+    assert np.isnan(expect_by_definition(case, given).value["inputs"][0, 1, 0])
+    of_the_oracle = expect(case, given).value
+    for name, values in expect_by_definition(case, given).value.items():
+        assert np.array_equal(values, of_the_oracle[name], equal_nan=True)
+
+
 def _sums(given: Any) -> Array:
     x, w = given.inputs, given.weights["kernel"]
     windows = np.stack([x[:, i : x.shape[1] - len(w) + 1 + i] for i in range(len(w))], 2)

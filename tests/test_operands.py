@@ -153,6 +153,7 @@ def read_odd(v: int, n: Numbers) -> Fraction:
 INPUTS: dict[str, Element] = {
     "one_weight": read_odd,
     "tails": read_tails,
+    "slopes": read_tails,
     "integers": read_grid,
     "small": read_small,
     "reals": read_uniform,
@@ -172,6 +173,7 @@ BIASES: dict[str, Element] = {
     "one_power": lambda v, n: 0.0,
     "one_product": lambda v, n: 0.0,
     "tails": lambda v, n: 0.0,
+    "slopes": lambda v, n: 0.0,
     "integers": read_grid_bias,
     "small": lambda v, n: Fraction(sign(v) * (1 + top(v, n.small_bits))),
     "reals": read_uniform,
@@ -220,7 +222,7 @@ def read_weights(v: list[int], filters: int, bits: tuple[int, int, int]) -> list
 def read_kernel(kind: str, v: list[int], filters: int, n: Numbers) -> list[Any]:
     if kind in KERNELS:
         return [KERNELS[kind](word, n) for word in v]
-    if kind in ("tails", "one_weight", "edges"):
+    if kind in ("tails", "slopes", "one_weight", "edges"):
         taps = len(v) // filters
         first = low(v[0], taps)
         places = itertools.product(range(taps), range(filters))
@@ -349,6 +351,18 @@ def test_operands_follow_from_the_specification(kind: str, dtype: str) -> None:
             assert same(array, expected[role]), role
 
 
+def test_the_upstream_gradient_of_slopes_is_signs() -> None:
+    """In its own words, one for each output; of other kinds it follows the kernel's recipe."""
+    case = CASE.replace(observe="gradients", operands="slopes")
+    shape = facts(case).output_shape
+    text = f"upstream/{'x'.join(map(str, shape))}/slopes/float32/0"
+    expected = [float(sign(word)) for word in read_words(text, math.prod(map(int, shape)))]
+    made = operands(case).upstream
+    assert made is not None
+    assert same(made, expected)
+    assert set(operands(case.replace(operands="tails")).upstream.ravel()) == {0.0, 1.0}
+
+
 def test_sparse_weights_follow_from_the_specification() -> None:
     """So many products that weights are dropped."""
     case = Case.of("Conv1D", (1, 9, 128), filters=2, kernel_size=9)
@@ -366,7 +380,7 @@ def test_long_streams_continue_short_ones() -> None:
     assert split_mix(5, 5000)[:4096].tolist() == split_mix(5, 4096).tolist()
 
 
-DIGEST = "c04dc590ca92e8a77ae8604170b2ae2c76402b24b00267623ee94fae0a083beb"
+DIGEST = "350572425a2cd555009b07e31d1807ca88d69df48a363aaf329a7d443a210dd4"
 
 
 def test_operands_never_change() -> None:

@@ -33,7 +33,8 @@ MULTIPLY_ADDS: Final = 6000
 """Most products in one case, as far as the window and the lengths leave a choice."""
 
 _SUMMED: Final = ("integers", "reals", "small", "positive", "negative")
-_ACTIVATED: Final = (*_SUMMED, "one_nan", "one_infinity", "wide")
+_ACTIVATED: Final = (*_SUMMED, "one_nan", "one_infinity", "wide", "tails", "edges")
+_SLOPED: Final = (*_SUMMED, "slopes")
 _DIFFERENTIATED: Final = (*_SUMMED, "constant", "strided", "reversed", "fortran")
 _CALLED: Final = ("refilled", "resized", "reweighted")
 _OF_INTEGERS: Final = ("integers", "small", "specials", "strided", "negative", "lowest")
@@ -235,7 +236,7 @@ def _kinds(layer: str, dtype: str, observe: str, activation: str | None) -> list
         signless = _SIGNED_ONLY if dtype.startswith("u") else ()
         return [kind for kind in _OF_INTEGERS if kind in kinds and kind not in signless]
     if activation is not None:
-        return list(_SUMMED if observe == "gradients" else _ACTIVATED)
+        return list(_SLOPED if observe == "gradients" else _ACTIVATED)
     if observe == "gradients":
         return list(_DIFFERENTIATED)
     return [*kinds, *(_CALLED if LAYERS[layer].convolves else _CALLED[:-1])]

@@ -40,7 +40,8 @@ number, R of the wide range, S of the spike:
     ========  ==  ==  ==  =  =  ====  =====  ===  ==
 
 **Elements** follow from their words by the recipes that `KINDS` names for inputs, kernel and bias,
-the upstream gradient's by the kernel's, its outputs counting as taps and its channels as filters;
+the upstream gradient's by the kernel's, its outputs counting as taps and its channels as filters,
+where the kind names none of its own;
 the docstrings in `conformance.cases.recipes` are their formulas.  All are exact in the dtype, for K
 below 2**14; a zero computed with ``sign(v)`` has that sign, as in IEEE 754's multiplication.
 
@@ -143,6 +144,7 @@ class Kind:
     Attributes:
         meaning: what the kind is for, in one line.
         inputs, kernel, bias: the recipes of the elements.
+        upstream: that of the upstream gradient's, where it is not the kernel's.
         damping: D, the power of ``2**-e`` by which kernel and bias are multiplied.
         base: the kind whose name keys the words, where it is not this one's own.
         exact: whether finite sums are exact in any order of summation (not where a value placed
@@ -158,6 +160,7 @@ class Kind:
     inputs: Recipe = recipes.grid
     kernel: Recipe = recipes.grid_weights
     bias: Recipe = recipes.grid_bias
+    upstream: Recipe | None = None
     damping: int = 1
     base: str | None = None
     exact: bool = False
@@ -288,6 +291,16 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             recipes.nothing,
             damping=0,
             exact=True,
+        ),
+        "slopes": Kind(
+            "the same, and an upstream gradient of signs",
+            recipes.tails,
+            recipes.one_tap,
+            recipes.nothing,
+            recipes.signs,
+            damping=0,
+            exact=True,
+            exact_gradients=False,
         ),
         "strided": _on_grid("views of every second element of larger arrays", layout="strided"),
         "reversed": _on_grid("views with negative strides", layout="reversed"),
@@ -504,7 +517,7 @@ def _upstream(known: Facts, kind: Kind) -> Array:
     shape = known.output_shape
     if known.channels_first and known.rank:
         shape = (shape[0], *shape[2:], shape[1])
-    array = _values(known.case, kind, "upstream", shape, kind.kernel)
+    array = _values(known.case, kind, "upstream", shape, kind.upstream or kind.kernel)
     if known.channels_first and known.rank:
         array = np.ascontiguousarray(np.moveaxis(array, -1, 1))
     return array

@@ -11,7 +11,8 @@ filters of a group where the inputs are g, and x the samples of a group one afte
 the kernel is g.
 
 Through an activation, g itself is off by what `slopes` derives, and the sums by those errors times
-the magnitudes of the other operand.  Errors of g do not have random signs; then only the bound
+the magnitudes of the other operand; where g may leave the format's range, what it takes part in is
+not judged.  Errors of g do not have random signs; then only the bound
 applies.
 
 Max pooling adds up one upstream element for each window that an input is the largest of: at most as
@@ -33,7 +34,7 @@ from conformance.judge.bounds import Bound
 from conformance.judge.boxes import Box
 from conformance.judge.contraction import as_float64, contract
 from conformance.judge.definition import Operands
-from conformance.judge.definition.rounding import FORMATS
+from conformance.judge.definition.rounding import FORMATS, Format
 from conformance.judge.elements import judge_equality, judge_within
 from conformance.judge.equality import equal
 from conformance.judge.running_error import Floats, growth
@@ -156,6 +157,8 @@ def convolution_gauges(
         errors = running.error + np.abs(gradient) * FORMATS["float64"].unit_roundoff
         if exact and not running.error.any():
             errors = None
+        else:
+            gradient, errors = _within_range(gradient, errors, forward.format)
     if forward.channels_first:
         gradient = np.moveaxis(gradient, 1, -1)
         errors = None if errors is None else np.moveaxis(errors, 1, -1)
@@ -171,6 +174,12 @@ def convolution_gauges(
     if "bias" in operands.weights:
         found["bias"] = _to_bias(gradient, errors, common)
     return {name: _GradientGauge(sums) for name, sums in found.items()}
+
+
+def _within_range(gradient: Floats, errors: Floats, fmt: Format) -> tuple[Floats, Floats]:
+    """A factor that may leave the format's range has no bound: times zero it is then NaN."""
+    leaves = ~(np.abs(gradient) + errors <= fmt.largest)
+    return np.where(leaves, 0.0, gradient), np.where(leaves, np.inf, errors)
 
 
 def _to_inputs(

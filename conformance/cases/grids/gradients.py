@@ -11,6 +11,7 @@ from conformance.cases.grids import values, windows
 from conformance.cases.grids.axes import Axis
 from conformance.cases.grids.build import windowed
 from conformance.cases.operands import FLOATING_DTYPES
+from conformance.judge.activations import ACTIVATIONS
 from conformance.layers.registry import LAYERS, convolution_layers, windowed_layers
 
 _KINDS: Final = (
@@ -90,6 +91,7 @@ def standard() -> Iterator[Case]:
     for kind in ("integers", "reals"):
         yield from _ties(kind)
     yield from _of_activations()
+    yield from _far_slopes()
     yield from _long_sums()
 
 
@@ -160,6 +162,18 @@ def _of_activations() -> Iterator[Case]:
         yield _activated("Conv2D", activation, "reals").replace(**first, use_bias=False)
     for layer in convolution_layers():
         yield _activated(layer, "glu", "reals", filters=4)
+
+
+def _far_slopes() -> Iterator[Case]:
+    """The slope of every activation far out on both sides, near zero and at kinks.
+
+    There a formula that takes the quotient of two exponentials gives NaN.
+    """
+    for position, (name, dtype) in enumerate(product(values.ACTIVATIONS, FLOATING_DTYPES)):
+        filters = 4 if ACTIVATIONS[name].rowwise else 1
+        rest: dict[str, Any] = {"channels": 3, "filters": filters, "activation": name}
+        case = windowed("Conv1D", (Axis(131, 1),), batch=1, operands="slopes", dtype=dtype, **rest)
+        yield case.replace(observe="gradients", seed=position % 3)
 
 
 def _long_sums() -> Iterator[Case]:

@@ -443,11 +443,14 @@ def _run_gelu(x: Running) -> Running:
 
 
 def _run_gelu_slope(x: Running) -> Running:
-    """``P + x exp(-x**2 / 2) / sqrt(2 pi)``."""
+    """``P + x exp(-x**2 / 2) / sqrt(2 pi)``; the root, and the factor it gives, are rounded."""
     root = x._lifted(ROOT_OF_TWO).loosened(x.format.unit_roundoff * np.full_like(x.value, 2.0))
     distribution = ((x / root).erf() + 1.0) * 0.5
     within = Running(np.clip(x.value, -37.0, 37.0), x.error, x.format)
-    density = (squared(within) * -0.5).exp().times_parameter(_DENSITY_AT_ZERO)
+    at_zero = x._lifted(_DENSITY_AT_ZERO).loosened(
+        2 * x.format.unit_roundoff * np.full_like(x.value, _DENSITY_AT_ZERO)
+    )
+    density = (squared(within) * -0.5).exp() * at_zero
     return distribution + within * density
 
 

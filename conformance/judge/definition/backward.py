@@ -4,7 +4,8 @@ The output is a sum of products, so that every product ``x w`` under a window ad
 gradient of its input and ``g x`` to that of its weight, g being the upstream gradient of that
 output; padding has no gradient, and adds nothing to those of the weights.  Through an activation
 g is the upstream gradient times the slope at the exact sum, rounded once to float64; each sum of
-products of these is exact, and rounded once to the layer's format.
+products of these is exact, and rounded once to the layer's format.  Where g is beyond float64, its
+products are infinite, or NaN with zero, and are added as IEEE 754 says.
 """
 
 from __future__ import annotations
@@ -82,30 +83,48 @@ def convolved(
         sums = convolution(inputs, kernel, bias, windows)
         upstream = _through(sums, upstream, activation, channels_first=channels_first)
     x, w, g = ExactArray.of(inputs), ExactArray.of(kernel), ExactArray.of(upstream)
-    if x.specials or w.specials or g.specials:
+    if x.specials or w.specials:
         raise ValueError("gradients are defined for finite operands")
-    around = taps_of_windows(inputs.shape[1:-1], windows)
-    to_inputs, to_kernel = _products(x, w, g, around)
+    taps = taps_of_windows(inputs.shape[1:-1], windows)
+    exponents = {"inputs": w.exponent, "kernel": x.exponent, "bias": 0}
     found = {
-        "inputs": round_integers(to_inputs, g.exponent + w.exponent, fmt),
-        "kernel": round_integers(to_kernel, g.exponent + x.exponent, fmt),
+        name: round_integers(sums, g.exponent + exponents[name], fmt)
+        for name, sums in _exact_products(x, w, g, taps).items()
+        if name in ("inputs", *weights)
     }
-    if bias is not None:
-        filters = kernel.shape[-1]
-        (terms,) = in_python_unless(g.largest * g.integers.size, g.integers)
-        to_bias = terms.reshape(-1, filters).sum(0)
-        found["bias"] = round_integers(to_bias, g.exponent, fmt)
+    return found if not g.specials else _with_infinite(found, inputs, kernel, upstream, taps)
+
+
+def _with_infinite(
+    found: dict[str, Array],
+    inputs: Array,
+    kernel: Array,
+    upstream: Array,
+    taps: Array,
+) -> dict[str, Array]:
+    """What is not finite in place of what was found."""
+    infinite = np.where(np.isfinite(upstream), 0.0, upstream)
+    with np.errstate(invalid="ignore"):
+        added = _products(inputs, kernel, infinite, taps)
+    for name, values in found.items():
+        values[...] = np.where(np.isfinite(added[name]), values, added[name])
     return found
 
 
-def _products(x: ExactArray, w: ExactArray, g: ExactArray, taps: Array) -> tuple[Array, Array]:
-    """What all products add to the gradients of the inputs and of the kernel, as integers."""
+def _exact_products(x: ExactArray, w: ExactArray, g: ExactArray, taps: Array) -> dict[str, Array]:
+    """As `_products`, of integers."""
+    count = g.integers.size
+    most = g.largest * max(w.largest * w.integers.size, x.largest * count, count)
+    rows, kernel, given = in_python_unless(most, x.integers, w.integers, g.integers)
+    return _products(rows, kernel, given, taps)
+
+
+def _products(x: Array, w: Array, g: Array, taps: Array) -> dict[str, Array]:
+    """What all products add to the gradients of the inputs, of the kernel and of the bias."""
     own, filters = w.shape[-2:]
     batch, channels = x.shape[0], x.shape[-1]
-    most = g.largest * max(w.largest * w.integers.size, x.largest * g.integers.size)
-    rows, kernel, given = in_python_unless(most, x.integers, w.integers, g.integers)
-    rows, kernel = with_padding(rows), kernel.reshape(-1, own, filters)
-    given = given.reshape(batch, len(taps), filters)
+    rows, kernel = with_padding(x), w.reshape(-1, own, filters)
+    given = g.reshape(batch, len(taps), filters)
     to_rows, to_kernel = np.zeros_like(rows), np.zeros_like(kernel)
     groups = channels // own
     pairs = product(range(batch), range(groups), range(taps.shape[1]))
@@ -117,7 +136,11 @@ def _products(x: ExactArray, w: ExactArray, g: ExactArray, taps: Array) -> tuple
         places, gradient = taps[met, tap], given[sample, met, made]
         to_rows[sample, places, read] += gradient @ kernel[tap, :, made].T
         to_kernel[tap, :, made] += rows[sample, places, read].T @ gradient
-    return to_rows[:, :-1].reshape(x.shape), to_kernel.reshape(w.shape)
+    return {
+        "inputs": to_rows[:, :-1].reshape(x.shape),
+        "kernel": to_kernel.reshape(w.shape),
+        "bias": given.reshape(-1, filters).sum(0),
+    }
 
 
 def _through(sums: ExactArray, upstream: Array, activation: str, *, channels_first: bool) -> Array:

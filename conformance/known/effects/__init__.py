@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from conformance.known.effects import gradients, outputs, sparsemax, training
+from conformance.known.effects import gradients, outputs, slopes, sparsemax, training
 from conformance.known.effects.elements import explained_by
 
 if TYPE_CHECKING:
@@ -61,11 +61,15 @@ EFFECTS: Final[Mapping[str, Callable[[Found], bool]]] = MappingProxyType(
             outputs.same_cropped,
             outputs.selu_of_five_decimals,
             outputs.shape_of_input,
+            outputs.softplus_of_itself_from_twenty,
             outputs.subnormal_parts_are_lost,
             outputs.subnormals_as_zeros,
             outputs.summed_in_float16,
             outputs.sums_are_clamped,
             outputs.transform_of_all_samples,
+            slopes.gradients_through_gelu_with_float32_root,
+            slopes.gradients_through_selu_of_rounded_power,
+            slopes.gradients_through_softplus_of_itself,
             sparsemax.sparsemax_by_sum_of_sums,
             training.earlier_training,
             training.losses_times_batch,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -40,6 +41,19 @@ OF_CONSTANTS: Final = 2.0**-18
 ``1.0507 * 1.67326`` is 2.88e-6 less than the product of its constants, 1.0507009873554805 and
 1.6732632423543772; eight roundings of float32 add 4.8e-7.
 """
+
+
+GELU_FACTORS: Final = (float(np.float32(math.sqrt(0.5))), 1 / float(np.float32(math.sqrt(2.0))))
+"""The root of one half, and one over the root of two, rounded to float32."""
+
+SOFTPLUS_ENDS: Final = 20.0
+"""Where softplus is cut off: from there on ``log(1 + exp(-x))``, and 1 less the slope, are at most
+2.07e-9, which float64 shows alone."""
+
+
+def erf(x: Array) -> Array:
+    """The error function, by the standard library."""
+    return np.asarray(np.vectorize(math.erf, otypes=[float])(x))
 
 
 def explained_by(name: str, found: Found) -> bool:

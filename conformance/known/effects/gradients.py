@@ -135,7 +135,7 @@ def kernel_gradient_overrun(found: Found) -> bool:
     gauges = convolution_gauges(found.case, operands)
     others = (name for name in actual if name != "kernel")
     return all(
-        _is_right_gradient(gauges[name], actual[name], expectation.value[name]) for name in others
+        is_right_gradient(gauges[name], actual[name], expectation.value[name]) for name in others
     )
 
 
@@ -159,11 +159,12 @@ def bias_gradient_along_last_axis(found: Found) -> bool:
     rest = {name: array for name, array in expectation.value.items() if name != "bias"}
     return actual["bias"].shape == wrong.shape and (
         is_within(actual["bias"], wrong, error + half_ulp(wrong, fmt))
-        and all(_is_right_gradient(gauges[name], actual[name], rest[name]) for name in rest)
+        and all(is_right_gradient(gauges[name], actual[name], rest[name]) for name in rest)
     )
 
 
-def _is_right_gradient(gauge: Gauge, actual: Array, expected: Array) -> bool:
+def is_right_gradient(gauge: Gauge, actual: Array, expected: Array) -> bool:
+    """Whether every element of a gradient is within its bound of what is expected."""
     wide = as_float64(expected)
     error = gauge.convolution.laid_out(gauge.error) + half_ulp(wide, gauge.format)
     return is_within(actual, wide, error)
@@ -212,7 +213,7 @@ def gradients_of_undilated_window(found: Found) -> bool:
     operands, _ = found.derive()
     gauges, wanted = convolution_gauges(plain, operands), expect(plain, operands).value
     return gauges.keys() == actual.keys() and all(
-        _is_right_gradient(gauges[name], actual[name], wanted[name]) for name in actual
+        is_right_gradient(gauges[name], actual[name], wanted[name]) for name in actual
     )
 
 

@@ -36,9 +36,12 @@ from conformance.judge.definition.rounding import FORMATS, Format
 from conformance.judge.running_error import Floats, growth
 from conformance.judge.sums import Convolution, half_ulp
 from conformance.known.effects.elements import (
+    GELU_FACTORS,
     OF_CONSTANTS,
+    SOFTPLUS_ENDS,
     all_wrong_are,
     as_steps,
+    erf,
     output_of,
     shaped_output_of,
 )
@@ -405,9 +408,8 @@ def gelu_with_float32_root(found: Found) -> bool:
 
     Until TensorFlow 2.18, it is the root of two, by which is divided.
     """
-    factors = (float(np.float32(math.sqrt(0.5))), 1 / float(np.float32(math.sqrt(2.0))))
     return any(
-        as_steps(found, in_place_of("gelu", partial(_gelu_by_factor, factor))) for factor in factors
+        as_steps(found, in_place_of("gelu", partial(_gelu_by_factor, one))) for one in GELU_FACTORS
     )
 
 
@@ -416,17 +418,22 @@ def gelu_with_float32_erf(found: Found) -> bool:
     return as_steps(found, in_place_of("gelu", _gelu_with_float32_erf))
 
 
+def softplus_of_itself_from_twenty(found: Found) -> bool:
+    """Softplus beyond `SOFTPLUS_ENDS` is its argument."""
+    return as_steps(found, in_place_of("softplus", _softplus_of_itself))
+
+
+def _softplus_of_itself(y: Array) -> Array:
+    return np.asarray(np.where(y > SOFTPLUS_ENDS, y, np.logaddexp(y, 0)))
+
+
 def _gelu_with_float32_erf(y: Array) -> Array:
-    rounded = _erf(y * math.sqrt(0.5)).astype(np.float32).astype(np.float64)
+    rounded = erf(y * math.sqrt(0.5)).astype(np.float32).astype(np.float64)
     return np.asarray(0.5 * y * (1 + rounded))
 
 
 def _gelu_by_factor(factor: float, y: Array) -> Array:
-    return np.asarray(0.5 * y * (1 + _erf(y * factor)))
-
-
-def _erf(x: Array) -> Array:
-    return np.asarray(np.vectorize(math.erf, otypes=[float])(x))
+    return np.asarray(0.5 * y * (1 + erf(y * factor)))
 
 
 _TILE: Final = 8
