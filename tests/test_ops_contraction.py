@@ -13,7 +13,7 @@ from adversarial import PROBLEMS, Problem
 from exact_convolution import exact_convolution
 from numpy.typing import NDArray
 
-from reference_impl.ops import columns, contraction
+from reference_impl.ops import columns, contraction, shifts
 from reference_impl.ops.contraction import additions, blocks_of_sums, contract, roundings_of_sums
 from reference_impl.ops.convolution import plain_convolution
 from reference_impl.ops.geometry import window_axes, without_padding
@@ -25,6 +25,7 @@ MORE = (
     Problem(2, (17,), (5,), (2,), (1,), "same", 1, 3),
     Problem(1, (9, 9), (1, 1), (2, 3), (1, 1), "valid", 3, 2),
 )
+ALWAYS = {"MOST_FILTERS": 99, "LEAST_RATIO": 0}
 LIMITS = {
     "as it is": {},
     "blocks of many rows": {"SMALL": 0},
@@ -32,6 +33,9 @@ LIMITS = {
     "blocks of a few rows": {"SMALL": 0, "BLOCK": 2000, "NARROW_BLOCK": 2000, "LEAST_ROWS": 1},
     "pieces of three products": {"SMALL": 0, "PIECE": 3},
     "few sums at a time": {"OUTPUTS": 20, "LEAST_ROWS": 1, "PIECE": 5},
+    "by shifts": {"SMALL": 0, **ALWAYS},
+    "by shifts of a few inputs": {"SMALL": 0, "AT_A_TIME": 3000, **ALWAYS},
+    "by shifts of one row": {"SMALL": 0, "AT_A_TIME": 1, "OUTPUTS": 20, "LEAST_ROWS": 1, **ALWAYS},
 }
 
 
@@ -39,7 +43,7 @@ LIMITS = {
 def limits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every way of cutting, one test each."""
     for name, value in LIMITS[request.param].items():
-        for module in (columns, contraction):
+        for module in (columns, contraction, shifts):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, value)
 
@@ -141,6 +145,47 @@ def test_a_term_goes_through_at_most_so_many_additions() -> None:
     assert [additions(k, 512, 3) for k in products] == [0, 4, 515, 518, 518, 539]
     assert [roundings_of_sums(k) for k in products] == [0, 2, 513, 514, 514, 521]
     assert [roundings_of_sums(k, 2) for k in products] == [2, 4, 515, 516, 516, 523]
+
+
+def test_the_gradient_of_few_channels_is_made_by_shifts() -> None:
+    """Of as many windows as inputs from four channels to a filter on, of more windows earlier."""
+    same = window_axes((32, 32), (3, 3), (1, 1), (1, 1), "same")
+    strided = window_axes((32, 32), (3, 3), (2, 2), (1, 1), "same")
+    x = np.ones((8, 32, 32, 32), np.float32)
+    assert shifts.pays(x, 8, same)
+    assert not shifts.pays(x, 9, same)
+    assert not shifts.pays(x, 3, strided)
+    assert not shifts.pays(x[:, :, :, :4], 3, same)
+    assert not shifts.pays(x[:1, :3, :3], 3, window_axes((3, 3), (3, 3), (1, 1), (1, 1), "same"))
+    large = window_axes((3000, 3000), (3, 3), (1, 1), (1, 1), "same")
+    assert not shifts.pays(np.broadcast_to(x[:1, :1, :1], (1, 3000, 3000, 32)), 3, large)
+
+
+def test_shifts_take_no_more_memory_than_windows_may() -> None:
+    """The products of 64 channels with all taps would take 10 MiB, the windows 220."""
+    axes = window_axes((224, 224), (3, 3), (1, 1), (1, 1), "same")
+    x, w = np.ones((1, 224, 224, 64), np.float32), np.ones((576, 3), np.float32)
+    assert shifts.pays(x, 3, axes)
+    tracemalloc.start()
+    for _ in blocks_of_sums(x, w, axes):
+        pass
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8.5 * 2**20
+
+
+def test_no_term_goes_through_more_roundings_by_shifts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More channels than products in a piece would: they go the other way."""
+    axes = window_axes((40, 40), (2, 1), (1, 1), (1, 1), "same")
+    taken: list[int] = []
+    monkeypatch.setattr(shifts, "blocks_by_shifts", lambda x, *_: taken.append(x.shape[-1]) or ())
+    for channels in (512, 600):
+        x, w = np.ones((2, 40, 40, channels)), np.ones((2 * channels, 2))
+        assert shifts.pays(x, 2, axes)
+        list(blocks_of_sums(x, w, axes))
+    assert taken == [512]
+    assert shifts.roundings(2, 512) == 514 == roundings_of_sums(1024)
+    assert shifts.roundings(2, 600) > roundings_of_sums(1200)
 
 
 def test_slabs_cover_every_position_once_and_in_order() -> None:

@@ -20,9 +20,13 @@ from test_worker import misbehaving
 from conformance.cases.case import Case, parse
 from conformance.command_line import main
 from conformance.implementations.protocol import ImplementationError
+from conformance.judge.definition import Operands
+from conformance.judge.expectation import Expectation, expect
 from conformance.judge.verdict import Judgement, Verdict
 from conformance.known import Derive, Record, Records, Who
 from conformance.outcomes import Outcome, Value
+from conformance.running import judging
+from conformance.running.attendant import DEPTH
 from conformance.running.case_judge import CaseJudge
 from conformance.running.runner import Limits, Runner, run
 from reference_impl import config
@@ -116,6 +120,28 @@ def test_progress_counts_up_to_the_total() -> None:
     seen: list[tuple[int, int]] = []
     list(run(CASES, ["reference"], progress=lambda done, total: seen.append((done, total))))
     assert seen == [(done, len(CASES)) for done in range(1, len(CASES) + 1)]
+
+
+def test_what_is_not_supported_is_not_derived_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plug-in without gradients is told by its first answer; what it has is derived as ever."""
+    derived: list[str] = []
+
+    def expect_counted(case: Case, operands: Operands) -> Expectation:
+        derived.append(case.observe)
+        return expect(case, operands)
+
+    monkeypatch.setattr(judging, "expect", expect_counted)
+    outputs = [Case.of("MaxPooling2D", (1, 4, 4, 1), seed=seed) for seed in range(60)]
+    gradients = [
+        Case.of("MaxPooling2D", (1, 4, 4, 1), seed=s, observe="gradients") for s in range(60)
+    ]
+    results = list(run([*gradients, *outputs], [WELL_BEHAVED]))
+    assert [result.verdict for result in results] == [
+        *([Verdict.UNSUPPORTED] * 60),
+        *([Verdict.CONFORMS] * 60),
+    ]
+    assert derived.count("output") == 60
+    assert derived.count("gradients") <= DEPTH
 
 
 def test_known_deviations_have_the_last_word() -> None:

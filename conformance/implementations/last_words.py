@@ -6,10 +6,15 @@ import contextlib
 import os
 import re
 import signal
+import time
 from typing import BinaryIO, Final
 
 BEGIN: Final = b"\x1e"
 """What is written to standard error before each case, so that last words can be told apart."""
+
+_MUCH: Final = 1 << 12
+_PAUSE_SECONDS: Final = 0.01
+"""After fewer bytes some more are waited for, so that no thread is woken for each case's mark."""
 
 _KEPT: Final = 1 << 18
 _SHOWN: Final = 4096
@@ -31,6 +36,8 @@ class LastWords:
         with contextlib.suppress(OSError, ValueError):
             while chunk := os.read(stream.fileno(), 65536):
                 self._said = (self._said + chunk).rpartition(BEGIN)[2][-_KEPT:]
+                if len(chunk) < _MUCH:
+                    time.sleep(_PAUSE_SECONDS)
 
     def text(self) -> str:
         """What was said; of much, the end, and before it the lines that tell a reason.

@@ -7,11 +7,12 @@ with the next one.
 
 from __future__ import annotations
 
+import itertools
 import os
 import queue
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +25,9 @@ from conformance.running.limits import Limits
 
 DEPTH: Final = 16
 """Cases that a process is given ahead of the one whose outcome is awaited."""
+
+_TOGETHER: Final = 8
+"""How many are sent at once, so that neither process is woken for each of them."""
 
 _MODULE: Final = "conformance.running.isolated_process"
 _STARTS: Final = 3
@@ -108,11 +112,6 @@ class Attendant:
         if self._ready:
             self._send()
 
-    @property
-    def room(self) -> int:
-        """How many more cases may be put ahead."""
-        return DEPTH - len(self._asked)
-
     def outcome(self, case: Case) -> Answer:
         """What the implementation does with a case: the first of those asked, or any where none is.
 
@@ -177,18 +176,18 @@ class Attendant:
             self._replace()
 
     def _send(self) -> None:
-        """Send what was asked and is not sent yet."""
-        child = self._child
-        if child is None or not self._ready:
+        """Send what was asked and is not sent yet; some cases together while others are waiting."""
+        child, unsent = self._child, len(self._asked) - self._sent
+        if child is None or not self._ready or not unsent:
             return
         if not self._sent:
             self._since = time.monotonic()
-        for case in self._unsent():
-            child.send(f"{self._first + self._sent} {case.descriptor}\n".encode())
-            self._sent += 1
-
-    def _unsent(self) -> Iterator[Case]:
-        yield from list(self._asked)[self._sent :]
+        elif unsent < _TOGETHER:
+            return
+        cases = itertools.islice(self._asked, self._sent, None)
+        lines = (f"{n} {c.descriptor}\n" for n, c in enumerate(cases, self._first + self._sent))
+        child.send("".join(lines).encode())
+        self._sent += unsent
 
     def _own_fault(self, trace: str) -> None:
         """Try again in a fresh process: an implementation may have spoilt the one it is in."""

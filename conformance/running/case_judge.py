@@ -20,6 +20,7 @@ from conformance.implementations import registry
 from conformance.implementations.families import Entry
 from conformance.implementations.observation import evaluate
 from conformance.implementations.protocol import Stored
+from conformance.judge.verdict import Verdict
 from conformance.known import Records, Who
 from conformance.outcomes import Unsupported
 from conformance.results import Result
@@ -54,6 +55,7 @@ class CaseJudge:
             for entry in entries
         ]
         self._subjects: list[Subject] | None = None
+        self._unsupported: set[tuple[str, str]] = set()
 
     def __enter__(self) -> CaseJudge:
         return self
@@ -111,7 +113,16 @@ class CaseJudge:
             evaluator.ask(ahead)
         results = [self._result(*pair) for pair in zip(self._evaluators, subjects, strict=True)]
         self._coming.popleft()
+        self._learn_from(case, results)
         return results
+
+    def _learn_from(self, case: Case, results: Sequence[Result]) -> None:
+        """Take notice of what none of the implementations supports, such as gradients."""
+        kind = _kind(case)
+        if all(result.verdict is Verdict.UNSUPPORTED for result in results):
+            self._unsupported.add(kind)
+        else:
+            self._unsupported.discard(kind)
 
     def _result(self, evaluator: _Trusted | _Isolated, subject: Subject) -> Result:
         while not evaluator.has_answer and self._derive_ahead():
@@ -121,17 +132,24 @@ class CaseJudge:
         return result_of(first, subject, outcome, self._records, seconds=seconds, keep=self._keep)
 
     def _derive_ahead(self) -> bool:
-        """Derive the next expectation; False where none is left in the cases put ahead."""
+        """Derive the next expectation; False where none is left in the cases put ahead.
+
+        Of a layer's observation that was unsupported the last time, it is not derived ahead.
+        """
         if not any(isinstance(evaluator, _Isolated) for evaluator in self._evaluators):
             return False
         for prepared in itertools.islice(self._coming, DEPTH):
-            if not prepared.is_derived:
+            if not prepared.is_derived and _kind(prepared.case) not in self._unsupported:
                 try:
                     prepared.expectation()
                 except ImportError:  # a dtype that needs a package
                     continue
                 return True
         return False
+
+
+def _kind(case: Case) -> tuple[str, str]:
+    return case.layer, case.observe
 
 
 class _Trusted:

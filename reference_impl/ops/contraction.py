@@ -15,11 +15,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from reference_impl.ops import shifts
 from reference_impl.ops.columns import LEAST_ROWS, blocks_of_columns
 from reference_impl.ops.geometry import Axes
 from reference_impl.ops.scratch import Scratch
 from reference_impl.ops.sums import as_matrix
-from reference_impl.ops.windows import output_shape
+from reference_impl.ops.windows import count_taps, output_shape
 
 Array = NDArray[Any]
 Float64Array = NDArray[np.float64]
@@ -75,6 +76,9 @@ def blocks_of_sums(
     """
     products, filters = matrix.shape
     beside, below = more or (None, np.empty((0, filters)))
+    if _is_made_by_shifts(inputs, matrix, axes):
+        yield from _shifted(inputs, matrix, axes, more)
+        return
     blocks = blocks_of_columns(inputs, axes, np.float64, most_rows(filters), beside)
     memory, scratch, factors = Scratch(), Scratch(), Scratch()
     for rows, columns in blocks:
@@ -85,6 +89,32 @@ def blocks_of_sums(
             part = columns[:, piece.start : piece.start + len(factor)]
             add_product(part, factor, sums, None if piece.start == 0 else scratch)
         yield rows, sums
+
+
+def _is_made_by_shifts(inputs: Array, matrix: Array, axes: Axes) -> bool:
+    """Whether `shifts` is faster, and no term goes through more roundings than elsewhere."""
+    products, filters = matrix.shape
+    if not shifts.pays(inputs, filters, axes):
+        return False
+    roundings = shifts.roundings(count_taps(axes), inputs.shape[-1])
+    return roundings <= roundings_of_sums(products)
+
+
+def _shifted(
+    inputs: Array,
+    matrix: Array,
+    axes: Axes,
+    more: tuple[Float64Array, Float64Array] | None,
+) -> Iterator[tuple[slice, Float64Array]]:
+    """`blocks_of_sums` by way of `shifts`: E more terms of each sum are two roundings more."""
+    scratch, step = Scratch(), most_rows(matrix.shape[1])
+    for block, sums in shifts.blocks_by_shifts(inputs, matrix, axes):
+        for start in range(0, len(sums), step):
+            part = sums[start : start + step]
+            rows = slice(block.start + start, block.start + start + len(part))
+            if more is not None:
+                part += np.matmul(more[0][rows], more[1], out=scratch.array(*part.shape))
+            yield rows, part
 
 
 def _stack(above: Array, below: Float64Array, memory: Scratch) -> Float64Array:

@@ -27,7 +27,7 @@ Array = NDArray[Any]
 Float64Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-_CHUNK: Final = 1 << 14
+_CHUNK: Final = 1 << 16
 """Products that are added up at a time."""
 _LARGEST: Final = 980
 """Highest exponent of an operand, or of a product, whose parts and slices stay below overflow."""

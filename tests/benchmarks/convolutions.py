@@ -128,22 +128,30 @@ def _forward(name: str, dtype: type[np.generic], tiny: bool) -> Setup:
     return Setup(own | others, left_out=left_out)
 
 
-def _gradients(name: str, tiny: bool) -> Setup:
-    del tiny
+def gradients(name: str) -> Call:
+    """Certified gradients."""
+    return _forward_and_gradients(name)["certified gradients"]
+
+
+def _forward_and_gradients(name: str) -> dict[str, Call]:
     shape, size, filters, stride, dilation, padding = SHAPES[name]
     kind = keras.layers.Conv1D if len(size) == 1 else keras.layers.Conv2D
     layer = kind(filters, size, strides=stride, padding=padding, dilation_rate=dilation)
     window, bias = operands(name, np.float32)
-    inputs = window.inputs
     layer.build(shape)
     layer.set_weights([window.kernel, bias])
     upstream = np.random.default_rng(2).standard_normal((shape[0], *window.outputs, filters))
     upstream = upstream.astype(np.float32)
-    own: dict[str, Call] = {
-        "certified forward": lambda: layer(inputs),
-        "certified gradients": lambda: layer.gradients(inputs, upstream),
-        "products": _products_of_gradients(window),
+    return {
+        "certified forward": lambda: layer(window.inputs),
+        "certified gradients": lambda: layer.gradients(window.inputs, upstream),
     }
+
+
+def _gradients(name: str, tiny: bool) -> Setup:
+    del tiny
+    window, _ = operands(name, np.float32)
+    own = _forward_and_gradients(name) | {"products": _products_of_gradients(window)}
     others, left_out = calls(GRADIENTS, window, products(window), " gradients")
     return Setup(own | others, left_out=left_out)
 

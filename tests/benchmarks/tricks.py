@@ -30,6 +30,7 @@ from reference_impl.ops import (
     exact_sums,
     geometry,
     narrow_sums,
+    shifts,
     wide_sums,
     windows,
 )
@@ -110,6 +111,12 @@ TRICKS: Final = (
         ((columns, "_has_short_runs", lambda *_: False),),
         "plain vgg-1",
         plain("vgg-1"),
+    ),
+    Trick(
+        "shifts: few filters by products of single inputs",
+        ((shifts, "MOST_FILTERS", 0),),
+        "gradients cifar",
+        lambda: convolutions.gradients("cifar"),
     ),
     Trick(
         "contraction: sums rounded block by block, in cache",
