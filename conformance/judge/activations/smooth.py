@@ -36,6 +36,9 @@ _SATURATED_MISH: Final = 20.0
 
 SELU_SCALE: Final = 1.0507009873554805
 SELU_ALPHA: Final = 1.6732632423543772
+_FAR: Final = 700.0
+"""Beyond which sigmoid is the exponential, to the last digit of float64."""
+
 _LEAST_POWER: Final = -708.0
 """Below it ``exp(-x)`` is near float64's largest number, and its reciprocal no normal number."""
 
@@ -79,9 +82,11 @@ def _sigmoid_slope(x: Fraction, digits: int) -> Number:
 
 def _run_sigmoid(x: Running) -> Running:
     """``1 / (1 + exp(-x))``; where the power overflows in float64, that is 0."""
-    within = Running(np.maximum(x.value, -700.0), x.error, x.format)
+    within = Running(np.maximum(x.value, -_FAR), x.error, x.format)
     vanishing = np.where(x.least() < _LEAST_POWER, 2 * x.format.smallest_normal, 0.0)
-    return (1.0 / ((-within).exp() + 1.0)).loosened(vanishing)
+    share = (1.0 / ((-within).exp() + 1.0)).loosened(vanishing)
+    value = np.where(x.value < -_FAR, np.exp(x.value), share.value)
+    return Running(value, share.error, x.format)
 
 
 def _run_sigmoid_slope(x: Running) -> Running:

@@ -671,6 +671,7 @@ def _computed_in(found: Found, fmt: Format) -> bool:
             allowed = allowed + 2 * fmt.unit_roundoff + OF_CONSTANTS * np.abs(running.value)
         near = np.abs(as_float64(actual) - running.value) <= allowed
         beyond = ~(lay(gauge.magnitude) < fmt.largest / 2) & ~np.isfinite(as_float64(actual))
+    near &= ~np.isnan(as_float64(expectation.value))  # a number in the place of NaN
     return all_wrong_are(found, near | beyond)
 
 
