@@ -120,8 +120,9 @@ def _of_windows(known: Facts) -> Iterator[str]:
     yield from [f"strides = {argument}"] * (known.strides == known.window)
     yield f"an even {argument}" if any(k % 2 == 0 for k in known.window) else f"an odd {argument}"
     for name, sizes in (("strides", known.strides), (argument, known.window)):
-        if len(set(sizes)) > 1:
-            yield f"{name} that differ between the axes"
+        if known.rank > 1:
+            alike = len(set(sizes)) == 1
+            yield f"{name} that {'are alike' if alike else 'differ'} between the axes"
     if any(s > k for s, k in zip(known.strides, known.window, strict=True)):
         yield f"strides > {argument}"
     if known.channels is not None:
@@ -132,7 +133,9 @@ def _of_windows(known: Facts) -> Iterator[str]:
         yield "filters = 1" if known.config["filters"] == 1 else "filters > 1"
         yield from (f"sums of more than {n} products" for n in _PRODUCTS if known.products > n)
         yield from ["filters as many as channels"] * (known.config["filters"] == known.channels)
-    yield from ["groups > 1"] * (known.groups > 1)
+    if known.groups > 1:
+        yield "groups > 1"
+        yield from ["one channel to a group"] * (known.groups == known.channels)
     if known.has_axes:
         yield from _of_axes(known)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -28,6 +28,7 @@ from conformance.diagnosis.hypotheses import (
 )
 from conformance.diagnosis.partial import partial_faults
 from conformance.diagnosis.places import located
+from conformance.diagnosis.repeats import wrong_answer
 from conformance.diagnosis.search import Explanation, explanations
 from conformance.diagnosis.stage_words import IN_STAGE
 from conformance.diagnosis.stages import first_difference
@@ -83,6 +84,7 @@ class Group:
         what: where no fault does, the message of the rejections, or what was accepted.
         shown_by: of failures that depend on the order of calls, the command that shows it.
         contradicted: how many passing cases would fail with the faults.
+        answer: of two same calls that differ, which one all else is about, in words.
     """
 
     failures: tuple[Failure, ...]
@@ -94,6 +96,7 @@ class Group:
     what: str = ""
     shown_by: str = ""
     contradicted: int = 0
+    answer: str = ""
 
     @property
     def reading(self) -> tuple[Fault, str] | None:
@@ -111,10 +114,14 @@ class Group:
     @property
     def reason(self) -> str:
         """What explains each of the cases, as a report gives it beside the case."""
-        where = _joined(self.faults) or self.named or self._told
+        where = self._of_answer(_joined(self.faults) or self.named or self._told)
         if self.common:
             return f"{where}; in common: {self.common}"
         return f"{where}{_NOT_EVERYWHERE}" if self._is_doubtful else where
+
+    def _of_answer(self, words: str) -> str:
+        """The words, of one answer of two where the same call gives another the second time."""
+        return f"{IN_STAGE['repeat']}: {self.answer}, {words}" if self.answer else words
 
     @property
     def _is_doubtful(self) -> bool:
@@ -141,6 +148,8 @@ class Group:
             shown = f": {self.shown_by}" if self.shown_by else ""
             return f"depend{'s' if count == 1 else ''} on the order of calls: {self.what}{shown}"
         are = "is" if count == 1 else "are"
+        if self.answer:
+            return f"{are} explained by no fault of the catalogue: {self.reason}"
         if self.faults:
             others = "".join(f", or {_joined(o)}" for o in self.alternatives[:_MOST_ALTERNATIVES])
             only = _NOT_EVERYWHERE if self._is_doubtful else ""
@@ -203,6 +212,7 @@ def diagnose(
     if not failures:
         return None
     hypotheses = hypotheses or Hypotheses()
+    failures, answers = _with_wrong_answers(failures, hypotheses)
     alike = _refused_alike(failures, passed)
     ordinary = [f for f in failures if _has_wrong_output(f) and f not in alike]
     told = {failure for failure in _without_chance_names(ordinary) if failure.named}
@@ -216,8 +226,32 @@ def diagnose(
     groups += _by_place(left, passed, hypotheses)
     placed = {failure for group in groups for failure in group.failures}
     groups += _unexplained([f for f in left if f not in placed], passed, explained | placed)
+    groups = [one for group in groups for one in _by_answers(group, answers)]
     readings = tuple(group for group in groups if group.reading)
     return Diagnosis(tuple(group for group in groups if not group.reading), readings)
+
+
+def _with_wrong_answers(
+    failures: Sequence[Failure], hypotheses: Hypotheses
+) -> tuple[list[Failure], dict[Failure, tuple[Failure, str]]]:
+    """The failures, those to answer alike twice by what is wrong with one of the answers.
+
+    Returns:
+        The failures; and of those that stand for others these, with which answer they are about.
+    """
+    made = {f: wrong for f in failures if (wrong := wrong_answer(f, hypotheses)) is not None}
+    stand_for = {one: (failure, words) for failure, (one, words) in made.items()}
+    return [made[f][0] if f in made else f for f in failures], stand_for
+
+
+def _by_answers(group: Group, answers: Mapping[Failure, tuple[Failure, str]]) -> Iterator[Group]:
+    """The group, with the failures that others stand for; apart by which answer is wrong."""
+    parts: dict[str, list[Failure]] = defaultdict(list)
+    for failure in group.failures:
+        real, words = answers.get(failure, (failure, ""))
+        parts[words].append(real)
+    for words, part in parts.items():
+        yield replace(group, failures=tuple(part), answer=words)
 
 
 def _without_chance_names(failures: Sequence[Failure]) -> list[Failure]:
@@ -252,11 +286,19 @@ def _refused_alike(failures: Sequence[Failure], passed: Sequence[Case]) -> set[F
 
 
 def depending_on_order(
-    failures: Sequence[Failure], sequence: Sequence[Case], implementation: str
+    failures: Sequence[Failure], sequence: Sequence[Case], implementation: str, known: str = ""
 ) -> Group:
-    """The group of failures that conform when each is run alone in a fresh process."""
+    """The group of failures that conform when each is run alone in a fresh process.
+
+    Args:
+        failures: these.
+        sequence: the fewest cases that show it, if any were found.
+        implementation: as it is asked for.
+        known: what most of them give, in words.
+    """
     shown_by = command_of(sequence, implementation) if sequence else ""
-    return Group(tuple(failures), stage="order", what=order_words(sequence), shown_by=shown_by)
+    what = order_words(sequence) + (f"; {known}" if known else "")
+    return Group(tuple(failures), stage="order", what=what, shown_by=shown_by)
 
 
 def order_words(sequence: Sequence[Case]) -> str:

@@ -43,12 +43,15 @@ class Fault:
         sentence: what the implementation does, to follow "what you get when".
         steps: the evaluation with the fault.
         only: the gradient in which alone it shows; empty for all, and for outputs.
+        is_systematic: whether it is made by a rule (`systematic`), and told only where none that
+            was seen somewhere explains as much.
     """
 
     identifier: str
     sentence: str
     steps: Steps
     only: str = ""
+    is_systematic: bool = False
 
     @cached_property
     def gradients(self) -> frozenset[str]:

@@ -18,6 +18,7 @@ from conformance.diagnosis.hypotheses import (
     are_compatible,
     is_predictable,
 )
+from conformance.diagnosis.systematic import SYSTEMATIC
 from conformance.outcomes import Rejection, Value
 
 Item = TypeVar("Item")
@@ -312,7 +313,9 @@ class _Search:
         leading = [one for one in leading if len(one) == fewest]
         against = {one: self._contradicted(one, finalists[one]) for one in leading}
         least = min(len(one.cases) for one in against.values())
-        first, *others = (one for one in leading if len(against[one].cases) == least)
+        alike = [one for one in leading if len(against[one].cases) == least]
+        seen = [one for one in alike if not any(fault.is_systematic for fault in one)]
+        first, *others = seen or alike
         return Explanation(
             first, finalists[first], against[first].cases, tuple(others), against[first].count
         )
@@ -373,9 +376,10 @@ def _catalogue(failures: Sequence[Failure]) -> list[Fault]:
     """The faults to try, those first whose words are preferred where several explain the same."""
     of_gradients = [failure.case.observe == "gradients" for failure in failures]
     if not any(of_gradients):
-        return list(FAULTS.values())
+        return [*FAULTS.values(), *SYSTEMATIC.values()]
     both = (FAULTS, GRADIENT_FAULTS) if not all(of_gradients) else (GRADIENT_FAULTS, FAULTS)
-    return [fault for catalogue in (*both, OF_ONE_GRADIENT) for fault in catalogue.values()]
+    every = (*both, OF_ONE_GRADIENT, SYSTEMATIC)
+    return [fault for catalogue in every for fault in catalogue.values()]
 
 
 def _observed(case: Case) -> str:

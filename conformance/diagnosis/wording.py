@@ -205,6 +205,8 @@ def relation(failure: Failure) -> str:
         return ""
     if actual.dtype.itemsize > 1 and right.allows(actual.byteswap()).all():
         return "the bytes of every element are in the other order"
+    if np.ptp(given) == 0 and case.keywords.get("activation") in (None, "linear"):
+        return f"every wrong element is {given[0] + 0.0:g}"
     return _related(given, wanted, _roundoff(case.dtype))
 
 
