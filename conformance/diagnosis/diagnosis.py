@@ -39,6 +39,7 @@ from conformance.diagnosis.wording import (
     makes_nan,
     nearness,
     off_activation,
+    quantised,
     reach_of_error,
     relation,
     shape_given,
@@ -65,7 +66,7 @@ _MOST_DIFFERING: Final = 3
 _FEW: Final = 0.1
 _NOT_EVERYWHERE: Final = ", though not everywhere: cases pass that would fail with it"
 
-_TOLD_BY_WHAT: Final = frozenset({"activation", "place", "relation", "slope", "terms"})
+_TOLD_BY_WHAT: Final = frozenset({"activation", "place", "quantised", "relation", "slope", "terms"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,7 +258,8 @@ def _by_answers(group: Group, answers: Mapping[Failure, tuple[Failure, str]]) ->
 def _without_chance_names(failures: Sequence[Failure]) -> list[Failure]:
     """Without the precisions that the judge named for the smaller part of alike failures.
 
-    The size of an error that has another cause is now and then that of a precision.
+    The size of an error that has another cause is now and then that of a precision, and that of
+    numbers on steps is.
     """
     alike: dict[tuple[str, str], Counter[str | None]] = defaultdict(Counter)
     for failure in failures:
@@ -265,7 +267,7 @@ def _without_chance_names(failures: Sequence[Failure]) -> list[Failure]:
 
     def is_common(failure: Failure) -> bool:
         counts = alike[failure.case.layer, failure.case.dtype]
-        return counts[failure.named] > _SHARE * counts.total()
+        return counts[failure.named] > _SHARE * counts.total() and not quantised(failure)
 
     return [f if not f.named or is_common(f) else replace(f, named=None) for f in failures]
 
@@ -454,6 +456,8 @@ class _Telling:
 
     def _told_of_sums(self, failure: Failure, reason: str) -> str:
         """The stage of what the elements themselves tell; empty where they tell nothing."""
+        if reason in _OF_SUMS and quantised(failure):
+            return "quantised"
         if reason in _OF_SUMS and self._nearness(failure):
             return "precision"
         if self._relation(failure, reason):
@@ -504,6 +508,8 @@ class _Telling:
             return self._relations[failure]
         if stage == "terms":
             return self._terms.of(failure)
+        if stage == "quantised":
+            return quantised(failure)
         if stage == "precision":
             return self._nearness(failure)
         telling = _OF_OUTPUTS.get(stage)

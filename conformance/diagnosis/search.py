@@ -24,6 +24,7 @@ from conformance.outcomes import Rejection, Value
 Item = TypeVar("Item")
 
 _PROBES: Final = 40
+_FEW_PROBES: Final = 4
 _FINALISTS: Final = 6
 _PARTNERS: Final = 8
 _WITNESSES: Final = 400
@@ -249,11 +250,14 @@ class _Search:
 
     def _counts(self, candidates: Sequence[Hypothesis]) -> dict[Hypothesis, int]:
         """How many probes each candidate explains, where it is any."""
-        counts = {
-            one: sum(self._hypotheses.explain(one, probe) for probe in self._probes)
-            for one in candidates
-        }
+        explain = self._hypotheses.explain
+        likely = [one for one in candidates if not _is_made(one) or self._is_likely(one)]
+        counts = {one: sum(explain(one, probe) for probe in self._probes) for one in likely}
         return {one: count for one, count in counts.items() if count}
+
+    def _is_likely(self, one: Hypothesis) -> bool:
+        """Whether it explains any of a few probes; of the many that a rule makes, most do not."""
+        return any(self._hypotheses.explain(one, probe) for probe in self._probes[::_FEW_PROBES])
 
     def _finalists(self, counts: dict[Hypothesis, int]) -> dict[Hypothesis, tuple[Failure, ...]]:
         """What the best candidates explain of all failures."""
@@ -314,7 +318,7 @@ class _Search:
         against = {one: self._contradicted(one, finalists[one]) for one in leading}
         least = min(len(one.cases) for one in against.values())
         alike = [one for one in leading if len(against[one].cases) == least]
-        seen = [one for one in alike if not any(fault.is_systematic for fault in one)]
+        seen = [one for one in alike if not _is_made(one)]
         first, *others = seen or alike
         return Explanation(
             first, finalists[first], against[first].cases, tuple(others), against[first].count
@@ -380,6 +384,11 @@ def _catalogue(failures: Sequence[Failure]) -> list[Fault]:
     both = (FAULTS, GRADIENT_FAULTS) if not all(of_gradients) else (GRADIENT_FAULTS, FAULTS)
     every = (*both, OF_ONE_GRADIENT, SYSTEMATIC)
     return [fault for catalogue in every for fault in catalogue.values()]
+
+
+def _is_made(one: Hypothesis) -> bool:
+    """Whether a rule made it."""
+    return any(fault.is_systematic for fault in one)
 
 
 def _observed(case: Case) -> str:

@@ -205,9 +205,55 @@ def relation(failure: Failure) -> str:
         return ""
     if actual.dtype.itemsize > 1 and right.allows(actual.byteswap()).all():
         return "the bytes of every element are in the other order"
-    if np.ptp(given) == 0 and case.keywords.get("activation") in (None, "linear"):
-        return f"every wrong element is {given[0] + 0.0:g}"
-    return _related(given, wanted, _roundoff(case.dtype))
+    is_plain = case.keywords.get("activation") in (None, "linear")
+    return _related(given, wanted, _roundoff(case.dtype), is_plain=is_plain)
+
+
+_LEAST_ON_STEPS: Final = 24
+_MOST_LEVELS: Final = MappingProxyType({256: "8", 16: "4"})
+"""Levels to which numbers are quantised, and the bits that they take."""
+
+
+def quantised(failure: Failure) -> str:
+    """Whether all outputs of a filter lie on steps, which the right ones do not; else empty."""
+    outcome = failure.outcome
+    actual = outcome.value if isinstance(outcome, Value) else None
+    if failure.case.observe != "output" or not isinstance(actual, np.ndarray):
+        return ""
+    right = predict(failure.case, operands_of(failure.case), with_error=False).wide
+    if actual.size < _LEAST_ON_STEPS or actual.dtype.kind not in "f" or right.shape != actual.shape:
+        return ""
+    unit, first = _roundoff(failure.case.dtype), facts(failure.case).channels_first
+    given, wanted = (_levels(to_channels_last(a) if first else a, unit) for a in (actual, right))
+    bits = next((b for most, b in sorted(_MOST_LEVELS.items()) if 0 < given <= most), "")
+    if not bits or 0 < wanted <= max(_MOST_LEVELS):
+        return ""
+    return (
+        f"all outputs lie on steps, of which {2 ** int(bits)} reach from the least to the largest, "
+        f"as where they are quantised to {bits} bits"
+    )
+
+
+def _levels(numbers: NDArray[Any], unit: float) -> int:
+    """How many steps reach over the numbers of a filter at most; 0 where they lie on none.
+
+    What differs between filters may be a bias.
+    """
+    rows = numbers.astype(np.float64).reshape(-1, numbers.shape[-1])
+    if not np.isfinite(rows).all():
+        return 0
+    values = np.unique(rows - rows.min(axis=0))
+    if len(values) < _LEAST_RELATED:
+        return 0
+    gaps = np.diff(values)
+    room = 8 * unit * float(np.abs(rows).max())
+    step = float(gaps[gaps > room].min(initial=np.inf))
+    if not 0 < step < np.inf or room > step / 16:
+        return 0
+    index = values / step
+    off = np.abs(index - np.rint(index)) * step
+    is_on_steps = bool((off <= room + step / 64).all())
+    return int(np.rint(index[-1])) + 1 if is_on_steps else 0
 
 
 def nearness(failure: Failure) -> str:
@@ -257,10 +303,12 @@ def _roundoff(dtype: str) -> float:
     return FORMATS[dtype].unit_roundoff if dtype in FORMATS else 0.0
 
 
-def _related(given: Floats, wanted: Floats, unit: float) -> str:
+def _related(given: Floats, wanted: Floats, unit: float, *, is_plain: bool) -> str:
     def are_given(numbers: Floats, scale: Floats) -> bool:
         return bool(np.all(np.abs(given - numbers) <= 8 * unit * (np.abs(given) + np.abs(scale))))
 
+    if np.ptp(given) == 0:
+        return f"every wrong element is {given[0] + 0.0:g}" if is_plain else ""
     by = _plain(float(np.median(given - wanted)))
     if by and are_given(wanted + by, wanted):
         return f"every wrong element is too {'large' if by > 0 else 'small'} by {abs(by):g}"
