@@ -15,6 +15,7 @@ import numpy as np
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
 from conformance.cases.operands import KINDS
+from conformance.diagnosis.activation_words import ALL_SUMS, off_activation
 from conformance.diagnosis.attribution import left_out, left_out_of_outputs
 from conformance.diagnosis.commonality import common
 from conformance.diagnosis.faults import Fault
@@ -28,17 +29,16 @@ from conformance.diagnosis.hypotheses import (
 )
 from conformance.diagnosis.partial import partial_faults
 from conformance.diagnosis.places import located
+from conformance.diagnosis.reached import Reached
 from conformance.diagnosis.repeats import wrong_answer
 from conformance.diagnosis.search import Explanation, explanations
 from conformance.diagnosis.stage_words import IN_STAGE
 from conformance.diagnosis.stages import first_difference
 from conformance.diagnosis.wording import (
-    ALL_SUMS,
     dtype_given,
     is_near_told,
     makes_nan,
     nearness,
-    off_activation,
     quantised,
     reach_of_error,
     relation,
@@ -226,7 +226,8 @@ def diagnose(
     left = [failure for failure in left if failure not in parted]
     groups += _by_place(left, passed, hypotheses)
     placed = {failure for group in groups for failure in group.failures}
-    groups += _unexplained([f for f in left if f not in placed], passed, explained | placed)
+    left = [f for f in left if f not in placed]
+    groups += _unexplained(left, passed, explained | placed, hypotheses)
     groups = [one for group in groups for one in _by_answers(group, answers)]
     readings = tuple(group for group in groups if group.reading)
     return Diagnosis(tuple(group for group in groups if not group.reading), readings)
@@ -398,11 +399,14 @@ def _at_a_place(failures: tuple[Failure, ...], others: Sequence[Case], what: str
 
 
 def _unexplained(
-    failures: Iterable[Failure], passed: Sequence[Case], explained: Iterable[Failure]
+    failures: Iterable[Failure],
+    passed: Sequence[Case],
+    explained: Iterable[Failure],
+    hypotheses: Hypotheses,
 ) -> list[Group]:
     """Groups by what the judge named, else by stage and what happened; the largest first."""
     groups: dict[tuple[str | None, str, str], list[Failure]] = defaultdict(list)
-    told = _Telling(list(failures), passed, tuple(explained))
+    told = _Telling(list(failures), passed, tuple(explained), hypotheses)
     for failure in told.failures:
         stage = "" if failure.named else told.stage(failure)
         groups[failure.named, stage, told.kind(failure, stage)].append(failure)
@@ -423,7 +427,11 @@ class _Telling:
     """What is said of failures that no fault explains."""
 
     def __init__(
-        self, failures: list[Failure], passed: Sequence[Case], explained: Sequence[Failure]
+        self,
+        failures: list[Failure],
+        passed: Sequence[Case],
+        explained: Sequence[Failure],
+        hypotheses: Hypotheses,
     ) -> None:
         self.failures = failures
         self._linear = {case.layer for case in passed if _is_plain(case)}
@@ -433,7 +441,7 @@ class _Telling:
         self._ordinary = {(case.layer, case.dtype) for case in ordinary}
         every = [failure.case for failure in (*failures, *explained)]
         self._linear -= {case.layer for case in every if _is_plain(case)}
-        self._gradients = _Gradients(failures, passed, every)
+        self._gradients = _Gradients(failures, passed, every, hypotheses)
         self._relations: dict[Failure, str] = {}
         self._near: dict[tuple[str, str], dict[Failure, str]] = {}
         self._terms = _Terms(failures)
@@ -446,7 +454,8 @@ class _Telling:
         if failure.case.observe == "gradients" and reason in _OF_JUDGE:
             return self._gradients.stage(failure, reason)
         activated = failure.case.observe == "output" and isinstance(failure.outcome, Value)
-        if activated and reason in _OF_SUMS and failure.case.layer in self._linear:
+        right_else = activated and failure.case.layer in self._linear
+        if right_else and (reason in _OF_SUMS or _is_made_of_finite(failure, reason)):
             return "activation"
         told = self._told_of_sums(failure, reason)
         if told:
@@ -499,7 +508,7 @@ class _Telling:
         if failure.case.observe == "gradients":
             if stage in _OF_FORM:
                 return _OF_OUTPUTS[stage](failure)
-            told = stage in (*_OF_JUDGE, "terms", "slope")
+            told = stage in (*_OF_JUDGE, "terms", "slope", "reached")
             return self._gradients.words(failure, stage) if told else ""
         return self._of_outputs(failure, stage) if failure.case.observe == "output" else ""
 
@@ -530,6 +539,13 @@ class _Telling:
         if stage == "activation":
             return off_activation(kind, group)
         return kind.removeprefix("accepted: ")
+
+
+def _is_made_of_finite(failure: Failure, reason: str) -> bool:
+    """Whether outputs of an activation are NaN or infinite that should be finite."""
+    if failure.case.keywords.get("activation") in (None, "linear"):
+        return False
+    return reason in ("nan", "infinity") and makes_nan(failure)
 
 
 def _near_sums(failures: Sequence[Failure]) -> dict[Failure, str]:
@@ -565,7 +581,11 @@ class _Gradients:
     """What is said of gradients: which are wrong, what their sums leave out, or whose slope."""
 
     def __init__(
-        self, failures: Sequence[Failure], passed: Sequence[Case], every: Sequence[Case]
+        self,
+        failures: Sequence[Failure],
+        passed: Sequence[Case],
+        every: Sequence[Case],
+        hypotheses: Hypotheses,
     ) -> None:
         own = [failure for failure in failures if failure.case.observe == "gradients"]
         self._wrong = {f: wrong_and_right_gradients(f) for f in own if f.stage in _OF_JUDGE}
@@ -580,11 +600,14 @@ class _Gradients:
         plain = {case.layer for case in passed if _is_without_activation(case)}
         amiss = {case.layer for case in every if _tells_against_slopes(case)}
         self._plain = plain - amiss
+        self._reached = Reached(list(self._wrong), hypotheses)
 
     def stage(self, failure: Failure, reason: str) -> str:
         """The stage: ``terms``, ``slope``, or the judge's own."""
         if self._term(failure):
             return "terms"
+        if self._reached.of(failure):
+            return "reached"
         case = failure.case
         is_slope = case.layer in self._plain and not _is_without_activation(case)
         return "slope" if is_slope and LAYERS[case.layer].convolves else reason
@@ -593,6 +616,8 @@ class _Gradients:
         """What is said at that stage."""
         if stage == "terms":
             return self._term(failure)
+        if stage == "reached":
+            return self._reached.of(failure)
         if stage == "slope":
             name = failure.case.keywords.get("activation")
             return (

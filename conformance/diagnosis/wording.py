@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
-from conformance.cases.grids.values import ACTIVATIONS
 from conformance.cases.operands import Operands
 from conformance.diagnosis.evaluation import CORRECT, predict, to_channels_last
 from conformance.diagnosis.hypotheses import Failure, operands_of
@@ -26,8 +25,6 @@ from conformance.outcomes import Value
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-
-_MOST_LOOKED_AT: Final = 60
 
 
 def wrong_and_right_gradients(failure: Failure) -> tuple[list[str], list[str]]:
@@ -299,6 +296,10 @@ _NEAR_OF: Final[Mapping[str, tuple[tuple[float, str], ...]]] = MappingProxyType(
 """By the dtype: how far off, of the sum of the products' magnitudes, and what that is like."""
 
 
+SINGLE: Final = _NEAR_OF["float64"][0]
+"""How far off float64 is where it is computed in float32, and words for it."""
+
+
 def _roundoff(dtype: str) -> float:
     return FORMATS[dtype].unit_roundoff if dtype in FORMATS else 0.0
 
@@ -382,171 +383,3 @@ def _grown(places: Mask) -> Mask:
         wider[:-1] |= moved[1:]
         places = np.moveaxis(wider, 0, axis)
     return places
-
-
-def off_activation(name: str, failures: Sequence[Failure]) -> str:
-    """By how much an activation is off, and for which sums; empty where it cannot be told."""
-    found = [one for f in failures[:_MOST_LOOKED_AT] if (one := _seen_of(f)) is not None]
-    if not found:
-        return ""
-    sums, ratios, errors, relative = (np.concatenate(one) for one in zip(*found, strict=True))
-    wrong = ratios > 1
-    if not wrong.any():
-        return ""
-    worst = float(ratios[wrong].max())
-    by = f"by up to {worst:.2g} bounds" if worst < 1e6 else "by far"
-    where = _where(sums[wrong], sums[~wrong])
-    other = _taken_for(name, failures)
-    if other:
-        return f"{name} gives what {other} gives"
-    further = _further(failures, errors[wrong], relative[wrong])
-    return f"{name} is off {by} {where}{further}"
-
-
-def _further(failures: Sequence[Failure], errors: Floats, relative: Floats) -> str:
-    """What is known of an activation's errors besides their sums."""
-    if any(map(_falls, failures[:_MOST_LOOKED_AT])):
-        return f", {_NO_FUNCTION}"
-    constant = _constant(failures[:_MOST_LOOKED_AT])
-    if constant:
-        return f", where it is given as {constant}"
-    if all(f.case.dtype == "float64" for f in failures) and _are_single(relative):
-        return f", {_NEAR_OF['float64'][0][1]}"
-    related = set(map(relation, failures[:_TAKEN_FOR]))
-    if len(related) == 1 and all(related):
-        return f"; the sums themselves are right, and {related.pop()}"
-    cancels = float(errors.max()) <= _FEW_ROUNDINGS
-    return f"; the sums themselves are right{_CANCELS if cancels else ''}"
-
-
-def _constant(failures: Sequence[Failure]) -> str:
-    """The one number that all wrong elements are, if there are several; empty for more."""
-    given: set[float] = set()
-    count = 0
-    for failure in failures:
-        actual = failure.outcome.value if isinstance(failure.outcome, Value) else None
-        right = predict(failure.case, operands_of(failure.case))
-        if isinstance(actual, np.ndarray) and actual.shape == right.value.shape:
-            wrong = actual[~right.allows(actual)].astype(np.float64)
-            given |= set(np.unique(wrong).tolist())
-            count += wrong.size
-    return f"{given.pop():.6g}" if len(given) == 1 and count > 1 else ""
-
-
-def _taken_for(name: str, failures: Sequence[Failure]) -> str:
-    """Another activation that gives what was given in all failures; empty for none."""
-    looked_at = [f for f in failures[:_TAKEN_FOR] if isinstance(f.outcome, Value)]
-    values = [f.outcome.value for f in looked_at if isinstance(f.outcome, Value)]
-    given = [v.astype(np.float64).ravel() for v in values if isinstance(v, np.ndarray)]
-    if not given or len(np.unique(np.concatenate(given))) < _DISTINCT:
-        return ""  # a few limits, which many functions share
-    others = (other for other in ACTIVATIONS if other != name)
-    return next((o for o in others if all(_gives_as(o, f) for f in looked_at)), "")
-
-
-def _gives_as(other: str, failure: Failure) -> bool:
-    assert isinstance(failure.outcome, Value)
-    case = failure.case.replace(activation=other)
-    return predict(case, operands_of(failure.case)).fits(failure.outcome.value)
-
-
-_TAKEN_FOR: Final = 6
-"""How many failures are looked at for what one activation gives in all of them."""
-
-_DISTINCT: Final = 5
-"""How many values are seen at least where one function is said to give what another gives."""
-
-_FEW_ROUNDINGS: Final = 4.0
-_CANCELS: Final = (
-    ", and no error is larger than a few roundings of 1, as where a formula subtracts from 1 what "
-    "is nearly 1"
-)
-
-
-_NO_FUNCTION: Final = (
-    "where a larger sum gives a smaller output: what is wrong depends on more than the sum, as "
-    "where the activation is applied before the bias is added"
-)
-
-
-def _falls(failure: Failure) -> bool:
-    """Whether outputs fall by more than their error where the right ones grow with the sums."""
-    case, outcome = failure.case, failure.outcome
-    actual = outcome.value if isinstance(outcome, Value) else None
-    linear = replace(CORRECT, activations=lambda _, y: y)
-    arrays = operands_of(case)
-    right, sums = predict(case, arrays), predict(case, arrays, linear, with_error=False).wide
-    if not isinstance(actual, np.ndarray) or right.error is None or sums.shape != actual.shape:
-        return False
-    order = np.argsort(sums, axis=None, kind="stable")
-    given, wanted, error = (
-        a.astype(np.float64).ravel()[order] for a in (actual, right.wide, right.error)
-    )
-    if not np.isfinite([given, wanted]).all() or np.any(np.diff(wanted) < 0):
-        return False
-    sums = sums.ravel()[order]
-    apart = sums[1:] > sums[:-1]
-    fall = given[:-1] - given[1:] > 4 * (error[:-1] + error[1:])
-    return bool(np.count_nonzero(fall & apart) > max(2, len(given) // 16))
-
-
-def _are_single(relative: Floats) -> bool:
-    """Whether errors are mostly those of float32; results that leave its range are not."""
-    return float((relative <= _NEAR_OF["float64"][0][0]).mean()) > _MOSTLY
-
-
-_MOSTLY: Final = 0.75
-
-
-def _seen_of(failure: Failure) -> tuple[Floats, Floats, Floats, Floats] | None:
-    """The finite sums; the errors in units of the bound; in roundings of 1; and of the value.
-
-    The last are divided by the sum where it is large, as of an exponential, whose rounding grows.
-    """
-    case, outcome = failure.case, failure.outcome
-    actual = outcome.value if isinstance(outcome, Value) else None
-    arrays = operands_of(case)
-    linear = replace(CORRECT, activations=lambda _, y: y)
-    right, sums = predict(case, arrays), predict(case, arrays, linear, with_error=False).wide
-    if not isinstance(actual, np.ndarray) or right.error is None:
-        return None
-    if not actual.shape == right.value.shape == sums.shape:
-        return None
-    with np.errstate(all="ignore"):
-        distance = np.abs(actual.astype(np.float64) - right.wide)
-        off = distance / right.error
-        relative = distance / np.abs(right.wide) / np.maximum(np.abs(sums), 1.0)
-    finite = np.isfinite(sums)
-    ratios = np.where(right.allows(actual), 0.0, np.where(np.isnan(off), np.inf, off))
-    roundings = np.where(np.isnan(distance), np.inf, distance)
-    unit = FORMATS[case.dtype].unit_roundoff
-    return sums[finite], ratios[finite], roundings[finite] / unit, relative[finite]
-
-
-ALL_SUMS: Final = "all that were seen"
-
-
-def _where(wrong: NDArray[np.float64], right: NDArray[np.float64]) -> str:
-    """For which sums, in the fewest words that hold for all that were seen."""
-    low, high = float(wrong.min()), float(wrong.max())
-    if not right.size:
-        return f"for sums from {low:.3g} to {high:.3g}, {ALL_SUMS}"
-    if high < right.min():
-        return f"for sums of {high:.3g} and below, and right above"
-    if low > right.max():
-        return f"for sums of {low:.3g} and above, and right below"
-    if np.abs(wrong).min() > np.abs(right).max():
-        return f"for sums of magnitude {np.abs(wrong).min():.3g} and above, and right below"
-    return f"for {_in_ranges(wrong, right)}"
-
-
-def _in_ranges(wrong: NDArray[np.float64], right: NDArray[np.float64]) -> str:
-    """The ranges of the wrong sums of either sign, and how many of those seen there are wrong."""
-    sides = [side for side in (wrong[wrong < 0], wrong[wrong >= 0]) if side.size]
-    ends = [(float(side.min()), float(side.max())) for side in sides]
-    among = sum(int(np.count_nonzero((right >= low) & (right <= high))) for low, high in ends)
-    ranges = " and ".join(
-        f"from {low:.3g} to {high:.3g}" if low < high else f"of {low:.3g}" for low, high in ends
-    )
-    share = f", {wrong.size} of {wrong.size + among} seen there" if among else ""
-    return f"sums {ranges}{share}"
