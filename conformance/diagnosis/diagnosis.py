@@ -66,7 +66,9 @@ _MOST_DIFFERING: Final = 3
 _FEW: Final = 0.1
 _NOT_EVERYWHERE: Final = ", though not everywhere: cases pass that would fail with it"
 
-_TOLD_BY_WHAT: Final = frozenset({"activation", "place", "quantised", "relation", "slope", "terms"})
+_TOLD_BY_WHAT: Final = frozenset(
+    {"activation", "place", "quantised", "reached", "relation", "slope", "terms"}
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,10 +117,18 @@ class Group:
     @property
     def reason(self) -> str:
         """What explains each of the cases, as a report gives it beside the case."""
-        where = self._of_answer(_joined(self.faults) or self.named or self._told)
+        where = self._of_answer(self._named_by_faults or self.named or self._told)
         if self.common:
             return f"{where}; in common: {self.common}"
         return f"{where}{_NOT_EVERYWHERE}" if self._is_doubtful else where
+
+    @property
+    def _named_by_faults(self) -> str:
+        """The faults in words; in gradients alone where no output shows them."""
+        of_outputs = not any(f.only or f.identifier.startswith("gradient.") for f in self.faults)
+        in_gradients = all(failure.case.observe == "gradients" for failure in self.failures)
+        alone = self.faults and of_outputs and in_gradients
+        return ("in the gradients, " if alone else "") + _joined(self.faults)
 
     def _of_answer(self, words: str) -> str:
         """The words, of one answer of two where the same call gives another the second time."""
@@ -155,7 +165,7 @@ class Group:
             others = "".join(f", or {_joined(o)}" for o in self.alternatives[:_MOST_ALTERNATIVES])
             only = _NOT_EVERYWHERE if self._is_doubtful else ""
             only = f"; they are the cases with {self.common}" if self.common else only
-            return f"{are} what you get when {_joined(self.faults)}{others}{only}"
+            return f"{are} what you get when {self._named_by_faults}{others}{only}"
         if self.named:
             words = f"{are} explained by no fault of the catalogue but have the errors of "
             words += self.named

@@ -140,8 +140,10 @@ def shape_given(failure: Failure) -> str:
     actual = outcome.value if isinstance(outcome, Value) else None
     if isinstance(actual, dict):
         return _amiss(failure, actual, None)
-    if not isinstance(actual, np.ndarray) or failure.case.observe != "output":
+    if failure.case.observe != "output" or actual is None:
         return ""
+    if not isinstance(actual, np.ndarray):
+        return f"it is of the type {type(actual).__name__}"
     right = predict(failure.case, operands_of(failure.case), with_error=False).value
     if actual.ndim < right.ndim and actual.shape == tuple(n for n in right.shape if n > 1):
         return "axes of length 1 are missing"
