@@ -39,6 +39,7 @@ from conformance.diagnosis.wording import (
     is_near_told,
     makes_nan,
     nearness,
+    one_number,
     quantised,
     reach_of_error,
     relation,
@@ -660,6 +661,7 @@ _OF_SUMS: Final = frozenset({"contraction", "window", "bias", "layout", "activat
 _OF_OUTPUTS: Final[Mapping[str, Callable[[Failure], str]]] = MappingProxyType(
     {
         "locality": reach_of_error,
+        "padding": one_number,
         "infinity": what_of_infinity,
         "nan": what_of_nan,
         "dtype": dtype_given,

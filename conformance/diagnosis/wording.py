@@ -97,6 +97,19 @@ def _sums_are_infinite(failure: Failure, where: Mask) -> bool:
     return has_activation and sums.shape == where.shape and bool(np.isinf(sums[where]).all())
 
 
+def one_number(failure: Failure) -> str:
+    """The one number that all wrong outputs are, where there are several; empty for more."""
+    outcome = failure.outcome
+    actual = outcome.value if isinstance(outcome, Value) else None
+    right = predict(failure.case, operands_of(failure.case))
+    if not isinstance(actual, np.ndarray) or actual.shape != right.value.shape:
+        return ""
+    wrong = ~right.allows(actual)
+    given, wanted = np.unique(as_float64(actual[wrong])), np.unique(as_float64(right.value[wrong]))
+    told = len(given) == 1 < len(wanted) and np.isfinite(given).all()
+    return f"they are all {given[0] + 0.0:g}" if told else ""
+
+
 def what_of_infinity(failure: Failure) -> str:
     """What is given where infinity of either sign should be; empty where it is not one thing."""
     case, outcome = failure.case, failure.outcome
