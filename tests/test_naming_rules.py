@@ -118,6 +118,13 @@ def without_gaps(case: Case, arrays: Operands) -> Any:
     return given
 
 
+def border_left_out(case: Case, arrays: Operands) -> Array:
+    """Outputs of the first and last place, whose windows reach into the padding, are zero."""
+    y = np.asarray(right(case, arrays)).copy()
+    y[:, [0, -1]] = 0
+    return y
+
+
 GAPS = tuple(
     f"Conv1D/observe:gradients/inputs:2x{n}x2/operands:reals/filters:3/kernel_size:{k}/strides:{s}"
     for n, k, s in ((11, 1, 3), (13, 2, 4), (17, 2, 5), (9, 2, 1), (10, 3, 2))
@@ -142,6 +149,12 @@ SLIPS = (
         "all outputs lie on steps, of which 256 reach from the least to the largest",
     ),
     Slip("zero for everything", PLAIN, of_elements(np.zeros_like), "every wrong element is 0"),
+    Slip(
+        "the border is left out",
+        tuple(f"Conv1D/inputs:2x{n}x3/filters:4/kernel_size:3/padding:same" for n in (7, 9, 12)),
+        border_left_out,
+        "only outputs whose window reaches into the padding are wrong (they are all 0)",
+    ),
     Slip(
         "the slope without the bias",
         tuple(

@@ -222,7 +222,7 @@ def relation(failure: Failure) -> str:
 
 
 _LEAST_ON_STEPS: Final = 24
-_MOST_LEVELS: Final = MappingProxyType({256: "8", 16: "4"})
+_MOST_LEVELS: Final = MappingProxyType({16: "4", 256: "8"})
 """Levels to which numbers are quantised, and the bits that they take."""
 
 
@@ -232,13 +232,13 @@ def quantised(failure: Failure) -> str:
     actual = outcome.value if isinstance(outcome, Value) else None
     if failure.case.observe != "output" or not isinstance(actual, np.ndarray):
         return ""
-    right = predict(failure.case, operands_of(failure.case), with_error=False).wide
-    if actual.size < _LEAST_ON_STEPS or actual.dtype.kind not in "f" or right.shape != actual.shape:
+    if actual.size < _LEAST_ON_STEPS or actual.dtype.kind != "f":
         return ""
-    unit, first = _roundoff(failure.case.dtype), facts(failure.case).channels_first
-    given, wanted = (_levels(to_channels_last(a) if first else a, unit) for a in (actual, right))
-    bits = next((b for most, b in sorted(_MOST_LEVELS.items()) if 0 < given <= most), "")
-    if not bits or 0 < wanted <= max(_MOST_LEVELS):
+    bits = next((b for most, b in _MOST_LEVELS.items() if 0 < _levels(failure, actual) <= most), "")
+    right = (
+        predict(failure.case, operands_of(failure.case), with_error=False).wide if bits else actual
+    )
+    if not bits or right.shape != actual.shape or _levels(failure, right) in range(1, 257):
         return ""
     return (
         f"all outputs lie on steps, of which {2 ** int(bits)} reach from the least to the largest, "
@@ -246,12 +246,14 @@ def quantised(failure: Failure) -> str:
     )
 
 
-def _levels(numbers: NDArray[Any], unit: float) -> int:
+def _levels(failure: Failure, numbers: NDArray[Any]) -> int:
     """How many steps reach over the numbers of a filter at most; 0 where they lie on none.
 
     What differs between filters may be a bias.
     """
-    rows = numbers.astype(np.float64).reshape(-1, numbers.shape[-1])
+    is_first = facts(failure.case).channels_first and numbers.ndim > 2
+    last = to_channels_last(numbers) if is_first else numbers
+    rows, unit = last.astype(np.float64).reshape(-1, last.shape[-1]), _roundoff(failure.case.dtype)
     if not np.isfinite(rows).all():
         return 0
     values = np.unique(rows - rows.min(axis=0))
