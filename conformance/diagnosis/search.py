@@ -94,7 +94,24 @@ def explanations(
             left = _explained_away(cluster, passed, hypotheses, found, pairs=pairs)
             gone = set(cluster) - set(left)
             remaining = [failure for failure in remaining if failure not in gone]
+    found = _without_told_refusals(found, remaining)
     return _merged([_with_empty(one, remaining, hypotheses) for one in found])
+
+
+def _without_told_refusals(
+    found: Sequence[Explanation], remaining: Sequence[Failure]
+) -> list[Explanation]:
+    """The explanations but those of mere refusals in words by which others are refused as well.
+
+    A message that refuses what no fault explains tells more than that arrays would not fit.
+    """
+    told = {failure.what for failure in remaining if isinstance(failure.outcome, Rejection)}
+
+    def is_told(one: Explanation) -> bool:
+        refused = all(isinstance(failure.outcome, Rejection) for failure in one.failures)
+        return refused and all(failure.what in told for failure in one.failures)
+
+    return [one for one in found if not is_told(one)]
 
 
 def _with_empty(one: Explanation, remaining: list[Failure], hypotheses: Hypotheses) -> Explanation:

@@ -299,22 +299,30 @@ def is_near_told(case: Case) -> bool:
     return case.dtype in _NEAR_OF and case.keywords.get("activation") in (None, "linear", "relu")
 
 
+SINGLE: Final = (2.0**-20, "as where float64 is computed in float32")
+"""How far off float64 is where it is computed in float32, and words for it."""
+
+_TRANSFORMED: Final = (
+    "with errors larger than those of {}, and far smaller than those of {}, as where a transform "
+    "such as Winograd's or Fourier's is used, an approximation, or operands in parts"
+)
+
 _NEAR_OF: Final[Mapping[str, tuple[tuple[float, str], ...]]] = MappingProxyType(
     {
         "float64": (
-            (2.0**-20, "as where float64 is computed in float32"),
+            (2.0**-36, _TRANSFORMED.format("float64", "float32")),
+            SINGLE,
             (2.0**-7, "as where float64 is computed in 16 bits"),
         ),
-        "float32": ((2.0**-7, "as where float32 is computed in TF32, float16 or bfloat16"),),
+        "float32": (
+            (2.0**-17, _TRANSFORMED.format("float32", "16 bits or TF32")),
+            (2.0**-7, "as where float32 is computed in TF32, float16 or bfloat16"),
+        ),
         "float16": ((2.0**-8, "as where sums are rounded to float16 on the way"),),
         "bfloat16": ((2.0**-5, "as where sums are rounded to bfloat16 on the way"),),
     }
 )
 """By the dtype: how far off, of the sum of the products' magnitudes, and what that is like."""
-
-
-SINGLE: Final = _NEAR_OF["float64"][0]
-"""How far off float64 is where it is computed in float32, and words for it."""
 
 
 def _roundoff(dtype: str) -> float:
