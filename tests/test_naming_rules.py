@@ -125,6 +125,14 @@ def border_left_out(case: Case, arrays: Operands) -> Array:
     return y
 
 
+def overflowing(case: Case, arrays: Operands) -> Any:
+    """The larger half of the kernel's gradient overflows."""
+    given = dict(right(case, arrays))
+    kernel = given["kernel"]
+    given["kernel"] = np.where(np.abs(kernel) > np.median(np.abs(kernel)), np.inf, kernel)
+    return {name: array.astype(case.dtype) for name, array in given.items()}
+
+
 GAPS = tuple(
     f"Conv1D/observe:gradients/inputs:2x{n}x2/operands:reals/filters:3/kernel_size:{k}/strides:{s}"
     for n, k, s in ((11, 1, 3), (13, 2, 4), (17, 2, 5), (9, 2, 1), (10, 3, 2))
@@ -165,6 +173,12 @@ SLIPS = (
         ),
         of_gradients("gradient.activation.before-bias"),
         "the activation's slope is taken at the sum without the bias",
+    ),
+    Slip(
+        "a gradient overflows",
+        GAPS,
+        overflowing,
+        "the gradient of kernel is wrong; inputs and bias are right; what is wrong is infinite",
     ),
     Slip(
         "each tap overwrites",

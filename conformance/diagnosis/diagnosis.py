@@ -36,6 +36,7 @@ from conformance.diagnosis.stage_words import IN_STAGE
 from conformance.diagnosis.stages import first_difference
 from conformance.diagnosis.wording import (
     dtype_given,
+    gradients_given,
     is_near_told,
     makes_nan,
     nearness,
@@ -612,6 +613,7 @@ class _Gradients:
         amiss = {case.layer for case in every if _tells_against_slopes(case)}
         self._plain = plain - amiss
         self._reached = Reached(list(self._wrong), hypotheses)
+        self._hypotheses = hypotheses
 
     def stage(self, failure: Failure, reason: str) -> str:
         """The stage: ``terms``, ``slope``, or the judge's own."""
@@ -635,7 +637,9 @@ class _Gradients:
                 f"the gradients through {name} are wrong, and without an activation they are "
                 f"right: the slope of {name} is wrong"
             )
-        return wrong_gradients(*self._wrong.get(failure, ((), ())))
+        wrong, others = self._wrong.get(failure, ((), ()))
+        right = self._hypotheses.prediction((), failure.case)
+        return wrong_gradients(wrong, others) + gradients_given(failure, right, wrong)
 
     def _term(self, failure: Failure) -> str:
         """What most failures of the layer tell of those words that hold of this one."""

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
 from conformance.cases.operands import Operands
+from conformance.diagnosis.backward import GradientPrediction
 from conformance.diagnosis.evaluation import CORRECT, predict, to_channels_last
-from conformance.diagnosis.hypotheses import Failure, operands_of
+from conformance.diagnosis.hypotheses import Failure, Predicted, operands_of
 from conformance.judge.contraction import as_float64
 from conformance.judge.definition.rounding import FORMATS
 from conformance.judge.expectation import expect
@@ -52,6 +53,25 @@ def wrong_gradients(wrong: Sequence[str], others: Sequence[str]) -> str:
         return ""
     well = f"; {_listed(others)} {_are(others)} right" if others else ""
     return f"the gradient of {_listed(wrong)} {_are(wrong[:1])} wrong{well}"
+
+
+def gradients_given(failure: Failure, right: Predicted | None, wrong: Sequence[str]) -> str:
+    """What all that is wrong in some gradients is: NaN, infinite, or zero."""
+    given = failure.outcome.value if isinstance(failure.outcome, Value) else None
+    if not wrong or not isinstance(given, dict) or not isinstance(right, GradientPrediction):
+        return ""
+    pairs = [(np.asarray(given[name]), right.parts[name]) for name in wrong if name in right.parts]
+    if any(array.shape != part.value.shape for array, part in pairs):
+        return ""
+    values = [as_float64(array[~part.allows(array)]) for array, part in pairs]
+    off = np.concatenate([v.ravel() for v in values]) if values else np.zeros(0)
+    told = {
+        "NaN": np.isnan(off),
+        "infinite, as where a number overflows on the way": np.isinf(off),
+        "zero": off == 0,
+    }
+    words = next((words for words, mask in told.items() if off.size and mask.all()), "")
+    return f"; what is wrong is {words}" if words else ""
 
 
 def _listed(names: Sequence[str]) -> str:
