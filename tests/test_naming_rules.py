@@ -17,6 +17,7 @@ from conformance.cases.case import Case, parse
 from conformance.cases.facts import facts
 from conformance.cases.operands import Operands, operands
 from conformance.diagnosis.backward import predict_gradients
+from conformance.diagnosis.commonality import common
 from conformance.diagnosis.diagnosis import Failure, depending_on_order, diagnose
 from conformance.diagnosis.evaluation import CORRECT, evaluate, gather, settings_of
 from conformance.diagnosis.faults import FAULTS, combined
@@ -202,6 +203,15 @@ SLIPS = (
         "the gradient of the inputs is wrong only for inputs that no window reads",
     ),
 )
+
+
+def test_what_arrays_have_in_common_is_said_without_their_kinds_name_alone() -> None:
+    line = "Conv1D/inputs:2x9x3{}/filters:6/kernel_size:(3,)"
+    shared = common([parse(line.format("/operands:swapped"))], [parse(line.format(""))])
+    assert shared == "operands of the kind 'swapped' (arrays in the other byte order)"
+    wide = [parse(f"Flatten/inputs:2x3x4/dtype:{dtype}") for dtype in ("float64", "int64")]
+    narrow = [parse(f"Flatten/inputs:2x3x4/dtype:{dtype}") for dtype in ("float32", "int16")]
+    assert common(wide, narrow) == "elements of 8 bytes"
 
 
 @pytest.mark.parametrize("slip", SLIPS, ids=lambda slip: slip.name)

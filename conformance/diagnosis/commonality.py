@@ -10,6 +10,7 @@ from typing import Final
 
 from conformance.cases.case import Case
 from conformance.cases.facts import Facts, facts
+from conformance.cases.operands import KINDS
 from conformance.layers.registry import LAYERS
 
 _LARGEST_CONJUNCTION: Final = 3
@@ -80,13 +81,32 @@ def _of_fields(case: Case) -> Iterator[str]:
     yield case.layer
     yield case.dtype
     yield _OBSERVED.get(case.observe, case.observe.replace("_", " "))
-    yield f"operands of the kind '{case.operands}'"
+    yield f"operands of the kind '{case.operands}'{_meaning(case.operands)}"
     layer = LAYERS[case.layer]
     yield from filter(None, (layer.noun,))
     if layer.rank:
         yield "one spatial axis" if layer.rank == 1 else f"{layer.rank} spatial axes"
     if case.observe not in ("output", "shape", "gradients"):
         yield from (f"{name} given" for name, _ in case.arguments)
+    if case.dtype in _BYTES:
+        yield f"elements of {_BYTES[case.dtype]}"
+
+
+def _meaning(kind: str) -> str:
+    """What a kind is that is about the arrays themselves, not their elements; else empty."""
+    about = KINDS[kind].layout or KINDS[kind].history
+    return f" ({KINDS[kind].meaning})" if about else ""
+
+
+_BYTES: Final = MappingProxyType(
+    {
+        **dict.fromkeys(("int8", "uint8"), "1 byte"),
+        **dict.fromkeys(("float16", "bfloat16", "int16", "uint16"), "2 bytes"),
+        **dict.fromkeys(("float32", "int32", "uint32"), "4 bytes"),
+        **dict.fromkeys(("float64", "int64", "uint64"), "8 bytes"),
+    }
+)
+"""How long the elements of a dtype are."""
 
 
 def _of_geometry(known: Facts) -> Iterator[str]:
