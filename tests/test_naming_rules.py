@@ -46,7 +46,10 @@ TWO = (
 )
 
 
-@pytest.mark.parametrize("identifier", list(SYSTEMATIC)[::3])
+OF_OUTPUTS = [name for name, fault in SYSTEMATIC.items() if not fault.only]
+
+
+@pytest.mark.parametrize("identifier", OF_OUTPUTS[::3])
 def test_a_fault_made_by_a_rule_is_named(identifier: str) -> None:
     """One index or argument taken for another, wherever there is one."""
     fault, hypotheses = SYSTEMATIC[identifier], Hypotheses()
@@ -61,6 +64,20 @@ def test_a_fault_made_by_a_rule_is_named(identifier: str) -> None:
     named = {one[0].identifier for g in found.groups for one in (g.faults, *g.alternatives) if one}
     assert identifier in named or not all(one.startswith("systematic") for one in named), named
     assert all(group.faults for group in found.groups), found.message
+
+
+def test_a_rate_that_one_gradient_ignores_is_named() -> None:
+    fault, hypotheses = SYSTEMATIC["gradient.inputs.systematic.laid.dilation.ignored"], Hypotheses()
+    cases = [
+        parse(f"Conv1D/observe:gradients/inputs:2x{n}x3/filters:4/kernel_size:3/dilation_rate:{d}")
+        for n in (9, 11)
+        for d in (2, 3)
+    ]
+    made: Any = [hypotheses.prediction((fault,), case) for case in cases]
+    pairs = zip(cases, made, strict=True)
+    found = diagnose([Failure(case, Value(one.value), "exact") for case, one in pairs])
+    assert found is not None
+    assert "in the gradient of the inputs, the dilation is ignored" in found.groups[0].reason
 
 
 def test_no_rule_makes_what_the_catalogue_tells_already() -> None:

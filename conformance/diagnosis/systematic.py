@@ -313,7 +313,16 @@ def _running(y: Array, axis: int) -> Array:
     return np.asarray(np.maximum.accumulate(y, axis)) if y.size else y
 
 
+_EVERY: Final = tuple(fault for make in (_arguments, _pads, _indices, _kept) for fault in make())
+
+_LAID_IN_ONE_GRADIENT: Final = tuple(
+    replace(fault.of_gradient(name), is_systematic=True)
+    for fault in _EVERY
+    if ".laid." in fault.identifier
+    for name in ("inputs", "kernel")
+)
+
 SYSTEMATIC: Final = MappingProxyType(
-    {fault.identifier: fault for make in (_arguments, _pads, _indices, _kept) for fault in make()}
+    {fault.identifier: fault for fault in (*_EVERY, *_LAID_IN_ONE_GRADIENT)}
 )
 """The faults, by identifier."""
