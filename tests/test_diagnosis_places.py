@@ -101,6 +101,20 @@ def test_the_remainder_of_a_loop_is_told(
     assert len(found.groups[0].failures) > 0.8 * len(failures)
 
 
+def test_the_seams_between_pieces_of_an_axis_are_told() -> None:
+    """The last two places of every 16 steps, as where windows do not see the next piece."""
+
+    def wrong_at_seams(length: int) -> Failure:
+        case = parse(f"Conv1D/inputs:2x{length}x2/filters:3/kernel_size:1")
+        y = evaluate(case, operands(case)).copy()
+        y[:, np.arange(length) % 16 >= 14] += 1 + np.arange(3)
+        return Failure(case, Value(y), "exact")
+
+    found = diagnose([wrong_at_seams(length) for length in (37, 42, 53, 70)])
+    assert found is not None
+    assert "of every 16 those from 14 to 15" in found.message
+
+
 def test_failures_beyond_one_limit_of_an_axis_are_at_one_place() -> None:
     """So that a search does not report one loop's remainder for every padding and stride."""
 

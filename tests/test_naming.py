@@ -561,6 +561,9 @@ def test_sums_that_are_near_the_right_ones_are_said_to_be_near() -> None:
         failure = judged(parse(line), noisy)
         assert failure is not None
         assert nearness(failure) == "as where float64 is computed in 16 bits"
+    slightly = judged(parse(DOUBLE[0]), of_elements(lambda y: y * (1 + 2.0**-40)))
+    assert slightly is not None
+    assert "far smaller than those of float32, as where a transform" in nearness(slightly)
     far = judged(parse(DOUBLE[0]), of_elements(lambda y: y + 1))
     assert far is not None
     assert not nearness(far)
@@ -597,6 +600,21 @@ def test_one_message_for_all_that_is_asked_tells_itself() -> None:
     assert found is not None
     (group,) = found.groups
     assert group.reason == "valid arguments are refused (ValueError: cannot load libconv.so.#)"
+
+
+def test_a_refusal_is_told_by_its_message_where_others_are_refused_by_it() -> None:
+    """Gradients that are refused are not those of another number of outputs for that."""
+    lines = [
+        f"Conv1D{observed}/inputs:2x{n}x2/filters:3/kernel_size:3/strides:2/padding:same"
+        for observed in ("", "/observe:gradients")
+        for n in (7, 9, 11, 13)
+    ]
+    outcome = Rejection("ValueError", "size 7 is not divisible by stride 2")
+    failures = [Failure(parse(line), outcome, "rejection") for line in lines]
+    passed = [parse(line.replace("strides:2", "strides:1")) for line in lines]
+    found = diagnose(failures, passed)
+    assert found is not None
+    assert not any(group.faults for group in found.groups), found.message
 
 
 def test_a_slope_is_not_blamed_where_the_outputs_are_wrong_too() -> None:

@@ -101,6 +101,8 @@ def predict_gradients(case: Case, operands: Operands, steps: Steps = CORRECT) ->
             return GradientPrediction(_Convolved(case, operands, steps).predictions())
         if layer.selects:
             return GradientPrediction(_Pooled(case, operands, steps).predictions())
+        if layer.moves:
+            return GradientPrediction({"inputs": _moved_back(case, operands, steps)})
     raise ValueError(f"the gradients of {case.layer} are not predicted")
 
 
@@ -169,9 +171,28 @@ class _Windowed:
         return Prediction(wide.astype(self.dtype), wide, total)
 
 
+def _moved_back(case: Case, operands: Operands, steps: Steps) -> Prediction:
+    """What a layer that moves elements gives to each: that of the place where it goes."""
+    assert operands.inputs is not None
+    upstream = np.asarray(operands.upstream)
+    numbers = np.arange(operands.inputs.size).reshape(operands.inputs.shape)
+    order = steps.flatten(numbers, facts(case).channels_first).ravel()
+    if not np.array_equal(np.sort(order), numbers.ravel()) or upstream.size != order.size:
+        raise ValueError("elements are not moved alone")
+    value = np.empty(order.shape, upstream.dtype)
+    value[order] = upstream.ravel()
+    value = value.reshape(numbers.shape)
+    return Prediction(value, value, None)
+
+
 def overwrite(target: Array, index: Array, parts: Array) -> None:
     """The last part that is written stays."""
     target[index] = parts
+
+
+def keep_first(target: Array, index: Array, parts: Array) -> None:
+    """The part of the first window stays, as where the taps are gone through one after another."""
+    target[index[::-1]] = parts[::-1]
 
 
 def overwrite_winners(target: Array, index: Array, parts: Array) -> None:
@@ -228,6 +249,7 @@ class _Convolved(_Windowed):
         error = growth(products + 1, self.format.unit_roundoff) * magnitude
         on_grid = KINDS[self.case.operands].exact and self.format.name not in NARROW
         error = np.zeros_like(error) if on_grid else error
+        sums = sums if self.b is None else self.backward.sums(sums, self.b)
         if self._first and named(name).rowwise:
             raise ValueError("rows of channels_first outputs are not predicted")
         running = through_slope(name, sums, error, self.upstream, self.format, exact=True)
@@ -253,7 +275,8 @@ class _Convolved(_Windowed):
 
     def _of_windows(self, kernel: Array, g: Array) -> Array:
         """What each output gives each element of its window."""
-        pairs = zip(*(in_parts(a, self.groups) for a in (g, kernel)), strict=True)
+        parts = self.steps.filters(kernel, self.groups)
+        pairs = zip(in_parts(g, self.groups), parts, strict=True)
         return np.concatenate([np.tensordot(own, w, (-1, -1)) for own, w in pairs], -1)
 
     def predictions(self) -> dict[str, Prediction]:

@@ -10,6 +10,7 @@ from typing import Final
 
 from conformance.cases.case import Case
 from conformance.cases.facts import Facts, facts
+from conformance.cases.operands import KINDS
 from conformance.layers.registry import LAYERS
 
 _LARGEST_CONJUNCTION: Final = 3
@@ -80,13 +81,32 @@ def _of_fields(case: Case) -> Iterator[str]:
     yield case.layer
     yield case.dtype
     yield _OBSERVED.get(case.observe, case.observe.replace("_", " "))
-    yield f"operands of the kind '{case.operands}'"
+    yield f"operands of the kind '{case.operands}'{_meaning(case.operands)}"
     layer = LAYERS[case.layer]
     yield from filter(None, (layer.noun,))
     if layer.rank:
         yield "one spatial axis" if layer.rank == 1 else f"{layer.rank} spatial axes"
     if case.observe not in ("output", "shape", "gradients"):
         yield from (f"{name} given" for name, _ in case.arguments)
+    if case.dtype in _BYTES:
+        yield f"elements of {_BYTES[case.dtype]}"
+
+
+def _meaning(kind: str) -> str:
+    """What a kind is that is about the arrays themselves, not their elements; else empty."""
+    about = KINDS[kind].layout or KINDS[kind].history
+    return f" ({KINDS[kind].meaning})" if about else ""
+
+
+_BYTES: Final = MappingProxyType(
+    {
+        **dict.fromkeys(("int8", "uint8"), "1 byte"),
+        **dict.fromkeys(("float16", "bfloat16", "int16", "uint16"), "2 bytes"),
+        **dict.fromkeys(("float32", "int32", "uint32"), "4 bytes"),
+        **dict.fromkeys(("float64", "int64", "uint64"), "8 bytes"),
+    }
+)
+"""How long the elements of a dtype are."""
 
 
 def _of_geometry(known: Facts) -> Iterator[str]:
@@ -120,8 +140,9 @@ def _of_windows(known: Facts) -> Iterator[str]:
     yield from [f"strides = {argument}"] * (known.strides == known.window)
     yield f"an even {argument}" if any(k % 2 == 0 for k in known.window) else f"an odd {argument}"
     for name, sizes in (("strides", known.strides), (argument, known.window)):
-        if len(set(sizes)) > 1:
-            yield f"{name} that differ between the axes"
+        if known.rank > 1:
+            alike = len(set(sizes)) == 1
+            yield f"{name} that {'are alike' if alike else 'differ'} between the axes"
     if any(s > k for s, k in zip(known.strides, known.window, strict=True)):
         yield f"strides > {argument}"
     if known.channels is not None:
@@ -132,7 +153,9 @@ def _of_windows(known: Facts) -> Iterator[str]:
         yield "filters = 1" if known.config["filters"] == 1 else "filters > 1"
         yield from (f"sums of more than {n} products" for n in _PRODUCTS if known.products > n)
         yield from ["filters as many as channels"] * (known.config["filters"] == known.channels)
-    yield from ["groups > 1"] * (known.groups > 1)
+    if known.groups > 1:
+        yield "groups > 1"
+        yield from ["one channel to a group"] * (known.groups == known.channels)
     if known.has_axes:
         yield from _of_axes(known)
 

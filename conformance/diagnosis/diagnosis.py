@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -15,6 +15,7 @@ import numpy as np
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
 from conformance.cases.operands import KINDS
+from conformance.diagnosis.activation_words import ALL_SUMS, off_activation
 from conformance.diagnosis.attribution import left_out, left_out_of_outputs
 from conformance.diagnosis.commonality import common
 from conformance.diagnosis.faults import Fault
@@ -28,16 +29,19 @@ from conformance.diagnosis.hypotheses import (
 )
 from conformance.diagnosis.partial import partial_faults
 from conformance.diagnosis.places import located
+from conformance.diagnosis.reached import Reached
+from conformance.diagnosis.repeats import wrong_answer
 from conformance.diagnosis.search import Explanation, explanations
 from conformance.diagnosis.stage_words import IN_STAGE
 from conformance.diagnosis.stages import first_difference
 from conformance.diagnosis.wording import (
-    ALL_SUMS,
     dtype_given,
+    gradients_given,
     is_near_told,
     makes_nan,
     nearness,
-    off_activation,
+    one_number,
+    quantised,
     reach_of_error,
     relation,
     shape_given,
@@ -64,7 +68,9 @@ _MOST_DIFFERING: Final = 3
 _FEW: Final = 0.1
 _NOT_EVERYWHERE: Final = ", though not everywhere: cases pass that would fail with it"
 
-_TOLD_BY_WHAT: Final = frozenset({"activation", "place", "relation", "slope", "terms"})
+_TOLD_BY_WHAT: Final = frozenset(
+    {"activation", "place", "quantised", "reached", "relation", "slope", "terms"}
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +89,7 @@ class Group:
         what: where no fault does, the message of the rejections, or what was accepted.
         shown_by: of failures that depend on the order of calls, the command that shows it.
         contradicted: how many passing cases would fail with the faults.
+        answer: of two same calls that differ, which one all else is about, in words.
     """
 
     failures: tuple[Failure, ...]
@@ -94,6 +101,7 @@ class Group:
     what: str = ""
     shown_by: str = ""
     contradicted: int = 0
+    answer: str = ""
 
     @property
     def reading(self) -> tuple[Fault, str] | None:
@@ -111,10 +119,22 @@ class Group:
     @property
     def reason(self) -> str:
         """What explains each of the cases, as a report gives it beside the case."""
-        where = _joined(self.faults) or self.named or self._told
+        where = self._of_answer(self._named_by_faults or self.named or self._told)
         if self.common:
             return f"{where}; in common: {self.common}"
         return f"{where}{_NOT_EVERYWHERE}" if self._is_doubtful else where
+
+    @property
+    def _named_by_faults(self) -> str:
+        """The faults in words; in gradients alone where no output shows them."""
+        of_outputs = not any(f.only or f.identifier.startswith("gradient.") for f in self.faults)
+        in_gradients = all(failure.case.observe == "gradients" for failure in self.failures)
+        alone = self.faults and of_outputs and in_gradients
+        return ("in the gradients, " if alone else "") + _joined(self.faults)
+
+    def _of_answer(self, words: str) -> str:
+        """The words, of one answer of two where the same call gives another the second time."""
+        return f"{IN_STAGE['repeat']}: {self.answer}, {words}" if self.answer else words
 
     @property
     def _is_doubtful(self) -> bool:
@@ -141,11 +161,13 @@ class Group:
             shown = f": {self.shown_by}" if self.shown_by else ""
             return f"depend{'s' if count == 1 else ''} on the order of calls: {self.what}{shown}"
         are = "is" if count == 1 else "are"
+        if self.answer:
+            return f"{are} explained by no fault of the catalogue: {self.reason}"
         if self.faults:
             others = "".join(f", or {_joined(o)}" for o in self.alternatives[:_MOST_ALTERNATIVES])
             only = _NOT_EVERYWHERE if self._is_doubtful else ""
             only = f"; they are the cases with {self.common}" if self.common else only
-            return f"{are} what you get when {_joined(self.faults)}{others}{only}"
+            return f"{are} what you get when {self._named_by_faults}{others}{only}"
         if self.named:
             words = f"{are} explained by no fault of the catalogue but have the errors of "
             words += self.named
@@ -203,6 +225,7 @@ def diagnose(
     if not failures:
         return None
     hypotheses = hypotheses or Hypotheses()
+    failures, answers = _with_wrong_answers(failures, hypotheses)
     alike = _refused_alike(failures, passed)
     ordinary = [f for f in failures if _has_wrong_output(f) and f not in alike]
     told = {failure for failure in _without_chance_names(ordinary) if failure.named}
@@ -215,15 +238,41 @@ def diagnose(
     left = [failure for failure in left if failure not in parted]
     groups += _by_place(left, passed, hypotheses)
     placed = {failure for group in groups for failure in group.failures}
-    groups += _unexplained([f for f in left if f not in placed], passed, explained | placed)
+    left = [f for f in left if f not in placed]
+    groups += _unexplained(left, passed, explained | placed, hypotheses)
+    groups = [one for group in groups for one in _by_answers(group, answers)]
     readings = tuple(group for group in groups if group.reading)
     return Diagnosis(tuple(group for group in groups if not group.reading), readings)
+
+
+def _with_wrong_answers(
+    failures: Sequence[Failure], hypotheses: Hypotheses
+) -> tuple[list[Failure], dict[Failure, tuple[Failure, str]]]:
+    """The failures, those to answer alike twice by what is wrong with one of the answers.
+
+    Returns:
+        The failures; and of those that stand for others these, with which answer they are about.
+    """
+    made = {f: wrong for f in failures if (wrong := wrong_answer(f, hypotheses)) is not None}
+    stand_for = {one: (failure, words) for failure, (one, words) in made.items()}
+    return [made[f][0] if f in made else f for f in failures], stand_for
+
+
+def _by_answers(group: Group, answers: Mapping[Failure, tuple[Failure, str]]) -> Iterator[Group]:
+    """The group, with the failures that others stand for; apart by which answer is wrong."""
+    parts: dict[str, list[Failure]] = defaultdict(list)
+    for failure in group.failures:
+        real, words = answers.get(failure, (failure, ""))
+        parts[words].append(real)
+    for words, part in parts.items():
+        yield replace(group, failures=tuple(part), answer=words)
 
 
 def _without_chance_names(failures: Sequence[Failure]) -> list[Failure]:
     """Without the precisions that the judge named for the smaller part of alike failures.
 
-    The size of an error that has another cause is now and then that of a precision.
+    The size of an error that has another cause is now and then that of a precision, and that of
+    numbers on steps is.
     """
     alike: dict[tuple[str, str], Counter[str | None]] = defaultdict(Counter)
     for failure in failures:
@@ -231,7 +280,7 @@ def _without_chance_names(failures: Sequence[Failure]) -> list[Failure]:
 
     def is_common(failure: Failure) -> bool:
         counts = alike[failure.case.layer, failure.case.dtype]
-        return counts[failure.named] > _SHARE * counts.total()
+        return counts[failure.named] > _SHARE * counts.total() and not quantised(failure)
 
     return [f if not f.named or is_common(f) else replace(f, named=None) for f in failures]
 
@@ -252,11 +301,19 @@ def _refused_alike(failures: Sequence[Failure], passed: Sequence[Case]) -> set[F
 
 
 def depending_on_order(
-    failures: Sequence[Failure], sequence: Sequence[Case], implementation: str
+    failures: Sequence[Failure], sequence: Sequence[Case], implementation: str, known: str = ""
 ) -> Group:
-    """The group of failures that conform when each is run alone in a fresh process."""
+    """The group of failures that conform when each is run alone in a fresh process.
+
+    Args:
+        failures: these.
+        sequence: the fewest cases that show it, if any were found.
+        implementation: as it is asked for.
+        known: what most of them give, in words.
+    """
     shown_by = command_of(sequence, implementation) if sequence else ""
-    return Group(tuple(failures), stage="order", what=order_words(sequence), shown_by=shown_by)
+    what = order_words(sequence) + (f"; {known}" if known else "")
+    return Group(tuple(failures), stage="order", what=what, shown_by=shown_by)
 
 
 def order_words(sequence: Sequence[Case]) -> str:
@@ -354,11 +411,14 @@ def _at_a_place(failures: tuple[Failure, ...], others: Sequence[Case], what: str
 
 
 def _unexplained(
-    failures: Iterable[Failure], passed: Sequence[Case], explained: Iterable[Failure]
+    failures: Iterable[Failure],
+    passed: Sequence[Case],
+    explained: Iterable[Failure],
+    hypotheses: Hypotheses,
 ) -> list[Group]:
     """Groups by what the judge named, else by stage and what happened; the largest first."""
     groups: dict[tuple[str | None, str, str], list[Failure]] = defaultdict(list)
-    told = _Telling(list(failures), passed, tuple(explained))
+    told = _Telling(list(failures), passed, tuple(explained), hypotheses)
     for failure in told.failures:
         stage = "" if failure.named else told.stage(failure)
         groups[failure.named, stage, told.kind(failure, stage)].append(failure)
@@ -379,7 +439,11 @@ class _Telling:
     """What is said of failures that no fault explains."""
 
     def __init__(
-        self, failures: list[Failure], passed: Sequence[Case], explained: Sequence[Failure]
+        self,
+        failures: list[Failure],
+        passed: Sequence[Case],
+        explained: Sequence[Failure],
+        hypotheses: Hypotheses,
     ) -> None:
         self.failures = failures
         self._linear = {case.layer for case in passed if _is_plain(case)}
@@ -389,7 +453,7 @@ class _Telling:
         self._ordinary = {(case.layer, case.dtype) for case in ordinary}
         every = [failure.case for failure in (*failures, *explained)]
         self._linear -= {case.layer for case in every if _is_plain(case)}
-        self._gradients = _Gradients(failures, passed, every)
+        self._gradients = _Gradients(failures, passed, every, hypotheses)
         self._relations: dict[Failure, str] = {}
         self._near: dict[tuple[str, str], dict[Failure, str]] = {}
         self._terms = _Terms(failures)
@@ -402,7 +466,8 @@ class _Telling:
         if failure.case.observe == "gradients" and reason in _OF_JUDGE:
             return self._gradients.stage(failure, reason)
         activated = failure.case.observe == "output" and isinstance(failure.outcome, Value)
-        if activated and reason in _OF_SUMS and failure.case.layer in self._linear:
+        right_else = activated and failure.case.layer in self._linear
+        if right_else and (reason in _OF_SUMS or _is_made_of_finite(failure, reason)):
             return "activation"
         told = self._told_of_sums(failure, reason)
         if told:
@@ -412,6 +477,8 @@ class _Telling:
 
     def _told_of_sums(self, failure: Failure, reason: str) -> str:
         """The stage of what the elements themselves tell; empty where they tell nothing."""
+        if reason in _OF_SUMS and quantised(failure):
+            return "quantised"
         if reason in _OF_SUMS and self._nearness(failure):
             return "precision"
         if self._relation(failure, reason):
@@ -453,7 +520,7 @@ class _Telling:
         if failure.case.observe == "gradients":
             if stage in _OF_FORM:
                 return _OF_OUTPUTS[stage](failure)
-            told = stage in (*_OF_JUDGE, "terms", "slope")
+            told = stage in (*_OF_JUDGE, "terms", "slope", "reached")
             return self._gradients.words(failure, stage) if told else ""
         return self._of_outputs(failure, stage) if failure.case.observe == "output" else ""
 
@@ -462,6 +529,8 @@ class _Telling:
             return self._relations[failure]
         if stage == "terms":
             return self._terms.of(failure)
+        if stage == "quantised":
+            return quantised(failure)
         if stage == "precision":
             return self._nearness(failure)
         telling = _OF_OUTPUTS.get(stage)
@@ -482,6 +551,13 @@ class _Telling:
         if stage == "activation":
             return off_activation(kind, group)
         return kind.removeprefix("accepted: ")
+
+
+def _is_made_of_finite(failure: Failure, reason: str) -> bool:
+    """Whether outputs of an activation are NaN or infinite that should be finite."""
+    if failure.case.keywords.get("activation") in (None, "linear"):
+        return False
+    return reason in ("nan", "infinity") and makes_nan(failure)
 
 
 def _near_sums(failures: Sequence[Failure]) -> dict[Failure, str]:
@@ -517,7 +593,11 @@ class _Gradients:
     """What is said of gradients: which are wrong, what their sums leave out, or whose slope."""
 
     def __init__(
-        self, failures: Sequence[Failure], passed: Sequence[Case], every: Sequence[Case]
+        self,
+        failures: Sequence[Failure],
+        passed: Sequence[Case],
+        every: Sequence[Case],
+        hypotheses: Hypotheses,
     ) -> None:
         own = [failure for failure in failures if failure.case.observe == "gradients"]
         self._wrong = {f: wrong_and_right_gradients(f) for f in own if f.stage in _OF_JUDGE}
@@ -532,11 +612,15 @@ class _Gradients:
         plain = {case.layer for case in passed if _is_without_activation(case)}
         amiss = {case.layer for case in every if _tells_against_slopes(case)}
         self._plain = plain - amiss
+        self._reached = Reached(list(self._wrong), hypotheses)
+        self._hypotheses = hypotheses
 
     def stage(self, failure: Failure, reason: str) -> str:
         """The stage: ``terms``, ``slope``, or the judge's own."""
         if self._term(failure):
             return "terms"
+        if self._reached.of(failure):
+            return "reached"
         case = failure.case
         is_slope = case.layer in self._plain and not _is_without_activation(case)
         return "slope" if is_slope and LAYERS[case.layer].convolves else reason
@@ -545,13 +629,17 @@ class _Gradients:
         """What is said at that stage."""
         if stage == "terms":
             return self._term(failure)
+        if stage == "reached":
+            return self._reached.of(failure)
         if stage == "slope":
             name = failure.case.keywords.get("activation")
             return (
                 f"the gradients through {name} are wrong, and without an activation they are "
                 f"right: the slope of {name} is wrong"
             )
-        return wrong_gradients(*self._wrong.get(failure, ((), ())))
+        wrong, others = self._wrong.get(failure, ((), ()))
+        right = self._hypotheses.prediction((), failure.case)
+        return wrong_gradients(wrong, others) + gradients_given(failure, right, wrong)
 
     def _term(self, failure: Failure) -> str:
         """What most failures of the layer tell of those words that hold of this one."""
@@ -577,6 +665,7 @@ _OF_SUMS: Final = frozenset({"contraction", "window", "bias", "layout", "activat
 _OF_OUTPUTS: Final[Mapping[str, Callable[[Failure], str]]] = MappingProxyType(
     {
         "locality": reach_of_error,
+        "padding": one_number,
         "infinity": what_of_infinity,
         "nan": what_of_nan,
         "dtype": dtype_given,

@@ -139,6 +139,7 @@ class Backward:
 
     Attributes:
         slope: the upstream gradient taken back through the activation of that name.
+        sums: at which sums that slope is taken, given the right ones and the bias.
         upstream: what is taken for the upstream gradient.
         inputs, kernel, bias: a last change of each gradient, given what `Evaluated` holds.
         settings: how the arguments are read for the gradients, after `Steps.settings`.
@@ -150,6 +151,7 @@ class Backward:
     """
 
     slope: Callable[[str, Array, Array], Array] | None = None
+    sums: Callable[[Array, Array], Array] = lambda sums, _: sums
     upstream: Callable[[Array], Array] = lambda g: g
     inputs: Callable[[Array, Any], Array] = lambda x, _: x
     kernel: Callable[[Array, Any], Array] = lambda w, _: w
@@ -171,6 +173,8 @@ class Steps:
         to_last, from_last: from ``channels_first`` to channels last, and back.
         geometry: outputs along one axis and padding before it, from n, k, s, d and the padding.
         together: the same of all axes, from what `geometry` gives for each, and the sizes.
+        laid: how the arguments are read where windows are laid out, once their number and the
+            padding are known.
         sums: a last change of the sums, before the activation, given the case's format.
         kernel: what is taken for the kernel.
         groups: what each group of filters reads, given the windows and the number of groups.
@@ -196,6 +200,7 @@ class Steps:
     from_last: Callable[[Array], Array] = to_channels_first
     geometry: Callable[[int, int, int, int, str], tuple[int, int]] = geometry
     together: Callable[[list[Along]], list[Along]] = lambda axes: axes
+    laid: Callable[[Settings], Settings] = lambda settings: settings
     sums: Callable[[Array, Format], Array] = lambda y, _: y
     kernel: Callable[[Array], Array] = lambda w: w
     groups: Callable[[Array, int], list[Array]] = in_parts
@@ -419,11 +424,11 @@ def places(lengths: tuple[int, ...], settings: Settings, steps: Steps) -> list[N
     sizes = zip(lengths, settings.window, settings.strides, settings.dilation, strict=True)
     padding = settings.padding
     given = [Along(*steps.geometry(*one, padding), *one, padding) for one in sizes]
-    axes = steps.together(given)
+    axes, laid = steps.together(given), steps.laid(settings)
     found = []
     for axis, along in enumerate(axes):
-        taps = np.arange(settings.window[axis]) * settings.dilation[axis]
-        starts = np.arange(max(along.outputs, 0)) * settings.strides[axis] - along.before
+        taps = np.arange(laid.window[axis]) * laid.dilation[axis]
+        starts = np.arange(max(along.outputs, 0)) * laid.strides[axis] - along.before
         index = starts[:, None] + taps
         if steps.beyond and lengths[axis]:
             index = steps.beyond(index, lengths[axis])

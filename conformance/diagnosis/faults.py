@@ -43,12 +43,15 @@ class Fault:
         sentence: what the implementation does, to follow "what you get when".
         steps: the evaluation with the fault.
         only: the gradient in which alone it shows; empty for all, and for outputs.
+        is_systematic: whether it is made by a rule (`systematic`), and told only where none that
+            was seen somewhere explains as much.
     """
 
     identifier: str
     sentence: str
     steps: Steps
     only: str = ""
+    is_systematic: bool = False
 
     @cached_property
     def gradients(self) -> frozenset[str]:
@@ -899,8 +902,14 @@ _CHAINED: Final = ("inputs", "kernel", "outputs", "together")
 
 
 def combined(one: Fault, other: Fault) -> Steps | None:
-    """The evaluation with both faults; None where they vary the same step and cannot both hold."""
+    """The evaluation with both faults; None where they vary the same step and cannot both hold.
+
+    An argument that is read as something else is not read as a third besides.
+    """
     made = changes(one.steps)
+    kinds = {fault.identifier.split(".")[0] for fault in (one, other)}
+    if len(kinds) == 1 and "settings" in made and "settings" in changes(other.steps):
+        return None
     for name, step in changes(other.steps).items():
         if name not in made:
             made[name] = step

@@ -295,6 +295,12 @@ _ALL: Final = (
         scatter=b.overwrite,
     ),
     _fault(
+        "inputs.first-kept",
+        "the gradient of the inputs keeps what the first window gives, where windows overlap, as "
+        "where each element of the window overwrites what those before it gave",
+        scatter=b.keep_first,
+    ),
+    _fault(
         "inputs.divided-by-window",
         "the gradient of the inputs is divided by the number of elements of a window",
         inputs=lambda x, found: x / max(int(np.prod(found.settings.window)), 1),
@@ -396,6 +402,11 @@ _ALL: Final = (
         "activation.of-output",
         "the activation's slope is taken at its output in place of the sum",
         slope=_slope_of_output,
+    ),
+    _fault(
+        "activation.before-bias",
+        "the activation's slope is taken at the sum without the bias",
+        sums=lambda sums, bias: sums - bias,
     ),
     _fault(
         "activation.of-upstream",

@@ -7,12 +7,13 @@ wrong elements along one axis, whatever the arithmetic was.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
@@ -39,6 +40,14 @@ _FAR: Final = 32
 
 
 _NAN_LOST: Final = "NaN is lost there"
+
+
+_SEAMS: Final = tuple(2**power for power in range(3, 15))
+"""Lengths of the pieces that an axis may be cut into."""
+
+_FEW_OF_BLOCK: Final = 4
+_OF_MOST_BLOCKS: Final = 0.75
+"""At how many of the seams there may be elements are wrong at least."""
 
 
 @dataclass(frozen=True)
@@ -83,17 +92,23 @@ class Located:
         failures: these.
         contradicted: passing cases that have it as well.
         what: what the wrong elements are; empty where nothing simple is.
+        end: the last index that is wrong in all of them, before the end of the axis, as at a seam
+            between two pieces; None where there is no such index.
     """
 
     place: Place
     failures: tuple[Failure, ...]
     contradicted: tuple[Case, ...]
     what: str
+    end: int | None = None
 
     @property
     def words(self) -> str:
         """The whole, to follow "only"."""
-        return self.place.words + (f" ({self.what})" if self.what else "")
+        where = self.place.words
+        if self.end is not None and not self.place.block:
+            where = f"{where.removesuffix(' on')} to {self.end}"
+        return where + (f" ({self.what})" if self.what else "")
 
     @property
     def layers(self) -> str:
@@ -156,7 +171,9 @@ def _best(seen: dict[Failure, _Seen], passed: Sequence[Case]) -> Located | None:
             if all(failure.case.operands in _BY_INDEX for failure in those):
                 continue
             if _is_credible(place, [seen[f] for f in those], telling):
-                one = Located(place, tuple(those), tuple(against), _what(seen, those))
+                end = _end(place.axis, [seen[failure] for failure in those])
+                what = _what(seen, those) or _seams(place.axis, [seen[f] for f in those])
+                one = Located(place, tuple(those), tuple(against), what, end)
                 found.append((_weight(one, telling), len(found), one))
     return max(found)[-1] if found else None
 
@@ -208,7 +225,8 @@ class _Seen:
     Attributes:
         places: all places that its wrong elements lie at.
         lengths: the lengths of its axes, by name.
-        starts: the first wrong index along each axis.
+        starts, ends: the first and the last wrong index along each axis.
+        seams: by axis, which indices of every block are wrong, where others between them are right.
         effect: what the wrong elements are.
         dense: the places far along an axis from which on most elements are wrong.
     """
@@ -216,8 +234,10 @@ class _Seen:
     places: frozenset[Place]
     lengths: dict[str, int]
     starts: dict[str, int]
+    ends: dict[str, int]
     effect: str
     dense: frozenset[Place] = frozenset()
+    seams: Mapping[str, str] = field(default_factory=dict)
 
 
 def _seen(failure: Failure, hypotheses: Hypotheses) -> _Seen | None:
@@ -257,13 +277,43 @@ def _seen_in(
     lengths = dict(zip(axes, wrong.shape, strict=True))
     found = frozenset(_places(wrong, lengths))
     dense = frozenset(place for place in found if _is_dense(place, wrong, lengths))
-    starts = {axis: int(np.nonzero(wrong)[n].min()) for n, axis in enumerate(axes)}
-    return _Seen(found, lengths, starts, _effect(wrong, given, wanted), dense)
+    indices = dict(zip(axes, np.nonzero(wrong), strict=True))
+    starts = {axis: int(index.min()) for axis, index in indices.items()}
+    ends = {axis: int(index.max()) for axis, index in indices.items()}
+    seams = {axis: _of_every_block(index, lengths[axis]) for axis, index in indices.items()}
+    return _Seen(found, lengths, starts, ends, _effect(wrong, given, wanted), dense, seams)
+
+
+def _of_every_block(index: NDArray[np.intp], length: int) -> str:
+    """Which indices of every block are wrong, few of all; empty where there is no such block."""
+    for block in _SEAMS:
+        places = np.unique(index % block)
+        if 2 * block > length or len(places) > block // _FEW_OF_BLOCK:
+            continue
+        every = np.arange(length)
+        among = np.isin(every % block, places)
+        if np.isin(every[among], index).mean() >= _OF_MOST_BLOCKS:
+            low, high = int(places[0]), int(places[-1])
+            return f"of every {block} those from {low} to {high}"
+    return ""
+
+
+def _seams(axis: str, seen: Sequence[_Seen]) -> str:
+    """The words in which most of what was seen agrees."""
+    words, count = Counter(one.seams.get(axis, "") for one in seen).most_common(1)[0]
+    return words if 2 * count > len(seen) else ""
 
 
 def _is_dense(place: Place, wrong: Array, lengths: dict[str, int]) -> bool:
     beyond = wrong.swapaxes(0, list(lengths).index(place.axis))[place.start :]
     return place.start >= _FAR and bool(beyond.mean() > 0.5)
+
+
+def _end(axis: str, seen: Sequence[_Seen]) -> int | None:
+    """The last wrong index along an axis, where it is the same in all, and right ones follow."""
+    ends = {one.ends[axis] for one in seen}
+    follow = all(one.ends[axis] < one.lengths[axis] - 1 for one in seen)
+    return ends.pop() if len(ends) == 1 and follow else None
 
 
 def _axes(case: Case) -> tuple[str, ...]:

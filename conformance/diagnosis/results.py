@@ -17,6 +17,7 @@ from conformance.diagnosis.diagnosis import (
     diagnose,
 )
 from conformance.diagnosis.faults import Fault
+from conformance.diagnosis.kept import kept
 from conformance.diagnosis.refusals import REFUSAL, meaningless, told_apart
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Value
@@ -145,9 +146,20 @@ def _of_one(results: Sequence[Result], order: Order | None) -> Diagnosis | None:
         return diagnose(failures, passed)
     dependent = [failure for failure in failures if failure.case in order.cases]
     rest = [failure for failure in failures if failure.case not in order.cases]
-    group = depending_on_order(dependent, order.sequence, order.implementation)
+    known = _what_comes_out(dependent, [result.case for result in results], passed)
+    group = depending_on_order(dependent, order.sequence, order.implementation, known)
     found = diagnose(rest, passed)
     return Diagnosis((group, *found.groups), found.readings) if found else Diagnosis((group,))
+
+
+def _what_comes_out(dependent: Sequence[Failure], run: Sequence[Case], passed: list[Case]) -> str:
+    """What failures that depend on the order give: something of an earlier call, or else what."""
+    words = kept(dependent, run)
+    found = None if words else diagnose(dependent, passed)
+    if not found:
+        return words
+    most = max(found.groups, key=lambda group: len(group.failures), default=None)
+    return most.reason if most and 2 * len(most.failures) > len(dependent) else ""
 
 
 def failure_of(result: Result) -> Failure:

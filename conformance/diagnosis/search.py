@@ -18,11 +18,13 @@ from conformance.diagnosis.hypotheses import (
     are_compatible,
     is_predictable,
 )
+from conformance.diagnosis.systematic import SYSTEMATIC
 from conformance.outcomes import Rejection, Value
 
 Item = TypeVar("Item")
 
 _PROBES: Final = 40
+_FEW_PROBES: Final = 4
 _FINALISTS: Final = 6
 _PARTNERS: Final = 8
 _WITNESSES: Final = 400
@@ -92,7 +94,24 @@ def explanations(
             left = _explained_away(cluster, passed, hypotheses, found, pairs=pairs)
             gone = set(cluster) - set(left)
             remaining = [failure for failure in remaining if failure not in gone]
+    found = _without_told_refusals(found, remaining)
     return _merged([_with_empty(one, remaining, hypotheses) for one in found])
+
+
+def _without_told_refusals(
+    found: Sequence[Explanation], remaining: Sequence[Failure]
+) -> list[Explanation]:
+    """The explanations but those of mere refusals in words by which others are refused as well.
+
+    A message that refuses what no fault explains tells more than that arrays would not fit.
+    """
+    told = {failure.what for failure in remaining if isinstance(failure.outcome, Rejection)}
+
+    def is_told(one: Explanation) -> bool:
+        refused = all(isinstance(failure.outcome, Rejection) for failure in one.failures)
+        return refused and all(failure.what in told for failure in one.failures)
+
+    return [one for one in found if not is_told(one)]
 
 
 def _with_empty(one: Explanation, remaining: list[Failure], hypotheses: Hypotheses) -> Explanation:
@@ -248,11 +267,14 @@ class _Search:
 
     def _counts(self, candidates: Sequence[Hypothesis]) -> dict[Hypothesis, int]:
         """How many probes each candidate explains, where it is any."""
-        counts = {
-            one: sum(self._hypotheses.explain(one, probe) for probe in self._probes)
-            for one in candidates
-        }
+        explain = self._hypotheses.explain
+        likely = [one for one in candidates if not _is_made(one) or self._is_likely(one)]
+        counts = {one: sum(explain(one, probe) for probe in self._probes) for one in likely}
         return {one: count for one, count in counts.items() if count}
+
+    def _is_likely(self, one: Hypothesis) -> bool:
+        """Whether it explains any of a few probes; of the many that a rule makes, most do not."""
+        return any(self._hypotheses.explain(one, probe) for probe in self._probes[::_FEW_PROBES])
 
     def _finalists(self, counts: dict[Hypothesis, int]) -> dict[Hypothesis, tuple[Failure, ...]]:
         """What the best candidates explain of all failures."""
@@ -312,7 +334,9 @@ class _Search:
         leading = [one for one in leading if len(one) == fewest]
         against = {one: self._contradicted(one, finalists[one]) for one in leading}
         least = min(len(one.cases) for one in against.values())
-        first, *others = (one for one in leading if len(against[one].cases) == least)
+        alike = [one for one in leading if len(against[one].cases) == least]
+        seen = [one for one in alike if not _is_made(one)]
+        first, *others = seen or alike
         return Explanation(
             first, finalists[first], against[first].cases, tuple(others), against[first].count
         )
@@ -373,9 +397,15 @@ def _catalogue(failures: Sequence[Failure]) -> list[Fault]:
     """The faults to try, those first whose words are preferred where several explain the same."""
     of_gradients = [failure.case.observe == "gradients" for failure in failures]
     if not any(of_gradients):
-        return list(FAULTS.values())
+        return [*FAULTS.values(), *SYSTEMATIC.values()]
     both = (FAULTS, GRADIENT_FAULTS) if not all(of_gradients) else (GRADIENT_FAULTS, FAULTS)
-    return [fault for catalogue in (*both, OF_ONE_GRADIENT) for fault in catalogue.values()]
+    every = (*both, OF_ONE_GRADIENT, SYSTEMATIC)
+    return [fault for catalogue in every for fault in catalogue.values()]
+
+
+def _is_made(one: Hypothesis) -> bool:
+    """Whether a rule made it."""
+    return any(fault.is_systematic for fault in one)
 
 
 def _observed(case: Case) -> str:

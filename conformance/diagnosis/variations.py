@@ -228,10 +228,15 @@ def of_one_axis(number: int) -> Callable[[list[Along]], list[Along]]:
         one = axes[number]
         if one.padding != "same":
             return axes
-        total = total_padding(one.length, one.window, one.stride, one.dilation)
+        total = total_of(one)
         return [replace(a, before=one.before, outputs=fitting(a, total)) for a in axes]
 
     return padded
+
+
+def total_of(along: Along) -> int:
+    """The padding of both sides of an axis under ``same``."""
+    return total_padding(along.length, along.window, along.stride, along.dilation)
 
 
 def fitting(along: Along, total: int) -> int:
@@ -261,18 +266,27 @@ def half_to_keep_size(n: int, k: int, s: int, d: int) -> int:
 
 def exchanged_window(settings: Settings, case: Case) -> Settings:
     """The pool's rows and columns exchanged, and the strides that default to them."""
-    if not LAYERS[case.layer].pools:
-        return settings
-    own = case.keywords.get("strides") is None
-    strides = exchanged(settings.strides) if own else settings.strides
-    return replace(settings, window=exchanged(settings.window), strides=strides)
+    return with_pool(settings, case, exchanged, strides=True)
 
 
 def exchanged_window_alone(settings: Settings, case: Case) -> Settings:
     """The pool's rows and columns exchanged, the strides as they are."""
+    return with_pool(settings, case, exchanged, strides=False)
+
+
+def with_pool(
+    settings: Settings,
+    case: Case,
+    of: Callable[[tuple[int, ...]], tuple[int, ...]],
+    *,
+    strides: bool,
+) -> Settings:
+    """Another pool, and, if asked for, the strides that default to it."""
     if not LAYERS[case.layer].pools:
         return settings
-    return replace(settings, window=exchanged(settings.window))
+    own = strides and case.keywords.get("strides") is None
+    given = of(settings.strides) if own else settings.strides
+    return replace(settings, window=of(settings.window), strides=given)
 
 
 def finite(y: Array, fmt: Format) -> Array:

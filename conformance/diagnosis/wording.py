@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
-from conformance.cases.grids.values import ACTIVATIONS
 from conformance.cases.operands import Operands
+from conformance.diagnosis.backward import GradientPrediction
 from conformance.diagnosis.evaluation import CORRECT, predict, to_channels_last
-from conformance.diagnosis.hypotheses import Failure, operands_of
+from conformance.diagnosis.hypotheses import Failure, Predicted, operands_of
 from conformance.judge.contraction import as_float64
 from conformance.judge.definition.rounding import FORMATS
 from conformance.judge.expectation import expect
@@ -26,8 +26,6 @@ from conformance.outcomes import Value
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-
-_MOST_LOOKED_AT: Final = 60
 
 
 def wrong_and_right_gradients(failure: Failure) -> tuple[list[str], list[str]]:
@@ -55,6 +53,25 @@ def wrong_gradients(wrong: Sequence[str], others: Sequence[str]) -> str:
         return ""
     well = f"; {_listed(others)} {_are(others)} right" if others else ""
     return f"the gradient of {_listed(wrong)} {_are(wrong[:1])} wrong{well}"
+
+
+def gradients_given(failure: Failure, right: Predicted | None, wrong: Sequence[str]) -> str:
+    """What all that is wrong in some gradients is: NaN, infinite, or zero."""
+    given = failure.outcome.value if isinstance(failure.outcome, Value) else None
+    if not wrong or not isinstance(given, dict) or not isinstance(right, GradientPrediction):
+        return ""
+    pairs = [(np.asarray(given[name]), right.parts[name]) for name in wrong if name in right.parts]
+    if any(array.shape != part.value.shape for array, part in pairs):
+        return ""
+    values = [as_float64(array[~part.allows(array)]) for array, part in pairs]
+    off = np.concatenate([v.ravel() for v in values]) if values else np.zeros(0)
+    told = {
+        "NaN": np.isnan(off),
+        "infinite, as where a number overflows on the way": np.isinf(off),
+        "zero": off == 0,
+    }
+    words = next((words for words, mask in told.items() if off.size and mask.all()), "")
+    return f"; what is wrong is {words}" if words else ""
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -100,6 +117,19 @@ def _sums_are_infinite(failure: Failure, where: Mask) -> bool:
     return has_activation and sums.shape == where.shape and bool(np.isinf(sums[where]).all())
 
 
+def one_number(failure: Failure) -> str:
+    """The one number that all wrong outputs are, where there are several; empty for more."""
+    outcome = failure.outcome
+    actual = outcome.value if isinstance(outcome, Value) else None
+    right = predict(failure.case, operands_of(failure.case))
+    if not isinstance(actual, np.ndarray) or actual.shape != right.value.shape:
+        return ""
+    wrong = ~right.allows(actual)
+    given, wanted = np.unique(as_float64(actual[wrong])), np.unique(as_float64(right.value[wrong]))
+    told = len(given) == 1 < len(wanted) and np.isfinite(given).all()
+    return f"they are all {given[0] + 0.0:g}" if told else ""
+
+
 def what_of_infinity(failure: Failure) -> str:
     """What is given where infinity of either sign should be; empty where it is not one thing."""
     case, outcome = failure.case, failure.outcome
@@ -143,8 +173,10 @@ def shape_given(failure: Failure) -> str:
     actual = outcome.value if isinstance(outcome, Value) else None
     if isinstance(actual, dict):
         return _amiss(failure, actual, None)
-    if not isinstance(actual, np.ndarray) or failure.case.observe != "output":
+    if failure.case.observe != "output" or actual is None:
         return ""
+    if not isinstance(actual, np.ndarray):
+        return f"it is of the type {type(actual).__name__}"
     right = predict(failure.case, operands_of(failure.case), with_error=False).value
     if actual.ndim < right.ndim and actual.shape == tuple(n for n in right.shape if n > 1):
         return "axes of length 1 are missing"
@@ -205,7 +237,57 @@ def relation(failure: Failure) -> str:
         return ""
     if actual.dtype.itemsize > 1 and right.allows(actual.byteswap()).all():
         return "the bytes of every element are in the other order"
-    return _related(given, wanted, _roundoff(case.dtype))
+    is_plain = case.keywords.get("activation") in (None, "linear")
+    return _related(given, wanted, _roundoff(case.dtype), is_plain=is_plain)
+
+
+_LEAST_ON_STEPS: Final = 24
+_MOST_LEVELS: Final = MappingProxyType({16: "4", 256: "8"})
+"""Levels to which numbers are quantised, and the bits that they take."""
+
+
+def quantised(failure: Failure) -> str:
+    """Whether all outputs of a filter lie on steps, which the right ones do not; else empty."""
+    outcome = failure.outcome
+    actual = outcome.value if isinstance(outcome, Value) else None
+    if failure.case.observe != "output" or not isinstance(actual, np.ndarray):
+        return ""
+    if actual.size < _LEAST_ON_STEPS or actual.dtype.kind != "f":
+        return ""
+    bits = next((b for most, b in _MOST_LEVELS.items() if 0 < _levels(failure, actual) <= most), "")
+    right = (
+        predict(failure.case, operands_of(failure.case), with_error=False).wide if bits else actual
+    )
+    if not bits or right.shape != actual.shape or _levels(failure, right) in range(1, 257):
+        return ""
+    return (
+        f"all outputs lie on steps, of which {2 ** int(bits)} reach from the least to the largest, "
+        f"as where they are quantised to {bits} bits"
+    )
+
+
+def _levels(failure: Failure, numbers: NDArray[Any]) -> int:
+    """How many steps reach over the numbers of a filter at most; 0 where they lie on none.
+
+    What differs between filters may be a bias.
+    """
+    is_first = facts(failure.case).channels_first and numbers.ndim > 2
+    last = to_channels_last(numbers) if is_first else numbers
+    rows, unit = last.astype(np.float64).reshape(-1, last.shape[-1]), _roundoff(failure.case.dtype)
+    if not np.isfinite(rows).all():
+        return 0
+    values = np.unique(rows - rows.min(axis=0))
+    if len(values) < _LEAST_RELATED:
+        return 0
+    gaps = np.diff(values)
+    room = 8 * unit * float(np.abs(rows).max())
+    step = float(gaps[gaps > room].min(initial=np.inf))
+    if not 0 < step < np.inf or room > step / 16:
+        return 0
+    index = values / step
+    off = np.abs(index - np.rint(index)) * step
+    is_on_steps = bool((off <= room + step / 64).all())
+    return int(np.rint(index[-1])) + 1 if is_on_steps else 0
 
 
 def nearness(failure: Failure) -> str:
@@ -237,13 +319,25 @@ def is_near_told(case: Case) -> bool:
     return case.dtype in _NEAR_OF and case.keywords.get("activation") in (None, "linear", "relu")
 
 
+SINGLE: Final = (2.0**-20, "as where float64 is computed in float32")
+"""How far off float64 is where it is computed in float32, and words for it."""
+
+_TRANSFORMED: Final = (
+    "with errors larger than those of {}, and far smaller than those of {}, as where a transform "
+    "such as Winograd's or Fourier's is used, an approximation, or operands in parts"
+)
+
 _NEAR_OF: Final[Mapping[str, tuple[tuple[float, str], ...]]] = MappingProxyType(
     {
         "float64": (
-            (2.0**-20, "as where float64 is computed in float32"),
+            (2.0**-36, _TRANSFORMED.format("float64", "float32")),
+            SINGLE,
             (2.0**-7, "as where float64 is computed in 16 bits"),
         ),
-        "float32": ((2.0**-7, "as where float32 is computed in TF32, float16 or bfloat16"),),
+        "float32": (
+            (2.0**-17, _TRANSFORMED.format("float32", "16 bits or TF32")),
+            (2.0**-7, "as where float32 is computed in TF32, float16 or bfloat16"),
+        ),
         "float16": ((2.0**-8, "as where sums are rounded to float16 on the way"),),
         "bfloat16": ((2.0**-5, "as where sums are rounded to bfloat16 on the way"),),
     }
@@ -255,10 +349,12 @@ def _roundoff(dtype: str) -> float:
     return FORMATS[dtype].unit_roundoff if dtype in FORMATS else 0.0
 
 
-def _related(given: Floats, wanted: Floats, unit: float) -> str:
+def _related(given: Floats, wanted: Floats, unit: float, *, is_plain: bool) -> str:
     def are_given(numbers: Floats, scale: Floats) -> bool:
         return bool(np.all(np.abs(given - numbers) <= 8 * unit * (np.abs(given) + np.abs(scale))))
 
+    if np.ptp(given) == 0:
+        return f"every wrong element is {given[0] + 0.0:g}" if is_plain else ""
     by = _plain(float(np.median(given - wanted)))
     if by and are_given(wanted + by, wanted):
         return f"every wrong element is too {'large' if by > 0 else 'small'} by {abs(by):g}"
@@ -332,171 +428,3 @@ def _grown(places: Mask) -> Mask:
         wider[:-1] |= moved[1:]
         places = np.moveaxis(wider, 0, axis)
     return places
-
-
-def off_activation(name: str, failures: Sequence[Failure]) -> str:
-    """By how much an activation is off, and for which sums; empty where it cannot be told."""
-    found = [one for f in failures[:_MOST_LOOKED_AT] if (one := _seen_of(f)) is not None]
-    if not found:
-        return ""
-    sums, ratios, errors, relative = (np.concatenate(one) for one in zip(*found, strict=True))
-    wrong = ratios > 1
-    if not wrong.any():
-        return ""
-    worst = float(ratios[wrong].max())
-    by = f"by up to {worst:.2g} bounds" if worst < 1e6 else "by far"
-    where = _where(sums[wrong], sums[~wrong])
-    other = _taken_for(name, failures)
-    if other:
-        return f"{name} gives what {other} gives"
-    further = _further(failures, errors[wrong], relative[wrong])
-    return f"{name} is off {by} {where}{further}"
-
-
-def _further(failures: Sequence[Failure], errors: Floats, relative: Floats) -> str:
-    """What is known of an activation's errors besides their sums."""
-    if any(map(_falls, failures[:_MOST_LOOKED_AT])):
-        return f", {_NO_FUNCTION}"
-    constant = _constant(failures[:_MOST_LOOKED_AT])
-    if constant:
-        return f", where it is given as {constant}"
-    if all(f.case.dtype == "float64" for f in failures) and _are_single(relative):
-        return f", {_NEAR_OF['float64'][0][1]}"
-    related = set(map(relation, failures[:_TAKEN_FOR]))
-    if len(related) == 1 and all(related):
-        return f"; the sums themselves are right, and {related.pop()}"
-    cancels = float(errors.max()) <= _FEW_ROUNDINGS
-    return f"; the sums themselves are right{_CANCELS if cancels else ''}"
-
-
-def _constant(failures: Sequence[Failure]) -> str:
-    """The one number that all wrong elements are, if there are several; empty for more."""
-    given: set[float] = set()
-    count = 0
-    for failure in failures:
-        actual = failure.outcome.value if isinstance(failure.outcome, Value) else None
-        right = predict(failure.case, operands_of(failure.case))
-        if isinstance(actual, np.ndarray) and actual.shape == right.value.shape:
-            wrong = actual[~right.allows(actual)].astype(np.float64)
-            given |= set(np.unique(wrong).tolist())
-            count += wrong.size
-    return f"{given.pop():.6g}" if len(given) == 1 and count > 1 else ""
-
-
-def _taken_for(name: str, failures: Sequence[Failure]) -> str:
-    """Another activation that gives what was given in all failures; empty for none."""
-    looked_at = [f for f in failures[:_TAKEN_FOR] if isinstance(f.outcome, Value)]
-    values = [f.outcome.value for f in looked_at if isinstance(f.outcome, Value)]
-    given = [v.astype(np.float64).ravel() for v in values if isinstance(v, np.ndarray)]
-    if not given or len(np.unique(np.concatenate(given))) < _DISTINCT:
-        return ""  # a few limits, which many functions share
-    others = (other for other in ACTIVATIONS if other != name)
-    return next((o for o in others if all(_gives_as(o, f) for f in looked_at)), "")
-
-
-def _gives_as(other: str, failure: Failure) -> bool:
-    assert isinstance(failure.outcome, Value)
-    case = failure.case.replace(activation=other)
-    return predict(case, operands_of(failure.case)).fits(failure.outcome.value)
-
-
-_TAKEN_FOR: Final = 6
-"""How many failures are looked at for what one activation gives in all of them."""
-
-_DISTINCT: Final = 5
-"""How many values are seen at least where one function is said to give what another gives."""
-
-_FEW_ROUNDINGS: Final = 4.0
-_CANCELS: Final = (
-    ", and no error is larger than a few roundings of 1, as where a formula subtracts from 1 what "
-    "is nearly 1"
-)
-
-
-_NO_FUNCTION: Final = (
-    "where a larger sum gives a smaller output: what is wrong depends on more than the sum, as "
-    "where the activation is applied before the bias is added"
-)
-
-
-def _falls(failure: Failure) -> bool:
-    """Whether outputs fall by more than their error where the right ones grow with the sums."""
-    case, outcome = failure.case, failure.outcome
-    actual = outcome.value if isinstance(outcome, Value) else None
-    linear = replace(CORRECT, activations=lambda _, y: y)
-    arrays = operands_of(case)
-    right, sums = predict(case, arrays), predict(case, arrays, linear, with_error=False).wide
-    if not isinstance(actual, np.ndarray) or right.error is None or sums.shape != actual.shape:
-        return False
-    order = np.argsort(sums, axis=None, kind="stable")
-    given, wanted, error = (
-        a.astype(np.float64).ravel()[order] for a in (actual, right.wide, right.error)
-    )
-    if not np.isfinite([given, wanted]).all() or np.any(np.diff(wanted) < 0):
-        return False
-    sums = sums.ravel()[order]
-    apart = sums[1:] > sums[:-1]
-    fall = given[:-1] - given[1:] > 4 * (error[:-1] + error[1:])
-    return bool(np.count_nonzero(fall & apart) > max(2, len(given) // 16))
-
-
-def _are_single(relative: Floats) -> bool:
-    """Whether errors are mostly those of float32; results that leave its range are not."""
-    return float((relative <= _NEAR_OF["float64"][0][0]).mean()) > _MOSTLY
-
-
-_MOSTLY: Final = 0.75
-
-
-def _seen_of(failure: Failure) -> tuple[Floats, Floats, Floats, Floats] | None:
-    """The finite sums; the errors in units of the bound; in roundings of 1; and of the value.
-
-    The last are divided by the sum where it is large, as of an exponential, whose rounding grows.
-    """
-    case, outcome = failure.case, failure.outcome
-    actual = outcome.value if isinstance(outcome, Value) else None
-    arrays = operands_of(case)
-    linear = replace(CORRECT, activations=lambda _, y: y)
-    right, sums = predict(case, arrays), predict(case, arrays, linear, with_error=False).wide
-    if not isinstance(actual, np.ndarray) or right.error is None:
-        return None
-    if not actual.shape == right.value.shape == sums.shape:
-        return None
-    with np.errstate(all="ignore"):
-        distance = np.abs(actual.astype(np.float64) - right.wide)
-        off = distance / right.error
-        relative = distance / np.abs(right.wide) / np.maximum(np.abs(sums), 1.0)
-    finite = np.isfinite(sums)
-    ratios = np.where(right.allows(actual), 0.0, np.where(np.isnan(off), np.inf, off))
-    roundings = np.where(np.isnan(distance), np.inf, distance)
-    unit = FORMATS[case.dtype].unit_roundoff
-    return sums[finite], ratios[finite], roundings[finite] / unit, relative[finite]
-
-
-ALL_SUMS: Final = "all that were seen"
-
-
-def _where(wrong: NDArray[np.float64], right: NDArray[np.float64]) -> str:
-    """For which sums, in the fewest words that hold for all that were seen."""
-    low, high = float(wrong.min()), float(wrong.max())
-    if not right.size:
-        return f"for sums from {low:.3g} to {high:.3g}, {ALL_SUMS}"
-    if high < right.min():
-        return f"for sums of {high:.3g} and below, and right above"
-    if low > right.max():
-        return f"for sums of {low:.3g} and above, and right below"
-    if np.abs(wrong).min() > np.abs(right).max():
-        return f"for sums of magnitude {np.abs(wrong).min():.3g} and above, and right below"
-    return f"for {_in_ranges(wrong, right)}"
-
-
-def _in_ranges(wrong: NDArray[np.float64], right: NDArray[np.float64]) -> str:
-    """The ranges of the wrong sums of either sign, and how many of those seen there are wrong."""
-    sides = [side for side in (wrong[wrong < 0], wrong[wrong >= 0]) if side.size]
-    ends = [(float(side.min()), float(side.max())) for side in sides]
-    among = sum(int(np.count_nonzero((right >= low) & (right <= high))) for low, high in ends)
-    ranges = " and ".join(
-        f"from {low:.3g} to {high:.3g}" if low < high else f"of {low:.3g}" for low, high in ends
-    )
-    share = f", {wrong.size} of {wrong.size + among} seen there" if among else ""
-    return f"sums {ranges}{share}"
