@@ -300,7 +300,7 @@ class Conv1D(Convolution):
         ((2, 4, 3), {"filters": 4, "kernel_size": 3, "dilation_rate": 2}),
         ((2, 0, 3), {"filters": 4, "kernel_size": 1}),
     )
-    wrong_ranks = ((8,), (2, 8), (2, 7, 8, 3))
+    wrong_ranks = ((8,), (2, 8), (8, 3), (2, 7, 8, 3))
     bad_arguments = ({"kernel_size": 3}, {"filters": 4}, {})
     other_values = {"strides": 2, "padding": "same", "dilation_rate": 3, **_OTHER_VALUES}
     positions = (4, 5, 14)

@@ -77,6 +77,7 @@ class Windowed(Plain):
             windows.coincidences,
             windows.pointwise,
             windows.extremes,
+            windows.tiled,
             windows.widths,
             windows.reach,
             windows.remainders,

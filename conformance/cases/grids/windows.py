@@ -94,6 +94,17 @@ def coincidences() -> Iterator[Case]:
                 yield _with_sizes(layer, _DISTINCT | _equal(one, other), data_format)
 
 
+def tiled() -> Iterator[Case]:
+    """Windows side by side over lengths that they do not divide: the last one is cut, or left out.
+
+    A kernel that goes on reading there finds the next row.
+    """
+    for layer, window, padding in product(windowed_layers(), (2, 3), ("same", "valid")):
+        axes = (Axis(2 * window + 1, window, window), Axis(3 * window - 1, window, window))
+        for chosen in (axes, axes[::-1]):
+            yield windowed(layer, chosen[: LAYERS[layer].rank], padding)
+
+
 def _has(layer: str, name: str) -> bool:
     return (LAYERS[layer].rank == 2 or "columns" not in name) and (
         LAYERS[layer].convolves or name != "filters"
