@@ -10,6 +10,7 @@ A condition is a text, a number, a boolean, or a list of these of which one must
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -159,6 +160,7 @@ FIELDS: Final[Mapping[str, Callable[[Facts], Any]]] = MappingProxyType(
         "least_stride": lambda known: min(known.strides),
         "greatest_stride": lambda known: max(known.strides),
         "greatest_dilation": lambda known: max(known.dilation),
+        "positions": lambda known: math.prod(length or 0 for length in known.spatial),
         "products": lambda known: known.products,
         "input_rank": lambda known: len(known.case.inputs or ()) - known.rank,
         "empty_input": lambda known: 0 in (known.case.inputs or ()),
@@ -170,7 +172,8 @@ FIELDS: Final[Mapping[str, Callable[[Facts], Any]]] = MappingProxyType(
 """The fields that a condition can be put on, by name.
 
 Sizes are those of the canonical configuration; ``input_rank`` is the number of axes beside the
-spatial ones, 2 where batch and channels are there.
+spatial ones, 2 where batch and channels are there; ``positions`` are the places of the inputs along
+the spatial axes.
 """
 
 
