@@ -37,8 +37,8 @@ def kept(failures: Sequence[Failure], run: Sequence[Case]) -> str:
         run: the cases of the run, in order.
     """
     small = [f for f in failures if _is_small(f.case) and isinstance(f.outcome, Value)]
-    small = sorted(small, key=lambda f: prod(f.case.inputs or ()))  # type: ignore[arg-type]
-    looked_at = [f for f in small if prod(f.case.inputs or (0,)) > 1][:_LOOKED_AT]  # type: ignore[arg-type]
+    small = sorted(small, key=lambda f: _size(f.case))
+    looked_at = [f for f in small if _size(f.case) > 1][:_LOOKED_AT]
     counts = Counter(words for f in looked_at for words in set(_from_earlier(f, run)))
     words, count = counts.most_common(1)[0] if counts else ("", 0)
     return words if 2 * count > len(looked_at) else ""
@@ -46,7 +46,12 @@ def kept(failures: Sequence[Failure], run: Sequence[Case]) -> str:
 
 def _is_small(case: Case) -> bool:
     known = is_predictable(case) and case.observe in ("output", "gradients")
-    return known and prod(n or 0 for n in case.inputs or ()) <= _MOST_ELEMENTS
+    return known and _size(case) <= _MOST_ELEMENTS
+
+
+def _size(case: Case) -> int:
+    """How many elements the inputs have; 0 where a length is free."""
+    return prod(n or 0 for n in case.inputs or (0,))
 
 
 def _from_earlier(failure: Failure, run: Sequence[Case]) -> Iterator[str]:
