@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from conformance.diagnosis.faults import FAULTS, combined
 from conformance.judge.expectation import expect
 from conformance.judge.judge import judge
 from conformance.judge.verdict import Judgement, Verdict
+from conformance.known.effects.elements import gradients_of
 from conformance.known.record import Found, Record
 from conformance.outcomes import Value
 
@@ -272,6 +274,15 @@ def test_an_evaluation_without_a_fault_conforms_far_out():
         if has_its_dtype(case):
             judgement, _ = found(case, evaluate(case, operands(case), CORRECT))
             assert judgement.verdict is Verdict.CONFORMS, case
+
+
+def test_gradients_that_none_expects_have_no_effect():
+    """An implementation may answer where it should refuse: no effect is computed then."""
+    case = Case.of("Conv1D", (2, 8, 3), observe="gradients", filters=4, kernel_size=3)
+    judgement = Judgement(Verdict.DEVIATES, "")
+    nothing = SimpleNamespace(value=None)
+    evidence = Found(case, Value({}), judgement, lambda: (operands(case), nothing))
+    assert gradients_of(evidence) is None
 
 
 @pytest.mark.parametrize("record", OF_OUTPUTS, ids=lambda record: record.identifier)
