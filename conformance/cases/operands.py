@@ -41,9 +41,9 @@ number, R of the wide range, S of the spike:
 
 **Elements** follow from their words by the recipes that `KINDS` names for inputs, kernel and bias,
 the upstream gradient's by the kernel's, its outputs counting as taps and its channels as filters,
-where the kind names none of its own;
-the docstrings in `conformance.cases.recipes` are their formulas.  All are exact in the dtype, for K
-below 2**14; a zero computed with ``sign(v)`` has that sign, as in IEEE 754's multiplication.
+where the kind names none of its own; the docstrings in `conformance.cases.recipes` are their
+formulas.  All are exact in the dtype, for K below 2**14; a zero computed with ``sign(v)`` has that
+sign, as in IEEE 754's multiplication.
 
 Kernel and bias, not the upstream gradient, are multiplied by ``2**(-D e)`` at the end, where K is
 the number of products in one output (the window's sizes times the channels),
@@ -68,7 +68,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from math import prod
 from types import MappingProxyType
@@ -184,6 +184,15 @@ def _on_grid(meaning: str, place: str = "", layout: str = "", history: str = "")
     )
 
 
+_TAILS: Final = Kind(
+    "one tap a filter, inputs from tiny to beyond the range of exponentials",
+    recipes.tails,
+    recipes.one_tap,
+    recipes.nothing,
+    damping=0,
+    exact=True,
+)
+
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
         "integers": Kind(
@@ -284,22 +293,11 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             exact=True,
             exact_gradients=False,
         ),
-        "tails": Kind(
-            "one tap a filter, inputs from tiny to beyond the range of exponentials",
-            recipes.tails,
-            recipes.one_tap,
-            recipes.nothing,
-            damping=0,
-            exact=True,
-        ),
-        "slopes": Kind(
-            "the same, and an upstream gradient of signs",
-            recipes.tails,
-            recipes.one_tap,
-            recipes.nothing,
-            recipes.signs,
-            damping=0,
-            exact=True,
+        "tails": _TAILS,
+        "slopes": replace(
+            _TAILS,
+            meaning="as tails, and an upstream gradient of signs",
+            upstream=recipes.signs,
             exact_gradients=False,
         ),
         "strided": _on_grid("views of every second element of larger arrays", layout="strided"),

@@ -12,8 +12,7 @@ the kernel is g.
 
 Through an activation, g itself is off by what `slopes` derives, and the sums by those errors times
 the magnitudes of the other operand; where g may leave the format's range, what it takes part in is
-not judged.  Errors of g do not have random signs; then only the bound
-applies.
+not judged.  Errors of g do not have random signs; then only the bound applies.
 
 Max pooling adds up one upstream element for each window that an input is the largest of: at most as
 many terms as the window has taps.  Flatten moves elements.

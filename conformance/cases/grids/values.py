@@ -33,8 +33,7 @@ LOCAL_KINDS: Final = ("spike", "one_infinity", "one_nan")
 ONLY_OF_SUMS: Final = frozenset(
     {
         *("constant", "cancellation", "overflow", "spike", "kernel_nan", "kernel_infinity"),
-        *("one_power", "one_product", "one_weight", "odd_bias", "tails", "edges"),
-        "slopes",
+        *("one_power", "one_product", "one_weight", "odd_bias", "tails", "edges", "slopes"),
     }
 )
 """Kinds that say nothing about a layer that only moves or compares values."""
@@ -129,7 +128,7 @@ def counted() -> Iterator[Case]:
     sides = {"int8": 12, "uint8": 17, "int16": 182, "uint16": 257}
     for layer, (dtype, side) in product(_of_integers(), sides.items()):
         rank = LAYERS[layer].rank
-        axes = (Axis(side, 2, 2),) * rank if rank > 1 else (Axis(side**2, 2, 2),)
+        axes = (Axis(side ** (2 // rank), 2, 2),) * rank
         for channels in (1, 3) if side < 100 else (1,):
             yield windowed(layer, axes, batch=1, channels=channels, dtype=dtype)
 
