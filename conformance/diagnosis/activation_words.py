@@ -11,7 +11,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from conformance.cases.case import Case
 from conformance.cases.grids.values import ACTIVATIONS
+from conformance.cases.operands import Operands
 from conformance.diagnosis.evaluation import CORRECT, predict
 from conformance.diagnosis.hypotheses import Failure, operands_of
 from conformance.diagnosis.wording import SINGLE, Floats, Mask, relation
@@ -20,6 +22,7 @@ from conformance.judge.definition.rounding import FORMATS, Format
 from conformance.outcomes import Value
 
 _MOST_LOOKED_AT: Final = 60
+_LINEAR: Final = replace(CORRECT, activations=lambda _, y: y)
 
 
 def off_activation(name: str, failures: Sequence[Failure]) -> str:
@@ -42,6 +45,11 @@ def off_activation(name: str, failures: Sequence[Failure]) -> str:
         return f"{name} gives what {other} gives"
     further = _further(failures, errors[wrong], relative[wrong])
     return f"{name} is off {by} {where}{further}"
+
+
+def _sums_of(case: Case, arrays: Operands) -> Floats:
+    """The sums that the activation sees."""
+    return predict(case, arrays, _LINEAR, with_error=False).wide
 
 
 @dataclass(frozen=True)
@@ -94,8 +102,7 @@ def _lost(name: str, failure: Failure) -> _Lost | None:
     case, outcome = failure.case, failure.outcome
     actual = outcome.value if isinstance(outcome, Value) else None
     arrays = operands_of(case)
-    linear = replace(CORRECT, activations=lambda _, y: y)
-    right, sums = predict(case, arrays).wide, predict(case, arrays, linear, with_error=False).wide
+    right, sums = predict(case, arrays).wide, _sums_of(case, arrays)
     if not isinstance(actual, np.ndarray) or not actual.shape == right.shape == sums.shape:
         return None
     given = actual.astype(np.float64)
@@ -212,9 +219,8 @@ def _falls(failure: Failure) -> bool:
     """Whether outputs fall by more than their error where the right ones grow with the sums."""
     case, outcome = failure.case, failure.outcome
     actual = outcome.value if isinstance(outcome, Value) else None
-    linear = replace(CORRECT, activations=lambda _, y: y)
     arrays = operands_of(case)
-    right, sums = predict(case, arrays), predict(case, arrays, linear, with_error=False).wide
+    right, sums = predict(case, arrays), _sums_of(case, arrays)
     if not isinstance(actual, np.ndarray) or right.error is None or sums.shape != actual.shape:
         return False
     order = np.argsort(sums, axis=None, kind="stable")
@@ -245,8 +251,7 @@ def _seen_of(failure: Failure) -> tuple[Floats, Floats, Floats, Floats] | None:
     case, outcome = failure.case, failure.outcome
     actual = outcome.value if isinstance(outcome, Value) else None
     arrays = operands_of(case)
-    linear = replace(CORRECT, activations=lambda _, y: y)
-    right, sums = predict(case, arrays), predict(case, arrays, linear, with_error=False).wide
+    right, sums = predict(case, arrays), _sums_of(case, arrays)
     if not isinstance(actual, np.ndarray) or right.error is None:
         return None
     if not actual.shape == right.value.shape == sums.shape:
