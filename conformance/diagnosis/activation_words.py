@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from conformance.cases.case import Case
 from conformance.cases.grids.values import ACTIVATIONS
-from conformance.cases.operands import Operands
-from conformance.diagnosis.evaluation import CORRECT, predict
+from conformance.diagnosis.evaluation import predict, sums_of
 from conformance.diagnosis.hypotheses import Failure, operands_of
 from conformance.diagnosis.wording import SINGLE, Floats, Mask, relation
 from conformance.judge.activations import named
@@ -22,7 +20,6 @@ from conformance.judge.definition.rounding import FORMATS, Format
 from conformance.outcomes import Value
 
 _MOST_LOOKED_AT: Final = 60
-_LINEAR: Final = replace(CORRECT, activations=lambda _, y: y)
 
 
 def off_activation(name: str, failures: Sequence[Failure]) -> str:
@@ -45,11 +42,6 @@ def off_activation(name: str, failures: Sequence[Failure]) -> str:
         return f"{name} gives what {other} gives"
     further = _further(failures, errors[wrong], relative[wrong])
     return f"{name} is off {by} {where}{further}"
-
-
-def _sums_of(case: Case, arrays: Operands) -> Floats:
-    """The sums that the activation sees."""
-    return predict(case, arrays, _LINEAR, with_error=False).wide
 
 
 @dataclass(frozen=True)
@@ -102,7 +94,7 @@ def _lost(name: str, failure: Failure) -> _Lost | None:
     case, outcome = failure.case, failure.outcome
     actual = outcome.value if isinstance(outcome, Value) else None
     arrays = operands_of(case)
-    right, sums = predict(case, arrays).wide, _sums_of(case, arrays)
+    right, sums = predict(case, arrays).wide, sums_of(case, arrays)
     if not isinstance(actual, np.ndarray) or not actual.shape == right.shape == sums.shape:
         return None
     given = actual.astype(np.float64)
@@ -220,7 +212,7 @@ def _falls(failure: Failure) -> bool:
     case, outcome = failure.case, failure.outcome
     actual = outcome.value if isinstance(outcome, Value) else None
     arrays = operands_of(case)
-    right, sums = predict(case, arrays), _sums_of(case, arrays)
+    right, sums = predict(case, arrays), sums_of(case, arrays)
     if not isinstance(actual, np.ndarray) or right.error is None or sums.shape != actual.shape:
         return False
     order = np.argsort(sums, axis=None, kind="stable")
@@ -251,7 +243,7 @@ def _seen_of(failure: Failure) -> tuple[Floats, Floats, Floats, Floats] | None:
     case, outcome = failure.case, failure.outcome
     actual = outcome.value if isinstance(outcome, Value) else None
     arrays = operands_of(case)
-    right, sums = predict(case, arrays), _sums_of(case, arrays)
+    right, sums = predict(case, arrays), sums_of(case, arrays)
     if not isinstance(actual, np.ndarray) or right.error is None:
         return None
     if not actual.shape == right.value.shape == sums.shape:

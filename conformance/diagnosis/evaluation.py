@@ -289,6 +289,14 @@ def predict(
         return LAYERS[case.layer].predict(case, native, steps, with_error=with_error)
 
 
+def sums_of(case: Case, operands: Operands) -> Array:
+    """The sums that the activation of a right implementation sees."""
+    return predict(case, operands, _WITHOUT_ACTIVATION, with_error=False).wide
+
+
+_WITHOUT_ACTIVATION: Final = Steps(activations=lambda _, y: y)
+
+
 def predict_convolution(
     case: Case, operands: Operands, steps: Steps, *, with_error: bool
 ) -> Prediction:

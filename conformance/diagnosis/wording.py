@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -14,7 +13,7 @@ from conformance.cases.case import Case
 from conformance.cases.facts import facts
 from conformance.cases.operands import Operands
 from conformance.diagnosis.backward import GradientPrediction
-from conformance.diagnosis.evaluation import CORRECT, predict, to_channels_last
+from conformance.diagnosis.evaluation import predict, sums_of, to_channels_last
 from conformance.diagnosis.hypotheses import Failure, Predicted, operands_of
 from conformance.judge.contraction import as_float64
 from conformance.judge.definition.rounding import FORMATS
@@ -111,8 +110,7 @@ def _made_of(failure: Failure, right: NDArray[Any], made: Mask) -> str:
 
 
 def _sums_are_infinite(failure: Failure, where: Mask) -> bool:
-    linear = replace(CORRECT, activations=lambda _, y: y)
-    sums = predict(failure.case, operands_of(failure.case), linear, with_error=False).wide
+    sums = sums_of(failure.case, operands_of(failure.case))
     has_activation = failure.case.keywords.get("activation") not in (None, "linear")
     return has_activation and sums.shape == where.shape and bool(np.isinf(sums[where]).all())
 
