@@ -161,7 +161,7 @@ class Elementwise:
         return [self._pulled_back_one(x, u) if u else 0.0 for x, u in pairs]
 
     def _pulled_back_one(self, x: Fraction, upstream: Fraction) -> float:
-        return settle(lambda digits: [upstream * self.slope(x, digits)], _WIDE)[0]
+        return settle(lambda digits: [self.slope(x, digits) * upstream], _WIDE)[0]
 
     def running_pulled_back(self, x: Running, u: Running, *, exact: bool) -> Running:
         """``J^T u`` in floating point (see `through_slope`)."""
@@ -279,7 +279,7 @@ def settle(evaluate: Callable[[int], Sequence[Number]], fmt: Format) -> list[flo
 
 
 def _rounded_ends(number: Number, fmt: Format) -> tuple[float, float]:
-    if isinstance(number, Fraction):
+    if not isinstance(number, Ball):
         value = round_fraction(number, fmt)
         return value, value
     near = _rounded_near_ends(*number.near_ends(), fmt)

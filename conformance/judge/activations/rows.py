@@ -75,7 +75,7 @@ def _balances(row: Sequence[Fraction], u: Sequence[Fraction], one: Fraction) -> 
 def _mean_difference(shares: Sequence[Number], u: Sequence[Fraction], one: Fraction) -> Number:
     total: Number = ZERO
     for share, v in zip(shares, u, strict=True):
-        total = total + (one - v) * share
+        total = total + share * (one - v)
     return total
 
 
