@@ -309,6 +309,11 @@ def _rounded_float(number: float, fmt: Format) -> float:
     return round_dyadic(numerator, 1 - denominator.bit_length(), fmt)
 
 
+def is_far(x: Fraction, limit: int = FAR) -> bool:
+    """Whether ``|x| >= limit``; fractions compare by others of them."""
+    return abs(x.numerator) >= limit * x.denominator
+
+
 def bounded(g: Running) -> Running:
     """Errors that came out undefined taken as unbounded."""
     return Running(g.value, np.where(np.isnan(g.error), np.inf, g.error), g.format)
