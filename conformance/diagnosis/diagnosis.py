@@ -72,6 +72,15 @@ _TOLD_BY_WHAT: Final = frozenset(
     {"activation", "place", "quantised", "reached", "relation", "slope", "terms"}
 )
 
+_TOLD_BY_MARKS: Final = frozenset(
+    {
+        *("padding", "window", "contraction", "layout", "channels", "samples", "bias"),
+        *("choice", "selection", "exact", "bound", "statistics"),
+        *("place", "reached", "relation", "terms"),
+    }
+)
+"""Stages of which it may be the cause that other elements are read."""
+
 
 @dataclass(frozen=True, eq=False)
 class Group:
@@ -90,6 +99,8 @@ class Group:
         shown_by: of failures that depend on the order of calls, the command that shows it.
         contradicted: how many passing cases would fail with the faults.
         answer: of two same calls that differ, which one all else is about, in words.
+        reads: where no fault does, what is read in other places than it should be
+            (`conformance.diagnosis.marks`).
     """
 
     failures: tuple[Failure, ...]
@@ -102,6 +113,7 @@ class Group:
     shown_by: str = ""
     contradicted: int = 0
     answer: str = ""
+    reads: str = ""
 
     @property
     def reading(self) -> tuple[Fault, str] | None:
@@ -110,6 +122,11 @@ class Group:
             return None
         singles = (one[0] for one in (self.faults, *self.alternatives) if len(one) == 1)
         return next((READINGS[f.identifier] for f in singles if f.identifier in READINGS), None)
+
+    @property
+    def may_read_elsewhere(self) -> bool:
+        """Whether marked operands may tell more than is known."""
+        return not (self.faults or self.named) and self.stage in _TOLD_BY_MARKS
 
     @property
     def smallest(self) -> Case:
@@ -146,6 +163,14 @@ class Group:
         """Where no fault explains them: the stage in words, and what is known besides."""
         if self.stage == "order":
             return f"it depends on the order of calls: {self.what}"
+        words = self._of_stage
+        if not self.reads:
+            return words
+        return f"{self.reads} ({words})" if self.what else self.reads
+
+    @property
+    def _of_stage(self) -> str:
+        """The stage in words, and what is known besides."""
         if self.stage in _TOLD_BY_WHAT and self.what:
             return self.what
         words = IN_STAGE.get(self.stage, self.stage)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from conformance.cases.case import Case
+from conformance.diagnosis.commonality import common
 from conformance.diagnosis.diagnosis import (
     Diagnosis,
     Failure,
+    Group,
     command_of,
     depending_on_order,
     diagnose,
 )
 from conformance.diagnosis.faults import Fault
 from conformance.diagnosis.kept import kept
+from conformance.diagnosis.marks import what_is_read
 from conformance.diagnosis.refusals import REFUSAL, meaningless, told_apart
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Value
@@ -25,6 +30,12 @@ from conformance.results import Result
 
 EVIDENCE_BYTES: Final = 256 << 20
 """Outputs of failing cases that are kept for the diagnosis; a case beyond it goes without."""
+
+ASKING_SECONDS: Final = 20.0
+"""How long an implementation is asked with marked operands; what was begun is ended."""
+
+Ask = Callable[[str, Case], Result]
+"""Judges a case on an implementation, given as it is asked for."""
 
 
 class Order(Protocol):
@@ -61,13 +72,14 @@ def _size(result: Result) -> int:
 
 
 def diagnosed(
-    results: Sequence[Result], order: Mapping[str, Order] = _NO_ORDER
+    results: Sequence[Result], order: Mapping[str, Order] = _NO_ORDER, ask: Ask | None = None
 ) -> tuple[list[Result], dict[str, Diagnosis]]:
     """Diagnose every implementation that fails.
 
     Args:
         results: the results of a run.
         order: what is known of failures that depend on the order of calls, by implementation.
+        ask: judges further cases, where the implementations can still be asked.
 
     Those that follow another reading of an ambiguous clause everywhere conform.  Refusals of whole
     kinds of cases (`refusals`) are told as such, and explain nothing else.  Rejections by a message
@@ -82,7 +94,7 @@ def diagnosed(
     results = _refusals_apart(_rejections_that_tell(results, names), names)
     for name in names:
         own = [r for r in results if r.implementation == name and r.stage != REFUSAL]
-        diagnosis = _of_one(own, order.get(name))
+        diagnosis = _with_reads(_of_one(own, order.get(name)), own, ask)
         if diagnosis is not None:
             found[name] = diagnosis
     told = [_with_diagnosis(result, found) for result in results]
@@ -90,7 +102,7 @@ def diagnosed(
 
 
 def diagnosed_if_possible(
-    results: list[Result], order: Mapping[str, Order] = _NO_ORDER
+    results: list[Result], order: Mapping[str, Order] = _NO_ORDER, ask: Ask | None = None
 ) -> tuple[list[Result], str]:
     """The results with their diagnoses, as `diagnosed` gives them, and an empty text.
 
@@ -98,7 +110,7 @@ def diagnosed_if_possible(
     with it: the results as they were, and a text that says so.
     """
     try:
-        return diagnosed(results, order)[0], ""
+        return diagnosed(results, order, ask)[0], ""
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         what = f"{type(error).__name__} in {where.name}, line {where.lineno}: {error}"
@@ -150,6 +162,40 @@ def _of_one(results: Sequence[Result], order: Order | None) -> Diagnosis | None:
     group = depending_on_order(dependent, order.sequence, order.implementation, known)
     found = diagnose(rest, passed)
     return Diagnosis((group, *found.groups), found.readings) if found else Diagnosis((group,))
+
+
+def _with_reads(
+    diagnosis: Diagnosis | None, results: Sequence[Result], ask: Ask | None
+) -> Diagnosis | None:
+    """The diagnosis, with what is read elsewhere in failures that no fault explains."""
+    if diagnosis is None or ask is None:
+        return diagnosis
+    end = time.monotonic() + ASKING_SECONDS
+    spec = next(result.evidence.spec for result in results if result.evidence)
+
+    def told(group: Group) -> Group:
+        if not group.may_read_elsewhere or time.monotonic() > end:
+            return group
+        return replace(group, reads=what_is_read(group.failures, partial(ask, spec)))
+
+    groups = [told(group) for group in diagnosis.groups]
+    passed = [result.case for result in results if result.verdict is Verdict.CONFORMS]
+    return replace(diagnosis, groups=tuple(_together(groups, passed)))
+
+
+def _together(groups: Sequence[Group], passed: Sequence[Case]) -> Iterator[Group]:
+    """The groups, as one those of which the same reads are told."""
+    alike: dict[str, list[Group]] = {}
+    for group in groups:
+        alike.setdefault(group.reads, []).append(group)
+    for group in groups:
+        same = alike[group.reads] if group.reads else [group]
+        if group is not same[0]:
+            continue
+        failures = tuple(failure for one in same for failure in one.failures)
+        shared = common([failure.case for failure in failures], passed)
+        one = replace(group, failures=failures, what="", common=shared)
+        yield one if len(same) > 1 else group
 
 
 def _what_comes_out(dependent: Sequence[Failure], run: Sequence[Case], passed: list[Case]) -> str:
