@@ -48,7 +48,8 @@ def ask_of(steps: Steps, change: Callable[[Case, Any], Any] = lambda _, value: v
 
 
 def told(case: str, ask: Ask) -> str:
-    return what_is_read([Failure(parse(case), Value(None), "exact")], ask)
+    """The first of what is said."""
+    return next(iter(what_is_read([Failure(parse(case), Value(None), "exact")], ask)), "")
 
 
 def of_steps(steps: Steps) -> Ask:
@@ -138,8 +139,8 @@ def test_a_flat_index_by_another_length_is_told() -> None:
 
     case = "MaxPooling2D/observe:gradients/inputs:1x6x5x1/pool_size:2"
     assert told(case, of_change(by_outputs)) == (
-        "the index of the input that a gradient goes to is 2*row + column, where it should be "
-        "5*row + column, the input having 5 columns"
+        "the index of the input that a gradient goes to is made with rows of 2, as many as outputs "
+        "have columns, where inputs have 5 columns"
     )
 
 

@@ -101,6 +101,7 @@ class Group:
         answer: of two same calls that differ, which one all else is about, in words.
         reads: where no fault does, what is read in other places than it should be
             (`conformance.diagnosis.marks`).
+        conditions: what the smallest of them needs to fail (`conformance.diagnosis.conditions`).
     """
 
     failures: tuple[Failure, ...]
@@ -114,6 +115,7 @@ class Group:
     contradicted: int = 0
     answer: str = ""
     reads: str = ""
+    conditions: str = ""
 
     @property
     def reading(self) -> tuple[Fault, str] | None:
@@ -129,6 +131,13 @@ class Group:
         return not (self.faults or self.named) and self.stage in _TOLD_BY_MARKS
 
     @property
+    def may_have_conditions(self) -> bool:
+        """Whether it is to be asked under which conditions the smallest fails."""
+        observed = self.smallest.observe in ("output", "gradients")
+        depends = self.stage in ("order", "inputs", "state", "threads", "repeat", "process")
+        return observed and not depends and (not self.faults or self._is_doubtful)
+
+    @property
     def smallest(self) -> Case:
         """The failing case with the shortest descriptor, the first of those."""
         return min((failure.case for failure in self.failures), key=lambda c: len(c.descriptor))
@@ -137,6 +146,8 @@ class Group:
     def reason(self) -> str:
         """What explains each of the cases, as a report gives it beside the case."""
         where = self._of_answer(self._named_by_faults or self.named or self._told)
+        if self.conditions:
+            return f"{where}; the smallest case fails only with {self.conditions}"
         if self.common:
             return f"{where}; in common: {self.common}"
         return f"{where}{_NOT_EVERYWHERE}" if self._is_doubtful else where

@@ -10,7 +10,14 @@ import numpy as np
 
 from conformance.diagnosis.attribution import which
 from conformance.diagnosis.evaluation import Array
-from conformance.diagnosis.reads import AXES, NOTHING, SEVERAL, along_values, place_in_words
+from conformance.diagnosis.reads import (
+    AXES,
+    NOTHING,
+    SEVERAL,
+    Told,
+    along_values,
+    place_in_words,
+)
 
 _MOST_WINDOWS: Final = 4
 """Of how many windows the ends are told."""
@@ -31,33 +38,38 @@ class Looks:
     got: Array
 
 
-def look_words(looks: Looks) -> str:
-    """In which way windows look elsewhere; empty where they do not."""
+def look_words(looks: Looks) -> Told:
+    """In which way windows look elsewhere; without words where they do not."""
     wrong: Array = np.asarray(looks.got != looks.right)
     if not wrong.any():
-        return ""
-    return _never(looks) or _ends(looks) or _first_look(looks, wrong)
+        return Told()
+    words = _never(looks)
+    if words:
+        return Told(words)
+    ends = _ends(looks)
+    return Told((ends,)) if ends else Told((_first_look(looks, wrong),), for_all=False)
 
 
 def _axes_of(places: Array) -> tuple[str, ...]:
     return ("sample", *AXES[places.shape[1] - 2], "channel")
 
 
-def _never(looks: Looks) -> str:
+def _never(looks: Looks) -> tuple[str, ...]:
     """Which inputs no window looks at, where that is all."""
     if (looks.got & ~looks.right).any():
-        return ""
+        return ()
     outputs = tuple(range(1, looks.right.ndim))
     asked = np.asarray(looks.right.any(axis=outputs))
     seen = np.asarray(looks.got.any(axis=outputs))
     missed: Array = np.asarray(asked & ~seen)
     if not np.array_equal(looks.got[~missed], looks.right[~missed]):
-        return ""
+        return ()
+    told: list[str] = []
     for axis, values in zip(_axes_of(looks.inputs), looks.inputs.T, strict=True):
         along = along_values(values[asked], missed[asked])
         if along is not None and not along.all():
-            return f"{which(along, f'input {axis}s')[0]} looked at by no window"
-    return ""
+            told += (f"{w} looked at by no window" for w in which(along, f"input {axis}s"))
+    return tuple(told)
 
 
 def _ends(looks: Looks) -> str:
@@ -117,21 +129,22 @@ class Sent:
         outputs: the sample, place and channel of the outputs that were marked.
         right: those of the inputs that their gradients belong to.
         got: the same as it was found; `NOTHING` or `SEVERAL` in all columns.
-        columns: the length of the last spatial axis of the inputs.
+        columns: the lengths of the last spatial axis of the inputs and of the outputs.
     """
 
     outputs: Array
     right: Array
     got: Array
-    columns: int
+    columns: tuple[int, int]
 
 
-def sent_words(sent: Sent) -> str:
-    """In which way gradients go elsewhere; empty where they do not."""
+def sent_words(sent: Sent) -> Told:
+    """In which way gradients go elsewhere; without words where they do not."""
     wrong = np.asarray((sent.got != sent.right).any(axis=1))
     if not wrong.any():
-        return ""
-    return _moved_alike(sent) or _by_other_rows(sent) or _first_sent(sent, int(wrong.argmax()))
+        return Told()
+    words = _moved_alike(sent) or _by_other_rows(sent)
+    return Told((words,)) if words else Told((_first_sent(sent, int(wrong.argmax())),), False)
 
 
 def _moved_alike(sent: Sent) -> str:
@@ -157,13 +170,16 @@ def _by_other_rows(sent: Sent) -> str:
         return ""
     found = (sent.got >= 0).all(axis=1)
     row, column = sent.right[found, 1], sent.right[found, 2]
-    flat = sent.got[found, 1] * sent.columns + sent.got[found, 2]
+    columns, of_outputs = sent.columns
+    flat = sent.got[found, 1] * columns + sent.got[found, 2]
     lengths = {int(n) for n in (flat - column)[row > 0] // row[row > 0]}
     if len(lengths) != 1 or not np.array_equal(row * min(lengths) + column, flat):
         return ""
+    (length,) = lengths
+    why = ", as many as outputs have columns" if length == of_outputs else ""
     return (
-        f"the index of the input that a gradient goes to is {min(lengths)}*row + column, where it "
-        f"should be {sent.columns}*row + column, the input having {sent.columns} columns"
+        f"the index of the input that a gradient goes to is made with rows of {length}{why}, where "
+        f"inputs have {columns} columns"
     )
 
 

@@ -31,6 +31,7 @@ from conformance.diagnosis.reads import (
     TAPS,
     Law,
     Reads,
+    Told,
     read_words,
 )
 from conformance.judge.verdict import Verdict
@@ -50,20 +51,27 @@ _MOST_READ: Final = 1 << 15
 _LARGEST: Final = {"float16": 2**11 - 1, "bfloat16": 2**8 - 1, "int8": 2**7 - 1, "uint8": 2**8 - 1}
 """Up to which number elements can be told apart; 2**15 in other dtypes is more than is asked."""
 
-_MOST_CASES: Final = 3
+_MOST_CASES: Final = 8
 """How many of the failing cases are asked about, the smallest first."""
 
 
-def what_is_read(failures: Sequence[Failure], ask: Ask) -> str:
-    """What the implementation reads in other places than it should, in words; empty for nothing."""
+def what_is_read(failures: Sequence[Failure], ask: Ask) -> tuple[str, ...]:
+    """What the implementation reads in other places than it should; empty for nothing.
+
+    Returns:
+        What can be said of the smallest of the failing cases of which most can be said: of a small
+        case, several things hold, of which other failures tell which is meant.
+    """
+    found: tuple[str, ...] = ()
     for case in _to_ask(failure.case for failure in failures):
         try:
-            words = _of(case, ask)
+            told = _of(case, ask)
         except _NotAnsweredError:
             continue
-        if words:
-            return words
-    return ""
+        if told.words and told.for_all:
+            return told.words
+        found = found or told.words
+    return found
 
 
 class _NotAnsweredError(Exception):
@@ -72,8 +80,13 @@ class _NotAnsweredError(Exception):
 
 def _to_ask(cases: Iterable[Case]) -> list[Case]:
     """The smallest cases of those that marks tell about."""
-    able = [case for case in cases if _is_able(case)]
-    return sorted(able, key=lambda c: (_size(c), len(c.descriptor)))[:_MOST_CASES]
+    able = sorted(
+        (case for case in cases if _is_able(case)), key=lambda c: (_size(c), len(c.descriptor))
+    )
+    different: dict[object, Case] = {}
+    for case in able:
+        different.setdefault((case.layer, case.inputs, facts(case).groups), case)
+    return list(different.values())[:_MOST_CASES]
 
 
 def _size(case: Case) -> int:
@@ -90,7 +103,7 @@ def _is_able(case: Case) -> bool:
     return all(0 < prod(size or 0 for size in shape) <= most for shape in shapes)
 
 
-def _of(case: Case, ask: Ask) -> str:
+def _of(case: Case, ask: Ask) -> Told:
     """What is read in one case."""
     plain = case.replace(seed=0, **({"activation": None} if _is_activated(case) else {}))
     if LAYERS[case.layer].pools:
@@ -231,17 +244,18 @@ def _moved(sizes: Sequence[Any], channels_first: bool) -> tuple[Any, ...]:
     return (sizes[0], *sizes[2:], sizes[1]) if channels_first else tuple(sizes)
 
 
-def _of_convolution(case: Case, ask: Ask) -> str:
+def _of_convolution(case: Case, ask: Ask) -> Told:
     layer = _Convolution(case)
     if case.observe == "output":
         return read_words(_by_kernel(layer, ask))
     upstream = prod(layer.outputs) * layer.kernel[-1]
     answers = list(_answers(case, "upstream_mark", upstream, ask))
     for name, decoded in (("kernel", _of_kernels), ("inputs", _of_inputs)):
-        words = read_words(_reads(layer, [decoded(layer, one) for one in answers]))
-        if words:
-            return f"in the gradient of the {name}, {words}"
-    return ""
+        told = read_words(_reads(layer, [decoded(layer, one) for one in answers]))
+        if told.words:
+            words = (f"in the gradient of the {name}, {one}" for one in told.words)
+            return Told(tuple(words), told.for_all)
+    return Told()
 
 
 def _by_kernel(layer: _Convolution, ask: Ask) -> Reads:
@@ -357,7 +371,7 @@ def _sent(case: Case, ask: Ask) -> Sent:
         outputs.append([int(index) for index in np.unravel_index(one.mark, shape)])
         right.append(_only_place(one.right["inputs"]))
         got.append(_only_place(one.given["inputs"]))
-    return Sent(np.array(outputs), np.array(right), np.array(got), inputs[-2])
+    return Sent(np.array(outputs), np.array(right), np.array(got), (inputs[-2], shape[-2]))
 
 
 def _only_place(gradient: Array) -> list[int]:

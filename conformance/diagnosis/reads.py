@@ -32,6 +32,19 @@ _ENOUGH: Final = 6
 """How many more reads a law must explain than it has numbers."""
 
 
+@dataclass(frozen=True)
+class Told:
+    """What is said of reads.
+
+    Attributes:
+        words: all words that hold; of few reads several may, of which others tell which is meant.
+        for_all: whether they say what is read for all that was asked, not for one element.
+    """
+
+    words: tuple[str, ...] = ()
+    for_all: bool = True
+
+
 @dataclass(frozen=True, eq=False)
 class Reads:
     """The products of a convolution that were looked at, one a row.
@@ -96,17 +109,18 @@ class Reads:
         yield from ((name, values) for _, name, values in self.variables())
 
 
-def read_words(reads: Reads) -> str:
-    """In which way reads are wrong; empty where they are not, or are of no element."""
+def read_words(reads: Reads) -> Told:
+    """In which way reads are wrong; without words where they are not, or are of no element."""
     wrong = reads.wrong
     if not wrong.any():
-        return ""
+        return Told()
     if not (reads.inside & wrong).any():
-        return _of_padding(reads.only(wrong))
+        return Told((_of_padding(reads.only(wrong)),))
     words = _weighted(reads)
     if words or (reads.got[wrong] == SEVERAL).all():
-        return words
-    return _law(reads) or _in_part(reads) or _example(reads)
+        return Told(words)
+    law = _law(reads)
+    return Told((law,)) if law else Told((_in_part(reads) or _example(reads),), for_all=False)
 
 
 def _of_padding(wrong: Reads) -> str:
@@ -116,19 +130,17 @@ def _of_padding(wrong: Reads) -> str:
     return f"inputs are read in the place of the padding: {_example(wrong)}"
 
 
-def _weighted(reads: Reads) -> str:
+def _weighted(reads: Reads) -> tuple[str, ...]:
     """Where the right elements are read, but not once each."""
     weight = np.where(reads.inside, reads.weight, 1.0)
     odd = np.unique(weight[weight != 1])
     if len(odd) != 1 or not np.isfinite(odd).all():
-        return ""
+        return ()
+    told: list[str] = []
     for name, values in reads.indices():
         along = along_values(values[reads.inside], weight[reads.inside])
-        if along is not None:
-            words = in_words(along, name)
-            if words:
-                return words[0]
-    return ""
+        told += [] if along is None else in_words(along, name)
+    return tuple(told)
 
 
 def along_values(values: Array, what: Array) -> Array | None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from conformance.cases.case import Case
 from conformance.diagnosis.commonality import common
+from conformance.diagnosis.conditions import conditions
 from conformance.diagnosis.diagnosis import (
     Diagnosis,
     Failure,
@@ -94,7 +95,9 @@ def diagnosed(
     results = _refusals_apart(_rejections_that_tell(results, names), names)
     for name in names:
         own = [r for r in results if r.implementation == name and r.stage != REFUSAL]
-        diagnosis = _with_reads(_of_one(own, order.get(name)), own, ask)
+        diagnosis = _of_one(own, order.get(name))
+        if diagnosis is not None and ask is not None:
+            diagnosis = _asked(diagnosis, own, ask)
         if diagnosis is not None:
             found[name] = diagnosis
     told = [_with_diagnosis(result, found) for result in results]
@@ -164,23 +167,48 @@ def _of_one(results: Sequence[Result], order: Order | None) -> Diagnosis | None:
     return Diagnosis((group, *found.groups), found.readings) if found else Diagnosis((group,))
 
 
-def _with_reads(
-    diagnosis: Diagnosis | None, results: Sequence[Result], ask: Ask | None
-) -> Diagnosis | None:
-    """The diagnosis, with what is read elsewhere in failures that no fault explains."""
-    if diagnosis is None or ask is None:
-        return diagnosis
+class _LateError(Exception):
+    """The time for asking is over."""
+
+
+def _asked(diagnosis: Diagnosis, results: Sequence[Result], ask: Ask) -> Diagnosis:
+    """The diagnosis, with what further questions tell of failures that no fault explains."""
     end = time.monotonic() + ASKING_SECONDS
     spec = next(result.evidence.spec for result in results if result.evidence)
 
-    def told(group: Group) -> Group:
-        if not group.may_read_elsewhere or time.monotonic() > end:
-            return group
-        return replace(group, reads=what_is_read(group.failures, partial(ask, spec)))
+    def asked(case: Case) -> Result:
+        if time.monotonic() > end:
+            raise _LateError
+        return ask(spec, case)
 
-    groups = [told(group) for group in diagnosis.groups]
     passed = [result.case for result in results if result.verdict is Verdict.CONFORMS]
-    return replace(diagnosis, groups=tuple(_together(groups, passed)))
+    groups = _together(_with_reads(diagnosis.groups, asked), passed)
+    return replace(diagnosis, groups=tuple(_with_conditions(group, asked) for group in groups))
+
+
+def _with_reads(groups: Sequence[Group], ask: Callable[[Case], Result]) -> list[Group]:
+    """The groups, with what is read elsewhere; of several words those that hold of most groups."""
+    words = [_reads_of(group, ask) for group in groups]
+    counts = Counter(one for ones in words for one in ones)
+    return [
+        replace(group, reads=max(ones, key=lambda one: counts[one], default=""))
+        for group, ones in zip(groups, words, strict=True)
+    ]
+
+
+def _reads_of(group: Group, ask: Callable[[Case], Result]) -> tuple[str, ...]:
+    try:
+        return what_is_read(group.failures, ask) if group.may_read_elsewhere else ()
+    except _LateError:
+        return ()
+
+
+def _with_conditions(group: Group, ask: Callable[[Case], Result]) -> Group:
+    try:
+        found = conditions(group.smallest, ask) if group.may_have_conditions else ""
+    except _LateError:
+        return group
+    return replace(group, conditions=found)
 
 
 def _together(groups: Sequence[Group], passed: Sequence[Case]) -> Iterator[Group]:
