@@ -210,7 +210,9 @@ class Group:
         else:
             words = f"{are} explained by no fault of the catalogue: "
             words += self._told
-        if self.common:
+        if self.conditions:
+            words += f"; the smallest case fails only with {self.conditions}"
+        elif self.common:
             words += f"; what they have in common, and passing cases lack: {self.common}"
         return words
 

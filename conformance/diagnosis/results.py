@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import time
 import traceback
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from conformance.cases.case import Case
-from conformance.diagnosis.commonality import common
-from conformance.diagnosis.conditions import conditions
+from conformance.diagnosis.asking import asked
 from conformance.diagnosis.diagnosis import (
     Diagnosis,
     Failure,
-    Group,
     command_of,
     depending_on_order,
     diagnose,
 )
 from conformance.diagnosis.faults import Fault
 from conformance.diagnosis.kept import kept
-from conformance.diagnosis.marks import what_is_read
 from conformance.diagnosis.refusals import REFUSAL, meaningless, told_apart
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Value
@@ -31,9 +26,6 @@ from conformance.results import Result
 
 EVIDENCE_BYTES: Final = 256 << 20
 """Outputs of failing cases that are kept for the diagnosis; a case beyond it goes without."""
-
-ASKING_SECONDS: Final = 20.0
-"""How long an implementation is asked with marked operands; what was begun is ended."""
 
 Ask = Callable[[str, Case], Result]
 """Judges a case on an implementation, given as it is asked for."""
@@ -167,63 +159,11 @@ def _of_one(results: Sequence[Result], order: Order | None) -> Diagnosis | None:
     return Diagnosis((group, *found.groups), found.readings) if found else Diagnosis((group,))
 
 
-class _LateError(Exception):
-    """The time for asking is over."""
-
-
 def _asked(diagnosis: Diagnosis, results: Sequence[Result], ask: Ask) -> Diagnosis:
-    """The diagnosis, with what further questions tell of failures that no fault explains."""
-    end = time.monotonic() + ASKING_SECONDS
+    """The diagnosis of results, with what further questions tell."""
     spec = next(result.evidence.spec for result in results if result.evidence)
-
-    def asked(case: Case) -> Result:
-        if time.monotonic() > end:
-            raise _LateError
-        return ask(spec, case)
-
     passed = [result.case for result in results if result.verdict is Verdict.CONFORMS]
-    groups = _together(_with_reads(diagnosis.groups, asked), passed)
-    return replace(diagnosis, groups=tuple(_with_conditions(group, asked) for group in groups))
-
-
-def _with_reads(groups: Sequence[Group], ask: Callable[[Case], Result]) -> list[Group]:
-    """The groups, with what is read elsewhere; of several words those that hold of most groups."""
-    words = [_reads_of(group, ask) for group in groups]
-    counts = Counter(one for ones in words for one in ones)
-    return [
-        replace(group, reads=max(ones, key=lambda one: counts[one], default=""))
-        for group, ones in zip(groups, words, strict=True)
-    ]
-
-
-def _reads_of(group: Group, ask: Callable[[Case], Result]) -> tuple[str, ...]:
-    try:
-        return what_is_read(group.failures, ask) if group.may_read_elsewhere else ()
-    except _LateError:
-        return ()
-
-
-def _with_conditions(group: Group, ask: Callable[[Case], Result]) -> Group:
-    try:
-        found = conditions(group.smallest, ask) if group.may_have_conditions else ""
-    except _LateError:
-        return group
-    return replace(group, conditions=found)
-
-
-def _together(groups: Sequence[Group], passed: Sequence[Case]) -> Iterator[Group]:
-    """The groups, as one those of which the same reads are told."""
-    alike: dict[str, list[Group]] = {}
-    for group in groups:
-        alike.setdefault(group.reads, []).append(group)
-    for group in groups:
-        same = alike[group.reads] if group.reads else [group]
-        if group is not same[0]:
-            continue
-        failures = tuple(failure for one in same for failure in one.failures)
-        shared = common([failure.case for failure in failures], passed)
-        one = replace(group, failures=failures, what="", common=shared)
-        yield one if len(same) > 1 else group
+    return asked(diagnosis, passed, lambda case: ask(spec, case))
 
 
 def _what_comes_out(dependent: Sequence[Failure], run: Sequence[Case], passed: list[Case]) -> str:
