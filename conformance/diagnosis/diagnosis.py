@@ -81,6 +81,11 @@ _TOLD_BY_MARKS: Final = frozenset(
 )
 """Stages of which it may be the cause that other elements are read."""
 
+_TELL_A_PLACE: Final = frozenset({"place", "reached"})
+_OF_CALLS: Final = frozenset({"order", "inputs", "state", "threads", "repeat", "process"})
+_OF_VALUES: Final = frozenset({"activation", "slope", "nan", "infinity", "quantised", "precision"})
+"""Stages of what shows by chance, with the numbers that happen to be drawn."""
+
 
 @dataclass(frozen=True, eq=False)
 class Group:
@@ -135,8 +140,8 @@ class Group:
     def may_have_conditions(self) -> bool:
         """Whether it is to be asked under which conditions the smallest fails."""
         observed = self.smallest.observe in ("output", "gradients")
-        depends = self.stage in ("order", "inputs", "state", "threads", "repeat", "process")
-        return observed and not depends and (not self.faults or self._is_doubtful)
+        unknown = not self.faults or self._is_doubtful
+        return observed and unknown and self.stage not in _OF_CALLS | _OF_VALUES | _TELL_A_PLACE
 
     @property
     def may_have_rhythm(self) -> bool:
@@ -183,6 +188,8 @@ class Group:
         words = self._of_stage
         if not self.reads:
             return words
+        if self.stage in _TELL_A_PLACE:
+            return f"{words}: {self.reads}"
         return f"{self.reads} ({words})" if self.what else self.reads
 
     @property

@@ -21,7 +21,8 @@ def rhythm(case: Case, ask: Ask) -> str:
         return ""
     every = _ordinal(min(steps))
     return (
-        f"judged over and over, by two calls or three, the smallest case fails every {every} time"
+        "judged over and over, by two calls or three each time, the smallest case fails every "
+        f"{every} time"
     )
 
 
