@@ -345,6 +345,7 @@ def _reads(layer: _Convolution, parts: Sequence[_Part]) -> Reads:
         got,
         weight,
         layer.is_inside(right),
+        layer.inputs[1:-1],
         layer.laws(),
         layer.kernel[-1] // layer.groups,
         layer.groups,
