@@ -15,9 +15,11 @@ import numpy as np
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
 from conformance.cases.operands import KINDS
+from conformance.diagnosis.absorbing import absorbed, of_gradient, of_outputs
 from conformance.diagnosis.activation_words import ALL_SUMS, off_activation
 from conformance.diagnosis.attribution import left_out, left_out_of_outputs
 from conformance.diagnosis.commonality import common
+from conformance.diagnosis.counts import counted
 from conformance.diagnosis.faults import Fault
 from conformance.diagnosis.gradient_faults import READINGS
 from conformance.diagnosis.hypotheses import (
@@ -240,6 +242,7 @@ def diagnose(
     placed = {failure for group in groups for failure in group.failures}
     left = [f for f in left if f not in placed]
     groups += _unexplained(left, passed, explained | placed, hypotheses)
+    groups = absorbed(groups)
     groups = [one for group in groups for one in _by_answers(group, answers)]
     readings = tuple(group for group in groups if group.reading)
     return Diagnosis(tuple(group for group in groups if not group.reading), readings)
@@ -457,6 +460,7 @@ class _Telling:
         self._relations: dict[Failure, str] = {}
         self._near: dict[tuple[str, str], dict[Failure, str]] = {}
         self._terms = _Terms(failures)
+        self._counted: dict[Failure, tuple[str, ...]] = {}
 
     def stage(self, failure: Failure) -> str:
         """As `failure_reason`; the activation where the same layer is right without one."""
@@ -533,8 +537,19 @@ class _Telling:
             return quantised(failure)
         if stage == "precision":
             return self._nearness(failure)
+        if stage == "number":
+            return self._number(failure)
         telling = _OF_OUTPUTS.get(stage)
         return telling(failure) if telling else ""
+
+    def _number(self, failure: Failure) -> str:
+        """With which fault there are as many outputs in most failures; empty for none."""
+        if not self._counted:
+            self._counted = {f: tuple(counted(f)) for f in self.failures if _is_of_output(f)}
+        counts = Counter(words for told in self._counted.values() for words in set(told))
+        told = self._counted.get(failure, ())
+        most = max(told, key=lambda words: counts[words], default="")
+        return f"as many as where {most}" if counts[most] > 1 else ""
 
     def common(
         self, stage: str, kind: str, group: Sequence[Failure], passed: Sequence[Case]
@@ -551,6 +566,10 @@ class _Telling:
         if stage == "activation":
             return off_activation(kind, group)
         return kind.removeprefix("accepted: ")
+
+
+def _is_of_output(failure: Failure) -> bool:
+    return failure.case.observe == "output" and LAYERS[failure.case.layer].rank > 0
 
 
 def _is_made_of_finite(failure: Failure, reason: str) -> bool:
@@ -586,7 +605,7 @@ class _Terms:
         told = self._told.get(failure, ())
         if not told:
             return ""
-        return "in the sums of the outputs, " + max(told, key=lambda words: self._counts[words])
+        return of_outputs(max(told, key=lambda words: self._counts[words]))
 
 
 class _Gradients:
@@ -647,7 +666,7 @@ class _Gradients:
         if not told:
             return ""
         most = max(told, key=lambda words: self._counts[failure.case.layer, name, words])
-        return f"in the sums of the gradient of the {name}, {most}"
+        return of_gradient(name, most)
 
 
 def _is_without_activation(case: Case) -> bool:
