@@ -636,10 +636,9 @@ class _Gradients:
 
     def stage(self, failure: Failure, reason: str) -> str:
         """The stage: ``terms``, ``slope``, or the judge's own."""
-        if self._term(failure):
-            return "terms"
-        if self._reached.of(failure):
-            return "reached"
+        of_term, of_reached = self._term(failure)[1], self._reached.of(failure)[1]
+        if of_term or of_reached:
+            return "terms" if of_term >= of_reached else "reached"
         case = failure.case
         is_slope = case.layer in self._plain and not _is_without_activation(case)
         return "slope" if is_slope and LAYERS[case.layer].convolves else reason
@@ -647,9 +646,9 @@ class _Gradients:
     def words(self, failure: Failure, stage: str) -> str:
         """What is said at that stage."""
         if stage == "terms":
-            return self._term(failure)
+            return self._term(failure)[0]
         if stage == "reached":
-            return self._reached.of(failure)
+            return self._reached.of(failure)[0]
         if stage == "slope":
             name = failure.case.keywords.get("activation")
             return (
@@ -660,13 +659,14 @@ class _Gradients:
         right = self._hypotheses.prediction((), failure.case)
         return wrong_gradients(wrong, others) + gradients_given(failure, right, wrong)
 
-    def _term(self, failure: Failure) -> str:
-        """What most failures of the layer tell of those words that hold of this one."""
+    def _term(self, failure: Failure) -> tuple[str, int]:
+        """What most failures of the layer tell of those words that hold of this one; how many."""
         name, told = self._terms.get(failure, ("", ()))
         if not told:
-            return ""
-        most = max(told, key=lambda words: self._counts[failure.case.layer, name, words])
-        return of_gradient(name, most)
+            return "", 0
+        counts = {words: self._counts[failure.case.layer, name, words] for words in told}
+        most = max(told, key=lambda words: counts[words])
+        return of_gradient(name, most), counts[most]
 
 
 def _is_without_activation(case: Case) -> bool:
