@@ -239,7 +239,7 @@ def in_words(weights: Array, what: str) -> tuple[str, ...]:
         if values[0] == 0:
             return ()  # nothing is summed, which says nothing of the axis
         return (f"all {what} are {how}",)
-    return tuple(f"{words} {how}" for words in _which(wrong, what))
+    return tuple(f"{words} {how}" for words in which(wrong, what))
 
 
 def _is_told(times: float) -> bool:
@@ -259,16 +259,17 @@ def _how(times: float) -> str:
 _HOW: Final = {0.0: "left out", 2.0: "counted twice", -1.0: "subtracted, not added"}
 
 
-def _which(wrong: Array, what: str) -> list[str]:
+def which(wrong: Array, what: str) -> list[str]:
+    """Which of some elements along an axis are wrong, in all words that hold."""
     index = np.arange(len(wrong))
     last = len(wrong) - 1
     told = {
-        f"every second of the {what}, from the second on, is": index % 2 == 1,
-        f"every second of the {what}, from the first on, is": index % 2 == 0,
-        f"all {what} but the first are": index > 0,
-        f"all {what} but the last are": index < last,
         f"the last of the {what} is": index == last,
         f"the first of the {what} is": index == 0,
+        f"all {what} but the first are": index > 0,
+        f"all {what} but the last are": index < last,
+        f"every second of the {what}, from the second on, is": index % 2 == 1,
+        f"every second of the {what}, from the first on, is": index % 2 == 0,
     }
     first = int(np.argmax(wrong))
     told[f"the {what} from index {first} on are"] = index >= first

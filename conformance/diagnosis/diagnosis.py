@@ -74,6 +74,15 @@ _TOLD_BY_WHAT: Final = frozenset(
     {"activation", "place", "quantised", "reached", "relation", "slope", "terms"}
 )
 
+_TOLD_BY_MARKS: Final = frozenset(
+    {
+        *("padding", "window", "contraction", "layout", "channels", "samples", "bias"),
+        *("choice", "selection", "exact", "bound", "statistics"),
+        *("place", "reached", "relation", "terms"),
+    }
+)
+"""Stages of which it may be the cause that other elements are read."""
+
 
 @dataclass(frozen=True, eq=False)
 class Group:
@@ -92,6 +101,9 @@ class Group:
         shown_by: of failures that depend on the order of calls, the command that shows it.
         contradicted: how many passing cases would fail with the faults.
         answer: of two same calls that differ, which one all else is about, in words.
+        reads: where no fault does, what is read in other places than it should be
+            (`conformance.diagnosis.marks`).
+        conditions: what the smallest of them needs to fail (`conformance.diagnosis.conditions`).
     """
 
     failures: tuple[Failure, ...]
@@ -104,6 +116,8 @@ class Group:
     shown_by: str = ""
     contradicted: int = 0
     answer: str = ""
+    reads: str = ""
+    conditions: str = ""
 
     @property
     def reading(self) -> tuple[Fault, str] | None:
@@ -114,6 +128,18 @@ class Group:
         return next((READINGS[f.identifier] for f in singles if f.identifier in READINGS), None)
 
     @property
+    def may_read_elsewhere(self) -> bool:
+        """Whether marked operands may tell more than is known."""
+        return not (self.faults or self.named) and self.stage in _TOLD_BY_MARKS
+
+    @property
+    def may_have_conditions(self) -> bool:
+        """Whether it is to be asked under which conditions the smallest fails."""
+        observed = self.smallest.observe in ("output", "gradients")
+        depends = self.stage in ("order", "inputs", "state", "threads", "repeat", "process")
+        return observed and not depends and (not self.faults or self._is_doubtful)
+
+    @property
     def smallest(self) -> Case:
         """The failing case with the shortest descriptor, the first of those."""
         return min((failure.case for failure in self.failures), key=lambda c: len(c.descriptor))
@@ -122,6 +148,8 @@ class Group:
     def reason(self) -> str:
         """What explains each of the cases, as a report gives it beside the case."""
         where = self._of_answer(self._named_by_faults or self.named or self._told)
+        if self.conditions:
+            return f"{where}; the smallest case fails only with {self.conditions}"
         if self.common:
             return f"{where}; in common: {self.common}"
         return f"{where}{_NOT_EVERYWHERE}" if self._is_doubtful else where
@@ -148,6 +176,14 @@ class Group:
         """Where no fault explains them: the stage in words, and what is known besides."""
         if self.stage == "order":
             return f"it depends on the order of calls: {self.what}"
+        words = self._of_stage
+        if not self.reads:
+            return words
+        return f"{self.reads} ({words})" if self.what else self.reads
+
+    @property
+    def _of_stage(self) -> str:
+        """The stage in words, and what is known besides."""
         if self.stage in _TOLD_BY_WHAT and self.what:
             return self.what
         words = IN_STAGE.get(self.stage, self.stage)
@@ -176,7 +212,9 @@ class Group:
         else:
             words = f"{are} explained by no fault of the catalogue: "
             words += self._told
-        if self.common:
+        if self.conditions:
+            words += f"; the smallest case fails only with {self.conditions}"
+        elif self.common:
             words += f"; what they have in common, and passing cases lack: {self.common}"
         return words
 

@@ -1,0 +1,82 @@
+"""What an implementation tells of its unexplained failures when it is asked further."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from conformance.cases.case import Case
+from conformance.diagnosis.commonality import common
+from conformance.diagnosis.conditions import conditions
+from conformance.diagnosis.diagnosis import Diagnosis, Group
+from conformance.diagnosis.marks import Ask, what_is_read
+from conformance.results import Result
+
+SECONDS: Final = 20.0
+"""How long an implementation is asked; what was begun is ended."""
+
+
+def asked(diagnosis: Diagnosis, passed: Sequence[Case], ask: Ask) -> Diagnosis:
+    """The diagnosis, with what further questions tell of failures that no fault explains.
+
+    Args:
+        diagnosis: of an implementation.
+        passed: the cases in which it conforms.
+        ask: judges a case on it.
+    """
+    end = time.monotonic() + SECONDS
+
+    def in_time(case: Case) -> Result:
+        if time.monotonic() > end:
+            raise _LateError
+        return ask(case)
+
+    groups = _together(_with_reads(diagnosis.groups, in_time), passed)
+    return replace(diagnosis, groups=tuple(_with_conditions(group, in_time) for group in groups))
+
+
+class _LateError(Exception):
+    """The time for asking is over."""
+
+
+def _with_reads(groups: Sequence[Group], ask: Ask) -> list[Group]:
+    """The groups, with what is read elsewhere; of several words those that hold of most groups."""
+    words = [_reads_of(group, ask) for group in groups]
+    counts = Counter(one for ones in words for one in ones)
+    return [
+        replace(group, reads=max(ones, key=lambda one: counts[one], default=""))
+        for group, ones in zip(groups, words, strict=True)
+    ]
+
+
+def _reads_of(group: Group, ask: Ask) -> tuple[str, ...]:
+    try:
+        return what_is_read(group.failures, ask) if group.may_read_elsewhere else ()
+    except _LateError:
+        return ()
+
+
+def _with_conditions(group: Group, ask: Ask) -> Group:
+    try:
+        found = conditions(group.smallest, ask) if group.may_have_conditions else ""
+    except _LateError:
+        return group
+    return replace(group, conditions=found)
+
+
+def _together(groups: Sequence[Group], passed: Sequence[Case]) -> Iterator[Group]:
+    """The groups, as one those of which the same reads are told."""
+    alike: dict[str, list[Group]] = {}
+    for group in groups:
+        alike.setdefault(group.reads, []).append(group)
+    for group in groups:
+        same = alike[group.reads] if group.reads else [group]
+        if group is not same[0]:
+            continue
+        failures = tuple(failure for one in same for failure in one.failures)
+        shared = common([failure.case for failure in failures], passed)
+        one = replace(group, failures=failures, what="", common=shared)
+        yield one if len(same) > 1 else group
