@@ -158,15 +158,6 @@ SLIPS = (
         "only where windows reach into the padding, as where that is read from somewhere",
     ),
     Slip(
-        "the largest counted by the outputs' width",
-        tuple(
-            f"MaxPooling2D/observe:gradients/inputs:2x{h}x{w}x3/pool_size:2x3/strides:1"
-            for h, w in ((7, 9), (8, 6))
-        ),
-        of_gradients("gradient.pooling.by-outputs"),
-        "is counted by the width of the outputs",
-    ),
-    Slip(
         "pairs of filters exchanged in the kernel's gradient",
         tuple(
             f"Conv1D/observe:gradients/inputs:2x7x3/filters:{f}/kernel_size:{k}"

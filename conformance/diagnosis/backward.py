@@ -135,7 +135,7 @@ class _Windowed:
         return self.steps.from_last(x) if self._first else x
 
     @cached_property
-    def flat(self) -> tuple[Array, Array]:
+    def _flat(self) -> tuple[Array, Array]:
         """Positions of all taps of all windows in the flattened spatial axes; and whether inside.
 
         Both have the shape (*outputs, *taps).
@@ -153,7 +153,7 @@ class _Windowed:
 
     def scattered(self, parts: Array, add: Callable[[Array, Array, Array], None]) -> Array:
         """Parts of shape (N, *outputs, *taps, C) put where the windows read them."""
-        position, valid = self.flat
+        position, valid = self._flat
         batch, channels = len(self.x), self.x.shape[-1]
         target = np.zeros((math.prod(self.x.shape[1:-1]), batch, channels))
         moved = np.moveaxis(parts, 0, -2)[valid]

@@ -233,31 +233,6 @@ def _last_write(largest: Array, seen: Callable[..., Array]) -> Array:
     return seen(largest)
 
 
-def _counted_by(width_of: Callable[[Any], int]) -> Change:
-    """Pooling's gradient, put where ``row * width + column`` lies with another width."""
-
-    def change(x: Array, found: Any) -> Array:
-        if found.rank != 2 or not x.size:
-            return x
-        shares = b.to_first(found.windows, found.inside)
-        taps = (1,) * found.rank
-        g = found.upstream.reshape(*found.upstream.shape[:-1], *taps, x.shape[-1])
-        position, valid = found.flat
-        row, column = np.divmod(position, x.shape[2])
-        place = row * width_of(found) + column
-        parts = np.moveaxis(shares * g, 0, -2)[valid & (place < x.shape[1] * x.shape[2])]
-        target = np.zeros((x.shape[1] * x.shape[2], len(x), x.shape[-1]))
-        np.add.at(target, place[valid & (place < len(target))], parts)
-        return np.moveaxis(target, 1, 0).reshape(x.shape)
-
-    return change
-
-
-def _padded_width(found: Any) -> int:
-    index, length = found.places[1], found.x.shape[2]
-    return int(max(index.max(initial=0), length - 1) - min(index.min(initial=0), 0)) + 1
-
-
 def _of_convolutions() -> tuple[Fault, ...]:
     found = []
     for name, words in (("inputs", "inputs"), ("kernel", "kernel"), ("bias", "bias")):
@@ -523,24 +498,6 @@ _ALL: Final = (
             shares=b.to_tap(place),
         )
         for name, place in (("first", 0), ("last", -1))
-    ),
-    *(
-        _fault(
-            f"pooling.by-{name}",
-            f"the place of a window's largest element is counted by the width of the {words}, not "
-            "of the inputs",
-            inputs=_counted_by(width_of),
-        )
-        for name, words, width_of in (
-            ("outputs", "outputs", lambda found: found.upstream.shape[2]),
-            ("padded", "padded inputs", _padded_width),
-        )
-    ),
-    _fault(
-        "pooling.by-height",
-        "the place of a window's largest element is counted by the height of the inputs, not by "
-        "their width",
-        inputs=_counted_by(lambda found: found.x.shape[1]),
     ),
     _fault(
         "pooling.least",
