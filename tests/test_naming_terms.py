@@ -285,3 +285,15 @@ def test_what_few_failures_are_explained_by_is_kept_where_nothing_tells_them_too
     assert found is not None
     assert "the kernel is flipped" in (found.of(plain) or "")
     assert BORDER.format("inputs") in (found.of(border) or "")
+
+
+def test_lists_of_numbers_are_told_by_their_dtypes() -> None:
+    """NumPy takes Python's numbers for float64 and int64."""
+    lines = (
+        "MaxPooling1D/inputs:2x9x3",
+        "MaxPooling1D/inputs:2x9x3/dtype:int8",
+        "Flatten/inputs:2x3x4",
+    )
+    found = diagnosis_of(lines, lambda case, arrays: np.array(right(case, arrays).tolist()))
+    assert "float64 or int64, as Python's own numbers are" in found.message
+    assert len(found.groups) == 1

@@ -567,18 +567,27 @@ class _Telling:
         return self._of_outputs(failure, stage) if failure.case.observe == "output" else ""
 
     def _of_outputs(self, failure: Failure, stage: str) -> str:
-        if stage == "relation":
-            return self._relations[failure]
-        if stage == "terms":
-            return self._terms.of(failure)
-        if stage == "quantised":
-            return quantised(failure)
-        if stage == "precision":
-            return self._nearness(failure)
-        if stage == "number":
-            return self._number(failure)
-        telling = _OF_OUTPUTS.get(stage)
-        return telling(failure) if telling else ""
+        telling: Mapping[str, Callable[[Failure], str]] = {
+            **_OF_OUTPUTS,
+            "relation": self._relations.__getitem__,
+            "terms": self._terms.of,
+            "quantised": quantised,
+            "precision": self._nearness,
+            "number": self._number,
+            "dtype": self._dtype,
+        }
+        return telling[stage](failure) if stage in telling else ""
+
+    def _dtype(self, failure: Failure) -> str:
+        if self._is_of_python:
+            return "float64 or int64, as Python's own numbers are, such as those of a list"
+        return dtype_given(failure)
+
+    @cached_property
+    def _is_of_python(self) -> bool:
+        """Whether numbers of all kinds come as float64, and integers as int64."""
+        wrong = [f for f in self.failures if f.stage == "dtype" and f.case.observe == "output"]
+        return {dtype_given(f) for f in wrong} == {"float64", "int64"}
 
     def _number(self, failure: Failure) -> str:
         """With which fault there are as many outputs in most failures; empty for none."""
