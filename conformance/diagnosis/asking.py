@@ -13,6 +13,7 @@ from conformance.diagnosis.commonality import common
 from conformance.diagnosis.conditions import conditions
 from conformance.diagnosis.diagnosis import Diagnosis, Group
 from conformance.diagnosis.marks import Ask, what_is_read
+from conformance.diagnosis.rhythm import rhythm
 from conformance.results import Result
 
 SECONDS: Final = 20.0
@@ -35,7 +36,7 @@ def asked(diagnosis: Diagnosis, passed: Sequence[Case], ask: Ask) -> Diagnosis:
         return ask(case)
 
     groups = _together(_with_reads(diagnosis.groups, in_time), passed)
-    return replace(diagnosis, groups=tuple(_with_conditions(group, in_time) for group in groups))
+    return replace(diagnosis, groups=tuple(_of_smallest(group, in_time) for group in groups))
 
 
 class _LateError(Exception):
@@ -59,12 +60,19 @@ def _reads_of(group: Group, ask: Ask) -> tuple[str, ...]:
         return ()
 
 
-def _with_conditions(group: Group, ask: Ask) -> Group:
+def _of_smallest(group: Group, ask: Ask) -> Group:
+    """The group, with what its smallest case tells: what it needs to fail, or how often it does."""
     try:
-        found = conditions(group.smallest, ask) if group.may_have_conditions else ""
+        return replace(group, asked=_told_by(group, ask))
     except _LateError:
         return group
-    return replace(group, conditions=found)
+
+
+def _told_by(group: Group, ask: Ask) -> str:
+    if group.may_have_rhythm:
+        return rhythm(group.smallest, ask)
+    found = conditions(group.smallest, ask) if group.may_have_conditions else ""
+    return f"the smallest case fails only with {found}" if found else ""
 
 
 def _together(groups: Sequence[Group], passed: Sequence[Case]) -> Iterator[Group]:

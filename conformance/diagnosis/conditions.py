@@ -34,7 +34,7 @@ _AXES: Final = {1: ("step",), 2: ("row", "column"), 3: ("plane", "row", "column"
 _SMALL: Final = 12
 """Up to which number all others are tried, and four more; beyond, those near it and powers of 2."""
 
-_SEEDS: Final = 3
+_SEEDS: Final = 6
 """On how many operands a case has to conform: on some it is right by chance."""
 
 _BLOCKS: Final = (3, 4, 8, 16, 32, 64)

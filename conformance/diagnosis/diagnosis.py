@@ -83,6 +83,11 @@ _TOLD_BY_MARKS: Final = frozenset(
 )
 """Stages of which it may be the cause that other elements are read."""
 
+_TELL_A_PLACE: Final = frozenset({"place", "reached"})
+_OF_CALLS: Final = frozenset({"order", "inputs", "state", "threads", "repeat", "process"})
+_OF_VALUES: Final = frozenset({"activation", "slope", "nan", "infinity", "quantised", "precision"})
+"""Stages of what shows by chance, with the numbers that happen to be drawn."""
+
 
 @dataclass(frozen=True, eq=False)
 class Group:
@@ -103,7 +108,8 @@ class Group:
         answer: of two same calls that differ, which one all else is about, in words.
         reads: where no fault does, what is read in other places than it should be
             (`conformance.diagnosis.marks`).
-        conditions: what the smallest of them needs to fail (`conformance.diagnosis.conditions`).
+        asked: what the smallest of them told when it was asked further: what it needs to fail, or
+            how often it does (`conformance.diagnosis.conditions`, `conformance.diagnosis.rhythm`).
     """
 
     failures: tuple[Failure, ...]
@@ -117,7 +123,7 @@ class Group:
     contradicted: int = 0
     answer: str = ""
     reads: str = ""
-    conditions: str = ""
+    asked: str = ""
 
     @property
     def reading(self) -> tuple[Fault, str] | None:
@@ -136,8 +142,13 @@ class Group:
     def may_have_conditions(self) -> bool:
         """Whether it is to be asked under which conditions the smallest fails."""
         observed = self.smallest.observe in ("output", "gradients")
-        depends = self.stage in ("order", "inputs", "state", "threads", "repeat", "process")
-        return observed and not depends and (not self.faults or self._is_doubtful)
+        unknown = not self.faults or self._is_doubtful
+        return observed and unknown and self.stage not in _OF_CALLS | _OF_VALUES | _TELL_A_PLACE
+
+    @property
+    def may_have_rhythm(self) -> bool:
+        """Whether it is to be asked how often the smallest fails."""
+        return bool(self.answer) or self.stage in ("order", "repeat")
 
     @property
     def smallest(self) -> Case:
@@ -148,8 +159,8 @@ class Group:
     def reason(self) -> str:
         """What explains each of the cases, as a report gives it beside the case."""
         where = self._of_answer(self._named_by_faults or self.named or self._told)
-        if self.conditions:
-            return f"{where}; the smallest case fails only with {self.conditions}"
+        if self.asked:
+            return f"{where}; {self.asked}"
         if self.common:
             return f"{where}; in common: {self.common}"
         return f"{where}{_NOT_EVERYWHERE}" if self._is_doubtful else where
@@ -179,6 +190,8 @@ class Group:
         words = self._of_stage
         if not self.reads:
             return words
+        if self.stage in _TELL_A_PLACE:
+            return f"{words}: {self.reads}"
         return f"{self.reads} ({words})" if self.what else self.reads
 
     @property
@@ -197,7 +210,8 @@ class Group:
         count = len(self.failures)
         if self.stage == "order":
             shown = f": {self.shown_by}" if self.shown_by else ""
-            return f"depend{'s' if count == 1 else ''} on the order of calls: {self.what}{shown}"
+            told = f"{self.what}; {self.asked}" if self.asked else self.what
+            return f"depend{'s' if count == 1 else ''} on the order of calls: {told}{shown}"
         are = "is" if count == 1 else "are"
         if self.answer:
             return f"{are} explained by no fault of the catalogue: {self.reason}"
@@ -212,8 +226,8 @@ class Group:
         else:
             words = f"{are} explained by no fault of the catalogue: "
             words += self._told
-        if self.conditions:
-            words += f"; the smallest case fails only with {self.conditions}"
+        if self.asked:
+            words += f"; {self.asked}"
         elif self.common:
             words += f"; what they have in common, and passing cases lack: {self.common}"
         return words
