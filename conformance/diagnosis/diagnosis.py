@@ -143,7 +143,9 @@ class Group:
         """Whether it is to be asked under which conditions the smallest fails."""
         observed = self.smallest.observe in ("output", "gradients")
         unknown = not self.faults or self._is_doubtful
-        return observed and unknown and self.stage not in _OF_CALLS | _OF_VALUES | _TELL_A_PLACE
+        has_sizes = LAYERS[self.smallest.layer].rank > 0 or not self.common
+        told = self.stage in _OF_CALLS | _OF_VALUES | _TELL_A_PLACE
+        return observed and unknown and has_sizes and not told
 
     @property
     def may_have_rhythm(self) -> bool:
@@ -293,7 +295,7 @@ def diagnose(
     groups += _by_place(left, passed, hypotheses)
     placed = {failure for group in groups for failure in group.failures}
     left = [f for f in left if f not in placed]
-    groups += _unexplained(left, passed, explained | placed, hypotheses)
+    groups += unexplained(left, passed, explained | placed, hypotheses)
     groups = absorbed(groups)
     groups = [one for group in groups for one in _by_answers(group, answers)]
     readings = tuple(group for group in groups if group.reading)
@@ -465,7 +467,7 @@ def _at_a_place(failures: tuple[Failure, ...], others: Sequence[Case], what: str
     return Group(failures, stage="place", common=shared, what=what)
 
 
-def _unexplained(
+def unexplained(
     failures: Iterable[Failure],
     passed: Sequence[Case],
     explained: Iterable[Failure],

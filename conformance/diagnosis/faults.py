@@ -677,11 +677,6 @@ def _arithmetic() -> tuple[Fault, ...]:
             "the terms of inputs that are zero are left out, though the weight is not finite",
             Steps(contract=v.without_terms_of_zero),
         ),
-        Fault(
-            "results.subnormal",
-            "results that are subnormal are given as zero",
-            Steps(results=v.results_flushed),
-        ),
         Fault("values.subnormal", "subnormal inputs are taken for zero", Steps(inputs=v.flushed)),
         Fault("values.nan", "NaN inputs are replaced by zero", Steps(inputs=v.without_nan)),
         Fault(

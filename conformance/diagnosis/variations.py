@@ -419,12 +419,6 @@ def results_towards(to_integer: Callable[[Array], Array]) -> Callable[[Array, Fo
     return lambda y, fmt: round_to(y, fmt, None, to_integer)
 
 
-def results_flushed(y: Array, fmt: Format) -> Array:
-    """Results rounded, of which those that are subnormal are zero."""
-    rounded = round_to(y, fmt)
-    return np.where(np.abs(rounded) < fmt.smallest_normal, np.zeros_like(rounded), rounded)
-
-
 def without_terms_of_zero(windows: Array, kernel: Array) -> Array:
     """Sums without the products of inputs that are zero, whatever the weight is."""
     if np.isfinite(kernel).all():

@@ -318,6 +318,10 @@ def nearness(failure: Failure) -> str:
     right = predict(case, arrays)
     if arrays.inputs is None or actual.shape != right.value.shape or actual.dtype.kind not in "fV":
         return ""
+    wrong = ~right.allows(actual)
+    least = FORMATS[case.dtype].smallest_normal
+    if wrong.any() and not actual[wrong].any() and (np.abs(right.wide[wrong]) < least).all():
+        return "results that are subnormal are given as zero"
     with np.errstate(all="ignore"):
         magnitudes = Operands(
             np.abs(arrays.inputs), {name: np.abs(w) for name, w in arrays.weights.items()}
