@@ -123,7 +123,13 @@ SLIPS = (
         "a slope of 16 bits",
         LEAKY,
         of_activation("leaky_relu", lambda y: np.where(y > 0, y, float(np.float16(0.2)) * y)),
-        "what is wrong is 0.1999512 times the sum in place of 0.2, which is that in float16",
+        "0.1999512 times the sum in place of 0.2 times the sum, which is that in float16",
+    ),
+    Slip(
+        "a slope of another version",
+        tuple(line.replace("leaky_relu", "hard_sigmoid") for line in LEAKY),
+        of_activation("hard_sigmoid", lambda y: np.clip(0.15 * y + 0.5, 0, 1)),
+        "0.15 times the sum plus 0.5 in place of 0.1666667 times the sum plus 0.5",
     ),
     Slip(
         "a constant of few digits",

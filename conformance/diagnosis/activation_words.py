@@ -202,31 +202,63 @@ _SLOW: Final = 0.25
 
 
 def _scaled(seen: _Seen) -> str:
-    """By which one number all that is wrong is multiplied, of the sum if that is so; else empty."""
+    """By which one number what is wrong is multiplied, or on which other line it lies."""
     least = FORMATS[seen.dtype].smallest_normal / seen.unit
     kept = (seen.ratios > 1) & (np.abs(seen.wanted) > least) & np.isfinite(seen.given)
     if len(np.unique(seen.sums[kept])) < _DISTINCT:
         return ""
     given, wanted, sums = seen.given[kept], seen.wanted[kept], seen.sums[kept]
+    inner = _is_inside(given) & _is_inside(wanted)
+    if len(np.unique(sums[inner])) >= _DISTINCT:
+        given, wanted, sums = given[inner], wanted[inner], sums[inner]
+    own, right = (_line(sums, values, seen.unit) for values in (given, wanted))
+    if own is not None and right is not None:
+        return f"what is wrong is {own} in place of {right}{_rounded(own, right, seen.unit)}"
     times = _one_number(given / wanted, seen.unit)
     if times is None or abs(times - 1) <= _ROUNDINGS * seen.unit:
         return ""
-    own, right = _one_number(given / sums, seen.unit), _one_number(wanted / sums, seen.unit)
-    if own is None or right is None:
-        return f"every wrong element is {times:.7g} times what it should be"
-    kept_in = (
-        n for n in ("bfloat16", "float16", "float32") if _is_rounded(own, right, n, seen.unit)
-    )
-    rounded = next((f", which is that in {name}" for name in kept_in), "")
-    return f"what is wrong is {own:.7g} times the sum in place of {right:.7g}{rounded}"
+    return f"every wrong element is {times:.7g} times what it should be"
+
+
+def _is_inside(values: Floats) -> Mask:
+    """Which are neither the least nor the largest, as those that are clipped are."""
+    return np.asarray((values > values.min()) & (values < values.max()), np.bool_)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """So many times the sum, plus a number."""
+
+    times: float
+    plus: float
+
+    def __str__(self) -> str:
+        more = f" plus {self.plus:.7g}" if self.plus > 0 else f" minus {-self.plus:.7g}"
+        return f"{self.times:.7g} times the sum{more if self.plus else ''}"
+
+
+def _line(sums: Floats, values: Floats, unit: float) -> _Line | None:
+    """The line that all values lie on, up to roundings; None for none."""
+    times = _one_number(values / sums, unit)
+    if times is not None:
+        return _Line(times, 0.0)
+    slope, offset = np.polyfit(sums, values, 1)
+    room = _ROUNDINGS * unit * (np.abs(slope * sums) + abs(offset))
+    return _Line(slope, offset) if np.all(np.abs(slope * sums + offset - values) <= room) else None
+
+
+def _rounded(own: _Line, right: _Line, unit: float) -> str:
+    """In which format a factor is what it should be."""
+    for name in ("bfloat16", "float16", "float32"):
+        nearest = float(round_to(np.asarray(right.times), FORMATS[name]))
+        if nearest != right.times and abs(nearest - own.times) <= _ROUNDINGS * unit * abs(
+            own.times
+        ):
+            return f", which is that in {name}"
+    return ""
 
 
 _ROUNDINGS: Final = 16
-
-
-def _is_rounded(own: float, right: float, name: str, unit: float) -> bool:
-    nearest = float(round_to(np.asarray(right), FORMATS[name]))
-    return abs(nearest - own) <= _ROUNDINGS * unit * abs(own)
 
 
 def _one_number(numbers: Floats, unit: float) -> float | None:
