@@ -13,6 +13,7 @@ from conformance.diagnosis.commonality import common
 from conformance.diagnosis.conditions import conditions
 from conformance.diagnosis.diagnosis import Diagnosis, Group
 from conformance.diagnosis.marks import Ask, what_is_read
+from conformance.diagnosis.refuting import not_refuted
 from conformance.diagnosis.rhythm import rhythm
 from conformance.results import Result
 
@@ -35,12 +36,19 @@ def asked(diagnosis: Diagnosis, passed: Sequence[Case], ask: Ask) -> Diagnosis:
             raise _LateError
         return ask(case)
 
-    groups = _together(_with_reads(diagnosis.groups, in_time), passed)
+    groups = _together(_with_reads(_checked(diagnosis.groups, passed, in_time), in_time), passed)
     return replace(diagnosis, groups=tuple(_of_smallest(group, in_time) for group in groups))
 
 
 class _LateError(Exception):
     """The time for asking is over."""
+
+
+def _checked(groups: Sequence[Group], passed: Sequence[Case], ask: Ask) -> Sequence[Group]:
+    try:
+        return not_refuted(groups, passed, ask)
+    except _LateError:
+        return groups
 
 
 def _with_reads(groups: Sequence[Group], ask: Ask) -> list[Group]:

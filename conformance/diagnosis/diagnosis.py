@@ -15,9 +15,11 @@ import numpy as np
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
 from conformance.cases.operands import KINDS
+from conformance.diagnosis.absorbing import absorbed, of_gradient, of_outputs
 from conformance.diagnosis.activation_words import ALL_SUMS, off_activation
 from conformance.diagnosis.attribution import left_out, left_out_of_outputs
 from conformance.diagnosis.commonality import common
+from conformance.diagnosis.counts import counted
 from conformance.diagnosis.faults import Fault
 from conformance.diagnosis.gradient_faults import READINGS
 from conformance.diagnosis.hypotheses import (
@@ -141,7 +143,9 @@ class Group:
         """Whether it is to be asked under which conditions the smallest fails."""
         observed = self.smallest.observe in ("output", "gradients")
         unknown = not self.faults or self._is_doubtful
-        return observed and unknown and self.stage not in _OF_CALLS | _OF_VALUES | _TELL_A_PLACE
+        has_sizes = LAYERS[self.smallest.layer].rank > 0 or not self.common
+        told = self.stage in _OF_CALLS | _OF_VALUES | _TELL_A_PLACE
+        return observed and unknown and has_sizes and not told
 
     @property
     def may_have_rhythm(self) -> bool:
@@ -291,7 +295,8 @@ def diagnose(
     groups += _by_place(left, passed, hypotheses)
     placed = {failure for group in groups for failure in group.failures}
     left = [f for f in left if f not in placed]
-    groups += _unexplained(left, passed, explained | placed, hypotheses)
+    groups += unexplained(left, passed, explained | placed, hypotheses)
+    groups = absorbed(groups)
     groups = [one for group in groups for one in _by_answers(group, answers)]
     readings = tuple(group for group in groups if group.reading)
     return Diagnosis(tuple(group for group in groups if not group.reading), readings)
@@ -462,7 +467,7 @@ def _at_a_place(failures: tuple[Failure, ...], others: Sequence[Case], what: str
     return Group(failures, stage="place", common=shared, what=what)
 
 
-def _unexplained(
+def unexplained(
     failures: Iterable[Failure],
     passed: Sequence[Case],
     explained: Iterable[Failure],
@@ -509,6 +514,7 @@ class _Telling:
         self._relations: dict[Failure, str] = {}
         self._near: dict[tuple[str, str], dict[Failure, str]] = {}
         self._terms = _Terms(failures)
+        self._counted: dict[Failure, tuple[str, ...]] = {}
 
     def stage(self, failure: Failure) -> str:
         """As `failure_reason`; the activation where the same layer is right without one."""
@@ -577,16 +583,36 @@ class _Telling:
         return self._of_outputs(failure, stage) if failure.case.observe == "output" else ""
 
     def _of_outputs(self, failure: Failure, stage: str) -> str:
-        if stage == "relation":
-            return self._relations[failure]
-        if stage == "terms":
-            return self._terms.of(failure)
-        if stage == "quantised":
-            return quantised(failure)
-        if stage == "precision":
-            return self._nearness(failure)
-        telling = _OF_OUTPUTS.get(stage)
-        return telling(failure) if telling else ""
+        telling: Mapping[str, Callable[[Failure], str]] = {
+            **_OF_OUTPUTS,
+            "relation": self._relations.__getitem__,
+            "terms": self._terms.of,
+            "quantised": quantised,
+            "precision": self._nearness,
+            "number": self._number,
+            "dtype": self._dtype,
+        }
+        return telling[stage](failure) if stage in telling else ""
+
+    def _dtype(self, failure: Failure) -> str:
+        if self._is_of_python:
+            return "float64 or int64, as Python's own numbers are, such as those of a list"
+        return dtype_given(failure)
+
+    @cached_property
+    def _is_of_python(self) -> bool:
+        """Whether numbers of all kinds come as float64, and integers as int64."""
+        wrong = [f for f in self.failures if f.stage == "dtype" and f.case.observe == "output"]
+        return {dtype_given(f) for f in wrong} == {"float64", "int64"}
+
+    def _number(self, failure: Failure) -> str:
+        """With which fault there are as many outputs in most failures; empty for none."""
+        if not self._counted:
+            self._counted = {f: tuple(counted(f)) for f in self.failures if _is_of_output(f)}
+        counts = Counter(words for told in self._counted.values() for words in set(told))
+        told = self._counted.get(failure, ())
+        most = max(told, key=lambda words: counts[words], default="")
+        return f"as many as where {most}" if counts[most] > 1 else ""
 
     def common(
         self, stage: str, kind: str, group: Sequence[Failure], passed: Sequence[Case]
@@ -603,6 +629,10 @@ class _Telling:
         if stage == "activation":
             return off_activation(kind, group)
         return kind.removeprefix("accepted: ")
+
+
+def _is_of_output(failure: Failure) -> bool:
+    return failure.case.observe == "output" and LAYERS[failure.case.layer].rank > 0
 
 
 def _is_made_of_finite(failure: Failure, reason: str) -> bool:
@@ -638,7 +668,7 @@ class _Terms:
         told = self._told.get(failure, ())
         if not told:
             return ""
-        return "in the sums of the outputs, " + max(told, key=lambda words: self._counts[words])
+        return of_outputs(max(told, key=lambda words: self._counts[words]))
 
 
 class _Gradients:
@@ -669,10 +699,9 @@ class _Gradients:
 
     def stage(self, failure: Failure, reason: str) -> str:
         """The stage: ``terms``, ``slope``, or the judge's own."""
-        if self._term(failure):
-            return "terms"
-        if self._reached.of(failure):
-            return "reached"
+        of_term, of_reached = self._term(failure)[1], self._reached.of(failure)[1]
+        if of_term or of_reached:
+            return "terms" if of_term >= of_reached else "reached"
         case = failure.case
         is_slope = case.layer in self._plain and not _is_without_activation(case)
         return "slope" if is_slope and LAYERS[case.layer].convolves else reason
@@ -680,9 +709,9 @@ class _Gradients:
     def words(self, failure: Failure, stage: str) -> str:
         """What is said at that stage."""
         if stage == "terms":
-            return self._term(failure)
+            return self._term(failure)[0]
         if stage == "reached":
-            return self._reached.of(failure)
+            return self._reached.of(failure)[0]
         if stage == "slope":
             name = failure.case.keywords.get("activation")
             return (
@@ -693,13 +722,14 @@ class _Gradients:
         right = self._hypotheses.prediction((), failure.case)
         return wrong_gradients(wrong, others) + gradients_given(failure, right, wrong)
 
-    def _term(self, failure: Failure) -> str:
-        """What most failures of the layer tell of those words that hold of this one."""
+    def _term(self, failure: Failure) -> tuple[str, int]:
+        """What most failures of the layer tell of those words that hold of this one; how many."""
         name, told = self._terms.get(failure, ("", ()))
         if not told:
-            return ""
-        most = max(told, key=lambda words: self._counts[failure.case.layer, name, words])
-        return f"in the sums of the gradient of the {name}, {most}"
+            return "", 0
+        counts = {words: self._counts[failure.case.layer, name, words] for words in told}
+        most = max(told, key=lambda words: counts[words])
+        return of_gradient(name, most), counts[most]
 
 
 def _is_without_activation(case: Case) -> bool:
