@@ -117,7 +117,7 @@ def on_steps(case: Case, arrays: Operands) -> Array:
 
 
 def of_gradients(identifier: str) -> Compute:
-    steps = GRADIENT_FAULTS[identifier].steps
+    steps = {**GRADIENT_FAULTS, **SYSTEMATIC}[identifier].steps
     return lambda case, arrays: predict_gradients(case, arrays, steps).value
 
 

@@ -166,7 +166,9 @@ INPUTS: dict[str, Element] = {
     "specials": lambda v, n: read_special(v, n, 64, 8),
     "lowest": lambda v, n: -math.inf if low(v, 4) else -abs(read_grid_bias(v, n)),
 }
+MARKED = ("kernel_mark", "input_mark", "upstream_mark")
 BIASES: dict[str, Element] = {
+    **dict.fromkeys(MARKED, lambda v, n: 0.0),
     "one_weight": lambda v, n: 0.0,
     "edges": lambda v, n: 0.0,
     "odd_bias": lambda v, n: 1 + (2 * top(v, n.precision - 3) + 1) * power(1 - n.precision),
@@ -217,6 +219,13 @@ def read_weights(v: list[int], filters: int, bits: tuple[int, int, int]) -> list
         kept = largest * taps <= budget or spent[position % filters] <= budget
         result.append(sign(word) * magnitude * kept)
     return result
+
+
+def read_marked(array: str, case: Case, count: int, n: Numbers) -> list[float]:
+    """Numbers from one on; zeros with a one at the seed in the array that the kind is named of."""
+    if array == case.operands.removesuffix("_mark"):
+        return [float(position == case.seed % count) for position in range(count)]
+    return [float(1 + position % (2**n.precision - 1)) for position in range(count)]
 
 
 def read_kernel(kind: str, v: list[int], filters: int, n: Numbers) -> list[Any]:
@@ -320,7 +329,9 @@ def read(case: Case) -> dict[str, list[float]]:
     for role, shape in shapes.items():
         text = f"{role}/{'x'.join(map(str, shape))}/{kind}/{case.dtype}/{case.seed}"
         v = read_words(text, math.prod(shape))
-        if role == "inputs":
+        if kind in MARKED and role != "bias":
+            values = read_marked(role.removesuffix("s"), case, len(v), n)
+        elif role == "inputs":
             values = read_inputs(kind, v, shape, n)
         elif role == "kernel":
             values = [value * power(-damping) for value in read_kernel(kind, v, shape[-1], n)]
@@ -363,6 +374,25 @@ def test_the_upstream_gradient_of_slopes_is_signs() -> None:
     assert set(operands(case.replace(operands="tails")).upstream.ravel()) == {0.0, 1.0}
 
 
+def test_the_upstream_gradient_is_marked_at_the_seed() -> None:
+    """Counted with its channels last, whatever the layout."""
+    given = {"filters": 2, "kernel_size": 2, "data_format": "channels_first"}
+    case = Case.of("Conv1D", (1, 3, 4), observe="gradients", operands="upstream_mark", **given)
+    made = operands(case.replace(seed=3)).upstream
+    assert made is not None
+    assert made.tolist() == [[[0, 0, 0], [0, 1, 0]]]
+
+
+@pytest.mark.parametrize("dtype", INTEGER_DTYPES)
+def test_integers_are_numbered_or_marked(dtype: str) -> None:
+    case = Case.of("MaxPooling1D", (1, 75, 2), dtype=dtype, seed=151)
+    numbered = inputs_of(case.replace(operands="kernel_mark")).ravel()
+    assert numbered.tolist() == [1 + i % np.iinfo(dtype).max for i in range(150)]
+    marked = inputs_of(case.replace(operands="input_mark")).ravel()
+    assert np.flatnonzero(marked).tolist() == [1]
+    assert marked[1] == 1
+
+
 def test_sparse_weights_follow_from_the_specification() -> None:
     """So many products that weights are dropped."""
     case = Case.of("Conv1D", (1, 9, 128), filters=2, kernel_size=9)
@@ -380,7 +410,7 @@ def test_long_streams_continue_short_ones() -> None:
     assert split_mix(5, 5000)[:4096].tolist() == split_mix(5, 4096).tolist()
 
 
-DIGEST = "350572425a2cd555009b07e31d1807ca88d69df48a363aaf329a7d443a210dd4"
+DIGEST = "6422f5501bbe2fe85dd25f41f65fc4bc635a0de33f0f70de671287a555abdb38"
 
 
 def test_operands_never_change() -> None:

@@ -54,6 +54,9 @@ are then of magnitude one whatever K is, and activations see numbers that do not
 index ``high(w, size)``, to NaN, to ``sign(w)`` times infinity, or to ``sign(w) 2**S``, where w is
 word 0 of the role ``place`` and that array's shape.
 
+**Marking.**  A kind with ``mark`` sets the element of the array that it names at the row-major
+index ``seed mod size`` to one: what comes of that element is seen alone.
+
 **Calls and places.**  Kinds with a history are called as `conformance.cases.histories` says; inputs
 of the kind `far` are those of another case, put as `conformance.cases.far` says.
 
@@ -152,6 +155,7 @@ class Kind:
         exact_gradients: whether, where sums are exact, those of gradients are as well.
         random_sign: whether products have random signs, so that error statistics apply.
         place: what replaces one element: ``array:value``; empty for nothing.
+        mark: the array of zeros whose element number `seed` is one; empty for none.
         layout: how the arrays lie in memory: a name in `LAYOUTS`; empty for contiguous.
         history: what happens around the call (`conformance.cases.histories`); empty for nothing.
     """
@@ -167,6 +171,7 @@ class Kind:
     exact_gradients: bool = True
     random_sign: bool = False
     place: str = ""
+    mark: str = ""
     layout: str = ""
     history: str = ""
 
@@ -181,6 +186,21 @@ def _on_grid(meaning: str, place: str = "", layout: str = "", history: str = "")
         place=place,
         layout=layout,
         history=history,
+    )
+
+
+def _marked(meaning: str, mark: str) -> Kind:
+    """A kind whose arrays are numbered, but for one that is zero except at its mark."""
+    recipe = dict.fromkeys(("inputs", "kernel"), recipes.numbered) | {mark: recipes.nothing}
+    return Kind(
+        meaning,
+        recipe["inputs"],
+        recipe["kernel"],
+        recipes.nothing,
+        recipes.nothing,
+        damping=0,
+        exact=mark != "upstream",
+        mark=mark,
     )
 
 
@@ -339,6 +359,11 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "refilled": _on_grid("called before with other inputs in their array", history="inputs"),
         "resized": _on_grid("called before on larger and smaller inputs", history="sizes"),
         "threaded": _on_grid("called while another thread calls another", history="threads"),
+        "kernel_mark": _marked("inputs numbered, one element of the kernel one", "kernel"),
+        "input_mark": _marked("kernel numbered, one input one", "inputs"),
+        "upstream_mark": _marked(
+            "inputs and kernel numbered, one element of the upstream gradient one", "upstream"
+        ),
     }
 )
 """The kinds of operands by name.
@@ -497,7 +522,8 @@ def _inputs(known: Facts, kind: Kind, shape: tuple[int, ...]) -> Array:
     case = known.case
     if case.dtype in INTEGER_DTYPES:
         v = _stream(case, kind, "inputs", shape, prod(shape)).reshape(shape)
-        return recipes.integers(v, kind.base or case.operands, case.dtype)
+        values = recipes.integers(v, kind.base or case.operands, case.dtype)
+        return _marked_at(case, kind, "inputs", values)
     few = kind.inputs is recipes.specials and known.is_convolution
     recipe = recipes.few_specials if few else kind.inputs
     return _place(case, kind, "inputs", _values(case, kind, "inputs", shape, recipe))
@@ -516,13 +542,15 @@ def _upstream(known: Facts, kind: Kind) -> Array:
     if known.channels_first and known.rank:
         shape = (shape[0], *shape[2:], shape[1])
     array = _values(known.case, kind, "upstream", shape, kind.upstream or kind.kernel)
+    array = _marked_at(known.case, kind, "upstream", array)
     if known.channels_first and known.rank:
         array = np.ascontiguousarray(np.moveaxis(array, -1, 1))
     return array
 
 
 def _place(case: Case, kind: Kind, role: str, values: Values) -> Values:
-    """Place the kind's one value, if it belongs here."""
+    """Place the kind's one value, or its mark, if it belongs here."""
+    values = _marked_at(case, kind, role, values)
     array, _, name = kind.place.partition(":")
     if array == role and values.size:
         word = _stream(case, kind, "place", values.shape, 1)
@@ -530,6 +558,13 @@ def _place(case: Case, kind: Kind, role: str, values: Values) -> Values:
         magnitude = {"nan": np.nan, "infinity": np.inf, "spike": spike}[name]
         position = int(recipes.high(word, values.size)[0])
         values.reshape(-1)[position] = recipes.sign(word)[0] * magnitude
+    return values
+
+
+def _marked_at(case: Case, kind: Kind, role: str, values: Array) -> Array:
+    """Set the kind's mark, if it belongs here."""
+    if kind.mark == role and values.size:
+        values.reshape(-1)[case.seed % values.size] = 1
     return values
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import prod
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -282,7 +283,9 @@ def integers(v: Words, kind: str, dtype: str) -> NDArray[Any]:
     * `negative`: ``-1 - top(v, s - 1)``;
     * `lowest`: the least value, plus ``1 + top(v, s - 1)`` where ``low(v, 4) == 0``;
     * `specials`: where ``low(v, 4) == 0`` the least, the greatest, 0 or 1 as ``high(v, 4)`` says,
-      elsewhere as `integers`.
+      elsewhere as `integers`;
+    * `kernel_mark`, `upstream_mark`: ``1 + i mod greatest`` at the row-major index i;
+    * `input_mark`: zeros.
 
     Raises:
         ValueError: for another kind, and for `negative` of an unsigned dtype.
@@ -305,6 +308,9 @@ def integers(v: Words, kind: str, dtype: str) -> NDArray[Any]:
     if kind == "specials":
         table = np.array([info.min, info.max, 0, 1], dtype=dtype)
         return np.where(chosen, table[high(v, 4).astype(int)], leading)
+    if kind.endswith("_mark"):
+        numbers = _counted(v.shape, min(info.max, 2**63 - 1)).astype(dtype)
+        return np.zeros_like(numbers) if kind == "input_mark" else numbers
     raise ValueError(f"operands {kind!r} need a floating-point dtype, not {dtype!r}")
 
 
@@ -312,6 +318,16 @@ def nothing(v: Words, n: Numbers) -> Values:
     """Zeros."""
     del n
     return np.zeros(v.shape)
+
+
+def numbered(v: Words, n: Numbers) -> Values:
+    """``1 + i mod (2**p - 1)`` at the row-major index i."""
+    return _counted(v.shape, 2**n.precision - 1).astype(np.float64)
+
+
+def _counted(shape: tuple[int, ...], largest: int) -> NDArray[np.int64]:
+    """One, two, three and so on up to the largest, and again from one."""
+    return 1 + np.arange(prod(shape), dtype=np.int64).reshape(shape) % largest
 
 
 def odd(v: Words, n: Numbers) -> Values:

@@ -35,6 +35,7 @@ from conformance.results import ACCEPTED, Result, stale
 from conformance.running.limits import ClusterError
 from conformance.running.order import order_of
 from conformance.running.runner import Limits, Runner
+from conformance.running.session import Session
 from conformance.spec.clauses import spec_sha256
 from conformance.version import __version__
 
@@ -173,10 +174,7 @@ def _report(options: argparse.Namespace, judged: _Judged) -> None:
     """Print the summary, and write the reports with the diagnoses, which need all results."""
     if judged.ended_by is None:
         judged.results = retried(judged.results, options.retries, _again(options))
-    order = {}
-    if judged.ended_by is None:
-        order = order_of(judged.results, _limits(options), options.known)
-    judged.results, trouble = diagnosed_if_possible(judged.results, order)
+    judged.results, trouble = _diagnosed(options, judged)
     account = Account(judged.header)
     account.notes += [trouble] if trouble else []
     for result in judged.results:
@@ -200,6 +198,15 @@ def _report(options: argparse.Namespace, judged: _Judged) -> None:
             stale=account.stale,
         )
     write_formats(options, account)
+
+
+def _diagnosed(options: argparse.Namespace, judged: _Judged) -> tuple[list[Result], str]:
+    """The results with their diagnoses; of a whole run what is asked anew tells more."""
+    if judged.ended_by is not None:
+        return diagnosed_if_possible(judged.results)
+    order = order_of(judged.results, _limits(options), options.known)
+    with Session(_limits(options), options.known) as session:
+        return diagnosed_if_possible(judged.results, order, session.judge)
 
 
 def _again(options: argparse.Namespace) -> Judge:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import shlex
 import textwrap
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from conformance.cases.case import Case, DescriptorError
 from conformance.cases.checking import parse_checked
 from conformance.cases.histories import history_of
 from conformance.command_line.errors import UsageError
+from conformance.diagnosis.asking import asked
 from conformance.diagnosis.diagnosis import command_of
 from conformance.diagnosis.shrink import Shrinker, Shrunk
 from conformance.diagnosis.shrink_sequence import SequenceShrinker
@@ -41,8 +44,10 @@ def shrink(options: argparse.Namespace) -> int:
     try:
         case = parse_checked(options.descriptors[0])
         with Session(Limits(timeout=options.timeout)) as session:
-            shrinker = Shrinker(lambda c: session.judge(options.implementation, c), options.seconds)
-            shrunk = shrinker.shrink(case)
+            ask = partial(session.judge, options.implementation)
+            shrunk = Shrinker(ask, options.seconds).shrink(case)
+            if shrunk is not None:
+                shrunk = replace(shrunk, diagnosis=asked(shrunk.diagnosis, (), ask))
     except (DescriptorError, ImplementationError) as error:
         raise UsageError(str(error)) from error
     if shrunk is None:

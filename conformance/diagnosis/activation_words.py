@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
@@ -17,6 +17,7 @@ from conformance.diagnosis.hypotheses import Failure, operands_of
 from conformance.diagnosis.wording import SINGLE, Floats, Mask, relation
 from conformance.judge.activations import named
 from conformance.judge.definition.rounding import FORMATS, Format
+from conformance.judge.sums import round_to
 from conformance.outcomes import Value
 
 _MOST_LOOKED_AT: Final = 60
@@ -30,17 +31,17 @@ def off_activation(name: str, failures: Sequence[Failure]) -> str:
     lost = _not_finite(name, failures[:_MOST_LOOKED_AT])
     if lost:
         return f"{name} gives {lost}; the sums themselves are right"
-    sums, ratios, errors, relative = (np.concatenate(one) for one in zip(*found, strict=True))
-    wrong = ratios > 1
+    seen = _joined(found)
+    wrong = seen.ratios > 1
     if not wrong.any():
         return ""
-    worst = float(ratios[wrong].max())
+    worst = float(seen.ratios[wrong].max())
     by = f"by up to {worst:.2g} bounds" if worst < 1e6 else "by far"
-    where = _where(sums[wrong], sums[~wrong])
+    where = _where(seen.sums[wrong], seen.sums[~wrong])
     other = _taken_for(name, failures)
     if other:
         return f"{name} gives what {other} gives"
-    further = _further(failures, errors[wrong], relative[wrong])
+    further = _further(failures, _joined(_of_widest(found)), seen)
     return f"{name} is off {by} {where}{further}"
 
 
@@ -141,20 +142,129 @@ _OVERFLOW: Final = {
 _UNDERFLOW: Final = _limits("exp(x) becomes zero", lambda fmt: -math.log(fmt.quantum))
 
 
-def _further(failures: Sequence[Failure], errors: Floats, relative: Floats) -> str:
+def _further(failures: Sequence[Failure], widest: _Seen, seen: _Seen) -> str:
     """What is known of an activation's errors besides their sums."""
     if any(map(_falls, failures[:_MOST_LOOKED_AT])):
         return f", {_NO_FUNCTION}"
     constant = _constant(failures[:_MOST_LOOKED_AT])
     if constant:
         return f", where it is given as {constant}"
-    if all(f.case.dtype == "float64" for f in failures) and _are_single(relative):
+    return _of_errors(failures, widest, seen)
+
+
+def _of_errors(failures: Sequence[Failure], widest: _Seen, seen: _Seen) -> str:
+    """What the errors themselves are like."""
+    scaled, wrong = _scaled(widest), seen.ratios > 1
+    if scaled:
+        return f"; the sums themselves are right, and {scaled}"
+    if _changes_smoothly(widest):
+        return f", {_SMOOTH}"
+    if all(f.case.dtype == "float64" for f in failures) and _are_single(seen.relative[wrong]):
         return f", {SINGLE[1]}"
     related = set(map(relation, failures[:_TAKEN_FOR]))
     if len(related) == 1 and all(related):
         return f"; the sums themselves are right, and {related.pop()}"
-    cancels = float(errors.max()) <= _FEW_ROUNDINGS
+    cancels = float(seen.roundings[wrong].max()) <= _FEW_ROUNDINGS
     return f"; the sums themselves are right{_CANCELS if cancels else ''}"
+
+
+_SLIGHT: Final = 2.0**-6
+_SMOOTH: Final = (
+    "by errors that change smoothly with the sum, as where a polynomial, a table or a constant is "
+    "less accurate than the dtype"
+)
+
+
+def _changes_smoothly(seen: _Seen) -> bool:
+    """Whether errors are slight, and differ little for sums that differ little.
+
+    Those of two independent roundings differ by more than either is large.
+    """
+    kept = (seen.ratios > 1) & np.isfinite(seen.given) & (seen.wanted != 0)
+    sums, first = np.unique(seen.sums[kept], return_index=True)
+    errors = (seen.given - seen.wanted)[kept][first]
+    if len(sums) < _FEWEST_SMOOTH or np.any(
+        np.abs(errors) > _SLIGHT * np.abs(seen.wanted[kept][first])
+    ):
+        return False
+    near = np.diff(sums) <= _NEXT * (1 + np.abs(sums[1:]))
+    if np.count_nonzero(near) < _FEWEST_SMOOTH:
+        return False
+    change = (
+        np.abs(np.diff(errors))[near] / np.maximum(np.abs(errors[1:]), np.abs(errors[:-1]))[near]
+    )
+    return bool(np.median(change) < _SLOW)
+
+
+_FEWEST_SMOOTH: Final = 16
+_NEXT: Final = 2.0**-5
+_SLOW: Final = 0.25
+
+
+def _scaled(seen: _Seen) -> str:
+    """By which one number what is wrong is multiplied, or on which other line it lies."""
+    least = FORMATS[seen.dtype].smallest_normal / seen.unit
+    kept = (seen.ratios > 1) & (np.abs(seen.wanted) > least) & np.isfinite(seen.given)
+    if len(np.unique(seen.sums[kept])) < _DISTINCT:
+        return ""
+    given, wanted, sums = seen.given[kept], seen.wanted[kept], seen.sums[kept]
+    inner = _is_inside(given) & _is_inside(wanted)
+    if len(np.unique(sums[inner])) >= _DISTINCT:
+        given, wanted, sums = given[inner], wanted[inner], sums[inner]
+    own, right = (_line(sums, values, seen.unit) for values in (given, wanted))
+    if own is not None and right is not None:
+        return f"what is wrong is {own} in place of {right}{_rounded(own, right, seen.unit)}"
+    times = _one_number(given / wanted, seen.unit)
+    if times is None or abs(times - 1) <= _ROUNDINGS * seen.unit:
+        return ""
+    return f"every wrong element is {times:.7g} times what it should be"
+
+
+def _is_inside(values: Floats) -> Mask:
+    """Which are neither the least nor the largest, as those that are clipped are."""
+    return np.asarray((values > values.min()) & (values < values.max()), np.bool_)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """So many times the sum, plus a number."""
+
+    times: float
+    plus: float
+
+    def __str__(self) -> str:
+        more = f" plus {self.plus:.7g}" if self.plus > 0 else f" minus {-self.plus:.7g}"
+        return f"{self.times:.7g} times the sum{more if self.plus else ''}"
+
+
+def _line(sums: Floats, values: Floats, unit: float) -> _Line | None:
+    """The line that all values lie on, up to roundings; None for none."""
+    times = _one_number(values / sums, unit)
+    if times is not None:
+        return _Line(times, 0.0)
+    slope, offset = np.polyfit(sums, values, 1)
+    room = _ROUNDINGS * unit * (np.abs(slope * sums) + abs(offset))
+    return _Line(slope, offset) if np.all(np.abs(slope * sums + offset - values) <= room) else None
+
+
+def _rounded(own: _Line, right: _Line, unit: float) -> str:
+    """In which format a factor is what it should be."""
+    for name in ("bfloat16", "float16", "float32"):
+        nearest = float(round_to(np.asarray(right.times), FORMATS[name]))
+        if nearest != right.times and abs(nearest - own.times) <= _ROUNDINGS * unit * abs(
+            own.times
+        ):
+            return f", which is that in {name}"
+    return ""
+
+
+_ROUNDINGS: Final = 16
+
+
+def _one_number(numbers: Floats, unit: float) -> float | None:
+    """The number that all are, up to roundings; None for several."""
+    middle = float(np.median(numbers))
+    return middle if np.all(np.abs(numbers - middle) <= _ROUNDINGS * unit * abs(middle)) else None
 
 
 def _constant(failures: Sequence[Failure]) -> str:
@@ -235,11 +345,46 @@ def _are_single(relative: Floats) -> bool:
 _MOSTLY: Final = 0.75
 
 
-def _seen_of(failure: Failure) -> tuple[Floats, Floats, Floats, Floats] | None:
-    """The finite sums; the errors in units of the bound; in roundings of 1; and of the value.
+@dataclass(frozen=True)
+class _Seen:
+    """Elements whose sums are finite: what is given, and should be, and by how much it is off.
 
-    The last are divided by the sum where it is large, as of an exponential, whose rounding grows.
+    Attributes:
+        dtype: of the case.
+        sums, given, wanted: of each element.
+        ratios: the errors in units of the bound.
+        roundings: the errors in roundings of 1.
+        relative: the errors of the value, divided by the sum where it is large, as of an
+            exponential, whose rounding grows.
     """
+
+    dtype: str
+    sums: Floats
+    given: Floats
+    wanted: Floats
+    ratios: Floats
+    roundings: Floats
+    relative: Floats
+
+    @property
+    def unit(self) -> float:
+        """The unit roundoff of the dtype."""
+        return FORMATS[self.dtype].unit_roundoff
+
+
+def _joined(found: Sequence[_Seen]) -> _Seen:
+    names = [field.name for field in fields(_Seen) if field.name != "dtype"]
+    parts = {n: np.concatenate([getattr(one, n) for one in found]) for n in names}
+    return _Seen(found[0].dtype, **parts)
+
+
+def _of_widest(found: Sequence[_Seen]) -> list[_Seen]:
+    """Those of the most precise dtype that there is."""
+    least = min(one.unit for one in found)
+    return [one for one in found if one.unit == least]
+
+
+def _seen_of(failure: Failure) -> _Seen | None:
     case, outcome = failure.case, failure.outcome
     actual = outcome.value if isinstance(outcome, Value) else None
     arrays = operands_of(case)
@@ -248,15 +393,16 @@ def _seen_of(failure: Failure) -> tuple[Floats, Floats, Floats, Floats] | None:
         return None
     if not actual.shape == right.value.shape == sums.shape:
         return None
+    given = actual.astype(np.float64)
     with np.errstate(all="ignore"):
-        distance = np.abs(actual.astype(np.float64) - right.wide)
+        distance = np.abs(given - right.wide)
         off = distance / right.error
         relative = distance / np.abs(right.wide) / np.maximum(np.abs(sums), 1.0)
-    finite = np.isfinite(sums)
     ratios = np.where(right.allows(actual), 0.0, np.where(np.isnan(off), np.inf, off))
     roundings = np.where(np.isnan(distance), np.inf, distance)
-    unit = FORMATS[case.dtype].unit_roundoff
-    return sums[finite], ratios[finite], roundings[finite] / unit, relative[finite]
+    roundings = roundings / FORMATS[case.dtype].unit_roundoff
+    every = (sums, given, right.wide, ratios, roundings, relative)
+    return _Seen(case.dtype, *(one[np.isfinite(sums)] for one in every))
 
 
 ALL_SUMS: Final = "all that were seen"

@@ -20,6 +20,8 @@ from conformance.cases.operands import Operands
 from conformance.diagnosis.backward import GradientPrediction, predict_gradients
 from conformance.diagnosis.evaluation import Array, Prediction, predict
 from conformance.diagnosis.hypotheses import Failure, operands_of
+from conformance.diagnosis.ranges import ranges
+from conformance.diagnosis.stages import padded_outputs
 from conformance.layers.registry import LAYERS
 from conformance.outcomes import Value
 
@@ -51,7 +53,7 @@ def left_out(failure: Failure, name: str) -> tuple[str, ...]:
     A failure of few terms may be told in several ways, of which others tell which is meant.
     """
     case, outcome = failure.case, failure.outcome
-    if not isinstance(outcome, Value) or not _is_linear(case) or name not in outcome.value:
+    if case.observe != "gradients" or not isinstance(outcome, Value) or name not in outcome.value:
         return ()
     actual = outcome.value[name]
     operands = operands_of(case)
@@ -61,7 +63,22 @@ def left_out(failure: Failure, name: str) -> tuple[str, ...]:
     if actual.shape != right.parts[name].value.shape or not np.isfinite(actual).all():
         return ()
     words = (_along(case, operands, name, axis, actual) for axis in _axes(case, name))
-    return tuple(one for ones in words for one in ones)
+    return (*_of_border(case, operands, name, actual), *(one for ones in words for one in ones))
+
+
+def _of_border(case: Case, operands: Operands, name: str, actual: Array) -> tuple[str, ...]:
+    """What is said of the weight of the outputs whose window reaches into the padding."""
+    padded = padded_outputs(case, operands)
+    if operands.upstream is None or padded is None or not padded.any():
+        return ()
+    parts = [padded] if padded.all() else [padded, ~padded]
+    masked = (np.where(part, operands.upstream, 0) for part in parts)
+    made = [_predicted(case, replace(operands, upstream=upstream)) for upstream in masked]
+    terms = [one.parts[name] for one in made if one is not None]
+    weights = _weights_of(terms, actual.astype(np.float64)) if len(terms) == len(made) else None
+    if weights is None or np.any(np.abs(weights[1:] - 1) > _NEAR) or not _is_told(weights[0]):
+        return ()
+    return (f"outputs whose window reaches into the padding are {_how(weights[0])}",)
 
 
 def left_out_of_outputs(failure: Failure) -> tuple[str, ...]:
@@ -79,8 +96,8 @@ def left_out_of_outputs(failure: Failure) -> tuple[str, ...]:
     axes = [_Axis("channels", -2, True)]
     axes += [_Axis(f"{words} of the window", i, True) for i, words in enumerate(inner)]
     words = (_of_outputs(case, operands, axis, actual) for axis in axes)
-    bias = _of_bias(case, operands, actual)
-    return (*bias, *(one for ones in words for one in ones))
+    told = (*_of_bias(case, operands, actual), *(one for ones in words for one in ones))
+    return told or ranges(case, operands, actual)
 
 
 def _of_outputs(case: Case, operands: Operands, axis: _Axis, actual: Array) -> tuple[str, ...]:
@@ -104,10 +121,9 @@ def _of_bias(case: Case, operands: Operands, actual: Array) -> tuple[str, ...]:
     weights = _weights_of([sums, _bias_alone(case, operands)], actual.astype(np.float64))
     if weights is None or abs(weights[0] - 1) > _NEAR:
         return ()
-    times = float(f"{weights[1]:.4g}")
-    if not _is_told(times):
+    if not _is_told(weights[1]):
         return ()
-    return (f"the bias is {_HOW.get(times, f'counted {times:g} times')}",)
+    return (f"the bias is {_how(weights[1])}",)
 
 
 def _without_bias(operands: Operands) -> Operands:
@@ -133,10 +149,6 @@ def _has_sums(case: Case) -> bool:
     return plain and known.groups == 1
 
 
-def _is_linear(case: Case) -> bool:
-    return case.observe == "gradients" and _has_sums(case)
-
-
 def _predicted(case: Case, operands: Operands) -> GradientPrediction | None:
     try:
         return predict_gradients(case, operands)
@@ -148,7 +160,7 @@ def _axes(case: Case, name: str) -> Iterator[_Axis]:
     """The axes that the sums of a gradient run over."""
     rank = facts(case).rank
     inner = ("steps",) if rank == 1 else ("rows", "columns")
-    if name == "inputs":
+    if name == "inputs" and _has_sums(case):
         yield _Axis("filters", -1)
         yield from (_Axis(f"{w} of the window", i, True) for i, w in enumerate(inner))
     yield from (_Axis(f"{words} of outputs", 1 + i) for i, words in enumerate(inner))
@@ -222,12 +234,12 @@ def in_words(weights: Array, what: str) -> tuple[str, ...]:
     values = np.unique(np.round(rounded[wrong], 4))
     if len(values) != 1 or not _is_told(float(values[0])):
         return ()
-    how = _HOW.get(float(values[0]), f"counted {values[0]:g} times")
+    how = _how(values[0])
     if wrong.all():
         if values[0] == 0:
             return ()  # nothing is summed, which says nothing of the axis
         return (f"all {what} are {how}",)
-    return tuple(f"{words} {how}" for words in _which(wrong, what))
+    return tuple(f"{words} {how}" for words in which(wrong, what))
 
 
 def _is_told(times: float) -> bool:
@@ -238,19 +250,26 @@ def _is_told(times: float) -> bool:
 _PARTS: Final = 12
 
 
+def _how(times: float) -> str:
+    rounded = float(f"{times:.4g}")
+    near = float(np.rint(rounded)) if abs(rounded - np.rint(rounded)) < _NEAR else rounded
+    return _HOW.get(near, f"counted {near:g} times")
+
+
 _HOW: Final = {0.0: "left out", 2.0: "counted twice", -1.0: "subtracted, not added"}
 
 
-def _which(wrong: Array, what: str) -> list[str]:
+def which(wrong: Array, what: str) -> list[str]:
+    """Which of some elements along an axis are wrong, in all words that hold."""
     index = np.arange(len(wrong))
     last = len(wrong) - 1
     told = {
-        f"every second of the {what}, from the second on, is": index % 2 == 1,
-        f"every second of the {what}, from the first on, is": index % 2 == 0,
-        f"all {what} but the first are": index > 0,
-        f"all {what} but the last are": index < last,
         f"the last of the {what} is": index == last,
         f"the first of the {what} is": index == 0,
+        f"all {what} but the first are": index > 0,
+        f"all {what} but the last are": index < last,
+        f"every second of the {what}, from the second on, is": index % 2 == 1,
+        f"every second of the {what}, from the first on, is": index % 2 == 0,
     }
     first = int(np.argmax(wrong))
     told[f"the {what} from index {first} on are"] = index >= first

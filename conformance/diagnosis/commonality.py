@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations
+from math import prod
 from types import MappingProxyType
 from typing import Final
 
@@ -46,10 +47,23 @@ def common(
     if not failing or not passing:
         return None
     shared = [f for f in features(failing[0]) if all(f in features(case) for case in failing)]
-    everything = (1 << len(passing)) - 1
-    having = {f: _mask(f, passing) for f in shared}
-    telling = [f for f in shared if having[f] != everything]
-    best, fewest = None, len(passing)
+    plain = {f: _mask(f, passing) for f in shared}
+    best, fewest = _best(plain, len(passing), largest)
+    if fewest:
+        bounded, fewer = _best(plain | _bounds(failing, passing), len(passing), largest)
+        if 2 * fewer <= fewest:
+            best, fewest = bounded, fewer
+    if not best or fewest > _FEW * len(passing):
+        return None
+    return " and ".join(best) + (_RARE if fewest else "")
+
+
+def _best(having: Mapping[str, int], count: int, largest: int) -> tuple[Sequence[str], int]:
+    """The smallest conjunction that the fewest of so many passing cases have; and how many do."""
+    everything = (1 << count) - 1
+    telling = [f for f, mask in having.items() if mask != everything]
+    best: Sequence[str] = ()
+    fewest = count
     for size in range(1, largest + 1):
         for chosen in combinations(telling, size):
             left = everything
@@ -59,20 +73,64 @@ def common(
                 best, fewest = chosen, left.bit_count()
         if fewest == 0:
             break
-    if best is None or fewest > _FEW * len(passing):
-        return None
-    return " and ".join(best) + (_RARE if fewest else "")
+    return best, fewest
 
 
 def _mask(feature: str, cases: Sequence[Case]) -> int:
     return sum(1 << number for number, case in enumerate(cases) if feature in features(case))
 
 
+def _bounds(failing: Sequence[Case], passing: Sequence[Case]) -> dict[str, int]:
+    """The least and the greatest of each number of the failing cases, and which others meet it.
+
+    Round limits come before them, and are told where they tell as much.
+    """
+    if len(failing) < _LEAST_BOUNDED:
+        return {}
+    found = {}
+    for name, of in _NUMBERS.items():
+        seen = [of(facts(case)) if _has_numbers(case) else 0 for case in failing]
+        others = [of(facts(case)) if _has_numbers(case) else 0 for case in passing]
+        if min(seen) < 1:
+            continue
+        met = {f"{name} <= {max(seen)}": [0 < n <= max(seen) for n in others]}
+        if min(seen) > 1:
+            met[f"{name} >= {min(seen)}"] = [n >= min(seen) for n in others]
+        for words, which in met.items():
+            found[words] = sum(1 << number for number, one in enumerate(which) if one)
+    return found
+
+
+_LEAST_BOUNDED: Final = 5
+"""How many failing cases there are at least where their least or greatest number is told."""
+
+_NUMBERS: Final[Mapping[str, Callable[[Facts], int]]] = MappingProxyType(
+    {
+        "batch": lambda known: known.batch or 0,
+        "channels": lambda known: known.channels or 0,
+        "filters": lambda known: known.config["filters"] if known.is_convolution else 0,
+        "products in a sum": lambda known: known.products if known.is_convolution else 0,
+        "elements in a window": lambda known: prod(known.window),
+        "strides": lambda known: max(known.strides),
+        "steps along an axis": lambda known: max(n or 0 for n in known.spatial),
+    }
+)
+"""Numbers of a case; 0 where it has none."""
+
+
+def _has_numbers(case: Case) -> bool:
+    known = facts(case)
+    return case.observe in _LOOKS and known.rank > 0 and known.has_axes
+
+
+_LOOKS: Final = ("output", "shape", "gradients")
+
+
 @lru_cache(maxsize=8192)
 def features(case: Case) -> dict[str, None]:
     """The features of a case, the plainest first; a dictionary for its order."""
     found = dict.fromkeys(_of_fields(case))
-    if case.observe in ("output", "shape", "gradients"):
+    if case.observe in _LOOKS:
         found |= dict.fromkeys(_of_geometry(facts(case)))
     return found
 
@@ -86,7 +144,7 @@ def _of_fields(case: Case) -> Iterator[str]:
     yield from filter(None, (layer.noun,))
     if layer.rank:
         yield "one spatial axis" if layer.rank == 1 else f"{layer.rank} spatial axes"
-    if case.observe not in ("output", "shape", "gradients"):
+    if case.observe not in _LOOKS:
         yield from (f"{name} given" for name, _ in case.arguments)
     if case.dtype in _BYTES:
         yield f"elements of {_BYTES[case.dtype]}"
@@ -124,7 +182,9 @@ def _of_geometry(known: Facts) -> Iterator[str]:
         yield f"batch = {known.batch}" if known.batch < 2 else "batch > 1"
         yield from (f"batch > {limit}" for limit in reversed(_LIMITS[1:]) if known.batch > limit)
     if known.descriptor.input_ranks:
-        yield f"inputs of rank {len(known.case.inputs or ())}"
+        rank = len(known.case.inputs or ())
+        yield f"inputs of rank {rank}"
+        yield from (f"inputs of a rank other than {n}" for n in (3, 4) if n != rank)
     if known.rank:
         yield from _of_windows(known)
 
@@ -164,6 +224,7 @@ def _of_size(name: str, size: int) -> Iterator[str]:
     """Beyond which limits a size lies, the largest first, and of what it is no multiple."""
     yield from (f"{name} > {limit}" for limit in reversed(_LIMITS) if size > limit)
     yield from (f"{name} no multiple of {block}" for block in _BLOCKS if size % block)
+    yield from (f"{name} a multiple of {block}" for block in _BLOCKS if size and not size % block)
 
 
 def _of_axes(known: Facts) -> Iterator[str]:
@@ -172,6 +233,8 @@ def _of_axes(known: Facts) -> Iterator[str]:
         padded = any(axis.padding_total for axis in axes)
         yield "padded elements" if padded else "no padded element"
         yield from ["an odd number of padded elements"] * any(a.padding_total % 2 for a in axes)
+    if axes[-1].length == known.channels:
+        yield "a last axis as long as there are channels"
     longest = max(axis.length for axis in axes)
     yield from (f"more than {n} steps along an axis" for n in _LENGTHS if longest > n)
     if any(axis.length % axis.stride for axis in axes):

@@ -15,9 +15,11 @@ import numpy as np
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
 from conformance.cases.operands import KINDS
+from conformance.diagnosis.absorbing import absorbed, of_gradient, of_outputs
 from conformance.diagnosis.activation_words import ALL_SUMS, off_activation
 from conformance.diagnosis.attribution import left_out, left_out_of_outputs
 from conformance.diagnosis.commonality import common
+from conformance.diagnosis.counts import counted
 from conformance.diagnosis.faults import Fault
 from conformance.diagnosis.gradient_faults import READINGS
 from conformance.diagnosis.hypotheses import (
@@ -72,6 +74,20 @@ _TOLD_BY_WHAT: Final = frozenset(
     {"activation", "place", "quantised", "reached", "relation", "slope", "terms"}
 )
 
+_TOLD_BY_MARKS: Final = frozenset(
+    {
+        *("padding", "window", "contraction", "layout", "channels", "samples", "bias"),
+        *("choice", "selection", "exact", "bound", "statistics"),
+        *("place", "reached", "relation", "terms"),
+    }
+)
+"""Stages of which it may be the cause that other elements are read."""
+
+_TELL_A_PLACE: Final = frozenset({"place", "reached"})
+_OF_CALLS: Final = frozenset({"order", "inputs", "state", "threads", "repeat", "process"})
+_OF_VALUES: Final = frozenset({"activation", "slope", "nan", "infinity", "quantised", "precision"})
+"""Stages of what shows by chance, with the numbers that happen to be drawn."""
+
 
 @dataclass(frozen=True, eq=False)
 class Group:
@@ -90,6 +106,10 @@ class Group:
         shown_by: of failures that depend on the order of calls, the command that shows it.
         contradicted: how many passing cases would fail with the faults.
         answer: of two same calls that differ, which one all else is about, in words.
+        reads: where no fault does, what is read in other places than it should be
+            (`conformance.diagnosis.marks`).
+        asked: what the smallest of them told when it was asked further: what it needs to fail, or
+            how often it does (`conformance.diagnosis.conditions`, `conformance.diagnosis.rhythm`).
     """
 
     failures: tuple[Failure, ...]
@@ -102,6 +122,8 @@ class Group:
     shown_by: str = ""
     contradicted: int = 0
     answer: str = ""
+    reads: str = ""
+    asked: str = ""
 
     @property
     def reading(self) -> tuple[Fault, str] | None:
@@ -112,6 +134,25 @@ class Group:
         return next((READINGS[f.identifier] for f in singles if f.identifier in READINGS), None)
 
     @property
+    def may_read_elsewhere(self) -> bool:
+        """Whether marked operands may tell more than is known."""
+        return not (self.faults or self.named) and self.stage in _TOLD_BY_MARKS
+
+    @property
+    def may_have_conditions(self) -> bool:
+        """Whether it is to be asked under which conditions the smallest fails."""
+        observed = self.smallest.observe in ("output", "gradients")
+        unknown = not self.faults or self._is_doubtful
+        has_sizes = LAYERS[self.smallest.layer].rank > 0 or not self.common
+        told = self.stage in _OF_CALLS | _OF_VALUES | _TELL_A_PLACE
+        return observed and unknown and has_sizes and not told
+
+    @property
+    def may_have_rhythm(self) -> bool:
+        """Whether it is to be asked how often the smallest fails."""
+        return bool(self.answer) or self.stage in ("order", "repeat")
+
+    @property
     def smallest(self) -> Case:
         """The failing case with the shortest descriptor, the first of those."""
         return min((failure.case for failure in self.failures), key=lambda c: len(c.descriptor))
@@ -120,6 +161,8 @@ class Group:
     def reason(self) -> str:
         """What explains each of the cases, as a report gives it beside the case."""
         where = self._of_answer(self._named_by_faults or self.named or self._told)
+        if self.asked:
+            return f"{where}; {self.asked}"
         if self.common:
             return f"{where}; in common: {self.common}"
         return f"{where}{_NOT_EVERYWHERE}" if self._is_doubtful else where
@@ -146,6 +189,16 @@ class Group:
         """Where no fault explains them: the stage in words, and what is known besides."""
         if self.stage == "order":
             return f"it depends on the order of calls: {self.what}"
+        words = self._of_stage
+        if not self.reads:
+            return words
+        if self.stage in _TELL_A_PLACE:
+            return f"{words}: {self.reads}"
+        return f"{self.reads} ({words})" if self.what else self.reads
+
+    @property
+    def _of_stage(self) -> str:
+        """The stage in words, and what is known besides."""
         if self.stage in _TOLD_BY_WHAT and self.what:
             return self.what
         words = IN_STAGE.get(self.stage, self.stage)
@@ -159,7 +212,8 @@ class Group:
         count = len(self.failures)
         if self.stage == "order":
             shown = f": {self.shown_by}" if self.shown_by else ""
-            return f"depend{'s' if count == 1 else ''} on the order of calls: {self.what}{shown}"
+            told = f"{self.what}; {self.asked}" if self.asked else self.what
+            return f"depend{'s' if count == 1 else ''} on the order of calls: {told}{shown}"
         are = "is" if count == 1 else "are"
         if self.answer:
             return f"{are} explained by no fault of the catalogue: {self.reason}"
@@ -174,7 +228,9 @@ class Group:
         else:
             words = f"{are} explained by no fault of the catalogue: "
             words += self._told
-        if self.common:
+        if self.asked:
+            words += f"; {self.asked}"
+        elif self.common:
             words += f"; what they have in common, and passing cases lack: {self.common}"
         return words
 
@@ -239,7 +295,8 @@ def diagnose(
     groups += _by_place(left, passed, hypotheses)
     placed = {failure for group in groups for failure in group.failures}
     left = [f for f in left if f not in placed]
-    groups += _unexplained(left, passed, explained | placed, hypotheses)
+    groups += unexplained(left, passed, explained | placed, hypotheses)
+    groups = absorbed(groups)
     groups = [one for group in groups for one in _by_answers(group, answers)]
     readings = tuple(group for group in groups if group.reading)
     return Diagnosis(tuple(group for group in groups if not group.reading), readings)
@@ -410,7 +467,7 @@ def _at_a_place(failures: tuple[Failure, ...], others: Sequence[Case], what: str
     return Group(failures, stage="place", common=shared, what=what)
 
 
-def _unexplained(
+def unexplained(
     failures: Iterable[Failure],
     passed: Sequence[Case],
     explained: Iterable[Failure],
@@ -457,6 +514,7 @@ class _Telling:
         self._relations: dict[Failure, str] = {}
         self._near: dict[tuple[str, str], dict[Failure, str]] = {}
         self._terms = _Terms(failures)
+        self._counted: dict[Failure, tuple[str, ...]] = {}
 
     def stage(self, failure: Failure) -> str:
         """As `failure_reason`; the activation where the same layer is right without one."""
@@ -525,16 +583,36 @@ class _Telling:
         return self._of_outputs(failure, stage) if failure.case.observe == "output" else ""
 
     def _of_outputs(self, failure: Failure, stage: str) -> str:
-        if stage == "relation":
-            return self._relations[failure]
-        if stage == "terms":
-            return self._terms.of(failure)
-        if stage == "quantised":
-            return quantised(failure)
-        if stage == "precision":
-            return self._nearness(failure)
-        telling = _OF_OUTPUTS.get(stage)
-        return telling(failure) if telling else ""
+        telling: Mapping[str, Callable[[Failure], str]] = {
+            **_OF_OUTPUTS,
+            "relation": self._relations.__getitem__,
+            "terms": self._terms.of,
+            "quantised": quantised,
+            "precision": self._nearness,
+            "number": self._number,
+            "dtype": self._dtype,
+        }
+        return telling[stage](failure) if stage in telling else ""
+
+    def _dtype(self, failure: Failure) -> str:
+        if self._is_of_python:
+            return "float64 or int64, as Python's own numbers are, such as those of a list"
+        return dtype_given(failure)
+
+    @cached_property
+    def _is_of_python(self) -> bool:
+        """Whether numbers of all kinds come as float64, and integers as int64."""
+        wrong = [f for f in self.failures if f.stage == "dtype" and f.case.observe == "output"]
+        return {dtype_given(f) for f in wrong} == {"float64", "int64"}
+
+    def _number(self, failure: Failure) -> str:
+        """With which fault there are as many outputs in most failures; empty for none."""
+        if not self._counted:
+            self._counted = {f: tuple(counted(f)) for f in self.failures if _is_of_output(f)}
+        counts = Counter(words for told in self._counted.values() for words in set(told))
+        told = self._counted.get(failure, ())
+        most = max(told, key=lambda words: counts[words], default="")
+        return f"as many as where {most}" if counts[most] > 1 else ""
 
     def common(
         self, stage: str, kind: str, group: Sequence[Failure], passed: Sequence[Case]
@@ -551,6 +629,10 @@ class _Telling:
         if stage == "activation":
             return off_activation(kind, group)
         return kind.removeprefix("accepted: ")
+
+
+def _is_of_output(failure: Failure) -> bool:
+    return failure.case.observe == "output" and LAYERS[failure.case.layer].rank > 0
 
 
 def _is_made_of_finite(failure: Failure, reason: str) -> bool:
@@ -586,7 +668,7 @@ class _Terms:
         told = self._told.get(failure, ())
         if not told:
             return ""
-        return "in the sums of the outputs, " + max(told, key=lambda words: self._counts[words])
+        return of_outputs(max(told, key=lambda words: self._counts[words]))
 
 
 class _Gradients:
@@ -617,10 +699,9 @@ class _Gradients:
 
     def stage(self, failure: Failure, reason: str) -> str:
         """The stage: ``terms``, ``slope``, or the judge's own."""
-        if self._term(failure):
-            return "terms"
-        if self._reached.of(failure):
-            return "reached"
+        of_term, of_reached = self._term(failure)[1], self._reached.of(failure)[1]
+        if of_term or of_reached:
+            return "terms" if of_term >= of_reached else "reached"
         case = failure.case
         is_slope = case.layer in self._plain and not _is_without_activation(case)
         return "slope" if is_slope and LAYERS[case.layer].convolves else reason
@@ -628,9 +709,9 @@ class _Gradients:
     def words(self, failure: Failure, stage: str) -> str:
         """What is said at that stage."""
         if stage == "terms":
-            return self._term(failure)
+            return self._term(failure)[0]
         if stage == "reached":
-            return self._reached.of(failure)
+            return self._reached.of(failure)[0]
         if stage == "slope":
             name = failure.case.keywords.get("activation")
             return (
@@ -641,13 +722,14 @@ class _Gradients:
         right = self._hypotheses.prediction((), failure.case)
         return wrong_gradients(wrong, others) + gradients_given(failure, right, wrong)
 
-    def _term(self, failure: Failure) -> str:
-        """What most failures of the layer tell of those words that hold of this one."""
+    def _term(self, failure: Failure) -> tuple[str, int]:
+        """What most failures of the layer tell of those words that hold of this one; how many."""
         name, told = self._terms.get(failure, ("", ()))
         if not told:
-            return ""
-        most = max(told, key=lambda words: self._counts[failure.case.layer, name, words])
-        return f"in the sums of the gradient of the {name}, {most}"
+            return "", 0
+        counts = {words: self._counts[failure.case.layer, name, words] for words in told}
+        most = max(told, key=lambda words: counts[words])
+        return of_gradient(name, most), counts[most]
 
 
 def _is_without_activation(case: Case) -> bool:

@@ -35,14 +35,15 @@ class Reached:
         )
         self._totals = Counter(f.case.layer for f, told in self._told.items() if told)
 
-    def of(self, failure: Failure) -> str:
-        """For which inputs it is wrong; empty where it is not told."""
+    def of(self, failure: Failure) -> tuple[str, int]:
+        """For which inputs it is wrong, and of how many; empty where it is not told."""
         layer, told = failure.case.layer, self._told.get(failure, ())
         if not told:
-            return ""
+            return "", 0
         most = max(told, key=lambda words: self._counts[layer, words])
-        enough = self._counts[layer, most] > _LEAST * self._totals[layer]
-        return f"the gradient of the inputs is {most}" if enough else ""
+        count = self._counts[layer, most]
+        enough = count > _LEAST * self._totals[layer]
+        return (f"the gradient of the inputs is {most}", count) if enough else ("", 0)
 
 
 def _told(failure: Failure, hypotheses: Hypotheses) -> Iterator[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from conformance.cases.case import Case
+from conformance.diagnosis.asking import asked
 from conformance.diagnosis.diagnosis import (
     Diagnosis,
     Failure,
@@ -25,6 +26,9 @@ from conformance.results import Result
 
 EVIDENCE_BYTES: Final = 256 << 20
 """Outputs of failing cases that are kept for the diagnosis; a case beyond it goes without."""
+
+Ask = Callable[[str, Case], Result]
+"""Judges a case on an implementation, given as it is asked for."""
 
 
 class Order(Protocol):
@@ -61,13 +65,14 @@ def _size(result: Result) -> int:
 
 
 def diagnosed(
-    results: Sequence[Result], order: Mapping[str, Order] = _NO_ORDER
+    results: Sequence[Result], order: Mapping[str, Order] = _NO_ORDER, ask: Ask | None = None
 ) -> tuple[list[Result], dict[str, Diagnosis]]:
     """Diagnose every implementation that fails.
 
     Args:
         results: the results of a run.
         order: what is known of failures that depend on the order of calls, by implementation.
+        ask: judges further cases, where the implementations can still be asked.
 
     Those that follow another reading of an ambiguous clause everywhere conform.  Refusals of whole
     kinds of cases (`refusals`) are told as such, and explain nothing else.  Rejections by a message
@@ -83,6 +88,8 @@ def diagnosed(
     for name in names:
         own = [r for r in results if r.implementation == name and r.stage != REFUSAL]
         diagnosis = _of_one(own, order.get(name))
+        if diagnosis is not None and ask is not None:
+            diagnosis = _asked(diagnosis, own, ask)
         if diagnosis is not None:
             found[name] = diagnosis
     told = [_with_diagnosis(result, found) for result in results]
@@ -90,7 +97,7 @@ def diagnosed(
 
 
 def diagnosed_if_possible(
-    results: list[Result], order: Mapping[str, Order] = _NO_ORDER
+    results: list[Result], order: Mapping[str, Order] = _NO_ORDER, ask: Ask | None = None
 ) -> tuple[list[Result], str]:
     """The results with their diagnoses, as `diagnosed` gives them, and an empty text.
 
@@ -98,7 +105,7 @@ def diagnosed_if_possible(
     with it: the results as they were, and a text that says so.
     """
     try:
-        return diagnosed(results, order)[0], ""
+        return diagnosed(results, order, ask)[0], ""
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         what = f"{type(error).__name__} in {where.name}, line {where.lineno}: {error}"
@@ -150,6 +157,13 @@ def _of_one(results: Sequence[Result], order: Order | None) -> Diagnosis | None:
     group = depending_on_order(dependent, order.sequence, order.implementation, known)
     found = diagnose(rest, passed)
     return Diagnosis((group, *found.groups), found.readings) if found else Diagnosis((group,))
+
+
+def _asked(diagnosis: Diagnosis, results: Sequence[Result], ask: Ask) -> Diagnosis:
+    """The diagnosis of results, with what further questions tell."""
+    spec = next(result.evidence.spec for result in results if result.evidence)
+    passed = [result.case for result in results if result.verdict is Verdict.CONFORMS]
+    return asked(diagnosis, passed, lambda case: ask(spec, case))
 
 
 def _what_comes_out(dependent: Sequence[Failure], run: Sequence[Case], passed: list[Case]) -> str:

@@ -189,17 +189,22 @@ def _are_others(right: Array, there: Array, wrong: Array) -> bool:
 
 def _only_in_padding(case: Case, operands: Operands, wrong: Array) -> bool:
     """Whether only outputs are wrong whose window reaches into the padding, and others are not."""
-    known = facts(case)
-    if known.padding not in ("same", "causal") or wrong.size == 0 or operands.inputs is None:
+    padded = padded_outputs(case, operands)
+    if padded is None or wrong.size == 0:
         return False
+    reached = np.broadcast_to(padded, wrong.shape)
+    return bool(reached.any() and not reached.all() and not (wrong & ~reached).any())
+
+
+def padded_outputs(case: Case, operands: Operands) -> Array | None:
+    """Which outputs have windows that reach into the padding, by broadcasting; None for no such."""
+    known = facts(case)
+    if known.padding not in ("same", "causal") or operands.inputs is None:
+        return None
     x = to_channels_last(operands.inputs) if known.channels_first else operands.inputs
     _, inside = gather(x, settings_of(case), CORRECT)
-    taps = tuple(range(-1 - known.rank, -1))
-    padded = ~inside.all(axis=taps)
-    filters = wrong.shape[1 if known.channels_first else -1]
-    reached = np.broadcast_to(padded, (len(wrong), *padded.shape[:-1], filters))
-    reached = to_channels_first(reached) if known.channels_first else reached
-    return bool(reached.any() and not reached.all() and not (wrong & ~reached).any())
+    padded: Array = np.asarray(~inside.all(axis=tuple(range(-1 - known.rank, -1))))[None]
+    return to_channels_first(padded) if known.channels_first else padded
 
 
 def _is_constant_per_filter(case: Case, actual: Array, expected: Prediction) -> bool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import product
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -18,9 +20,11 @@ from conformance.diagnosis import variations as v
 from conformance.diagnosis.evaluation import (
     Along,
     Array,
+    Backward,
     Settings,
     Steps,
     contract,
+    geometry,
     in_parts,
     largest,
     one_after_another,
@@ -186,6 +190,36 @@ def _pads() -> Iterator[Fault]:
                 )
 
 
+def _counts() -> Iterator[Fault]:
+    """The number of outputs of one axis from the numbers of another."""
+    for (taken, (words, names)), (which, (axes, own, other)) in product(
+        _OF_PADS.items(), _AXES.items()
+    ):
+        yield _fault(
+            f"outputs.{taken}.{which}",
+            f"the number of outputs {own} {words.format(other=other)}",
+            together=partial(_counted_by, axes=axes, names=names),
+        )
+
+
+def _counted_by(given: list[Along], axes: Sequence[int], names: Sequence[str]) -> list[Along]:
+    if len(given) != 2:
+        return given
+    made = list(given)
+    for axis in axes:
+        own, other = given[axis], given[1 - axis]
+        read = replace(own, **{name: getattr(other, name) for name in names})
+        sizes = (read.length, read.window, read.stride, read.dilation)
+        outputs, _ = geometry(*sizes, own.padding)
+        if outputs <= _MOST_OUTPUTS + own.outputs:
+            made[axis] = replace(own, outputs=max(outputs, 0))
+    return made
+
+
+_MOST_OUTPUTS: Final = 256
+"""How many more outputs than there should be are tried along an axis: all are evaluated."""
+
+
 def _padded_by(
     axes: Sequence[int], names: Sequence[str], how: str
 ) -> Callable[[list[Along]], list[Along]]:
@@ -225,12 +259,20 @@ def _rolled(by: int) -> _Change:
     return lambda x, axis: np.roll(x, by, axis)
 
 
+def _in_pairs(x: Array, axis: int) -> Array:
+    """Each two exchanged; the last of an odd number stays."""
+    index = np.arange(x.shape[axis])
+    index[: len(index) // 2 * 2] ^= 1
+    return np.take(x, index, axis)
+
+
 _TAKEN: Final[Sequence[tuple[str, str, _Change]]] = (
     ("first", "the {of} of the first {one} is used for all", _repeated(0)),
     ("last", "the {of} of the last {one} is used for all", _repeated(-1)),
-    ("reversed", "the {of} of the {one}s are taken in reverse", np.flip),
+    ("reversed", "the {of} of the {one}s is taken in reverse", np.flip),
     ("next", "each {one} has the {of} of the next", _rolled(-1)),
     ("before", "each {one} has the {of} of the one before", _rolled(1)),
+    ("pairs", "each two {one}s have each other's {of}", _in_pairs),
 )
 """Which index is taken for which."""
 
@@ -278,6 +320,30 @@ def _indices() -> Iterator[Fault]:
         )
 
 
+_OF_GRADIENTS: Final = (
+    *(("inputs", "sample", 0), ("inputs", "channel", -1)),
+    *(("kernel", "channel", -2), ("kernel", "filter", -1)),
+    ("bias", "filter", 0),
+)
+
+
+def _indices_of_gradients() -> Iterator[Fault]:
+    """The same of one gradient."""
+    for (name, one, axis), (taken, words, change) in product(_OF_GRADIENTS, _TAKEN):
+        steps: Any = {name: partial(_changed, change=change, axis=axis)}
+        yield Fault(
+            f"gradient.systematic.{name}.{one}s.{taken}",
+            words.format(of=f"gradient of the {name}", one=one),
+            Steps(backward=Backward(**steps)),
+            only=name,
+            is_systematic=True,
+        )
+
+
+def _changed(x: Array, _: Any, *, change: _Change, axis: int) -> Array:
+    return change(x, axis)
+
+
 def _of_groups(x: Array, groups: int, change: _Change) -> list[Array]:
     """The parts of the groups, each taken for another."""
     parts = in_parts(x, groups)
@@ -313,7 +379,9 @@ def _running(y: Array, axis: int) -> Array:
     return np.asarray(np.maximum.accumulate(y, axis)) if y.size else y
 
 
-_EVERY: Final = tuple(fault for make in (_arguments, _pads, _indices, _kept) for fault in make())
+_EVERY: Final = tuple(
+    fault for make in (_arguments, _pads, _counts, _indices, _kept) for fault in make()
+)
 
 _LAID_IN_ONE_GRADIENT: Final = tuple(
     replace(fault.of_gradient(name), is_systematic=True)
@@ -323,6 +391,9 @@ _LAID_IN_ONE_GRADIENT: Final = tuple(
 )
 
 SYSTEMATIC: Final = MappingProxyType(
-    {fault.identifier: fault for fault in (*_EVERY, *_LAID_IN_ONE_GRADIENT)}
+    {
+        fault.identifier: fault
+        for fault in (*_EVERY, *_LAID_IN_ONE_GRADIENT, *_indices_of_gradients())
+    }
 )
 """The faults, by identifier."""

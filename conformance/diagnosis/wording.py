@@ -15,6 +15,7 @@ from conformance.cases.operands import Operands
 from conformance.diagnosis.backward import GradientPrediction
 from conformance.diagnosis.evaluation import predict, sums_of, to_channels_last
 from conformance.diagnosis.hypotheses import Failure, Predicted, operands_of
+from conformance.diagnosis.stages import padded_outputs
 from conformance.judge.contraction import as_float64
 from conformance.judge.definition.rounding import FORMATS
 from conformance.judge.expectation import expect
@@ -97,6 +98,8 @@ def what_of_nan(failure: Failure) -> str:
 def _made_of(failure: Failure, right: NDArray[Any], made: Mask) -> str:
     """Of what NaN is made, where there should be none."""
     arrays = operands_of(failure.case)
+    if _are_at_the_border(failure, made):
+        return f"it is made {_MASKED}"
     if LAYERS[failure.case.layer].convolves and _sums_are_infinite(failure, made):
         return "it is made where the sum is infinite, as where that is multiplied by zero"
     if arrays.inputs is not None and np.isnan(as_float64(arrays.inputs)).any():
@@ -107,6 +110,20 @@ def _made_of(failure: Failure, right: NDArray[Any], made: Mask) -> str:
             "Winograd's subtracts it from itself"
         )
     return "it is made of finite numbers" if np.isfinite(right[made]).all() else "it is made"
+
+
+_MASKED: Final = (
+    "only where windows reach into the padding, as where that is read from somewhere and "
+    "multiplied by zero"
+)
+
+
+def _are_at_the_border(failure: Failure, where: Mask) -> bool:
+    """Whether some outputs are all among those whose window reaches into the padding."""
+    padded = padded_outputs(failure.case, operands_of(failure.case))
+    if padded is None or padded.all() or not where.any():
+        return False
+    return not (where & ~np.broadcast_to(padded, where.shape)).any()
 
 
 def _sums_are_infinite(failure: Failure, where: Mask) -> bool:
@@ -301,6 +318,10 @@ def nearness(failure: Failure) -> str:
     right = predict(case, arrays)
     if arrays.inputs is None or actual.shape != right.value.shape or actual.dtype.kind not in "fV":
         return ""
+    wrong = ~right.allows(actual)
+    least = FORMATS[case.dtype].smallest_normal
+    if wrong.any() and not actual[wrong].any() and (np.abs(right.wide[wrong]) < least).all():
+        return "results that are subnormal are given as zero"
     with np.errstate(all="ignore"):
         magnitudes = Operands(
             np.abs(arrays.inputs), {name: np.abs(w) for name, w in arrays.weights.items()}
@@ -397,6 +418,8 @@ def reach_of_error(failure: Failure) -> str:
         return ""
     wrong = ~right.allows(actual)
     wrong = to_channels_last(wrong) if facts(case).channels_first else wrong
+    if makes_nan(failure) and _are_at_the_border(failure, ~right.allows(actual)):
+        return _MASKED
     felt: Mask = np.asarray(wrong.any(axis=-1), np.bool_)
     reached: Mask = np.asarray(gauge.touched.any(axis=-1), np.bool_)
     if (_samples(felt & ~reached) & ~_samples(reached)).any():

@@ -45,10 +45,11 @@ ELSEWHERE: Final = frozenset(
     {
         *("swapped", "reweighted", "refilled", "resized", "threaded"),
         *("one_weight", "odd_bias", "edges", "slopes", "far"),
+        *(name for name, kind in KINDS.items() if kind.mark),
     }
 )
-"""Kinds that have grids of their own: `calls`, `single_products`, `tails`, `beyond`, and that of
-gradients."""
+"""Kinds that have grids of their own, `calls`, `single_products`, `tails`, `beyond` and that of
+gradients; and those by which a diagnosis asks."""
 
 POOLED_DTYPES: Final = tuple(name for name in INTEGER_DTYPES if name not in ("uint32", "uint64"))
 _INTEGER_KINDS: Final = ("integers", "small", "negative", "lowest", "specials", "strided")

@@ -1,0 +1,98 @@
+"""What an implementation tells of its unexplained failures when it is asked further."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from conformance.cases.case import Case
+from conformance.diagnosis.commonality import common
+from conformance.diagnosis.conditions import conditions
+from conformance.diagnosis.diagnosis import Diagnosis, Group
+from conformance.diagnosis.marks import Ask, what_is_read
+from conformance.diagnosis.refuting import not_refuted
+from conformance.diagnosis.rhythm import rhythm
+from conformance.results import Result
+
+SECONDS: Final = 20.0
+"""How long an implementation is asked; what was begun is ended."""
+
+
+def asked(diagnosis: Diagnosis, passed: Sequence[Case], ask: Ask) -> Diagnosis:
+    """The diagnosis, with what further questions tell of failures that no fault explains.
+
+    Args:
+        diagnosis: of an implementation.
+        passed: the cases in which it conforms.
+        ask: judges a case on it.
+    """
+    end = time.monotonic() + SECONDS
+
+    def in_time(case: Case) -> Result:
+        if time.monotonic() > end:
+            raise _LateError
+        return ask(case)
+
+    groups = _together(_with_reads(_checked(diagnosis.groups, passed, in_time), in_time), passed)
+    return replace(diagnosis, groups=tuple(_of_smallest(group, in_time) for group in groups))
+
+
+class _LateError(Exception):
+    """The time for asking is over."""
+
+
+def _checked(groups: Sequence[Group], passed: Sequence[Case], ask: Ask) -> Sequence[Group]:
+    try:
+        return not_refuted(groups, passed, ask)
+    except _LateError:
+        return groups
+
+
+def _with_reads(groups: Sequence[Group], ask: Ask) -> list[Group]:
+    """The groups, with what is read elsewhere; of several words those that hold of most groups."""
+    words = [_reads_of(group, ask) for group in groups]
+    counts = Counter(one for ones in words for one in ones)
+    return [
+        replace(group, reads=max(ones, key=lambda one: counts[one], default=""))
+        for group, ones in zip(groups, words, strict=True)
+    ]
+
+
+def _reads_of(group: Group, ask: Ask) -> list[str]:
+    try:
+        return what_is_read(group.failures, ask) if group.may_read_elsewhere else []
+    except _LateError:
+        return []
+
+
+def _of_smallest(group: Group, ask: Ask) -> Group:
+    """The group, with what its smallest case tells: what it needs to fail, or how often it does."""
+    try:
+        return replace(group, asked=_told_by(group, ask))
+    except _LateError:
+        return group
+
+
+def _told_by(group: Group, ask: Ask) -> str:
+    if group.may_have_rhythm:
+        return rhythm(group.smallest, ask)
+    found = conditions(group.smallest, ask) if group.may_have_conditions else ""
+    return f"the smallest case fails only with {found}" if found else ""
+
+
+def _together(groups: Sequence[Group], passed: Sequence[Case]) -> Iterator[Group]:
+    """The groups, as one those of which the same reads are told."""
+    alike: dict[str, list[Group]] = {}
+    for group in groups:
+        alike.setdefault(group.reads, []).append(group)
+    for group in groups:
+        same = alike[group.reads] if group.reads else [group]
+        if group is not same[0]:
+            continue
+        failures = tuple(failure for one in same for failure in one.failures)
+        shared = common([failure.case for failure in failures], passed)
+        one = replace(group, failures=failures, what="", common=shared)
+        yield one if len(same) > 1 else group

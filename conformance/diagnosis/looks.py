@@ -1,0 +1,193 @@
+"""Which inputs the windows of a pooling look at, and where its gradients go; and that in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from conformance.diagnosis.attribution import which
+from conformance.diagnosis.evaluation import Array
+from conformance.diagnosis.reads import (
+    AXES,
+    NOTHING,
+    SEVERAL,
+    Told,
+    along_values,
+    place_in_words,
+)
+
+_MOST_WINDOWS: Final = 4
+"""Of how many windows the ends are told."""
+
+
+@dataclass(frozen=True, eq=False)
+class Looks:
+    """Which outputs of a pooling look at which inputs.
+
+    Attributes:
+        inputs: the sample, place and channel of the inputs that were marked.
+        right: for each of them, which outputs look at it, as an array of their shape.
+        got: the same as it was found.
+    """
+
+    inputs: Array
+    right: Array
+    got: Array
+
+
+def look_words(looks: Looks) -> Told:
+    """In which way windows look elsewhere; without words where they do not."""
+    wrong: Array = np.asarray(looks.got != looks.right)
+    if not wrong.any():
+        return Told()
+    words = _never(looks)
+    if words:
+        return Told(words)
+    ends = _ends(looks)
+    return Told((ends,)) if ends else Told((_first_look(looks, wrong),), for_all=False)
+
+
+def _axes_of(places: Array) -> tuple[str, ...]:
+    return ("sample", *AXES[places.shape[1] - 2], "channel")
+
+
+def _never(looks: Looks) -> tuple[str, ...]:
+    """Which inputs no window looks at, where that is all."""
+    if (looks.got & ~looks.right).any():
+        return ()
+    outputs = tuple(range(1, looks.right.ndim))
+    asked = np.asarray(looks.right.any(axis=outputs))
+    seen = np.asarray(looks.got.any(axis=outputs))
+    missed: Array = np.asarray(asked & ~seen)
+    if not np.array_equal(looks.got[~missed], looks.right[~missed]):
+        return ()
+    told: list[str] = []
+    for axis, values in zip(_axes_of(looks.inputs), looks.inputs.T, strict=True):
+        along = along_values(values[asked], missed[asked])
+        if along is not None and not along.all():
+            told += (f"{w} looked at by no window" for w in which(along, f"input {axis}s"))
+    return tuple(told)
+
+
+def _ends(looks: Looks) -> str:
+    """Where windows begin and end along the first axis along which they do elsewhere."""
+    for number, axis in enumerate(_axes_of(looks.inputs)[1:-1], 1):
+        got, right = (
+            _spans(looks.inputs[:, number], one, 1 + number) for one in (looks.got, looks.right)
+        )
+        differing = [index for index in right if got.get(index) != right[index]]
+        if differing:
+            shown = differing[:_MOST_WINDOWS]
+            does, should = ([_span(one.get(i)) for i in shown] for one in (got, right))
+            return (
+                f"the window of output {axis} {_listed(shown)} looks at input {axis}s "
+                f"{_listed(does)}, where it should look at {_listed(should)}"
+            )
+    return ""
+
+
+def _spans(values: Array, looks: Array, axis: int) -> dict[int, tuple[int, int]]:
+    """For each index of outputs along an axis, the least and largest of the inputs looked at."""
+    others = tuple(i for i in range(1, looks.ndim) if i != axis)
+    by_output = np.asarray(looks.any(axis=others))
+    found = {}
+    for index in range(by_output.shape[1]):
+        seen = values[by_output[:, index]]
+        if len(seen):
+            found[index] = int(seen.min()), int(seen.max())
+    return found
+
+
+def _span(ends: tuple[int, int] | None) -> str:
+    if ends is None:
+        return "none"
+    return str(ends[0]) if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+
+
+def _listed(items: Sequence[Any]) -> str:
+    *rest, last = map(str, items)
+    return f"{', '.join(rest)} and {last}" if rest else last
+
+
+def _first_look(looks: Looks, wrong: Array) -> str:
+    """The first output that looks at what it should not, or not at what it should."""
+    mark, *output = (int(axis[0]) for axis in np.nonzero(wrong))
+    does = "looks" if looks.got[(mark, *output)] else "does not look"
+    should = "should not" if does == "looks" else "should"
+    at = f"{does} at input {place_in_words(looks.inputs[mark])}"
+    return f"output {place_in_words(output)} {at}, where it {should}"
+
+
+@dataclass(frozen=True, eq=False)
+class Sent:
+    """Where the gradients of outputs of a pooling go.
+
+    Attributes:
+        outputs: the sample, place and channel of the outputs that were marked.
+        right: those of the inputs that their gradients belong to.
+        got: the same as it was found; `NOTHING` or `SEVERAL` in all columns.
+        columns: the lengths of the last spatial axis of the inputs and of the outputs.
+    """
+
+    outputs: Array
+    right: Array
+    got: Array
+    columns: tuple[int, int]
+
+
+def sent_words(sent: Sent) -> Told:
+    """In which way gradients go elsewhere; without words where they do not."""
+    wrong = np.asarray((sent.got != sent.right).any(axis=1))
+    if not wrong.any():
+        return Told()
+    words = _moved_alike(sent) or _by_other_rows(sent)
+    return Told((words,)) if words else Told((_first_sent(sent, int(wrong.argmax())),), False)
+
+
+def _moved_alike(sent: Sent) -> str:
+    """By how many places along one axis all gradients go too far."""
+    if (sent.got < 0).any():
+        return ""
+    differing = [
+        (axis, set(by.tolist()))
+        for axis, by in zip(_axes_of(sent.right), (sent.got - sent.right).T, strict=True)
+        if by.any()
+    ]
+    if len(differing) != 1 or len(differing[0][1]) != 1:
+        return ""
+    axis, (by,) = differing[0]
+    side = "after" if by > 0 else "before"
+    far = f"one {axis}" if abs(by) == 1 else f"{abs(by)} {axis}s"
+    return f"the gradient of an output goes {far} {side} the input that it belongs to"
+
+
+def _by_other_rows(sent: Sent) -> str:
+    """Where the flat indices of inputs are made with another length of rows."""
+    if sent.right.shape[1] != len(("sample", "row", "column", "channel")):
+        return ""
+    found = (sent.got >= 0).all(axis=1)
+    row, column = sent.right[found, 1], sent.right[found, 2]
+    columns, of_outputs = sent.columns
+    flat = sent.got[found, 1] * columns + sent.got[found, 2]
+    lengths = {int(n) for n in (flat - column)[row > 0] // row[row > 0]}
+    if len(lengths) != 1 or not np.array_equal(row * min(lengths) + column, flat):
+        return ""
+    (length,) = lengths
+    why = ", as many as outputs have columns" if length == of_outputs else ""
+    return (
+        f"the index of the input that a gradient goes to is made with rows of {length}{why}, where "
+        f"inputs have {columns} columns"
+    )
+
+
+def _first_sent(sent: Sent, row: int) -> str:
+    got = sent.got[row]
+    does = {NOTHING: "nowhere", SEVERAL: "to several inputs"}.get(int(got[0]))
+    does = does or f"to input {place_in_words(got)}"
+    return (
+        f"the gradient of output {place_in_words(sent.outputs[row])} goes {does}, where it should "
+        f"go to input {place_in_words(sent.right[row])}, which is the largest of its window"
+    )

@@ -1,0 +1,32 @@
+"""How often a case fails that is judged over and over in one process."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Final
+
+from conformance.cases.case import Case
+from conformance.diagnosis.marks import Ask
+from conformance.results import FAILING
+
+_TIMES: Final = 260
+"""How often it is judged: what happens every 128th time happens twice."""
+
+
+def rhythm(case: Case, ask: Ask) -> str:
+    """Every how manieth time the case fails, in words; empty where it does not fail evenly."""
+    failing = [time for time in range(_TIMES) if ask(case).verdict in FAILING]
+    steps = {later - sooner for sooner, later in pairwise(failing)}
+    if len(steps) != 1 or steps == {1} or failing[0] >= min(steps):
+        return ""
+    every = _ordinal(min(steps))
+    return (
+        "judged over and over, by two calls or three each time, the smallest case fails every "
+        f"{every} time"
+    )
+
+
+def _ordinal(number: int) -> str:
+    teens = number % 100 in (11, 12, 13)
+    ending = "th" if teens else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"

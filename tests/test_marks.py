@@ -1,0 +1,186 @@
+"""What is read elsewhere is found by marked operands, and told as a law or a place.
+
+Implementations are the plain evaluation with one of its steps replaced; the words expected are
+worked out from the fault by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conformance.cases.case import Case, parse
+from conformance.cases.operands import operands
+from conformance.diagnosis.backward import predict_gradients
+from conformance.diagnosis.evaluation import CORRECT, Steps, predict
+from conformance.diagnosis.faults import FAULTS
+from conformance.diagnosis.hypotheses import Failure
+from conformance.diagnosis.marks import Ask, what_is_read
+from conformance.judge.verdict import Verdict
+from conformance.outcomes import Rejection, Value
+from conformance.results import Evidence, Result
+
+CONV2D = "Conv2D/inputs:1x7x6x2/filters:3/kernel_size:3x2/strides:2x1/padding:same"
+FIRST = "Conv2D/inputs:1x3x7x6/filters:2/kernel_size:3x2/strides:2x1/data_format:channels_first"
+CONV1D = "Conv1D/inputs:2x9x4/filters:6/kernel_size:3/dilation_rate:2/padding:same/groups:2"
+POOL = "MaxPooling2D/inputs:1x7x6x2/pool_size:3x2/strides:2x1/padding:same"
+CAUSAL = "Conv1D/inputs:1x9x2/filters:3/kernel_size:3/padding:causal/activation:tanh"
+
+
+def gradients(case: str) -> str:
+    return case.replace("/inputs", "/observe:gradients/inputs", 1)
+
+
+def ask_of(steps: Steps, change: Callable[[Case, Any], Any] = lambda _, value: value) -> Ask:
+    """An implementation with these steps, whose answers may be changed."""
+
+    def ask(case: Case) -> Result:
+        made = predict_gradients if case.observe == "gradients" else predict
+        given: Any = made(case, operands(case), steps)
+        outcome = change(case, given.value)
+        evidence = Evidence("one", case, outcome, "exact")
+        return Result(case, (), "one", Verdict.DEVIATES, None, "", "", evidence=evidence)
+
+    return ask
+
+
+def told(case: str, ask: Ask) -> str:
+    """The first of what is said."""
+    return next(iter(what_is_read([Failure(parse(case), Value(None), "exact")], ask)), "")
+
+
+def of_steps(steps: Steps) -> Ask:
+    return ask_of(steps, lambda _, value: Value(value))
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        *(CONV2D, FIRST, CONV1D, POOL, CAUSAL),
+        *map(gradients, (CONV2D, FIRST, CONV1D, POOL)),
+        "MaxPooling1D/inputs:2x8x3/dtype:int8/pool_size:3/data_format:channels_first",
+        "Conv1D/inputs:1x5x2/dtype:float16/filters:2/kernel_size:2/use_bias:False",
+    ],
+)
+def test_nothing_is_told_where_all_is_read_rightly(case: str) -> None:
+    assert told(case, of_steps(CORRECT)) == ""
+
+
+LAWS = {
+    ("same.all-last", CONV2D): "output row i reads input row 2*i + a with kernel row a, where it "
+    "should read 2*i + a - 1",
+    ("same.odd-first", CONV2D): "output column j reads input column j + b - 1 with kernel column "
+    "b, where it should read j + b",
+    ("same.all-last", CONV1D): "output step i reads input step i + 2*a with kernel step a, where "
+    "it should read i + 2*a - 2",
+    ("dilation.ignored", CONV1D): "output step i reads input step i + a - 1 with kernel step a, "
+    "where it should read i + 2*a - 2",
+    ("kernel.flipped-first", FIRST): "output row i reads input row 2*i - a + 2 with kernel row a, "
+    "where it should read 2*i + a",
+    ("kernel.channels-reversed", CONV2D): "channel c of the kernel meets input channel -c + 1, "
+    "where it should meet c",
+    ("kernel.filters-reversed", CONV2D): "what belongs to output channel f goes to channel -f + 2",
+    ("groups.first", CONV1D): "channel c of group g of the kernel meets input channel c, where it "
+    "should meet c + 2*g",
+    ("groups.interleaved", CONV1D): "channel c of group g of the kernel meets input channel "
+    "2*c + g, where it should meet c + 2*g",
+    ("batch.first", CONV1D): "output sample n reads input sample 0",
+    ("window.without-last-row", CONV2D): "the last of the kernel rows is left out",
+    ("window.one-row", CONV2D): "all kernel rows but the first are left out",
+    ("padding.one", CONV2D): "the padding is read as some other number than zero",
+    ("padding.mirror", CONV1D): "inputs are read in the place of the padding: before the first "
+    "step, output step i reads input step -i + 2 with kernel step a",
+    ("padding.wraps", CONV1D): "inputs are read in the place of the padding: before the first "
+    "step, output step i reads input step i + 7 with kernel step a",
+    ("padding.edge", CONV2D.replace("3x2", "3x3")): "inputs are read in the place of the padding: "
+    "before the first row, output row i, column j reads input row 0, column j + b - 1 with kernel "
+    "row a, column b",
+    ("window.later", POOL): "the window of output row 0, 1, 2 and 3 looks at input rows 0 to 2, 2 "
+    "to 4, 4 to 6 and 6, where it should look at 0 to 1, 1 to 3, 3 to 5 and 5 to 6",
+    ("pooling.channels", POOL): "output [0, 0, 0, 1] looks at input [0, 0, 0, 0], where it should "
+    "not",
+    ("same.all-last", gradients(CONV2D)): "in the gradient of the kernel, output row i reads input "
+    "row 2*i + a with kernel row a, where it should read 2*i + a - 1",
+    ("kernel.flipped-last", gradients(CONV2D)): "in the gradient of the inputs, output column j "
+    "reads input column j - b + 1 with kernel column b, where it should read j + b",
+    ("window.without-first-row", gradients(CONV2D)): "in the gradient of the inputs, the first of "
+    "the kernel rows is left out",
+    ("window.later", gradients(POOL)): "the gradient of output [0, 0, 0, 0] goes to input "
+    "[0, 2, 2, 0], where it should go to input [0, 1, 1, 0], which is the largest of its window",
+}
+
+
+@pytest.mark.parametrize(("name", "case"), LAWS, ids=str)
+def test_what_is_read_elsewhere_is_told(name: str, case: str) -> None:
+    assert told(case, of_steps(FAULTS[name].steps)) == LAWS[name, case]
+
+
+def of_change(change: Callable[[Any], Any]) -> Ask:
+    """An implementation that is right but for a change of its answers."""
+    return ask_of(CORRECT, lambda _, value: Value(change(value)))
+
+
+def test_gradients_that_go_too_far_are_told_by_how_far() -> None:
+    moved = of_change(lambda value: {"inputs": np.roll(value["inputs"], 1, axis=2)})
+    case = "MaxPooling2D/observe:gradients/inputs:1x6x6x2/pool_size:2/strides:2/padding:valid"
+    assert told(case.replace("6x6x2", "6x7x2"), moved) == (
+        "the gradient of an output goes one column after the input that it belongs to"
+    )
+
+
+def test_a_flat_index_by_another_length_is_told() -> None:
+    """The largest of each window of 2 by 2 in 6 by 5 inputs, put at 2*row + column of 30."""
+
+    def by_outputs(value: Any) -> Any:
+        right = value["inputs"]
+        made = np.zeros_like(right)
+        for sample, row, column, channel in np.argwhere(right):
+            flat = 2 * row + column
+            made[sample, flat // 5, flat % 5, channel] = right[sample, row, column, channel]
+        return {"inputs": made}
+
+    case = "MaxPooling2D/observe:gradients/inputs:1x6x5x1/pool_size:2"
+    assert told(case, of_change(by_outputs)) == (
+        "the index of the input that a gradient goes to is made with rows of 2, as many as outputs "
+        "have columns, where inputs have 5 columns"
+    )
+
+
+def test_inputs_that_no_window_looks_at_are_told() -> None:
+    def without_last(case: Case, value: Any) -> Any:
+        rows = np.s_[:, -1] if case.inputs and case.seed >= 6 * 6 * 2 else np.s_[:, :0]
+        value[rows] = 0
+        return Value(value)
+
+    case = "MaxPooling2D/inputs:1x7x6x2/pool_size:1"
+    assert told(case, ask_of(CORRECT, without_last)) == (
+        "the last of the input rows is looked at by no window"
+    )
+
+
+def test_terms_that_count_twice_are_told() -> None:
+    def twice(case: Case, value: Any) -> Any:
+        return Value(value * 2 if case.seed >= 2 * 2 * 2 * 3 else value)
+
+    case = "Conv2D/inputs:1x4x4x2/filters:3/kernel_size:3x2"
+    assert told(case, ask_of(CORRECT, twice)) == "the last of the kernel rows is counted twice"
+
+
+@pytest.mark.parametrize("outcome", [Rejection("ValueError", "no"), Value(np.zeros(3))])
+def test_nothing_is_told_where_marked_cases_are_not_answered(outcome: Any) -> None:
+    assert told(CONV2D, ask_of(CORRECT, lambda *_: outcome)) == ""
+
+
+def test_nothing_is_told_of_what_is_inexact() -> None:
+    """The elements are the right ones, and their values are off: that is no matter of reads."""
+    assert told(CONV2D, of_change(lambda value: value * np.float32(1.0001))) == ""
+
+
+def test_cases_too_large_to_number_are_not_asked() -> None:
+    def never(case: Case) -> Result:
+        raise AssertionError(case)
+
+    assert told("Conv1D/inputs:1x2048x2/dtype:float16/filters:2/kernel_size:2", never) == ""

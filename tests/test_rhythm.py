@@ -1,0 +1,50 @@
+"""What happens every so many calls is told by how often a case fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+
+import pytest
+
+from conformance.cases.case import Case, parse
+from conformance.diagnosis.marks import Ask
+from conformance.diagnosis.rhythm import rhythm
+from conformance.judge.verdict import Verdict
+from conformance.results import Result
+
+CASE = parse("MaxPooling1D/inputs:1x7x3/pool_size:2")
+
+
+def failing_when(holds: Callable[[int], bool]) -> Ask:
+    """What fails at its n-th call, counted from 1, where `holds(n)`."""
+    calls = count(1)
+
+    def ask(case: Case) -> Result:
+        verdict = Verdict.DEVIATES if holds(next(calls)) else Verdict.CONFORMS
+        return Result(case, (), "one", verdict, None, "", "")
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("step", "told"), [(2, "2nd"), (3, "3rd"), (11, "11th"), (21, "21st"), (128, "128th")]
+)
+def test_the_step_is_told(step: int, told: str) -> None:
+    words = rhythm(CASE, failing_when(lambda n: n % step == 0))
+    assert words.endswith(f"the smallest case fails every {told} time")
+
+
+@pytest.mark.parametrize(
+    "holds",
+    [
+        lambda n: True,
+        lambda n: False,
+        lambda n: n == 1,
+        lambda n: n > 5,
+        lambda n: n in (3, 50, 60),
+        lambda n: n >= 100 and n % 10 == 0,
+    ],
+)
+def test_what_is_not_even_is_not_told(holds: Callable[[int], bool]) -> None:
+    assert rhythm(CASE, failing_when(holds)) == ""
