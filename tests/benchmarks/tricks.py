@@ -30,12 +30,14 @@ from reference_impl.ops import (
     exact_sums,
     geometry,
     narrow_sums,
+    products,
     shifts,
     wide_sums,
     windows,
 )
 from reference_impl.ops.activations import derivatives, enclosures
 from reference_impl.ops.convolution import Weights
+from reference_impl.ops.error_free import add, exact_slices
 from reference_impl.ops.scratch import Scratch
 
 Array = np.ndarray[Any, Any]
@@ -99,6 +101,11 @@ def _weights_anew(layer: Any) -> Weights:
     return Weights(layer._kernel_used, layer._bias_used)
 
 
+def _by_all_slices(terms: Array, errors: Array | None = None) -> tuple[Array, Array, Array]:
+    every = terms if errors is None else np.concatenate((terms, errors), 1)
+    return add(list(exact_slices(every).T))
+
+
 TRICKS: Final = (
     Trick(
         "columns: windows copied some at a time, not all at once",
@@ -159,6 +166,12 @@ TRICKS: Final = (
         ((wide_sums, "FEW", 0),),
         "certified float64 lenet-1",
         certified("lenet-1", np.float64),
+    ),
+    Trick(
+        "products: undecided sums by one slice, the rest in floating point",
+        ((products, "leading_sum", _by_all_slices),),
+        "certified float64 audio",
+        certified("audio", np.float64),
     ),
     Trick(
         "exact_sums: a common denominator for short lists",
