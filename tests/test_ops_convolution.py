@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from reference_impl.ops import contraction, slices
 from reference_impl.ops import sums as sums_module
-from reference_impl.ops.convolution import convolution_sums
+from reference_impl.ops.convolution import convolution_sums, plain_convolution
 from reference_impl.ops.evaluation import Certified, evaluate
 from reference_impl.ops.formats import FORMATS, Format
 from reference_impl.ops.geometry import window_axes
@@ -195,6 +195,20 @@ def test_padding_is_zeros_that_are_multiplied() -> None:
     value = evaluate(convolution_sums(x, w, None, axes), None, FORMATS["float32"]).value
     assert math.isnan(value[0, 0, 0])
     assert value[0, 1:, 0].tolist() == [math.inf, math.inf]
+
+
+@pytest.mark.parametrize("name", ALL_FORMATS)
+def test_inputs_that_no_tap_meets_make_no_output_nan(name: str) -> None:
+    """Two taps on either side of a single input, both on padding: zeros times the kernel."""
+    dtype = get_format(name).dtype
+    axes = window_axes((1,), (2,), (1,), (2,), "same")
+    x = np.array([[[np.inf, np.nan, 1.0]]]).astype(dtype)
+    w, b = np.ones((2, 3, 2)).astype(dtype), np.array([0.5, -1.0]).astype(dtype)
+    w[1, 2, 1] = np.inf
+    value = evaluate(convolution_sums(x, w, b, axes), None, FORMATS[name]).value
+    np.testing.assert_array_equal(value.astype(np.float64), [[[0.5, np.nan]]])
+    plain = plain_convolution(x, w, axes)
+    np.testing.assert_array_equal(plain.astype(np.float64), [[[0.0, np.nan]]])
 
 
 def test_finite_operands_overflow_only_if_their_exact_sum_does() -> None:

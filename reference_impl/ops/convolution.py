@@ -37,9 +37,9 @@ def plain_convolution(inputs: Array, kernel: Array, axes: Axes) -> Array:
         ``(batch, *output, F)`` in the dtype of `inputs`.
     """
     dtype = inputs.dtype
-    smaller = _smaller(kernel, axes)
+    smaller = _smaller(inputs, kernel, axes)
     if smaller is not None:
-        sums = plain_convolution(inputs, *smaller.window)
+        sums = plain_convolution(*smaller.window)
         sums[..., smaller.invalid] = np.nan
         return sums
     with np.errstate(all="ignore"):
@@ -96,10 +96,10 @@ def weighted_sums(inputs: Array, weights: Weights, axes: Axes) -> Sums:
         TypeError: if an operand has none of the four floating-point types.
     """
     kernel = weights.kernel
-    smaller = _smaller(kernel, axes)
+    smaller = _smaller(inputs, kernel, axes)
     if smaller is not None:
-        cut, fewer = smaller.window
-        sums = convolution_sums(inputs, cut, weights.bias, fewer)
+        read, cut, fewer = smaller.window
+        sums = convolution_sums(read, cut, weights.bias, fewer)
         return _with_invalid(sums, smaller.invalid) if smaller.invalid.any() else sums
     with np.errstate(all="ignore"):
         if format_of(inputs.dtype) == FLOAT64 or weights.are_wide:
@@ -139,16 +139,19 @@ class _Smaller(NamedTuple):
     """A convolution without the taps that meet padding alone.
 
     Attributes:
-        window: the kernel and the geometry that are left.
+        window: the inputs, the kernel and the geometry that are left.
         invalid: per filter, whether such a tap is NaN or infinite: times zero that is NaN.
     """
 
-    window: tuple[Array, tuple[WindowAxis, ...]]
+    window: tuple[Array, Array, tuple[WindowAxis, ...]]
     invalid: Array
 
 
-def _smaller(kernel: Array, axes: Axes) -> _Smaller | None:
-    """The smaller window that meets the same inputs; None where the window is that already."""
+def _smaller(inputs: Array, kernel: Array, axes: Axes) -> _Smaller | None:
+    """The smaller window that meets the same inputs; None where the window is that already.
+
+    Where it meets none, one tap of zeros meets inputs that are zero, whatever those were.
+    """
     if 0 in output_shape(axes):
         return None
     taps = meeting_window(axes)
@@ -159,10 +162,10 @@ def _smaller(kernel: Array, axes: Axes) -> _Smaller | None:
     invalid[place] = False
     missed = np.logical_or.reduce(invalid.reshape(-1, kernel.shape[-1]), axis=0)
     if all(taps):
-        return _Smaller((kernel[place], cut_to(taps, axes)), missed)
+        return _Smaller((inputs, kernel[place], cut_to(taps, axes)), missed)
     nothing = np.zeros((*(1 for _ in axes), *kernel.shape[-2:]), kernel.dtype)
     points = tuple(a._replace(window=1, dilation=1, pad_before=0, pad_after=0) for a in axes)
-    return _Smaller((nothing, points), missed)
+    return _Smaller((np.zeros_like(inputs), nothing, points), missed)
 
 
 def _with_invalid(sums: Sums, invalid: Array) -> Sums:
