@@ -35,6 +35,12 @@ def test_the_step_is_told(step: int, told: str) -> None:
     assert words.endswith(f"the smallest case fails every {told} time")
 
 
+def test_a_step_between_two_numbers_is_told_about() -> None:
+    """Every ninth call where it is judged by two calls: the 5th time, the 9th, the 14th."""
+    words = rhythm(CASE, failing_when(lambda n: any(call % 9 == 0 for call in (2 * n - 1, 2 * n))))
+    assert words.endswith("the smallest case fails about every 4th time")
+
+
 @pytest.mark.parametrize(
     "holds",
     [
@@ -44,6 +50,7 @@ def test_the_step_is_told(step: int, told: str) -> None:
         lambda n: n > 5,
         lambda n: n in (3, 50, 60),
         lambda n: n >= 100 and n % 10 == 0,
+        lambda n: n % 10 in (0, 7),
     ],
 )
 def test_what_is_not_even_is_not_told(holds: Callable[[int], bool]) -> None:

@@ -89,10 +89,10 @@ def _together(groups: Sequence[Group], passed: Sequence[Case]) -> Iterator[Group
     for group in groups:
         alike.setdefault(group.reads, []).append(group)
     for group in groups:
-        same = alike[group.reads] if group.reads else [group]
-        if group is not same[0]:
-            continue
-        failures = tuple(failure for one in same for failure in one.failures)
-        shared = common([failure.case for failure in failures], passed)
-        one = replace(group, failures=failures, what="", common=shared)
-        yield one if len(same) > 1 else group
+        same = alike[group.reads]
+        if not group.reads or len(same) == 1:
+            yield group
+        elif group is same[0]:
+            failures = tuple(failure for one in same for failure in one.failures)
+            shared = common([failure.case for failure in failures], passed)
+            yield replace(group, failures=failures, what="", common=shared)

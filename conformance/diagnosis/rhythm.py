@@ -12,17 +12,22 @@ from conformance.results import FAILING
 _TIMES: Final = 260
 """How often it is judged: what happens every 128th time happens twice."""
 
+_UNEVEN: Final = 3
+"""By how much steps may differ: a judgement calls twice, and other cases in between."""
+
 
 def rhythm(case: Case, ask: Ask) -> str:
     """Every how manieth time the case fails, in words; empty where it does not fail evenly."""
     failing = [time for time in range(_TIMES) if ask(case).verdict in FAILING]
-    steps = {later - sooner for sooner, later in pairwise(failing)}
-    if len(steps) != 1 or steps == {1} or failing[0] >= min(steps):
+    steps = [later - sooner for sooner, later in pairwise(failing)]
+    least, most = min(steps, default=0), max(steps, default=0)
+    if least < 2 or most > least + max(_UNEVEN, least // 2) or failing[0] >= most:
         return ""
-    every = _ordinal(min(steps))
+    about = "" if most == least else "about "
+    every = _ordinal(round(sum(steps) / len(steps)))
     return (
-        "judged over and over, by two calls or three each time, the smallest case fails every "
-        f"{every} time"
+        "judged over and over, by two calls or three each time, the smallest case fails "
+        f"{about}every {every} time"
     )
 
 
