@@ -192,6 +192,15 @@ class TestBalls:
                 assert low - rest <= exact <= high + rest
                 assert high - low < abs(exact) / 10**22
 
+    def test_what_is_taken_from_a_large_number_keeps_its_precision(self) -> None:
+        """The logarithm behind a float64 decides which side of it the difference lies on."""
+        for value in (Fraction(0), Fraction(40), Fraction(-745, 1 << 30), Fraction(2**80 + 1)):
+            for zeros in (0, 1, 25, 40, 300):
+                x = Fraction(-7, 3 * 10**zeros)
+                low, high = Ball.of(x, 25).taken_from(value).ends()
+                assert low <= value - x <= high
+                assert high - low < abs(x) / 10**22
+
     def test_a_wide_ball_around_zero_is_not_taken_for_a_small_number(self) -> None:
         wide = Ball(Decimal(0), Decimal("0.75"), 25)
         low, high = wide.exp_less_one().ends()

@@ -15,6 +15,7 @@ from conformance.asserting.layer import _every_order_is_exact, _problem
 from conformance.cases.case import Case
 from conformance.cases.operands import operands
 from conformance.judge.boxes import boxes, boxes_after_small
+from conformance.judge.elements import judge_sums
 from conformance.judge.equality import equal, same_bits
 from conformance.judge.expectation import expect
 from conformance.judge.judge import judge
@@ -122,6 +123,31 @@ def test_what_is_screened_out_changes_no_ratio(
             plain = judge(case, arrays, expect(case, arrays), Value(changed))
         assert screened == plain
         assert screened.verdict is Verdict.CONFORMS
+
+
+@pytest.mark.parametrize("activation", [None, "relu"])
+def test_where_errors_are_negligible_wrong_elements_are_told_as_elsewhere(
+    activation: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An assertion does without the largest error of a right output, and without that alone."""
+    case = CASES[0].replace(operands="positive", activation=activation)
+    arrays = operands(case)
+    wanted = expect(case, arrays).value
+    monkeypatch.setattr("conformance.judge.sums._PART", SMALL)
+    right = np.nextafter(wanted, np.float32(np.inf))
+    verdicts = set()
+    for place in range(0, wanted.size, 17):
+        for factor in (1.0, 1 + 2.0**-21, 1 + 2.0**-15, np.nan):
+            changed = right.copy()
+            changed.reshape(-1)[place] *= np.float32(factor)
+            told, spared = (
+                judge_sums(Gauge(Convolution.of(case, arrays)), changed, wanted, negligible=least)
+                for least in (0.0, 1.0)
+            )
+            verdicts.add(told.verdict)
+            assert spared.verdict == told.verdict
+            assert (spared == told) or told.verdict is Verdict.CONFORMS
+    assert verdicts == {Verdict.CONFORMS, Verdict.DEVIATES}
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (5,), (2, 3, 4), (1, 7, 1), (3, 0, 2)])

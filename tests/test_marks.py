@@ -91,8 +91,13 @@ LAWS = {
     ("window.without-last-row", CONV2D): "the last of the kernel rows is left out",
     ("window.one-row", CONV2D): "all kernel rows but the first are left out",
     ("padding.one", CONV2D): "the padding is read as some other number than zero",
-    ("padding.mirror", CONV1D): "inputs are read in the place of the padding: output [0, 0, 0] "
-    "reads input [0, 2, 0] with kernel element [0, 0, 0], where it should read the padding",
+    ("padding.mirror", CONV1D): "inputs are read in the place of the padding: before the first "
+    "step, output step i reads input step -i + 2 with kernel step a",
+    ("padding.wraps", CONV1D): "inputs are read in the place of the padding: before the first "
+    "step, output step i reads input step i + 7 with kernel step a",
+    ("padding.edge", CONV2D.replace("3x2", "3x3")): "inputs are read in the place of the padding: "
+    "before the first row, output row i, column j reads input row 0, column j + b - 1 with kernel "
+    "row a, column b",
     ("window.later", POOL): "the window of output row 0, 1, 2 and 3 looks at input rows 0 to 2, 2 "
     "to 4, 4 to 6 and 6, where it should look at 0 to 1, 1 to 3, 3 to 5 and 5 to 6",
     ("pooling.channels", POOL): "output [0, 0, 0, 1] looks at input [0, 0, 0, 0], where it should "

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from reference_impl.ops.double_double import two_product
 from reference_impl.ops.dyadics import (
     add_dyadics,
     dot,
@@ -16,7 +17,14 @@ from reference_impl.ops.dyadics import (
     is_exact_in_float64,
     row_totals,
 )
-from reference_impl.ops.error_free import add, exact_slices, halves, round_to_grid, two_sum
+from reference_impl.ops.error_free import (
+    add,
+    exact_slices,
+    halves,
+    leading_sum,
+    round_to_grid,
+    two_sum,
+)
 
 Float64Array = NDArray[np.float64]
 
@@ -95,6 +103,44 @@ def test_the_radius_of_a_sum_holds(power: int) -> None:
     for i in range(len(high)):
         exact = sum((Fraction(term[i]) for term in terms), Fraction(0))
         assert abs(exact - Fraction(high[i]) - Fraction(low[i])) <= Fraction(radius[i])
+
+
+def errors_of_leading_sum(terms: Float64Array, errors: Float64Array | None = None) -> list[float]:
+    """The errors of `leading_sum` in units of its radius, each at most 1."""
+    found = []
+    for i, (high, low, radius) in enumerate(zip(*leading_sum(terms, errors), strict=True)):
+        assert high == high + low
+        exact = total(terms[i]) + (0 if errors is None else total(errors[i]))
+        error = abs(exact - Fraction(high) - Fraction(low))
+        assert error <= Fraction(radius)
+        found.append(float(error / Fraction(radius)) if radius else 0.0)
+    return found
+
+
+@pytest.mark.parametrize("power", [0, 10, 100, 400])
+@pytest.mark.parametrize("count", [1, 2, 3, 30, 1000])
+def test_the_radius_of_the_leading_slice_and_rounded_rests_holds(count: int, power: int) -> None:
+    terms = spread((40, count), power)
+    terms[1] = 0.0
+    terms[2::4, : count // 2] = -terms[2::4, count - count // 2 :]
+    errors_of_leading_sum(terms)
+    others = spread((40, count), power // 4, 1)
+    errors_of_leading_sum(*two_product(terms, others))
+
+
+def test_the_radius_of_a_leading_sum_is_not_far_from_what_is_reached() -> None:
+    """Rests of half a unit each, all of one sign, are rounded at every addition."""
+    terms = np.full((1, 3), 1.0 + 2.0**-52) * np.array([[1.0, 2.0**-49, 2.0**-50]])
+    assert max(errors_of_leading_sum(np.repeat(terms, 4, 1))) > 2.0**-8
+
+
+def test_a_leading_sum_without_rests_is_known_to_be_exact() -> None:
+    """Integers below a common bound leave no rests; a radius would send every tie to integers."""
+    terms = np.random.default_rng(3).integers(-(2**20), 2**20, (50, 40)).astype(np.float64)
+    high, low, radius = leading_sum(terms)
+    assert high.tolist() == terms.sum(1).tolist()
+    assert not low.any()
+    assert not radius.any()
 
 
 @pytest.mark.parametrize("value", [0.0, -0.0, 1.0, -3.5, 5e-324, -1.7976931348623157e308, 0.1])

@@ -202,6 +202,19 @@ def test_pairs_next_to_midpoints_are_rounded_by_their_low_part(format: Format) -
     assert undecided.tolist() == [False, False, True, False]
 
 
+def test_pairs_that_are_no_midpoints_are_decided_by_a_small_radius_alone(format: Format) -> None:
+    """Their low part may be 0 because it is exact, or because the radius hides it."""
+    if format is FLOAT64:
+        return
+    midpoint = 1.0 + format.unit_roundoff
+    beside = [np.nextafter(midpoint, 0.0), np.nextafter(midpoint, 2.0)]
+    high = np.array([1.0, *beside, midpoint, 1.5, np.inf, np.nan, 0.0])
+    radius = np.array([2.0**-54, *[2.0**-55] * 3, 2.0**-52, np.inf, np.inf, np.inf])
+    values, undecided = round_pairs(high, np.zeros(8), radius, format)
+    assert undecided.tolist() == [False, False, True, True, True, True, True, True]
+    assert values.astype(np.float64)[:2].tolist() == [1.0, 1.0]
+
+
 def test_pairs_without_a_radius_are_decided_unless_zero(format: Format) -> None:
     nothing = np.zeros(2)
     values, undecided = round_pairs(np.array([0.0, 1.5]), nothing, nothing, format)

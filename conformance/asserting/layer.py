@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -108,11 +109,9 @@ def _check_code(layer: Any) -> None:
         TypeError: if its class, or the layer itself, replaces some of it.
     """
     own = next(kind for kind in type(layer).__mro__ if kind in _classes(called_layers()))
-    inherited = {
-        name for kind in own.__mro__ for name, part in vars(kind).items() if _is_code(part)
-    }
     places = [*type(layer).__mro__[: type(layer).__mro__.index(own)], layer]
-    replaced = sorted({n for place in places for n in vars(place) if n in inherited - _HARMLESS})
+    names = {name for place in places for name in vars(place)} - _HARMLESS
+    replaced = sorted(name for name in names if _is_code(own, name))
     if replaced:
         raise TypeError(
             f"assert_conforms: argument `layer` is {layer!r}, with a `{replaced[0]}` of its own, "
@@ -121,8 +120,10 @@ def _check_code(layer: Any) -> None:
         )
 
 
-def _is_code(part: Any) -> bool:
-    return callable(part) or isinstance(part, property)
+def _is_code(own: type[Any], name: str) -> bool:
+    """Whether a class has, or inherits, a method or property of that name."""
+    parts = (vars(kind).get(name) for kind in own.__mro__)
+    return any(callable(part) or isinstance(part, property) for part in parts)
 
 
 _HARMLESS: Final = frozenset({"__init__", "build", "get_config", "__repr__", "__str__"})
@@ -136,10 +137,13 @@ def _classes(names: Sequence[str]) -> tuple[type[Any], ...]:
 
 def _activation(layer: Any) -> str | None:
     """The name of a convolution's activation; None of one with parameters, or of the caller's."""
-    for name in sorted(ACTIVATIONS):
-        if activations.get(name) is layer.activation:
-            return name
-    return None
+    given = layer.activation
+    return next((name for name, function in _named_activations() if function is given), None)
+
+
+@cache
+def _named_activations() -> list[tuple[str, Any]]:
+    return [(name, getattr(activations, name)) for name in sorted(ACTIVATIONS)]
 
 
 def own_activation(layer: Any) -> Any:
@@ -225,7 +229,7 @@ def _elements_problem(actual: Array, expected: Array, layer: Any, inputs: Array)
         return None
     if not isinstance(layer, _classes(convolution_layers())):
         return judge_equality(actual, expected).message
-    judgement = judge_sums(gauge_of(layer, inputs), actual, expected)
+    judgement = judge_sums(gauge_of(layer, inputs), actual, expected, negligible=1.0)
     return None if judgement.verdict is Verdict.CONFORMS else judgement.message
 
 

@@ -61,11 +61,11 @@ def _with_reads(groups: Sequence[Group], ask: Ask) -> list[Group]:
     ]
 
 
-def _reads_of(group: Group, ask: Ask) -> tuple[str, ...]:
+def _reads_of(group: Group, ask: Ask) -> list[str]:
     try:
-        return what_is_read(group.failures, ask) if group.may_read_elsewhere else ()
+        return what_is_read(group.failures, ask) if group.may_read_elsewhere else []
     except _LateError:
-        return ()
+        return []
 
 
 def _of_smallest(group: Group, ask: Ask) -> Group:

@@ -12,6 +12,7 @@ What is read is held against the geometry of the definition (`conformance.diagno
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Final
@@ -54,24 +55,26 @@ _LARGEST: Final = {"float16": 2**11 - 1, "bfloat16": 2**8 - 1, "int8": 2**7 - 1,
 _MOST_CASES: Final = 8
 """How many of the failing cases are asked about, the smallest first."""
 
+_MOST_TOLD: Final = 4
+"""Of how many of them all that is read is told."""
 
-def what_is_read(failures: Sequence[Failure], ask: Ask) -> tuple[str, ...]:
+
+def what_is_read(failures: Sequence[Failure], ask: Ask) -> list[str]:
     """What the implementation reads in other places than it should; empty for nothing.
 
     Returns:
-        What can be said of the smallest of the failing cases of which most can be said: of a small
-        case, several things hold, of which other failures tell which is meant.
+        What can be said of some small failing cases, in all words that hold, those of one as often
+        as they hold: of a small case several do, and others tell which is meant.  What is said of
+        one element alone is there only where nothing else is.
     """
-    found: tuple[str, ...] = ()
+    told = []
     for case in _to_ask(failure.case for failure in failures):
-        try:
-            told = _of(case, ask)
-        except _NotAnsweredError:
-            continue
-        if told.words and told.for_all:
-            return told.words
-        found = found or told.words
-    return found
+        with suppress(_NotAnsweredError):
+            told.append(_of(case, ask))
+        if sum(bool(one.words) and one.for_all for one in told) == _MOST_TOLD:
+            break
+    of_all = [word for one in told if one.for_all for word in one.words]
+    return of_all or [word for one in told for word in one.words]
 
 
 class _NotAnsweredError(Exception):
@@ -342,6 +345,7 @@ def _reads(layer: _Convolution, parts: Sequence[_Part]) -> Reads:
         got,
         weight,
         layer.is_inside(right),
+        layer.inputs[1:-1],
         layer.laws(),
         layer.kernel[-1] // layer.groups,
         layer.groups,

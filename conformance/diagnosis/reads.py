@@ -57,6 +57,7 @@ class Reads:
         got: the same as it was found; `NOTHING` or `SEVERAL` in all columns.
         weight: how often the right input was read; NaN where another was read as well.
         inside: whether the right input is no padding.
+        lengths: the spatial lengths of the inputs.
         laws: what the columns of `right` are.
         per_group: the filters of a group.
         groups: the number of groups.
@@ -67,6 +68,7 @@ class Reads:
     got: Array
     weight: Array
     inside: Array
+    lengths: tuple[int, ...]
     laws: tuple[Law, ...]
     per_group: int
     groups: int
@@ -127,7 +129,27 @@ def _of_padding(wrong: Reads) -> str:
     """What is read in the place of the padding, where all else is right."""
     if (wrong.got[:, :-1] == wrong.got[0, :-1]).all():
         return "the padding is read as some other number than zero"
-    return f"inputs are read in the place of the padding: {_example(wrong)}"
+    law = _law_before_the_first(wrong)
+    return f"inputs are read in the place of the padding: {law or _example(wrong)}"
+
+
+def _law_before_the_first(wrong: Reads) -> str:
+    """Which input is read before the first along one axis; empty where it follows no law."""
+    axes = AXES[wrong.rank]
+    before = wrong.right[:, 1:-2] < 0
+    within = (wrong.right[:, 1:-2] < np.array(wrong.lengths)).all(axis=1)
+    for number, axis in enumerate(axes):
+        part = wrong.only(np.asarray(within & before[:, number] & (before.sum(axis=1) == 1)))
+        laws = [_other_law(part, part.got[:, 1 + a]) for a in range(len(axes))]
+        if len(part.got) and (part.got >= 0).all() and None not in laws:
+            indices = ", ".join(f"{name} {PLACES[a]}" for a, name in enumerate(axes))
+            read = zip(axes, laws, strict=True)
+            places = ", ".join(f"{name} {_formula(law or {})}" for name, law in read)
+            taps = ", ".join(f"{name} {TAPS[a]}" for a, name in enumerate(axes))
+            return (
+                f"before the first {axis}, output {indices} reads input {places} with kernel {taps}"
+            )
+    return ""
 
 
 def _weighted(reads: Reads) -> tuple[str, ...]:

@@ -56,19 +56,22 @@ def judge_within(bound: Bound, actual: Array, expected: Array) -> Judgement:
     return Judgement(Verdict.DEVIATES, message, found.ratio, "bound")
 
 
-def judge_sums(gauge: Gauge, actual: Array, expected: Array) -> Judgement:
+def judge_sums(
+    gauge: Gauge, actual: Array, expected: Array, *, negligible: float = 0.0
+) -> Judgement:
     """The stages `exact`, `bound`, `statistics` and `locality` for a convolution's outputs.
 
     Args:
         gauge: the sums and their possible errors.
         actual: the outputs, of the expected shape and dtype.
         expected: the correctly rounded outputs.
+        negligible: an error, in units of the bound, up to which the largest need not be told.
     """
     parts = Parts(gauge, actual, expected)
     found, outside = NOTHING, 0
     statistics = _Statistics() if has_statistics(gauge.convolution) else None
     for part in parts:
-        if is_surely_below(part, found.ratio):
+        if is_surely_below(part, min(max(found.ratio, negligible), 1.0)):
             found = found.joined(WrongElements(0, part.given.size, 0.0))
             continue
         excess, in_part = _excess(part, part.gauge.error)

@@ -81,16 +81,62 @@ def exact_slices(terms: Float64Array) -> Float64Array:
         OverflowError: if a term is not finite, or ``4 (T + 2) m`` overflows.
     """
     rest, slices = terms, []
-    count = (terms.shape[1] + 1).bit_length()
-    while (largest := np.abs(rest).max(1, initial=0.0)).any():
-        if not (largest < 2.0 ** (1022 - count)).all():
-            raise OverflowError("the terms are not finite, or too large for their number")
-        sigma = np.ldexp(np.sign(largest), np.frexp(largest)[1] + count)[:, None]
-        high = rest + sigma
-        high -= sigma
-        slices.append(high.sum(1))
-        rest = rest - high
+    while (sigma := _sigma(rest)).any():
+        part, rest = _extracted(rest, sigma)
+        slices.append(part)
     return np.stack(slices, 1) if slices else np.zeros((len(terms), 1))
+
+
+def leading_sum(
+    terms: Float64Array, errors: Float64Array | None = None
+) -> tuple[Float64Array, Float64Array, Float64Array]:
+    """`add` for the sums of the rows of T terms, and of the errors that belong to these.
+
+    The first slice of `exact_slices` is exact.  The rests and the errors, at most ``u sigma`` and
+    ``u sigma / (T + 2)`` each, are added in floating point, with at most ``T - 1`` roundings of
+    each and one of their sum: ``u**2 sigma`` times ``T**2 + T``.  That of ``l -+ r``, by at most
+    ``u**2 sigma``, is covered as well.
+
+    Args:
+        terms: finite, ``(rows, T)``.
+        errors: likewise, each at most u times its term; None for none.
+
+    Raises:
+        OverflowError: as `exact_slices`.
+    """
+    sigma = _sigma(terms)
+    part, rest = _extracted(terms, sigma)
+    low = rest.sum(1)
+    if errors is not None:
+        low += errors.sum(1)
+    high, low = two_sum(part, low)
+    radius = sigma * (2.0**-53 * (terms.shape[1] + 2)) ** 2
+    nothing = np.flatnonzero(low == 0)
+    if errors is None and nothing.size:
+        radius[nothing[~rest[nothing].any(1)]] = 0.0
+    return high, low, radius
+
+
+def _sigma(terms: Float64Array) -> Float64Array:
+    """Per row of T terms, the least power of two above ``(T + 2) m``, or zero where m is.
+
+    Raises:
+        OverflowError: if a term is not finite, or it overflows.
+    """
+    count = (terms.shape[1] + 1).bit_length()
+    largest = np.abs(terms).max(1, initial=0.0)
+    if not (largest < 2.0 ** (1022 - count)).all():
+        raise OverflowError("the terms are not finite, or too large for their number")
+    sigma: Float64Array = np.ldexp(np.sign(largest), np.frexp(largest)[1] + count)
+    return sigma
+
+
+def _extracted(terms: Float64Array, sigma: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """The sums of the parts q of the terms, and the rests (see `exact_slices`)."""
+    part = terms + sigma[:, None]
+    part -= sigma[:, None]
+    total: Float64Array = part.sum(1)
+    return total, np.subtract(terms, part, out=part)
 
 
 def add(terms: Sequence[Float64Array]) -> tuple[Float64Array, Float64Array, Float64Array]:

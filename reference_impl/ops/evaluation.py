@@ -244,9 +244,8 @@ def _resolve_rows(
     activation: CertifiedActivation,
     format: Format,
 ) -> int:
-    width = sums.shape[-1]
     matrix = as_matrix(value)
-    for row in rows:
-        exact = activation.resolve(sums.exact(np.arange(row * width, (row + 1) * width)), format)
+    for row, values in zip(rows, sums.exact_rows(rows), strict=True):
+        exact = activation.resolve(values, format)
         matrix[row] = round_float64(np.array(exact, np.float64), format)
     return int(rows.size * matrix.shape[1])

@@ -1,9 +1,9 @@
 """The operands of a convolution as the source of its exact values.
 
-For a chosen output the products are turned into float64 numbers with exactly the same sum, those
-into a few slices (`exact_slices`), and the slices into one correctly rounded number.  Python's
-integers decide what remains: sums next to a midpoint of the format, and operands so large or small
-that float64 does not hold the parts of their products.
+For a chosen output the products are turned into float64 numbers with exactly the same sum, whose
+first slice and rests nearly always decide the rounding (`leading_sum`); or into a few slices
+(`exact_slices`).  Python's integers decide what remains: sums next to a midpoint of the format, and
+operands so large or small that float64 does not hold the parts of their products.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from reference_impl.ops.double_double import Pair, two_product
 from reference_impl.ops.dyadics import Dyadic, dot, row_totals, split
-from reference_impl.ops.error_free import add, exact_slices, two_sum
+from reference_impl.ops.error_free import add, exact_slices, leading_sum, two_sum
 from reference_impl.ops.formats import Format
 from reference_impl.ops.geometry import Axes
 from reference_impl.ops.rounding import round_dyadic, round_pairs
@@ -58,7 +58,7 @@ class Products:
         totals: list[Dyadic] = []
         for _, x, w in self._operands(positions):
             safe = self._is_safe(x, w)
-            sliced = iter(row_totals(self._slices(x[safe], w[safe])))
+            sliced = iter(row_totals(self._slices(*_rows(safe, x, w))))
             pairs = zip(safe.tolist(), x, w, strict=True)
             totals += [next(sliced) if is_safe else dot(a, b) for is_safe, a, b in pairs]
         return totals
@@ -69,7 +69,7 @@ class Products:
         for rows, x, w in self._operands(positions):
             safe = self._is_safe(x, w)
             chunk = np.empty(len(x))
-            chunk[safe] = _round_rows(self._slices(x[safe], w[safe]), format)
+            chunk[safe] = self._rounded_rows(*_rows(safe, x, w), format)
             for i in np.flatnonzero(~safe):
                 chunk[i] = round_dyadic(*dot(x[i], w[i]), format)
             values[rows] = chunk
@@ -84,7 +84,7 @@ class Products:
         for rows, x, w in self._operands(positions):
             safe = self._is_safe(x, w)
             parts = np.empty((2, len(x)))
-            parts[:, safe] = _split_rows(self._slices(x[safe], w[safe]))
+            parts[:, safe] = _split_rows(self._slices(*_rows(safe, x, w)))
             for i in np.flatnonzero(~safe).tolist():
                 parts[:, i] = split(dot(x[i], w[i]))
             high[rows], low[rows] = parts
@@ -93,16 +93,18 @@ class Products:
     def _operands(self, positions: Indices) -> Iterator[tuple[slice, Float64Array, Float64Array]]:
         """Both factors of all products, ``(chunk, K)``; the bias is multiplied by one."""
         padded = pad(self.inputs, self.axes)
-        step = max(_CHUNK // max(len(self.matrix), 1), 1)
+        products = len(self.matrix)
+        step = max(_CHUNK // max(products, 1), 1)
         for start in range(0, len(positions), step):
             rows = slice(start, start + step)
             windows, filters = np.divmod(positions[rows], self.matrix.shape[1])
-            x = gather_windows(padded, self.axes, windows)
-            w = np.ascontiguousarray(self.matrix[:, filters].T)
+            x, w = np.empty((2, len(windows), products + (self.bias is not None)))
+            x[:, :products] = gather_windows(padded, self.axes, windows)
+            w[:, :products] = self.matrix[:, filters].T
             if self.bias is not None:
-                x = np.concatenate((x, self.bias[filters, None]), 1)
-                w = np.concatenate((w, np.ones((len(w), 1), w.dtype)), 1)
-            yield rows, x.astype(np.float64, copy=False), w.astype(np.float64, copy=False)
+                x[:, products] = self.bias[filters]
+                w[:, products] = 1.0
+            yield rows, x, w
 
     def _is_safe(self, x: Float64Array, w: Float64Array) -> NDArray[np.bool_]:
         """Rows of which float64 holds all products as pairs, and can add them up."""
@@ -119,6 +121,16 @@ class Products:
             return exact_slices(x * w)
         return exact_slices(np.concatenate(two_product(x, w), 1))
 
+    def _rounded_rows(self, x: Float64Array, w: Float64Array, format: Format) -> Float64Array:
+        """The exact sum of each row's products, rounded once to `format`."""
+        parts = leading_sum(x * w) if self.short else leading_sum(*two_product(x, w))
+        rounded, undecided = round_pairs(*parts, format)
+        values = rounded.astype(np.float64)
+        rows = np.flatnonzero(undecided)
+        for i, total in zip(rows, row_totals(self._slices(x[rows], w[rows])), strict=True):
+            values[i] = round_dyadic(*total, format)
+        return values
+
 
 def _exponents(values: Float64Array) -> tuple[Indices, Indices]:
     """Per row, the lowest and the highest exponent of the numbers that are not zero.
@@ -132,14 +144,11 @@ def _exponents(values: Float64Array) -> tuple[Indices, Indices]:
     return np.frexp(np.minimum(smallest, largest))[1], np.frexp(largest)[1]
 
 
-def _round_rows(slices: Float64Array, format: Format) -> Float64Array:
-    """The exact sum of each row, rounded once to `format`."""
-    rounded, undecided = round_pairs(*add(list(slices.T)), format)
-    values = rounded.astype(np.float64)
-    rows = np.flatnonzero(undecided)
-    for i, (n, e) in zip(rows, row_totals(slices[rows]), strict=True):
-        values[i] = round_dyadic(n, e, format)
-    return values
+def _rows(
+    chosen: NDArray[np.bool_], x: Float64Array, w: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    """Some rows of two arrays; these themselves where all are chosen."""
+    return (x, w) if chosen.all() else (x[chosen], w[chosen])
 
 
 def _split_rows(slices: Float64Array) -> Float64Array:

@@ -83,16 +83,26 @@ def round_pairs(
     of it has an odd significand, unless it is a float64 itself.  A rounding to at least two bits
     less gives the same result from that as from s (S. Boldo, G. Melquiond, Emulation of FMA and
     correctly rounded sums: proved algorithms using rounding to odd, IEEE Trans. Comput. 57
-    (2008)); it only takes the sign of ``s - high``.
+    (2008)); it only takes the sign of ``s - high``.  Nor that where the float64 on either side are
+    rounded alike, as nearly everywhere.
     """
     if format.name == "float64":
         below, above = high + (low - radius), high + (low + radius)
         return below, (below != above) | (below == 0)
     decided = (np.abs(low) > radius) | ((low == 0) & (radius == 0))
+    if not decided.all():
+        close = np.isfinite(high) & (radius <= np.abs(high) * 2.0**-54)
+        decided |= close & _is_rounded_as_neighbours(high, format)
     even = (high.view(np.int64) & 1) == 0
     beside = np.nextafter(high, np.where(low > 0, np.inf, -np.inf))
     odd = np.where(even & (low != 0), beside, high)
     return round_float64(odd, format), ~decided | (high == 0)
+
+
+def _is_rounded_as_neighbours(values: Float64Array, format: Format) -> NDArray[np.bool_]:
+    """Whether the float64 on either side of each are rounded alike to a narrower format."""
+    below, above = (round_float64(np.nextafter(values, x), format) for x in (-np.inf, np.inf))
+    return np.asarray(below == above)
 
 
 def round_dyadic(n: int, e: int, format: Format) -> float:

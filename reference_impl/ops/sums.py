@@ -164,6 +164,14 @@ class Sums:
                 values[where] = float(special[where])
         return values
 
+    def exact_rows(self, rows: Indices) -> Iterator[list[Fraction | float]]:
+        """`exact` of whole rows of the last axis, one after the other."""
+        width = self.shape[-1]
+        for block in row_blocks(len(rows), width):
+            values = self.exact(_indices_of_rows(rows[block], width))
+            for number in range(block.stop - block.start):
+                yield values[number * width : (number + 1) * width]
+
     def pairs(self, indices: Indices) -> Pair:
         """The exact values at flat indices (C order), within ``2**-105`` of themselves.
 
@@ -183,7 +191,7 @@ class Sums:
     def pairs_of_rows(self, rows: Indices) -> Pair:
         """`pairs` of whole rows of the last axis: ``(rows, width)``."""
         width = self.shape[-1]
-        x = self.pairs((rows[:, np.newaxis] * width + np.arange(width)).reshape(-1))
+        x = self.pairs(_indices_of_rows(rows, width))
         return Pair(*(part.reshape(len(rows), width) for part in x))
 
     def moveaxis(self, source: int, destination: int) -> Sums:
@@ -267,6 +275,11 @@ def as_matrix(array: NDArray[Any]) -> NDArray[Any]:
 
 def _matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     return math.prod(shape[:-1]), shape[-1] if shape else 1
+
+
+def _indices_of_rows(rows: Indices, width: int) -> Indices:
+    """The flat indices of all elements of some rows."""
+    return (rows[:, np.newaxis] * width + np.arange(width)).reshape(-1)
 
 
 def row_blocks(rows: int, columns: int) -> Iterator[slice]:

@@ -161,7 +161,7 @@ class Elementwise:
         return [self._pulled_back_one(x, u) if u else 0.0 for x, u in pairs]
 
     def _pulled_back_one(self, x: Fraction, upstream: Fraction) -> float:
-        return settle(lambda digits: [upstream * self.slope(x, digits)], _WIDE)[0]
+        return settle(lambda digits: [self.slope(x, digits) * upstream], _WIDE)[0]
 
     def running_pulled_back(self, x: Running, u: Running, *, exact: bool) -> Running:
         """``J^T u`` in floating point (see `through_slope`)."""
@@ -279,7 +279,7 @@ def settle(evaluate: Callable[[int], Sequence[Number]], fmt: Format) -> list[flo
 
 
 def _rounded_ends(number: Number, fmt: Format) -> tuple[float, float]:
-    if isinstance(number, Fraction):
+    if not isinstance(number, Ball):
         value = round_fraction(number, fmt)
         return value, value
     near = _rounded_near_ends(*number.near_ends(), fmt)
@@ -307,6 +307,11 @@ def _rounded_near_ends(low: float, high: float, fmt: Format) -> float | None:
 def _rounded_float(number: float, fmt: Format) -> float:
     numerator, denominator = number.as_integer_ratio()
     return round_dyadic(numerator, 1 - denominator.bit_length(), fmt)
+
+
+def is_far(x: Fraction, limit: int = FAR) -> bool:
+    """Whether ``|x| >= limit``; fractions compare by others of them."""
+    return abs(x.numerator) >= limit * x.denominator
 
 
 def bounded(g: Running) -> Running:

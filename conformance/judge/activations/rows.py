@@ -10,12 +10,12 @@ from typing import Final
 import numpy as np
 
 from conformance.judge.activations.activation import (
-    FAR,
     HINT,
     ZERO,
     Number,
     RowFormula,
     Rowwise,
+    is_far,
     larger,
     settle,
 )
@@ -75,7 +75,7 @@ def _balances(row: Sequence[Fraction], u: Sequence[Fraction], one: Fraction) -> 
 def _mean_difference(shares: Sequence[Number], u: Sequence[Fraction], one: Fraction) -> Number:
     total: Number = ZERO
     for share, v in zip(shares, u, strict=True):
-        total = total + (one - v) * share
+        total = total + share * (one - v)
     return total
 
 
@@ -149,7 +149,7 @@ def _log_softmax(row: Sequence[Fraction], digits: int) -> list[Number]:
     if not rest:
         return [distance - HINT * (len(row) > 1) for distance in distances]
     logarithm = (rest if isinstance(rest, Ball) else Ball.of(rest, digits)).log_of_one_plus()
-    return [distance - logarithm for distance in distances]
+    return [logarithm.taken_from(distance) for distance in distances]
 
 
 def _log_softmax_slope(row: Sequence[Fraction], u: Sequence[Fraction], digits: int) -> list[Number]:
@@ -266,7 +266,7 @@ SPARSEMAX: Final = Rowwise(
 
 
 def _gated(a: Fraction, b: Fraction, digits: int) -> Number:
-    if abs(b) < FAR or not a:
+    if not is_far(b) or not a:
         return a * SIGMOID.value(b, digits)
     # The gate is closed, or open, up to a part of a too small for any format.
     nudge = HINT if a > 0 else -HINT

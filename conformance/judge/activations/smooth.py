@@ -21,6 +21,7 @@ from conformance.judge.activations.activation import (
     Number,
     halved,
     in_pieces,
+    is_far,
     larger,
     squared,
 )
@@ -51,7 +52,7 @@ _DENSITY_AT_ZERO: Final = 1 / math.sqrt(2 * math.pi)
 
 def _exponential(x: Fraction, digits: int) -> Number:
     """``exp(x)``."""
-    if abs(x) >= FAR:
+    if is_far(x):
         return _HUGE if x > 0 else HINT
     return Ball.of(x, digits).exp() if x else Fraction(1)
 
@@ -68,7 +69,7 @@ EXPONENTIAL: Final = Elementwise(
 
 def _sigmoid(x: Fraction, digits: int) -> Number:
     """``1 / (1 + exp(-x))``."""
-    if abs(x) >= FAR:
+    if is_far(x):
         return 1 - HINT if x > 0 else HINT
     return 1 / (1 + Ball.of(-x, digits).exp()) if x else HALF
 
@@ -102,7 +103,7 @@ SIGMOID: Final = Elementwise(
 
 def _silu(x: Fraction, digits: int) -> Number:
     """``x sigmoid(x)``."""
-    if abs(x) >= FAR:
+    if is_far(x):
         return x - HINT if x > 0 else -HINT
     return x * _sigmoid(x, digits)
 
@@ -132,7 +133,7 @@ SWISH: Final = replace(SILU, name="swish")
 
 def _tanh(x: Fraction, digits: int) -> Number:
     """``(exp(x) - exp(-x)) / (exp(x) + exp(-x))``, both sides times ``exp(x)``."""
-    if abs(x) >= FAR:
+    if is_far(x):
         return 1 - HINT if x > 0 else HINT - 1
     if not x:
         return x
@@ -182,7 +183,7 @@ TANH_SHRINK: Final = Elementwise(
 
 def _softplus(x: Fraction, digits: int) -> Number:
     """``log(exp(x) + 1)``."""
-    if abs(x) >= FAR:
+    if is_far(x):
         return x + HINT if x > 0 else HINT
     return Ball.of(x, digits).exp().log_of_one_plus()
 
@@ -245,7 +246,7 @@ def _mish(x: Fraction, digits: int) -> Number:
 
     The tangent is ``(q - 1) / (q + 1)`` with ``q = (1 + e)**2``.
     """
-    if abs(x) >= FAR:
+    if is_far(x):
         return x - HINT if x > 0 else -HINT
     if not x:
         return x
@@ -419,13 +420,13 @@ def _gelu(x: Fraction, digits: int) -> Number:
     ``P = 1/2 + exp(-x**2 / 2) / sqrt(2 pi) (x + x**3/3 + x**5/(3 5) + x**7/(3 5 7) + ...)``
     (Abramowitz and Stegun, 26.2.11); far from zero by what is left of 1, or that alone.
     """
-    if abs(x) >= _FAR_FOR_GELU:
+    if is_far(x, _FAR_FOR_GELU):
         return x - HINT if x > 0 else -HINT
     if not x:
         return x
     square = x * x
     density = Ball.of(-square / 2, digits).exp() / _root_of_two_pi(digits)
-    if abs(x) >= _TAIL_OF_GELU:
+    if is_far(x, _TAIL_OF_GELU):
         tail = density * _tail_over_density(abs(x), digits)
         return x * (1 - tail) if x > 0 else x * tail
     return x * (HALF + x * (density * _odd_factorial_series(square, digits)))

@@ -89,6 +89,12 @@ class Ball:
     def __rsub__(self, other: Ball | Fraction | int) -> Ball:
         return -self + other
 
+    def taken_from(self, value: Fraction) -> Ball:
+        """``value - self``, with digits for what is small beside the value besides."""
+        size = Decimal(value.numerator).adjusted() - Decimal(value.denominator).adjusted()
+        more = max(size - self.midpoint.adjusted(), 0)
+        return value - Ball(self.midpoint, self.radius, self.digits + more)
+
     def __mul__(self, other: Ball | Fraction | int) -> Ball:
         other = self._ball(other)
         context, _ = _context(self.digits)

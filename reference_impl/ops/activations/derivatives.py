@@ -156,8 +156,8 @@ def _pull_back_rows(
     width = sums.shape[-1]
     pulled = np.empty((math.prod(sums.shape[:-1]), width))
     outputs = upstream.reshape(len(pulled), -1)
-    for n in _pull_back_expanded_rows(pulled, outputs, sums, expand).tolist():
-        values = sums.exact(np.arange(n * width, (n + 1) * width))
+    rows = _pull_back_expanded_rows(pulled, outputs, sums, expand)
+    for n, values in zip(rows, sums.exact_rows(rows), strict=True):
         pulled[n] = _pull_back_row(values, outputs[n].tolist(), pull)
     return pulled.reshape(sums.shape)
 

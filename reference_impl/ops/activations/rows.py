@@ -270,13 +270,20 @@ class _Sparsemax(Normalized):
         return np.maximum(low - tau - error, 0.0), np.maximum(high - tau + error, 0.0)
 
     def _resolve(self, values: list[Fraction], format: Format) -> list[float]:
-        total, tau = 0 * values[0], values[0]
-        for count, value in enumerate(sorted(values, reverse=True), 1):
-            if 1 + count * value <= total + value:
-                break
-            total += value
-            tau = (total - 1) / count
-        return [round_fraction(max(value - tau, 0 * tau), format) for value in values]
+        tau = simplex_threshold(values)
+        return [round_fraction(value - tau, format) if value > tau else 0.0 for value in values]
+
+
+def simplex_threshold(values: Sequence[Fraction]) -> Fraction:
+    """Tau of sparsemax: as in `_threshold`, of one row of exact numbers."""
+    first, *others = sorted(values, reverse=True)
+    total, count = first, 1
+    for value in others:
+        if 1 + count * value <= total:
+            break
+        total += value
+        count += 1
+    return (total - 1) / count
 
 
 def _threshold(rows: Float64Array) -> Float64Array:

@@ -29,11 +29,13 @@ import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache, partial
 from itertools import chain, islice
 from typing import Final
 
 from reference_impl.ops.activations.constants import SELU_ALPHA, SELU_SCALE
 from reference_impl.ops.activations.formulas import RealFunction
+from reference_impl.ops.activations.rows import simplex_threshold
 from reference_impl.ops.elementary import Decimals, Interval, negated
 from reference_impl.ops.formats import FLOAT64
 from reference_impl.ops.rounding import round_fraction
@@ -350,19 +352,23 @@ def _middle(low: float, high: float) -> float:
 
 def softmax_row(x: Row, u: Row) -> list[float]:
     """``J^T u`` of softmax, rounded to float64."""
-    return [_softmax_element(x, u, i) for i in range(len(x))]
+    if min(x) == max(x):
+        mean = sum(u, Fraction(0)) / len(x)
+        return [round_fraction((value - mean) / len(x), FLOAT64) for value in u]
+    powers_of = cache(partial(_exponentials, x=x))
+    return [_softmax_element(x, u, i, powers_of) for i in range(len(x))]
 
 
-def _softmax_element(x: Row, u: Row, i: int) -> float:
+def _softmax_element(
+    x: Row, u: Row, i: int, powers_of: Callable[[Decimals], list[Interval]]
+) -> float:
     differences = [u[i] - other for other in u]
-    if len(set(x)) == 1:
-        return round_fraction(sum(differences, Fraction(0)) / len(x) ** 2, FLOAT64)
     weighted = _collected(zip(x, differences, strict=True))
     if not weighted:
         return 0.0
 
     def enclose(d: Decimals) -> Interval:
-        powers = _exponentials(d, x)
+        powers = powers_of(d)
         total = d.total(powers)
         weight = d.divide(powers[i], d.multiply(total, total))
         pairs = zip(differences, powers, strict=True)
@@ -379,12 +385,13 @@ def _softmax_element(x: Row, u: Row, i: int) -> float:
 def log_softmax_row(x: Row, u: Row) -> list[float]:
     """``J^T u`` of log_softmax, rounded to float64."""
     total = sum(u, Fraction(0))
-    if not total or len(set(x)) == 1:
+    if not total or min(x) == max(x):
         return [round_fraction(value - total / len(x), FLOAT64) for value in u]
+    powers_of = cache(partial(_exponentials, x=x))
 
     def element(i: int) -> float:
         def enclose(d: Decimals) -> Interval:
-            powers = _exponentials(d, x)
+            powers = powers_of(d)
             share = d.divide(powers[i], d.total(powers))
             return d.add(d.of(u[i]), _product(d, -total, share))
 
@@ -399,12 +406,7 @@ def log_softmax_row(x: Row, u: Row) -> list[float]:
 
 def sparsemax_row(x: Row, u: Row) -> list[float]:
     """``J^T u`` of sparsemax, rounded to float64."""
-    total, tau = Fraction(0), Fraction(0)
-    for count, value in enumerate(sorted(x, reverse=True), 1):
-        if 1 + count * value <= total + value:
-            break
-        total += value
-        tau = (total - 1) / count
+    tau = simplex_threshold(x)
     support = [i for i, value in enumerate(x) if value > tau]
     mean = sum((u[i] for i in support), Fraction(0)) / len(support)
     kept = set(support)
