@@ -36,7 +36,7 @@ def asked(diagnosis: Diagnosis, passed: Sequence[Case], ask: Ask) -> Diagnosis:
             raise _LateError
         return ask(case)
 
-    groups = _together(_with_reads(_checked(diagnosis.groups, passed, in_time), in_time), passed)
+    groups = together(_with_reads(_checked(diagnosis.groups, passed, in_time), in_time), passed)
     return replace(diagnosis, groups=tuple(_of_smallest(group, in_time) for group in groups))
 
 
@@ -83,7 +83,7 @@ def _told_by(group: Group, ask: Ask) -> str:
     return f"the smallest case fails only with {found}" if found else ""
 
 
-def _together(groups: Sequence[Group], passed: Sequence[Case]) -> Iterator[Group]:
+def together(groups: Sequence[Group], passed: Sequence[Case]) -> Iterator[Group]:
     """The groups, as one those of which the same reads are told."""
     alike: dict[str, list[Group]] = {}
     for group in groups:
@@ -94,5 +94,7 @@ def _together(groups: Sequence[Group], passed: Sequence[Case]) -> Iterator[Group
             continue
         failures = tuple(failure for one in same for failure in one.failures)
         shared = common([failure.case for failure in failures], passed)
-        one = replace(group, failures=failures, what="", common=shared)
+        most = max(same, key=lambda one: len(one.failures))
+        keeps = most.stage == "terms" and 2 * len(most.failures) > len(failures)
+        one = replace(most, failures=failures, what=most.what if keeps else "", common=shared)
         yield one if len(same) > 1 else group
