@@ -36,7 +36,7 @@ def asked(diagnosis: Diagnosis, passed: Sequence[Case], ask: Ask) -> Diagnosis:
             raise _LateError
         return ask(case)
 
-    groups = _together(_with_reads(_checked(diagnosis.groups, passed, in_time), in_time), passed)
+    groups = together(_with_reads(_checked(diagnosis.groups, passed, in_time), in_time), passed)
     return replace(diagnosis, groups=tuple(_of_smallest(group, in_time) for group in groups))
 
 
@@ -83,7 +83,7 @@ def _told_by(group: Group, ask: Ask) -> str:
     return f"the smallest case fails only with {found}" if found else ""
 
 
-def _together(groups: Sequence[Group], passed: Sequence[Case]) -> Iterator[Group]:
+def together(groups: Sequence[Group], passed: Sequence[Case]) -> Iterator[Group]:
     """The groups, as one those of which the same reads are told."""
     alike: dict[str, list[Group]] = {}
     for group in groups:
@@ -93,6 +93,13 @@ def _together(groups: Sequence[Group], passed: Sequence[Case]) -> Iterator[Group
         if not group.reads or len(same) == 1:
             yield group
         elif group is same[0]:
-            failures = tuple(failure for one in same for failure in one.failures)
-            shared = common([failure.case for failure in failures], passed)
-            yield replace(group, failures=failures, what="", common=shared)
+            yield _as_one(same, passed)
+
+
+def _as_one(groups: Sequence[Group], passed: Sequence[Case]) -> Group:
+    """Groups of the same reads as one; the terms that most of them lack are told as well."""
+    failures = tuple(failure for group in groups for failure in group.failures)
+    shared = common([failure.case for failure in failures], passed)
+    most = max(groups, key=lambda group: len(group.failures))
+    keeps = most.stage == "terms" and 2 * len(most.failures) > len(failures)
+    return replace(most, failures=failures, what=most.what if keeps else "", common=shared)

@@ -193,7 +193,7 @@ class Group:
         words = self._of_stage
         if not self.reads:
             return words
-        if self.stage in _TELL_A_PLACE:
+        if self.stage in _TELL_A_PLACE and self.what:
             return f"{words}: {self.reads}"
         return f"{self.reads} ({words})" if self.what else self.reads
 
