@@ -14,7 +14,7 @@ from conformance.diagnosis.conditions import conditions
 from conformance.diagnosis.diagnosis import Diagnosis, Group
 from conformance.diagnosis.marks import Ask, what_is_read
 from conformance.diagnosis.refuting import not_refuted
-from conformance.diagnosis.rhythm import rhythm
+from conformance.diagnosis.rhythm import after_refusal, rhythm
 from conformance.results import Result
 
 SECONDS: Final = 20.0
@@ -37,7 +37,8 @@ def asked(diagnosis: Diagnosis, passed: Sequence[Case], ask: Ask) -> Diagnosis:
         return ask(case)
 
     groups = together(_with_reads(_checked(diagnosis.groups, passed, in_time), in_time), passed)
-    return replace(diagnosis, groups=tuple(_of_smallest(group, in_time) for group in groups))
+    told = (_of_smallest(group, passed, in_time) for group in groups)
+    return replace(diagnosis, groups=tuple(told))
 
 
 class _LateError(Exception):
@@ -68,17 +69,17 @@ def _reads_of(group: Group, ask: Ask) -> list[str]:
         return []
 
 
-def _of_smallest(group: Group, ask: Ask) -> Group:
+def _of_smallest(group: Group, passed: Sequence[Case], ask: Ask) -> Group:
     """The group, with what its smallest case tells: what it needs to fail, or how often it does."""
     try:
-        return replace(group, asked=_told_by(group, ask))
+        return replace(group, asked=_told_by(group, passed, ask))
     except _LateError:
         return group
 
 
-def _told_by(group: Group, ask: Ask) -> str:
+def _told_by(group: Group, passed: Sequence[Case], ask: Ask) -> str:
     if group.may_have_rhythm:
-        return rhythm(group.smallest, ask)
+        return after_refusal(group.smallest, passed, ask) or rhythm(group.smallest, ask)
     found = conditions(group.smallest, ask) if group.may_have_conditions else ""
     return f"the smallest case fails only with {found}" if found else ""
 

@@ -1,11 +1,13 @@
-"""How often a case fails that is judged over and over in one process."""
+"""When a case fails that is judged over and over in one process."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
 from conformance.cases.case import Case
+from conformance.diagnosis.hypotheses import prohibition
 from conformance.diagnosis.marks import Ask
 from conformance.results import FAILING
 
@@ -14,6 +16,12 @@ _TIMES: Final = 260
 
 _UNEVEN: Final = 3
 """By how much steps may differ: a judgement calls twice, and other cases in between."""
+
+_TURNS: Final = 4
+"""How often it has to be so."""
+
+_MOST_REFUSALS: Final = 12
+"""After how many that are refused for different reasons it is tried."""
 
 
 def rhythm(case: Case, ask: Ask) -> str:
@@ -29,6 +37,26 @@ def rhythm(case: Case, ask: Ask) -> str:
         "judged over and over, by two calls or three each time, the smallest case fails "
         f"{about}every {every} time"
     )
+
+
+def after_refusal(case: Case, passed: Sequence[Case], ask: Ask) -> str:
+    """Whether the case fails right after one that must be refused, and else not, in words."""
+    refused: dict[str, Case] = {}
+    for one in passed:
+        if one.observe == "rejection" and one.layer == case.layer:
+            refused.setdefault(prohibition(one), one)
+    for one in list(refused.values())[:_MOST_REFUSALS]:
+        if all(_fails_after(one, case, ask) for _ in range(_TURNS)):
+            return (
+                f"the smallest case fails right after {one}, which must be refused, and conforms "
+                "the next time"
+            )
+    return ""
+
+
+def _fails_after(refused: Case, case: Case, ask: Ask) -> bool:
+    ask(refused)
+    return ask(case).verdict in FAILING and ask(case).verdict not in FAILING
 
 
 def _ordinal(number: int) -> str:
