@@ -26,8 +26,9 @@ from test_naming_rules import of_gradients
 
 from conformance.cases.case import Case, parse
 from conformance.cases.operands import Operands
+from conformance.diagnosis.asking import together
 from conformance.diagnosis.commonality import common
-from conformance.diagnosis.diagnosis import Failure, diagnose
+from conformance.diagnosis.diagnosis import Failure, Group, diagnose
 from conformance.diagnosis.evaluation import evaluate
 from conformance.diagnosis.faults import FAULTS
 from conformance.diagnosis.hypotheses import operands_of
@@ -300,3 +301,23 @@ def test_lists_of_numbers_are_told_by_their_dtypes() -> None:
     found = diagnosis_of(lines, lambda case, arrays: np.array(right(case, arrays).tolist()))
     assert "float64 or int64, as Python's own numbers are" in found.message
     assert len(found.groups) == 1
+
+
+READ = "input rows from 3 on are read one place too late"
+
+
+def group_of(line: str, stage: str, what: str) -> Group:
+    return Group((Failure(parse(line), Value(None), "exact"),), stage=stage, what=what, reads=READ)
+
+
+def test_what_is_read_is_told_once_of_groups_that_read_alike() -> None:
+    """What is said of terms is kept where it is of most; a place that is not, tells nothing."""
+    lines = [FORM.format(n) for n in (1, 2, 3)]
+    terms = [group_of(line, "terms", "the bias is left out") for line in lines[:2]]
+    merged = [replace(terms[0], failures=terms[0].failures + terms[1].failures)]
+    (told,) = together([*merged, group_of(lines[2], "place", "only the last row")], [])
+    assert told.reason == f"{READ} (the bias is left out)"
+    places = [group_of(line, "place", f"only {n} rows") for n, line in enumerate(lines)]
+    (told,) = together(places, [])
+    assert told.reason == READ
+    assert len(told.failures) == len(lines)

@@ -14,7 +14,7 @@ from conformance.diagnosis.conditions import conditions
 from conformance.diagnosis.diagnosis import Diagnosis, Group
 from conformance.diagnosis.marks import Ask, what_is_read
 from conformance.diagnosis.refuting import not_refuted
-from conformance.diagnosis.rhythm import rhythm
+from conformance.diagnosis.rhythm import after_refusal, rhythm
 from conformance.results import Result
 
 SECONDS: Final = 20.0
@@ -36,8 +36,9 @@ def asked(diagnosis: Diagnosis, passed: Sequence[Case], ask: Ask) -> Diagnosis:
             raise _LateError
         return ask(case)
 
-    groups = _together(_with_reads(_checked(diagnosis.groups, passed, in_time), in_time), passed)
-    return replace(diagnosis, groups=tuple(_of_smallest(group, in_time) for group in groups))
+    groups = together(_with_reads(_checked(diagnosis.groups, passed, in_time), in_time), passed)
+    told = (_of_smallest(group, passed, in_time) for group in groups)
+    return replace(diagnosis, groups=tuple(told))
 
 
 class _LateError(Exception):
@@ -68,31 +69,38 @@ def _reads_of(group: Group, ask: Ask) -> list[str]:
         return []
 
 
-def _of_smallest(group: Group, ask: Ask) -> Group:
+def _of_smallest(group: Group, passed: Sequence[Case], ask: Ask) -> Group:
     """The group, with what its smallest case tells: what it needs to fail, or how often it does."""
     try:
-        return replace(group, asked=_told_by(group, ask))
+        return replace(group, asked=_told_by(group, passed, ask))
     except _LateError:
         return group
 
 
-def _told_by(group: Group, ask: Ask) -> str:
+def _told_by(group: Group, passed: Sequence[Case], ask: Ask) -> str:
     if group.may_have_rhythm:
-        return rhythm(group.smallest, ask)
+        return after_refusal(group.smallest, passed, ask) or rhythm(group.smallest, ask)
     found = conditions(group.smallest, ask) if group.may_have_conditions else ""
     return f"the smallest case fails only with {found}" if found else ""
 
 
-def _together(groups: Sequence[Group], passed: Sequence[Case]) -> Iterator[Group]:
+def together(groups: Sequence[Group], passed: Sequence[Case]) -> Iterator[Group]:
     """The groups, as one those of which the same reads are told."""
     alike: dict[str, list[Group]] = {}
     for group in groups:
         alike.setdefault(group.reads, []).append(group)
     for group in groups:
-        same = alike[group.reads] if group.reads else [group]
-        if group is not same[0]:
-            continue
-        failures = tuple(failure for one in same for failure in one.failures)
-        shared = common([failure.case for failure in failures], passed)
-        one = replace(group, failures=failures, what="", common=shared)
-        yield one if len(same) > 1 else group
+        same = alike[group.reads]
+        if not group.reads or len(same) == 1:
+            yield group
+        elif group is same[0]:
+            yield _as_one(same, passed)
+
+
+def _as_one(groups: Sequence[Group], passed: Sequence[Case]) -> Group:
+    """Groups of the same reads as one; the terms that most of them lack are told as well."""
+    failures = tuple(failure for group in groups for failure in group.failures)
+    shared = common([failure.case for failure in failures], passed)
+    most = max(groups, key=lambda group: len(group.failures))
+    keeps = most.stage == "terms" and 2 * len(most.failures) > len(failures)
+    return replace(most, failures=failures, what=most.what if keeps else "", common=shared)

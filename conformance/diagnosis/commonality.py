@@ -88,9 +88,9 @@ def _bounds(failing: Sequence[Case], passing: Sequence[Case]) -> dict[str, int]:
     if len(failing) < _LEAST_BOUNDED:
         return {}
     found = {}
-    for name, of in _NUMBERS.items():
-        seen = [of(facts(case)) if _has_numbers(case) else 0 for case in failing]
-        others = [of(facts(case)) if _has_numbers(case) else 0 for case in passing]
+    given, right = ([_numbers(case) for case in cases] for cases in (failing, passing))
+    for place, name in enumerate(_NUMBERS):
+        seen, others = ([numbers[place] for numbers in one] for one in (given, right))
         if min(seen) < 1:
             continue
         met = {f"{name} <= {max(seen)}": [0 < n <= max(seen) for n in others]}
@@ -118,9 +118,12 @@ _NUMBERS: Final[Mapping[str, Callable[[Facts], int]]] = MappingProxyType(
 """Numbers of a case; 0 where it has none."""
 
 
-def _has_numbers(case: Case) -> bool:
+@lru_cache(maxsize=8192)
+def _numbers(case: Case) -> tuple[int, ...]:
     known = facts(case)
-    return case.observe in _LOOKS and known.rank > 0 and known.has_axes
+    if case.observe not in _LOOKS or not known.rank or not known.has_axes:
+        return (0,) * len(_NUMBERS)
+    return tuple(of(known) for of in _NUMBERS.values())
 
 
 _LOOKS: Final = ("output", "shape", "gradients")

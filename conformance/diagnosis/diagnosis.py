@@ -136,7 +136,8 @@ class Group:
     @property
     def may_read_elsewhere(self) -> bool:
         """Whether marked operands may tell more than is known."""
-        return not (self.faults or self.named) and self.stage in _TOLD_BY_MARKS
+        unknown = not (self.faults or self.named or self.answer)
+        return unknown and self.stage in _TOLD_BY_MARKS
 
     @property
     def may_have_conditions(self) -> bool:
@@ -192,7 +193,7 @@ class Group:
         words = self._of_stage
         if not self.reads:
             return words
-        if self.stage in _TELL_A_PLACE:
+        if self.stage in _TELL_A_PLACE and self.what:
             return f"{words}: {self.reads}"
         return f"{self.reads} ({words})" if self.what else self.reads
 
