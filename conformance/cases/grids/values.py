@@ -263,6 +263,16 @@ def locality(kinds: tuple[str, ...] = LOCAL_KINDS) -> Iterator[Case]:
         yield windowed("Conv1D", (Axis(9, 3),), batch=16, channels=2, filters=3, operands=kind)
 
 
+def on_padding_alone() -> Iterator[Case]:
+    """Dilated windows all of whose taps stand on padding: no output may feel any input."""
+    around = (Axis(1, 2, 1, 2), Axis(2, 2, 1, 4))
+    kinds = ("one_infinity", "one_nan", "specials")
+    for turn, (kind, dtype) in enumerate(product(kinds, FLOATING_DTYPES)):
+        for layer in convolution_layers():
+            windows = (around[turn % 2], Axis(4, 3))[: LAYERS[layer].rank]
+            yield windowed(layer, windows, "same", channels=2, operands=kind, dtype=dtype)
+
+
 def more_locality() -> Iterator[Case]:
     """`locality` and its like with strides, dilation, other dtypes and many channels."""
     yield from locality((*LOCAL_KINDS, "integers", "reals"))
@@ -273,6 +283,7 @@ def more_locality() -> Iterator[Case]:
         yield windowed("Conv1D", (Axis(40, 11),), "same", batch=1, channels=1, **rest)
         yield windowed("Conv1D", (Axis(24, 3, 4),), channels=16, filters=2, **rest)
         yield windowed("Conv1D", (Axis(24, 4, 1, 5),), "same", channels=2, **rest)
+    yield from on_padding_alone()
     for kind, channels in product(("kernel_infinity", "kernel_nan"), (1, 3, 16, 32, 64)):
         windows = (Axis(3, 3), Axis(4, 3))
         for rank, layer in enumerate(convolution_layers(), start=1):
