@@ -15,6 +15,7 @@ import pytest
 from test_naming import (
     PLAIN,
     Array,
+    Compute,
     Slip,
     diagnosis_of,
     of_activation,
@@ -27,11 +28,13 @@ from test_naming_rules import of_gradients
 from conformance.cases.case import Case, parse
 from conformance.cases.operands import Operands
 from conformance.diagnosis.asking import together
+from conformance.diagnosis.backward import GradientPrediction
 from conformance.diagnosis.commonality import common
 from conformance.diagnosis.diagnosis import Failure, Group, diagnose
 from conformance.diagnosis.evaluation import evaluate
 from conformance.diagnosis.faults import FAULTS
-from conformance.diagnosis.hypotheses import operands_of
+from conformance.diagnosis.gradient_faults import OF_ONE_GRADIENT
+from conformance.diagnosis.hypotheses import Hypotheses, operands_of
 from conformance.diagnosis.ranges import ranges
 from conformance.diagnosis.stages import padded_outputs
 from conformance.diagnosis.systematic import SYSTEMATIC
@@ -90,7 +93,28 @@ def in_single(y: Array) -> Array:
     return np.asarray(exact(y) * (1 + noise * 2.0**-23))
 
 
+def in_one_gradient(identifier: str) -> Compute:
+    """A fault in one gradient alone."""
+
+    def compute(case: Case, arrays: Operands) -> Any:
+        made = Hypotheses().prediction((OF_ONE_GRADIENT[identifier],), case)
+        assert isinstance(made, GradientPrediction)
+        return made.value
+
+    return compute
+
+
 SLIPS = (
+    Slip(
+        "one gradient without the slope",
+        tuple(
+            f"Conv1D/observe:gradients/inputs:2x9x3/operands:reals/filters:4/kernel_size:2"
+            f"/activation:{name}"
+            for name in ("tanh", "sigmoid", "relu")
+        ),
+        in_one_gradient("gradient.kernel.each.activation.left-out"),
+        "in the gradient of the kernel, the activation's slope is left out",
+    ),
     Slip(
         "pooling's gradient without the border",
         tuple(
