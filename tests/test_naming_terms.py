@@ -6,6 +6,7 @@ polynomials of activations, limits that tell which cases fail.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import erf, sqrt
 from typing import Any
@@ -345,3 +346,24 @@ def test_what_is_read_is_told_once_of_groups_that_read_alike() -> None:
     (told,) = together(places, [])
     assert told.reason == READ
     assert len(told.failures) == len(lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("kernel", lambda w: np.concatenate([w, w[:1]]), "kernel has more rows"),
+        ("kernel", lambda w: w[:, :1], "kernel has fewer columns"),
+        ("kernel", lambda w: w.swapaxes(0, 1), "kernel has its axes in another order"),
+        ("inputs", lambda x: x[:, :-1], "inputs has fewer rows, as where what no window reaches"),
+        ("bias", lambda b: b[None], "bias has 2 axes in place of 1"),
+    ],
+)
+def test_along_which_axis_a_gradient_is_too_long_is_told(
+    name: str, change: Callable[[Array], Array], words: str
+) -> None:
+    case = parse("Conv2D/observe:gradients/inputs:2x7x6x4/filters:5/kernel_size:3x2/strides:3")
+    given = dict(right(case, operands_of(case)))
+    given[name] = change(given[name])
+    found = diagnose([Failure(case, Value(given), "shape")])
+    assert found is not None
+    assert words in found.message
