@@ -178,6 +178,14 @@ SLIPS = (
         "the number of outputs of the first axis is computed from the length of the last axis",
     ),
     Slip(
+        "filters rounded up",
+        tuple(f"Conv1D/inputs:2x7x3/filters:{n}/kernel_size:2" for n in (9, 12, 17)),
+        lambda case, arrays: np.pad(
+            np.asarray(right(case, arrays)), ((0, 0), (0, 0), (0, -case.keywords["filters"] % 8))
+        ),
+        "as many as where the filters are rounded up to a multiple of 8",
+    ),
+    Slip(
         "padding by a mask",
         tuple(
             f"Conv1D/inputs:2x{n}x3/operands:one_nan/filters:4/kernel_size:3/padding:causal"
