@@ -79,6 +79,13 @@ def masked(case: Case, arrays: Operands) -> Array:
     )
 
 
+def bias_of_each_block(arrays: Operands) -> Operands:
+    """The bias once for each 64 products of a sum."""
+    kernel, bias = arrays.weights["kernel"], arrays.weights["bias"]
+    count = -(-int(np.prod(kernel.shape[:-1])) // 64)
+    return Operands(arrays.inputs, {"kernel": kernel, "bias": bias * bias.dtype.type(count)})
+
+
 LEAKY = tuple(
     f"Conv1D/inputs:2x9x3{kind}/filters:5/kernel_size:2/activation:leaky_relu"
     for kind in ("", "/operands:reals")
@@ -176,6 +183,16 @@ SLIPS = (
         ),
         with_rows_of_columns,
         "the number of outputs of the first axis is computed from the length of the last axis",
+    ),
+    Slip(
+        "the bias with each block of products",
+        tuple(
+            f"Conv1D/inputs:2x6x{c}{kind}/filters:3/kernel_size:{k}"
+            for c, k in ((70, 2), (40, 3), (130, 1))
+            for kind in ("", "/operands:reals")
+        ),
+        of_operands(bias_of_each_block),
+        "the bias is counted once for every 64 products",
     ),
     Slip(
         "filters rounded up",

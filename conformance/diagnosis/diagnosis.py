@@ -337,7 +337,8 @@ def _without_chance_names(failures: Sequence[Failure]) -> list[Failure]:
 
     def is_common(failure: Failure) -> bool:
         counts = alike[failure.case.layer, failure.case.dtype]
-        return counts[failure.named] > _SHARE * counts.total() and not quantised(failure)
+        often = counts[failure.named] > _SHARE * counts.total()
+        return often and not quantised(failure) and failure_reason(failure) != "bias"
 
     return [f if not f.named or is_common(f) else replace(f, named=None) for f in failures]
 
