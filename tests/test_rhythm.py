@@ -9,7 +9,7 @@ import pytest
 
 from conformance.cases.case import Case, parse
 from conformance.diagnosis.marks import Ask
-from conformance.diagnosis.rhythm import rhythm
+from conformance.diagnosis.rhythm import after_refusal, rhythm
 from conformance.judge.verdict import Verdict
 from conformance.results import Result
 
@@ -35,6 +35,12 @@ def test_the_step_is_told(step: int, told: str) -> None:
     assert words.endswith(f"the smallest case fails every {told} time")
 
 
+def test_a_step_between_two_numbers_is_told_about() -> None:
+    """Every ninth call where it is judged by two calls: the 5th time, the 9th, the 14th."""
+    words = rhythm(CASE, failing_when(lambda n: any(call % 9 == 0 for call in (2 * n - 1, 2 * n))))
+    assert words.endswith("the smallest case fails about every 4th time")
+
+
 @pytest.mark.parametrize(
     "holds",
     [
@@ -44,7 +50,42 @@ def test_the_step_is_told(step: int, told: str) -> None:
         lambda n: n > 5,
         lambda n: n in (3, 50, 60),
         lambda n: n >= 100 and n % 10 == 0,
+        lambda n: n % 10 in (0, 7),
     ],
 )
 def test_what_is_not_even_is_not_told(holds: Callable[[int], bool]) -> None:
     assert rhythm(CASE, failing_when(holds)) == ""
+
+
+REFUSED = parse("MaxPooling1D/observe:rejection/inputs:1x7/pool_size:2")
+
+
+def failing_after_refusals(keeps: int) -> Ask:
+    """What fails the first times after a refusal, so many."""
+    left = [0]
+
+    def ask(case: Case) -> Result:
+        fails = case != REFUSED and left[0] > 0
+        left[0] = keeps if case == REFUSED else max(left[0] - 1, 0)
+        verdict = Verdict.DEVIATES if fails else Verdict.CONFORMS
+        return Result(case, (), "one", verdict, None, "", "")
+
+    return ask
+
+
+def test_what_fails_after_a_refusal_is_told() -> None:
+    words = after_refusal(CASE, [CASE, REFUSED], failing_after_refusals(1))
+    assert words == (
+        f"the smallest case fails right after {REFUSED}, which must be refused, and conforms the "
+        "next time"
+    )
+
+
+@pytest.mark.parametrize("keeps", [0, 2])
+def test_what_does_not_follow_from_a_refusal_is_not_told(keeps: int) -> None:
+    """It never fails, or fails again when it is asked again."""
+    assert after_refusal(CASE, [CASE, REFUSED], failing_after_refusals(keeps)) == ""
+
+
+def test_without_a_refusal_of_the_layer_nothing_is_told() -> None:
+    assert after_refusal(CASE, [CASE], failing_after_refusals(1)) == ""

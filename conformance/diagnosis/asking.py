@@ -14,7 +14,7 @@ from conformance.diagnosis.conditions import conditions
 from conformance.diagnosis.diagnosis import Diagnosis, Group
 from conformance.diagnosis.marks import Ask, what_is_read
 from conformance.diagnosis.refuting import not_refuted
-from conformance.diagnosis.rhythm import rhythm
+from conformance.diagnosis.rhythm import after_refusal, rhythm
 from conformance.results import Result
 
 SECONDS: Final = 20.0
@@ -37,7 +37,8 @@ def asked(diagnosis: Diagnosis, passed: Sequence[Case], ask: Ask) -> Diagnosis:
         return ask(case)
 
     groups = together(_with_reads(_checked(diagnosis.groups, passed, in_time), in_time), passed)
-    return replace(diagnosis, groups=tuple(_of_smallest(group, in_time) for group in groups))
+    told = (_of_smallest(group, passed, in_time) for group in groups)
+    return replace(diagnosis, groups=tuple(told))
 
 
 class _LateError(Exception):
@@ -68,17 +69,17 @@ def _reads_of(group: Group, ask: Ask) -> list[str]:
         return []
 
 
-def _of_smallest(group: Group, ask: Ask) -> Group:
+def _of_smallest(group: Group, passed: Sequence[Case], ask: Ask) -> Group:
     """The group, with what its smallest case tells: what it needs to fail, or how often it does."""
     try:
-        return replace(group, asked=_told_by(group, ask))
+        return replace(group, asked=_told_by(group, passed, ask))
     except _LateError:
         return group
 
 
-def _told_by(group: Group, ask: Ask) -> str:
+def _told_by(group: Group, passed: Sequence[Case], ask: Ask) -> str:
     if group.may_have_rhythm:
-        return rhythm(group.smallest, ask)
+        return after_refusal(group.smallest, passed, ask) or rhythm(group.smallest, ask)
     found = conditions(group.smallest, ask) if group.may_have_conditions else ""
     return f"the smallest case fails only with {found}" if found else ""
 
@@ -89,12 +90,17 @@ def together(groups: Sequence[Group], passed: Sequence[Case]) -> Iterator[Group]
     for group in groups:
         alike.setdefault(group.reads, []).append(group)
     for group in groups:
-        same = alike[group.reads] if group.reads else [group]
-        if group is not same[0]:
-            continue
-        failures = tuple(failure for one in same for failure in one.failures)
-        shared = common([failure.case for failure in failures], passed)
-        most = max(same, key=lambda one: len(one.failures))
-        keeps = most.stage == "terms" and 2 * len(most.failures) > len(failures)
-        one = replace(most, failures=failures, what=most.what if keeps else "", common=shared)
-        yield one if len(same) > 1 else group
+        same = alike[group.reads]
+        if not group.reads or len(same) == 1:
+            yield group
+        elif group is same[0]:
+            yield _as_one(same, passed)
+
+
+def _as_one(groups: Sequence[Group], passed: Sequence[Case]) -> Group:
+    """Groups of the same reads as one; the terms that most of them lack are told as well."""
+    failures = tuple(failure for group in groups for failure in group.failures)
+    shared = common([failure.case for failure in failures], passed)
+    most = max(groups, key=lambda group: len(group.failures))
+    keeps = most.stage == "terms" and 2 * len(most.failures) > len(failures)
+    return replace(most, failures=failures, what=most.what if keeps else "", common=shared)

@@ -136,7 +136,8 @@ class Group:
     @property
     def may_read_elsewhere(self) -> bool:
         """Whether marked operands may tell more than is known."""
-        return not (self.faults or self.named) and self.stage in _TOLD_BY_MARKS
+        unknown = not (self.faults or self.named or self.answer)
+        return unknown and self.stage in _TOLD_BY_MARKS
 
     @property
     def may_have_conditions(self) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from conformance.report.files import STANDARD_OUTPUT, is_special, write_atomically
 from conformance.results import Result
@@ -63,7 +63,11 @@ def _footer(verdicts: Counter[str], stale: Collection[str]) -> dict[str, Any]:
 
 
 def _line(record: dict[str, Any]) -> str:
-    return json.dumps(_finite(record), ensure_ascii=False, allow_nan=False) + "\n"
+    return _TO_JSON(_finite(record)) + "\n"
+
+
+_TO_JSON: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+"""Made once: `json.dumps` makes an encoder for every line that is not of its own default form."""
 
 
 def _finite(record: dict[str, Any]) -> dict[str, Any]:
