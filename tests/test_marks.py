@@ -184,3 +184,12 @@ def test_cases_too_large_to_number_are_not_asked() -> None:
         raise AssertionError(case)
 
     assert told("Conv1D/inputs:1x2048x2/dtype:float16/filters:2/kernel_size:2", never) == ""
+
+
+def test_what_small_cases_tell_by_chance_is_not_told_where_a_law_is_found() -> None:
+    """Of few reads those of the last row may seem left out; they follow the law of the others."""
+    small = (f"Conv1D/inputs:2x{n}x2/filters:2/kernel_size:5/padding:same" for n in (1, 2, 3, 9))
+    failures = [Failure(parse(case), Value(None), "exact") for case in small]
+    words = what_is_read(failures, of_steps(FAULTS["kernel.flipped"].steps))
+    assert words
+    assert all("reads input step i - a" in one for one in words)

@@ -6,6 +6,7 @@ polynomials of activations, limits that tell which cases fail.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import erf, sqrt
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from test_naming import (
     PLAIN,
     Array,
+    Compute,
     Slip,
     diagnosis_of,
     of_activation,
@@ -27,11 +29,13 @@ from test_naming_rules import of_gradients
 from conformance.cases.case import Case, parse
 from conformance.cases.operands import Operands
 from conformance.diagnosis.asking import together
+from conformance.diagnosis.backward import GradientPrediction
 from conformance.diagnosis.commonality import common
 from conformance.diagnosis.diagnosis import Failure, Group, diagnose
 from conformance.diagnosis.evaluation import evaluate
 from conformance.diagnosis.faults import FAULTS
-from conformance.diagnosis.hypotheses import operands_of
+from conformance.diagnosis.gradient_faults import OF_ONE_GRADIENT
+from conformance.diagnosis.hypotheses import Hypotheses, operands_of
 from conformance.diagnosis.ranges import ranges
 from conformance.diagnosis.stages import padded_outputs
 from conformance.diagnosis.systematic import SYSTEMATIC
@@ -75,6 +79,13 @@ def masked(case: Case, arrays: Operands) -> Array:
     )
 
 
+def bias_of_each_block(arrays: Operands) -> Operands:
+    """The bias once for each 64 products of a sum."""
+    kernel, bias = arrays.weights["kernel"], arrays.weights["bias"]
+    count = -(-int(np.prod(kernel.shape[:-1])) // 64)
+    return Operands(arrays.inputs, {"kernel": kernel, "bias": bias * bias.dtype.type(count)})
+
+
 LEAKY = tuple(
     f"Conv1D/inputs:2x9x3{kind}/filters:5/kernel_size:2/activation:leaky_relu"
     for kind in ("", "/operands:reals")
@@ -90,7 +101,28 @@ def in_single(y: Array) -> Array:
     return np.asarray(exact(y) * (1 + noise * 2.0**-23))
 
 
+def in_one_gradient(identifier: str) -> Compute:
+    """A fault in one gradient alone."""
+
+    def compute(case: Case, arrays: Operands) -> Any:
+        made = Hypotheses().prediction((OF_ONE_GRADIENT[identifier],), case)
+        assert isinstance(made, GradientPrediction)
+        return made.value
+
+    return compute
+
+
 SLIPS = (
+    Slip(
+        "one gradient without the slope",
+        tuple(
+            f"Conv1D/observe:gradients/inputs:2x9x3/operands:reals/filters:4/kernel_size:2"
+            f"/activation:{name}"
+            for name in ("tanh", "sigmoid", "relu")
+        ),
+        in_one_gradient("gradient.kernel.each.activation.left-out"),
+        "in the gradient of the kernel, the activation's slope is left out",
+    ),
     Slip(
         "pooling's gradient without the border",
         tuple(
@@ -151,6 +183,24 @@ SLIPS = (
         ),
         with_rows_of_columns,
         "the number of outputs of the first axis is computed from the length of the last axis",
+    ),
+    Slip(
+        "the bias with each block of products",
+        tuple(
+            f"Conv1D/inputs:2x6x{c}{kind}/filters:3/kernel_size:{k}"
+            for c, k in ((70, 2), (40, 3), (130, 1))
+            for kind in ("", "/operands:reals")
+        ),
+        of_operands(bias_of_each_block),
+        "the bias is counted once for every 64 products",
+    ),
+    Slip(
+        "filters rounded up",
+        tuple(f"Conv1D/inputs:2x7x3/filters:{n}/kernel_size:2" for n in (9, 12, 17)),
+        lambda case, arrays: np.pad(
+            np.asarray(right(case, arrays)), ((0, 0), (0, 0), (0, -case.keywords["filters"] % 8))
+        ),
+        "as many as where the filters are rounded up to a multiple of 8",
     ),
     Slip(
         "padding by a mask",
@@ -321,3 +371,24 @@ def test_what_is_read_is_told_once_of_groups_that_read_alike() -> None:
     (told,) = together(places, [])
     assert told.reason == READ
     assert len(told.failures) == len(lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("kernel", lambda w: np.concatenate([w, w[:1]]), "kernel has more rows"),
+        ("kernel", lambda w: w[:, :1], "kernel has fewer columns"),
+        ("kernel", lambda w: w.swapaxes(0, 1), "kernel has its axes in another order"),
+        ("inputs", lambda x: x[:, :-1], "inputs has fewer rows, as where what no window reaches"),
+        ("bias", lambda b: b[None], "bias has 2 axes in place of 1"),
+    ],
+)
+def test_along_which_axis_a_gradient_is_too_long_is_told(
+    name: str, change: Callable[[Array], Array], words: str
+) -> None:
+    case = parse("Conv2D/observe:gradients/inputs:2x7x6x4/filters:5/kernel_size:3x2/strides:3")
+    given = dict(right(case, operands_of(case)))
+    given[name] = change(given[name])
+    found = diagnose([Failure(case, Value(given), "shape")])
+    assert found is not None
+    assert words in found.message

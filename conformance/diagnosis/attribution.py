@@ -123,7 +123,15 @@ def _of_bias(case: Case, operands: Operands, actual: Array) -> tuple[str, ...]:
         return ()
     if not _is_told(weights[1]):
         return ()
-    return (f"the bias is {_how(weights[1])}",)
+    each = (
+        f"the bias is counted once for every {block} products"
+        for block in _BLOCKS
+        if -(-facts(case).products // block) == round(weights[1]) > 1
+    )
+    return (*each, f"the bias is {_how(weights[1])}")
+
+
+_BLOCKS: Final = (4, 8, 16, 32, 64, 128, 256, 512)
 
 
 def _without_bias(operands: Operands) -> Operands:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from conformance.cases.facts import facts
+from conformance.cases.facts import Facts, facts
 from conformance.diagnosis.evaluation import CORRECT, Steps, places, settings_of
 from conformance.diagnosis.faults import FAULTS, changes
 from conformance.diagnosis.hypotheses import Failure
@@ -25,12 +25,28 @@ def counted(failure: Failure) -> Iterator[str]:
         return
     wanted = given.shape[2:] if known.channels_first else given.shape[1:-1]
     if wanted == _numbers(failure, CORRECT):
+        yield from _rounded(given.shape[1 if known.channels_first else -1], known)
         return
     for fault in (*FAULTS.values(), *SYSTEMATIC.values()):
         made = changes(fault.steps)
         is_of_geometry = any(name in made for name in _OF_GEOMETRY) and not fault.only
         if is_of_geometry and wanted == _numbers(failure, fault.steps):
             yield fault.sentence
+
+
+def _rounded(given: int, known: Facts) -> Iterator[str]:
+    """To a multiple of what the filters, or the channels of a pooling, may have been rounded."""
+    right, what = known.channels or 0, "channels"
+    if known.is_convolution:
+        right, what = known.config["filters"], "filters"
+    for block in _BLOCKS:
+        if given == -(-right // block) * block != right:
+            yield f"the {what} are rounded up to a multiple of {block}"
+        if given == right // block * block != right:
+            yield f"the {what} are rounded down to a multiple of {block}"
+
+
+_BLOCKS: Final = (2, 4, 8, 16, 32)
 
 
 def _numbers(failure: Failure, steps: Steps) -> tuple[int, ...] | None:

@@ -35,7 +35,7 @@ from conformance.diagnosis.reached import Reached
 from conformance.diagnosis.repeats import wrong_answer
 from conformance.diagnosis.search import Explanation, explanations
 from conformance.diagnosis.stage_words import IN_STAGE
-from conformance.diagnosis.stages import first_difference
+from conformance.diagnosis.stages import first_difference, is_off_by_a_bias
 from conformance.diagnosis.wording import (
     dtype_given,
     gradients_given,
@@ -338,9 +338,16 @@ def _without_chance_names(failures: Sequence[Failure]) -> list[Failure]:
 
     def is_common(failure: Failure) -> bool:
         counts = alike[failure.case.layer, failure.case.dtype]
-        return counts[failure.named] > _SHARE * counts.total() and not quantised(failure)
+        often = counts[failure.named] > _SHARE * counts.total()
+        return often and not quantised(failure) and not _is_off_by_a_bias(failure)
 
     return [f if not f.named or is_common(f) else replace(f, named=None) for f in failures]
+
+
+def _is_off_by_a_bias(failure: Failure) -> bool:
+    outcome = failure.outcome
+    value = outcome.value if isinstance(outcome, Value) else None
+    return is_off_by_a_bias(failure.case, operands_of(failure.case), value)
 
 
 def _refused_alike(failures: Sequence[Failure], passed: Sequence[Case]) -> set[Failure]:

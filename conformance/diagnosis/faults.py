@@ -811,6 +811,12 @@ def _pooling() -> tuple[Fault, ...]:
             "negative numbers the least is taken",
             v.pool_by_bits,
         ),
+        pool(
+            "bits-padded",
+            "pooling compares the bits of floating-point numbers as those of integers, those of "
+            "the padding's -infinity as well",
+            partial(v.pool_by_bits, padded=True),
+        ),
         pool("signed", "pooling compares unsigned integers as signed ones", v.pool_as_signed),
         Fault(
             "pooling.strides",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -105,10 +105,6 @@ def _everything(x: Array, _: Any) -> Array:
 
 def _first_of_bias(_: Array, found: Any) -> Array:
     return np.asarray(found.g[:1].sum(axis=tuple(range(1 + found.rank))))
-
-
-def _without_slope(_: Array, found: Any) -> Array:
-    return np.asarray(found.upstream.sum(axis=tuple(range(1 + found.rank))))
 
 
 def _slope_of_output(name: str, sums: Array, upstream: Array) -> Array:
@@ -389,13 +385,8 @@ _ALL: Final = (
         bias=_first_of_bias,
     ),
     _fault(
-        "bias.without-slope",
-        "the gradient of the bias leaves the activation's slope out",
-        bias=_without_slope,
-    ),
-    _fault(
         "activation.left-out",
-        "the gradients leave the activation's slope out",
+        "in the gradients, the activation's slope is left out",
         slope=lambda name, sums, upstream: upstream,
     ),
     _fault(
@@ -477,9 +468,11 @@ _ALL: Final = (
         "the gradient of channels_first inputs is reshaped, not transposed",
         Steps(from_last=lambda x: x.reshape(len(x), x.shape[-1], *x.shape[1:-1])),
     ),
-    _fault("dilation.ignored", "the gradients ignore the dilation", settings=_undilated),
+    _fault("dilation.ignored", "in the gradients, the dilation is ignored", settings=_undilated),
     _fault(
-        "dilation.strides", "the gradients exchange strides and dilation rates", settings=_exchanged
+        "dilation.strides",
+        "in the gradients, strides and dilation rates are exchanged",
+        settings=_exchanged,
     ),
     _fault(
         "pooling.gate",
@@ -535,11 +528,30 @@ GRADIENT_FAULTS: Final = MappingProxyType(
 )
 """The catalogue, by identifier, readings included."""
 
-OF_ONE_GRADIENT: Final = MappingProxyType(
+_OF_ANY: Final = MappingProxyType(
     {
-        fault.identifier: fault
-        for name in ("inputs", "kernel")
-        for fault in (one.of_gradient(name) for one in OF_GEOMETRY)
+        "slope": ("inputs", "kernel", "bias"),
+        "sums": ("inputs", "kernel", "bias"),
+        "settings": ("inputs", "kernel"),
     }
 )
-"""Faults of outputs that show in one gradient alone, by identifier."""
+"""Steps that are taken for several gradients, and may be wrong for one of them alone."""
+
+
+def _of_one_gradient() -> Iterator[Fault]:
+    yield from (one.of_gradient(name) for name in ("inputs", "kernel") for one in OF_GEOMETRY)
+    for fault in _ALL:
+        for name in {n: None for step in _changed(fault) for n in _OF_ANY.get(step, ())}:
+            one = replace(fault, identifier=f"each.{fault.identifier.removeprefix('gradient.')}")
+            words = fault.sentence.removeprefix("in the gradients, ")
+            yield replace(one, sentence=words).of_gradient(name)
+
+
+def _changed(fault: Fault) -> list[str]:
+    """The steps of the gradients that a fault replaces."""
+    given = fault.steps.backward
+    return [f.name for f in fields(Backward) if getattr(given, f.name) is not f.default]
+
+
+OF_ONE_GRADIENT: Final = MappingProxyType({one.identifier: one for one in _of_one_gradient()})
+"""Faults of outputs, or of several gradients, that show in one gradient alone, by identifier."""

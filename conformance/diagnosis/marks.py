@@ -65,7 +65,7 @@ def what_is_read(failures: Sequence[Failure], ask: Ask) -> list[str]:
     Returns:
         What can be said of some small failing cases, in all words that hold, those of one as often
         as they hold: of a small case several do, and others tell which is meant.  What is said of
-        one element alone is there only where nothing else is.
+        one element alone is there only where nothing else is; where a law is found, it alone.
     """
     told = []
     for case in _to_ask(failure.case for failure in failures):
@@ -73,8 +73,9 @@ def what_is_read(failures: Sequence[Failure], ask: Ask) -> list[str]:
             told.append(_of(case, ask))
         if sum(bool(one.words) and one.for_all for one in told) == _MOST_TOLD:
             break
+    laws = [word for one in told if one.is_law for word in one.words]
     of_all = [word for one in told if one.for_all for word in one.words]
-    return of_all or [word for one in told for word in one.words]
+    return laws or of_all or [word for one in told for word in one.words]
 
 
 class _NotAnsweredError(Exception):
@@ -257,7 +258,7 @@ def _of_convolution(case: Case, ask: Ask) -> Told:
         told = read_words(_reads(layer, [decoded(layer, one) for one in answers]))
         if told.words:
             words = (f"in the gradient of the {name}, {one}" for one in told.words)
-            return Told(tuple(words), told.for_all)
+            return Told(tuple(words), told.for_all, told.is_law)
     return Told()
 
 

@@ -39,10 +39,12 @@ class Told:
     Attributes:
         words: all words that hold; of few reads several may, of which others tell which is meant.
         for_all: whether they say what is read for all that was asked, not for one element.
+        is_law: whether they are a law, which few reads do not follow by chance.
     """
 
     words: tuple[str, ...] = ()
     for_all: bool = True
+    is_law: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +124,11 @@ def read_words(reads: Reads) -> Told:
     if words or (reads.got[wrong] == SEVERAL).all():
         return Told(words)
     law = _law(reads)
-    return Told((law,)) if law else Told((_in_part(reads) or _example(reads),), for_all=False)
+    return (
+        Told((law,), is_law=True)
+        if law
+        else Told((_in_part(reads) or _example(reads),), for_all=False)
+    )
 
 
 def _of_padding(wrong: Reads) -> str:
@@ -154,6 +160,8 @@ def _law_before_the_first(wrong: Reads) -> str:
 
 def _weighted(reads: Reads) -> tuple[str, ...]:
     """Where the right elements are read, but not once each."""
+    if (reads.wrong & ~reads.inside).any():
+        return ()  # what is not read where it should be may be read in the place of the padding
     weight = np.where(reads.inside, reads.weight, 1.0)
     odd = np.unique(weight[weight != 1])
     if len(odd) != 1 or not np.isfinite(odd).all():

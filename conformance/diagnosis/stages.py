@@ -7,7 +7,7 @@ activation, at other positions.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -205,6 +205,17 @@ def padded_outputs(case: Case, operands: Operands) -> Array | None:
     _, inside = gather(x, settings_of(case), CORRECT)
     padded: Array = np.asarray(~inside.all(axis=tuple(range(-1 - known.rank, -1))))[None]
     return to_channels_first(padded) if known.channels_first else padded
+
+
+def is_off_by_a_bias(case: Case, operands: Operands, actual: Any) -> bool:
+    """Whether the outputs of each filter are off by one number, in a convolution without more."""
+    plain = facts(case).activation in (None, "linear") and LAYERS[case.layer].convolves
+    if not plain or case.observe != "output":
+        return False
+    expected = predict(case, operands)
+    alike = isinstance(actual, np.ndarray) and actual.shape == expected.value.shape
+    with np.errstate(all="ignore"):
+        return alike and _is_constant_per_filter(case, actual, expected)
 
 
 def _is_constant_per_filter(case: Case, actual: Array, expected: Prediction) -> bool:

@@ -752,14 +752,18 @@ def pool_as_signed(windows: Array, inside: Array) -> Array:
     return largest(signed, inside).view(windows.dtype)
 
 
-def pool_by_bits(windows: Array, inside: Array) -> Array:
-    """Floating-point numbers compared by their bits, as integers of two's complement."""
+def pool_by_bits(windows: Array, inside: Array, *, padded: bool = False) -> Array:
+    """Floating-point numbers compared by their bits, as integers of two's complement.
+
+    Where the windows are `padded`, what is outside is -inf, whose bits are compared as well.
+    """
     if windows.dtype.kind != "f":
         return largest(windows, inside)
     bits = np.ascontiguousarray(windows).view(f"i{windows.dtype.itemsize}")
     infinity = np.asarray(-np.inf, windows.dtype).view(bits.dtype)
-    found = largest(np.where(inside, bits, np.iinfo(bits.dtype).min), np.ones_like(inside))
-    return np.where(found == np.iinfo(bits.dtype).min, infinity, found).view(windows.dtype)
+    least = np.iinfo(bits.dtype).min
+    found = largest(np.where(inside, bits, infinity if padded else least), np.ones_like(inside))
+    return np.where(found == least, infinity, found).view(windows.dtype)
 
 
 def pool_channels(windows: Array, inside: Array) -> Array:

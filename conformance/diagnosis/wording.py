@@ -215,7 +215,8 @@ def _amiss(failure: Failure, given: dict[str, Any], name_of: Callable[[Any], str
         if name_of is not None and name_of(one) != name_of(right):
             told.append(f"the gradient of {name} is {name_of(one)}")
         elif name_of is None and one.shape != right.shape:
-            told.append(f"the gradient of {name} {_compared(one.shape, right.shape)}")
+            axes = _axes_of(failure.case, name)
+            told.append(f"the gradient of {name} {_compared(one.shape, right.shape, axes)}")
     return " and ".join(told)
 
 
@@ -223,12 +224,31 @@ def _axes(count: int) -> str:
     return "1 axis" if count == 1 else f"{count} axes"
 
 
-def _compared(given: tuple[int, ...], right: tuple[int, ...]) -> str:
+def _axes_of(case: Case, name: str) -> tuple[str, ...]:
+    """The axes of a gradient, in words for several of its elements."""
+    known = facts(case)
+    inner = {1: ("steps",), 2: ("rows", "columns")}.get(known.rank, ())
+    if name == "kernel":
+        return (*inner, "channels", "filters")
+    if name == "bias":
+        return ("filters",)
+    last = ("channels", *inner) if known.channels_first else (*inner, "channels")
+    return ("samples", *last)
+
+
+def _compared(given: tuple[int, ...], right: tuple[int, ...], axes: tuple[str, ...]) -> str:
     if len(given) != len(right):
         return f"has {_axes(len(given))} in place of {len(right)}"
-    if all(a <= b for a, b in zip(given, right, strict=True)):
-        return "is too short, as where what no window reaches is left out"
-    return "has another shape"
+    if sorted(given) == sorted(right):
+        return "has its axes in another order"
+    if len(axes) != len(right):
+        return "has another shape"
+    pairs = list(zip(axes, given, right, strict=True))
+    more = _listed([axis for axis, one, other in pairs if one > other])
+    fewer = _listed([axis for axis, one, other in pairs if one < other])
+    told = [f"has more {more}"] * bool(more) + [f"has fewer {fewer}"] * bool(fewer)
+    cut = ", as where what no window reaches is left out" if "samples" in axes and not more else ""
+    return " and ".join(told) + cut
 
 
 _LEAST_RELATED: Final = 6
