@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conformance.command_line import main
-from conformance.diagnosis import asking
+from conformance.diagnosis.questions import asking
 from conformance.report.jsonl import read_json_lines
 
 POOLING = """

@@ -15,9 +15,10 @@ from conformance.cases.grids import grid
 from conformance.cases.operands import Operands, operands
 from conformance.diagnosis.arrays import explain_array
 from conformance.diagnosis.commonality import common
-from conformance.diagnosis.diagnosis import Failure, diagnose
+from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.evaluation import CORRECT, evaluate
 from conformance.diagnosis.faults import FAULTS, combined
+from conformance.diagnosis.hypotheses import Failure
 from conformance.diagnosis.results import UNEXPLAINED, bounded, diagnosed, diagnosed_if_possible
 from conformance.diagnosis.selftest import CORRECT_VARIANTS, Bench, Compute
 from conformance.diagnosis.stages import STAGES, first_difference

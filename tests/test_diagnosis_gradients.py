@@ -9,9 +9,10 @@ import pytest
 
 from conformance.cases.case import Case, parse
 from conformance.cases.grids import grid
-from conformance.diagnosis.diagnosis import depending_on_order, diagnose
+from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.gradient_faults import GRADIENT_FAULTS, READINGS
 from conformance.diagnosis.hypotheses import Failure, Hypotheses, operands_of
+from conformance.diagnosis.order_words import depending_on_order
 from conformance.diagnosis.results import diagnosed
 from conformance.judge.expectation import Expectation, expect
 from conformance.judge.judge import judge

@@ -19,11 +19,12 @@ from conformance.cases.grids import grid
 from conformance.cases.operands import Operands, has_its_dtype, operands
 from conformance.diagnosis.attribution import in_words
 from conformance.diagnosis.backward import predict_gradients
-from conformance.diagnosis.diagnosis import Diagnosis, Failure, Group, diagnose
+from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.evaluation import CORRECT, Steps, evaluate
 from conformance.diagnosis.faults import FAULTS
 from conformance.diagnosis.gradient_faults import GRADIENT_FAULTS, OF_ONE_GRADIENT
-from conformance.diagnosis.hypotheses import Hypotheses, normalised
+from conformance.diagnosis.groups import Diagnosis, Group
+from conformance.diagnosis.hypotheses import Failure, Hypotheses, normalised
 from conformance.diagnosis.idle import Trace
 from conformance.diagnosis.wording import nearness
 from conformance.judge.expectation import expect

@@ -18,12 +18,13 @@ from conformance.cases.facts import facts
 from conformance.cases.operands import Operands, operands
 from conformance.diagnosis.backward import predict_gradients
 from conformance.diagnosis.commonality import common
-from conformance.diagnosis.diagnosis import Failure, depending_on_order, diagnose
+from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.evaluation import CORRECT, evaluate, gather, settings_of
 from conformance.diagnosis.faults import FAULTS, combined
 from conformance.diagnosis.gradient_faults import GRADIENT_FAULTS
-from conformance.diagnosis.hypotheses import Hypotheses
+from conformance.diagnosis.hypotheses import Failure, Hypotheses
 from conformance.diagnosis.kept import kept
+from conformance.diagnosis.order_words import depending_on_order
 from conformance.diagnosis.systematic import SYSTEMATIC
 from conformance.outcomes import Value
 

@@ -28,14 +28,15 @@ from test_naming_rules import of_gradients
 
 from conformance.cases.case import Case, parse
 from conformance.cases.operands import Operands
-from conformance.diagnosis.asking import together
 from conformance.diagnosis.backward import GradientPrediction
 from conformance.diagnosis.commonality import common
-from conformance.diagnosis.diagnosis import Failure, Group, diagnose
+from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.evaluation import evaluate
 from conformance.diagnosis.faults import FAULTS
 from conformance.diagnosis.gradient_faults import OF_ONE_GRADIENT
-from conformance.diagnosis.hypotheses import Hypotheses, operands_of
+from conformance.diagnosis.groups import Group
+from conformance.diagnosis.hypotheses import Failure, Hypotheses, operands_of
+from conformance.diagnosis.questions.asking import together
 from conformance.diagnosis.ranges import ranges
 from conformance.diagnosis.stages import padded_outputs
 from conformance.diagnosis.systematic import SYSTEMATIC

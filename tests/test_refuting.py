@@ -8,11 +8,11 @@ from test_marks import of_steps
 
 from conformance.cases.case import parse
 from conformance.cases.operands import operands
-from conformance.diagnosis.diagnosis import Group
 from conformance.diagnosis.evaluation import CORRECT, evaluate
 from conformance.diagnosis.faults import FAULTS
+from conformance.diagnosis.groups import Group
 from conformance.diagnosis.hypotheses import Failure
-from conformance.diagnosis.refuting import not_refuted
+from conformance.diagnosis.questions.refuting import not_refuted
 from conformance.outcomes import Value
 
 CASE = parse("MaxPooling1D/inputs:1x4x1/pool_size:3/strides:1/padding:same")

@@ -8,8 +8,8 @@ from itertools import count
 import pytest
 
 from conformance.cases.case import Case, parse
-from conformance.diagnosis.marks import Ask
-from conformance.diagnosis.rhythm import after_refusal, rhythm
+from conformance.diagnosis.questions.marks import Ask
+from conformance.diagnosis.questions.rhythm import after_refusal, rhythm
 from conformance.judge.verdict import Verdict
 from conformance.results import Result
 

@@ -25,8 +25,9 @@ from conformance.cases.grids.values import ONLY_OF_SUMS
 from conformance.cases.operands import FLOATING_DTYPES, Operands, has_its_dtype, operands
 from conformance.command_line import main
 from conformance.diagnosis.commonality import features
-from conformance.diagnosis.diagnosis import Failure, diagnose
+from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.evaluation import CORRECT, Prediction, Steps, gather, settings_of
+from conformance.diagnosis.hypotheses import Failure
 from conformance.diagnosis.shrink import Shrinker
 from conformance.diagnosis.snippet import snippet
 from conformance.implementations import reference

@@ -131,12 +131,12 @@ def _found(number: int, found: Finding, implementation: str) -> str:
 
 
 def _order(found: Finding) -> str:
-    from conformance.diagnosis.diagnosis import order_words
+    from conformance.diagnosis.order_words import order_words
 
     return order_words(found.sequence)
 
 
 def _command(found: Finding, implementation: str) -> str:
-    from conformance.diagnosis.diagnosis import command_of
+    from conformance.diagnosis.order_words import command_of
 
     return command_of(found.sequence, implementation) if found.sequence else found.result.reproduce

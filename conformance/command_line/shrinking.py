@@ -13,8 +13,8 @@ from conformance.cases.case import Case, DescriptorError
 from conformance.cases.checking import parse_checked
 from conformance.cases.histories import history_of
 from conformance.command_line.errors import UsageError
-from conformance.diagnosis.asking import asked
-from conformance.diagnosis.diagnosis import command_of
+from conformance.diagnosis.order_words import command_of
+from conformance.diagnosis.questions.asking import asked
 from conformance.diagnosis.shrink import Shrinker, Shrunk
 from conformance.diagnosis.shrink_sequence import SequenceShrinker
 from conformance.diagnosis.snippet import snippet, snippet_of_sequence

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from conformance.diagnosis.attribution import left_out, left_out_of_outputs
+from conformance.diagnosis.groups import Group
+from conformance.diagnosis.hypotheses import Failure
 from conformance.diagnosis.wording import wrong_and_right_gradients
-
-if TYPE_CHECKING:
-    from conformance.diagnosis.diagnosis import Group
-    from conformance.diagnosis.hypotheses import Failure
 
 
 def absorbed(groups: Sequence[Group]) -> list[Group]:

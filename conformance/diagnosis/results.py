@@ -9,16 +9,13 @@ from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from conformance.cases.case import Case
-from conformance.diagnosis.asking import asked
-from conformance.diagnosis.diagnosis import (
-    Diagnosis,
-    Failure,
-    command_of,
-    depending_on_order,
-    diagnose,
-)
+from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.faults import Fault
+from conformance.diagnosis.groups import Diagnosis
+from conformance.diagnosis.hypotheses import Failure
 from conformance.diagnosis.kept import kept
+from conformance.diagnosis.order_words import command_of, depending_on_order
+from conformance.diagnosis.questions.asking import asked
 from conformance.diagnosis.refusals import REFUSAL, meaningless, told_apart
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Value

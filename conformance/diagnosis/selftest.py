@@ -18,10 +18,11 @@ import numpy as np
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
 from conformance.cases.operands import INTEGER_DTYPES, Operands, has_its_dtype
-from conformance.diagnosis.diagnosis import Diagnosis, Failure, diagnose
+from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.evaluation import CORRECT, Array, Steps, evaluate
 from conformance.diagnosis.faults import FAULTS, Fault
-from conformance.diagnosis.hypotheses import Hypotheses, operands_of
+from conformance.diagnosis.groups import Diagnosis
+from conformance.diagnosis.hypotheses import Failure, Hypotheses, operands_of
 from conformance.judge.activations import named
 from conformance.judge.expectation import Expectation, expect
 from conformance.judge.judge import judge

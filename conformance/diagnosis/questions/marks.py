@@ -6,7 +6,8 @@ With one element of the upstream gradient one, the kernel's gradient is the numb
 that its elements were multiplied with, the inputs' gradient those of the kernel's elements.  With
 one input one, the others zero, the outputs of a pooling that are one are those that look at it.
 
-What is read is held against the geometry of the definition (`conformance.diagnosis.reads`).
+What is read is held against the geometry of the definition, and told, in the modules `reads` and
+`looks`.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from conformance.cases.facts import facts
 from conformance.diagnosis.backward import predict_gradients
 from conformance.diagnosis.evaluation import CORRECT, Array, places, predict, settings_of
 from conformance.diagnosis.hypotheses import Failure, operands_of
-from conformance.diagnosis.looks import Looks, Sent, look_words, sent_words
-from conformance.diagnosis.reads import (
+from conformance.diagnosis.questions.looks import Looks, Sent, look_words, sent_words
+from conformance.diagnosis.questions.reads import (
     NOTHING,
     PLACES,
     SEVERAL,

@@ -16,7 +16,7 @@ from typing import Any, Final
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
 from conformance.cases.operands import FLOATING_DTYPES, has_its_dtype
-from conformance.diagnosis.marks import Ask
+from conformance.diagnosis.questions.marks import Ask
 from conformance.judge.definition import forbidden
 from conformance.judge.verdict import Verdict
 from conformance.layers.registry import LAYERS

@@ -10,7 +10,7 @@ import numpy as np
 
 from conformance.diagnosis.attribution import which
 from conformance.diagnosis.evaluation import Array
-from conformance.diagnosis.reads import (
+from conformance.diagnosis.questions.reads import (
     AXES,
     NOTHING,
     SEVERAL,

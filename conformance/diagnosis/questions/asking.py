@@ -10,11 +10,11 @@ from typing import Final
 
 from conformance.cases.case import Case
 from conformance.diagnosis.commonality import common
-from conformance.diagnosis.conditions import conditions
-from conformance.diagnosis.diagnosis import Diagnosis, Group
-from conformance.diagnosis.marks import Ask, what_is_read
-from conformance.diagnosis.refuting import not_refuted
-from conformance.diagnosis.rhythm import after_refusal, rhythm
+from conformance.diagnosis.groups import Diagnosis, Group
+from conformance.diagnosis.questions.conditions import conditions
+from conformance.diagnosis.questions.marks import Ask, what_is_read
+from conformance.diagnosis.questions.refuting import not_refuted
+from conformance.diagnosis.questions.rhythm import after_refusal, rhythm
 from conformance.results import Result
 
 SECONDS: Final = 20.0

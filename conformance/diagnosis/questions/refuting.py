@@ -12,9 +12,10 @@ from dataclasses import replace
 from typing import Final
 
 from conformance.cases.case import Case
-from conformance.diagnosis.diagnosis import Group, unexplained
+from conformance.diagnosis.groups import Group
 from conformance.diagnosis.hypotheses import Failure, Hypotheses, Hypothesis, reproduces
-from conformance.diagnosis.marks import Ask
+from conformance.diagnosis.questions.marks import Ask
+from conformance.diagnosis.telling import unexplained
 from conformance.outcomes import Value
 from conformance.results import Result
 

@@ -1,0 +1,1 @@
+"""What an implementation is asked further where no fault explains its failures."""
