@@ -233,20 +233,31 @@ def precision(
 ) -> Iterator[Case]:
     """Sums of K products, few outputs: what accumulation and operand precision show in."""
     for layer, count, kind, dtype in product(layers, products, kinds, dtypes):
-        rank = LAYERS[layer].rank
-        taps = 9 if rank == 1 else 3
-        windows = ((Axis(taps + 3, taps),) if rank == 1 else (Axis(3, 3), Axis(4, 3)))[:rank]
-        filters = 2 if count > 1000 else 8
-        rest: dict[str, Any] = {"operands": kind, "dtype": dtype}
-        yield windowed(layer, windows, batch=1, channels=count // 9, filters=filters, **rest)
+        yield _long_sum(layer, count, operands=kind, dtype=dtype)
+
+
+def _long_sum(layer: str, count: int, **rest: Any) -> Case:
+    rank = LAYERS[layer].rank
+    taps = 9 if rank == 1 else 3
+    windows = ((Axis(taps + 3, taps),) if rank == 1 else (Axis(3, 3), Axis(4, 3)))[:rank]
+    filters = 2 if count > 1000 else 8
+    return windowed(layer, windows, batch=1, channels=count // 9, filters=filters, **rest)
+
+
+def activated_long_sums() -> Iterator[Case]:
+    """Activations of sums that a kernel makes in parts: of one part they are something else."""
+    for layer, count in product(convolution_layers(), (81, 297, 1152)):
+        for activation in ("relu", "sigmoid"):
+            yield _long_sum(layer, count, operands="reals", activation=activation)
 
 
 def long_sums() -> Iterator[Case]:
-    """`precision` over all that it ranges over, and many outputs of short sums for statistics."""
+    """`precision` over all that it ranges over, activated, and many short sums for statistics."""
     yield from precision(SUMMED_KINDS, LONG_SUMS, FLOATING_DTYPES, convolution_layers())
     yield from precision(
         ("cancellation", "wide"), (144, 1152), FLOATING_DTYPES, convolution_layers()
     )
+    yield from activated_long_sums()
     for dtype, kind in product(FLOATING_DTYPES, ("reals", "positive", "integers")):
         rest: dict[str, Any] = {"operands": kind, "dtype": dtype}
         yield windowed("Conv2D", (Axis(12, 3), Axis(13, 3)), batch=1, channels=1, **rest)

@@ -70,7 +70,7 @@ class _Number:
 
 def conditions(case: Case, ask: Ask) -> str:
     """What the case needs to fail, in words; empty where it does not fail, or needs nothing."""
-    asking = _Asking(case, ask)
+    asking = _Asking(ask)
     if asking.fails(case) is not True:
         return ""
     case = _without_needless(case, asking)
@@ -98,10 +98,9 @@ def _as_many(needed: dict[_Number, str], case: Case, asking: _Asking) -> Iterato
 class _Asking:
     """Which cases fail as the first one does."""
 
-    def __init__(self, first: Case, ask: Ask) -> None:
+    def __init__(self, ask: Ask) -> None:
         self._ask = ask
         self._first: Result | None = None
-        self._observed = first.observe
 
     def fails(self, case: Case) -> bool | None:
         """Whether it fails in the same stage, on some operands; None where it is not answered."""
