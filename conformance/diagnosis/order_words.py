@@ -12,6 +12,7 @@ from conformance.diagnosis.groups import Group
 from conformance.diagnosis.hypotheses import (
     Failure,
 )
+from conformance.diagnosis.wording import enumerated
 
 _MOST_DIFFERING: Final = 3
 """In how many arguments a case differs at most from another, to be said."""
@@ -56,15 +57,10 @@ def _after(one: Case, other: Case) -> str:
     differing = [n for n in names if known[0].get(n) != known[1].get(n)]
     if not 0 < len(differing) <= _MOST_DIFFERING:
         return "; after 1 other it fails"
-    return f"; after one that differs in {_listed(differing)} it fails"
+    return f"; after one that differs in {enumerated(differing)} it fails"
 
 
 def command_of(sequence: Sequence[Case], implementation: str) -> str:
     """The command that judges some cases one after the other."""
     given = [word for case in sequence for word in ("--case", case.descriptor)]
     return shlex.join(["conformance", "run", "--implementation", implementation, *given])
-
-
-def _listed(names: Sequence[str]) -> str:
-    *rest, last = names
-    return f"{', '.join(rest)} and {last}" if rest else last

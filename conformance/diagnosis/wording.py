@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -72,6 +72,12 @@ def gradients_given(failure: Failure, right: Predicted | None, wrong: Sequence[s
     }
     words = next((words for words, mask in told.items() if off.size and mask.all()), "")
     return f"; what is wrong is {words}" if words else ""
+
+
+def enumerated(items: Iterable[object]) -> str:
+    """The items as a sentence has them: "a, b and c"; empty where there are none."""
+    *rest, last = [*map(str, items)] or [""]
+    return f"{', '.join(rest)} and {last}" if rest else last
 
 
 def _listed(names: Sequence[str]) -> str:

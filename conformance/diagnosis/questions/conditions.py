@@ -17,6 +17,8 @@ from conformance.cases.case import Case
 from conformance.cases.facts import facts
 from conformance.cases.operands import FLOATING_DTYPES, has_its_dtype
 from conformance.diagnosis.questions.marks import Ask
+from conformance.diagnosis.questions.reads import AXES
+from conformance.diagnosis.wording import enumerated
 from conformance.judge.definition import forbidden
 from conformance.judge.verdict import Verdict
 from conformance.layers.registry import LAYERS
@@ -28,8 +30,6 @@ _SETTINGS: Final = ("padding", "data_format", "activation", "use_bias")
 
 _NUMBERS: Final = ("strides", "dilation_rate", "groups")
 """Arguments whose default is one."""
-
-_AXES: Final = {1: ("step",), 2: ("row", "column"), 3: ("plane", "row", "column")}
 
 _SMALL: Final = 12
 """Up to which number all others are tried, and four more; beyond, those near it and powers of 2."""
@@ -77,7 +77,7 @@ def conditions(case: Case, ask: Ask) -> str:
     numbers = {number: _of_number(case, number, asking) for number in _numbers(case)}
     needed = {number: words for number, words in numbers.items() if words}
     told = [*_of_fields(case, asking), *_of_settings(case), *_as_many(needed, case, asking)]
-    return _listed(told)
+    return enumerated(told)
 
 
 def _as_many(needed: dict[_Number, str], case: Case, asking: _Asking) -> Iterator[str]:
@@ -175,7 +175,7 @@ def _of_settings(case: Case) -> Iterator[str]:
 def _numbers(case: Case) -> Iterator[_Number]:
     """The numbers of a case: of its arguments, axis by axis, and the sizes of its inputs."""
     known, layer = facts(case), LAYERS[case.layer]
-    axes = _AXES.get(known.rank, ())
+    axes = AXES.get(known.rank, ())
     for name in (layer.window, "strides", "dilation_rate"):
         if name not in known.config:
             continue
@@ -237,9 +237,3 @@ def _condition(name: str, fails: dict[int, bool]) -> str:
         if sorted(numbers) == failing:
             return words
     return ""
-
-
-def _listed(items: Sequence[str]) -> str:
-    if len(items) < 2:
-        return "".join(items)
-    return f"{', '.join(items[:-1])} and {items[-1]}"

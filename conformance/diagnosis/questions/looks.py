@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from conformance.diagnosis.questions.reads import (
     along_values,
     place_in_words,
 )
+from conformance.diagnosis.wording import enumerated
 
 _MOST_WINDOWS: Final = 4
 """Of how many windows the ends are told."""
@@ -83,8 +83,8 @@ def _ends(looks: Looks) -> str:
             shown = differing[:_MOST_WINDOWS]
             does, should = ([_span(one.get(i)) for i in shown] for one in (got, right))
             return (
-                f"the window of output {axis} {_listed(shown)} looks at input {axis}s "
-                f"{_listed(does)}, where it should look at {_listed(should)}"
+                f"the window of output {axis} {enumerated(shown)} looks at input {axis}s "
+                f"{enumerated(does)}, where it should look at {enumerated(should)}"
             )
     return ""
 
@@ -105,11 +105,6 @@ def _span(ends: tuple[int, int] | None) -> str:
     if ends is None:
         return "none"
     return str(ends[0]) if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
-
-
-def _listed(items: Sequence[Any]) -> str:
-    *rest, last = map(str, items)
-    return f"{', '.join(rest)} and {last}" if rest else last
 
 
 def _first_look(looks: Looks, wrong: Array) -> str:

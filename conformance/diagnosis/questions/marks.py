@@ -23,7 +23,14 @@ import numpy as np
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
 from conformance.diagnosis.backward import predict_gradients
-from conformance.diagnosis.evaluation import CORRECT, Array, places, predict, settings_of
+from conformance.diagnosis.evaluation import (
+    CORRECT,
+    Array,
+    places,
+    predict,
+    settings_of,
+    to_channels_last,
+)
 from conformance.diagnosis.hypotheses import Failure, operands_of
 from conformance.diagnosis.questions.looks import Looks, Sent, look_words, sent_words
 from conformance.diagnosis.questions.reads import (
@@ -184,7 +191,7 @@ def _channels_last(value: Any, channels_first: bool) -> Any:
         moved = {name: channels_first and name == "inputs" for name in value}
         return {name: _channels_last(array, moved[name]) for name, array in value.items()}
     array = np.asarray(value).astype(np.float64)
-    return np.moveaxis(array, 1, -1) if channels_first else array
+    return to_channels_last(array) if channels_first else array
 
 
 _Part = tuple[Array, Array, Array]
