@@ -7,11 +7,15 @@ float64 evaluation.
 most, and an evaluation of ``a x + c`` in at most four operations adds
 ``gamma(4) (|f(x)| + 2 L |x|)``, where u is that of the layer's dtype.
 
-**Other callables** give no bound of their own.  The error is the largest change that errors of the
-sums by their bound, of either sign and of mixed signs, make in the float64 evaluation, and twice
-what the callable itself loses in the layer's dtype on the rounded sums, with four roundings.
+**Keras' own**, with whatever parameters and however written (`documented`), have the error that is
+derived for their formula, and what the callable's float64 evaluation is off by.
 
-**Slopes**, for gradients, are central differences of the callable in float64.  Their error is the
+**Other callables** give no bound of their own.  The error is the largest change that errors of the
+sums by their bound, of either sign and of mixed signs, make in the float64 evaluation, and what the
+callable itself loses in the layer's dtype near the rounded sums, with four roundings.
+
+**Slopes**, for gradients, are those of the formula, or else central differences of the callable in
+float64.  Their error is the
 change between the ends of a sum's bound, and eight roundings of the largest slope; where they
 change by a thousandth within two steps there is a break, and either side of it may be taken.
 """
@@ -24,10 +28,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from conformance.asserting.documented import Documented, documented
 from conformance.judge.contraction import as_float64
 from conformance.judge.definition.rounding import Format
 from conformance.judge.messages import WrongElements, sentence_case
-from conformance.judge.running_error import Floats, growth
+from conformance.judge.running_error import Floats, Running, growth
 from conformance.judge.sums import Gauge, half_ulp
 
 Array = np.ndarray[Any, Any]
@@ -38,6 +43,9 @@ _MIXTURES: Final = 8
 _STEPS: Final = 2**11
 _REACH: Final = 2.0**5
 _MOST_BREAKS: Final = 16
+_LOSSES: Final = 8
+_NEAR: Final = 2.0**-8
+_TIMES: Final = 4
 _STEP: Final = 2.0**-17
 """Of differences, whose error is about its square, or 2**-53 by it."""
 _BREAK: Final = 2.0**-10
@@ -92,22 +100,40 @@ def through(function: Function, centre: Floats, error: Floats, fmt: Format) -> E
     value = _evaluated(function, centre, centre.shape)
     u = fmt.unit_roundoff
     slope = greatest_slope(function)
+    known = None if slope is not None else documented(function, centre.ndim)
     with np.errstate(all="ignore"):
         if slope is not None:
             spread = slope * error
             spread += growth(_OPERATIONS, u) * (np.abs(value) + 2 * slope * np.abs(centre))
+        elif known is not None:
+            spread = _by_formula(known, Running(centre, error, fmt), value)
         else:
             spread = _spread(function, centre, error, value)
-            spread += 2 * _own_loss(function, centre, value, fmt.name)
+            spread += _own_loss(function, centre, fmt.name)
             spread += growth(_OPERATIONS, u) * np.abs(value)
-    return Expected(value, np.where(np.isnan(spread), np.inf, spread), how_judged(slope))
+    return Expected(value, np.where(np.isnan(spread), np.inf, spread), _words(slope, known))
 
 
-def how_judged(slope: float | None) -> str:
-    """How the bound of a callable with a greatest slope, or without one, comes about."""
-    if slope is None:
-        return "its own float64 evaluation, within the bound of the sums; no bound is derived"
-    return "piecewise linear: its slopes times the bound of the sums"
+def how_judged(function: Function, rank: int) -> str:
+    """How the bound of a callable comes about, on arrays of a rank."""
+    slope = greatest_slope(function)
+    return _words(slope, None if slope is not None else documented(function, rank))
+
+
+def _words(slope: float | None, known: Documented | None) -> str:
+    if slope is not None:
+        return "piecewise linear: its slopes times the bound of the sums"
+    if known is not None:
+        return f"{known.words}, with the bound of its formula"
+    return "its own float64 evaluation, within the bound of the sums; no bound is derived"
+
+
+def _by_formula(known: Documented, sums: Running, value: Floats) -> Floats:
+    """The error of one of Keras' activations, whose float64 evaluation is the callable's."""
+    made = known.through(sums)
+    overflows = known.may_overflow(sums)
+    spread: Floats = np.where(overflows, np.inf, made.error + np.abs(made.value - value))
+    return spread
 
 
 def slopes_of(function: Function, centre: Floats, error: Floats, fmt: Format) -> Expected:
@@ -118,6 +144,11 @@ def slopes_of(function: Function, centre: Floats, error: Floats, fmt: Format) ->
             a softmax does.
     """
     _check_single(function, centre)
+    known = documented(function, centre.ndim)
+    if known is not None:
+        made = known.slopes(Running(centre, error, fmt))
+        how = f"{known.words}, with the bound of its formula"
+        return Expected(made.value, np.where(np.isfinite(error), made.error, np.inf), how)
     step = _STEP * np.maximum(np.abs(centre), 1.0)
     reach = np.where(np.isfinite(error), error, 0.0)
     value, doubt = _difference(function, centre, step)
@@ -222,13 +253,20 @@ def _spread(function: Function, centre: Floats, error: Floats, value: Floats) ->
     return spread
 
 
-def _own_loss(function: Function, centre: Floats, value: Floats, dtype: str) -> Floats:
-    """What the callable loses in the layer's dtype, on sums rounded to it."""
+def _own_loss(function: Function, centre: Floats, dtype: str) -> Floats:
+    """What the callable loses in the layer's dtype, at most, near sums that are rounded to it.
+
+    An error at one number may be small by chance: `_LOSSES` numbers near it are asked.  Functions
+    of frameworks may be off by a few times as much as NumPy's.
+    """
     if dtype in ("bfloat16", "float64"):
         return np.zeros(centre.shape)
-    with np.errstate(all="ignore"):
-        rounded = centre.astype(dtype)
-        exact = _evaluated(function, rounded.astype(np.float64), centre.shape)
-        made = np.asarray(function(rounded), np.float64)
-    loss = np.abs(made - exact)
-    return np.where(np.isfinite(loss), loss, 0.0)
+    generator = np.random.default_rng(0)
+    largest = np.zeros(centre.shape)
+    for _ in range(_LOSSES):
+        with np.errstate(all="ignore"):
+            near = (centre * (1 + _NEAR * generator.uniform(-1, 1, centre.shape))).astype(dtype)
+            exact = _evaluated(function, near.astype(np.float64), centre.shape)
+            loss = np.abs(np.asarray(function(near), np.float64) - exact)
+        largest = np.maximum(largest, np.where(np.isfinite(loss), loss, 0.0))
+    return _TIMES * largest
