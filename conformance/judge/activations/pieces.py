@@ -222,6 +222,7 @@ HARD_SILU: Final = Elementwise(
     _run_hard_silu_slope,
     limits=UPWARDS,
     undefined=BELOW,
+    gated=True,
     kinks=((-3.0, 0.5), (3.0, 0.5)),
 )
 HARD_SWISH: Final = replace(HARD_SILU, name="hard_swish")

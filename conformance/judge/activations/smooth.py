@@ -126,7 +126,14 @@ def _run_silu_slope(x: Running) -> Running:
 
 
 SILU: Final = Elementwise(
-    "silu", _silu, _silu_slope, _run_silu, _run_silu_slope, limits=UPWARDS, undefined=BELOW
+    "silu",
+    _silu,
+    _silu_slope,
+    _run_silu,
+    _run_silu_slope,
+    limits=UPWARDS,
+    undefined=BELOW,
+    gated=True,
 )
 SWISH: Final = replace(SILU, name="swish")
 
@@ -172,8 +179,9 @@ def _run_tanh_shrink(x: Running) -> Running:
 
 
 def _run_tanh_shrink_slope(x: Running) -> Running:
-    """``y**2``, or ``1 - (1 - y**2)``."""
-    return larger(squared(x.tanh()), 1.0 - _run_tanh_slope(x))
+    """``y**2``, or ``1 - (1 - y**2)``, where upstream may be multiplied before the difference."""
+    rest = _run_tanh_slope(x) * 1.0
+    return larger(squared(x.tanh()), 1.0 - rest)
 
 
 TANH_SHRINK: Final = Elementwise(
@@ -297,7 +305,14 @@ def _run_mish_slope(x: Running) -> Running:
 
 
 MISH: Final = Elementwise(
-    "mish", _mish, _mish_slope, _run_mish, _run_mish_slope, limits=UPWARDS, undefined=BELOW
+    "mish",
+    _mish,
+    _mish_slope,
+    _run_mish,
+    _run_mish_slope,
+    limits=UPWARDS,
+    undefined=BELOW,
+    gated=True,
 )
 
 
@@ -503,5 +518,6 @@ GELU: Final = Elementwise(
     _run_gelu_slope,
     limits=UPWARDS,
     undefined=BELOW,
+    gated=True,
     intermediate=lambda x: np.maximum(2 * x, 0.0),
 )
