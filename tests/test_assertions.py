@@ -369,6 +369,42 @@ def test_callables_are_evaluated_in_float64(name: str, dtype: str) -> None:
     assert f"(The activation is a callable: {said}" in str(caught.value)
 
 
+CANCELLING = {
+    "log(1 + x**2)": (lambda x: np.log(1 + x * x), lambda x: np.log1p(x * x)),
+    "elish": (
+        lambda x: np.where(x < 0, np.exp(np.minimum(x, 0)) - 1, x) / (1 + np.exp(-x)),
+        lambda x: np.where(x < 0, np.expm1(np.minimum(x, 0)), x) / (1 + np.exp(-x)),
+    ),
+    "1 - cos(x)": (lambda x: 1 - np.cos(x), lambda x: 2 * np.sin(x / 2) ** 2),
+}
+"""Formulas that lose digits, and others that do not."""
+
+
+@pytest.mark.skipif(
+    np.finfo(np.longdouble).nmant <= np.finfo(np.float64).nmant,
+    reason="what a float64 evaluation loses is told by longer numbers, which this platform lacks",
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", CANCELLING)
+def test_what_a_callable_itself_loses_is_no_fault_of_others(name: str, dtype: str) -> None:
+    """Outputs and gradients of a better formula than the callable's are right."""
+    own, better = CANCELLING[name]
+    x = np.concatenate([np.geomspace(1e-6, 9.0, 1000), -np.geomspace(1e-6, 9.0, 1000)])
+    inputs = x.astype(dtype).reshape(1, 20, 100)
+    layer = keras.layers.Conv1D(100, 1, activation=own, use_bias=False, dtype=dtype)
+    layer.build(inputs.shape)
+    layer.set_weights([np.eye(100, dtype=dtype)[None]])
+    outputs = better(inputs)
+    assert_conforms(outputs, layer, inputs)
+    far, step = inputs.astype(np.longdouble), np.longdouble(2.0**-20)
+    slopes = ((better(far + step) - better(far - step)) / (2 * step)).astype(dtype)
+    upstream = np.ones_like(outputs)
+    assert_conforms({"inputs": slopes}, layer, inputs, upstream=upstream)
+    outputs[np.unravel_index(np.argmax(np.abs(outputs)), outputs.shape)] *= 1 + 1e-5
+    with pytest.raises(AssertionError, match="1 of 2000 elements is wrong"):
+        assert_conforms(outputs, layer, inputs)
+
+
 def test_a_wrong_parameter_of_an_activation_is_found() -> None:
     inputs = real(2, 9, 3)
     layer = built(

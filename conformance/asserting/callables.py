@@ -15,9 +15,10 @@ sums by their bound, of either sign and of mixed signs, make in the float64 eval
 callable itself loses in the layer's dtype near the rounded sums, with four roundings.
 
 **Slopes**, for gradients, are those of the formula, or else central differences of the callable in
-float64.  Their error is the
-change between the ends of a sum's bound, and eight roundings of the largest slope; where they
-change by a thousandth within two steps there is a break, and either side of it may be taken.
+float64, or in longer numbers where the platform has them and the callable keeps to them.  Their
+error is the change between the ends of a sum's bound, and eight roundings of the largest slope;
+where they change by a thousandth within two steps there is a break, and either side of it may be
+taken.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ _MOST_BREAKS: Final = 16
 _LOSSES: Final = 8
 _NEAR: Final = 2.0**-8
 _TIMES: Final = 4
+_FINER: Final = 2.0**-9
+"""What more precise numbers lose, relative to what float64 does, with room for their shortest."""
 _STEP: Final = 2.0**-17
 """Of differences, whose error is about its square, or 2**-53 by it."""
 _BREAK: Final = 2.0**-10
@@ -167,13 +170,18 @@ def slopes_of(function: Function, centre: Floats, error: Floats, fmt: Format) ->
 
 def _difference(function: Function, x: Floats, step: Floats) -> tuple[Floats, Floats]:
     """The slope by central differences, and how far it may be off."""
+    places = [x + times * step for times in (-2, -1, 1, 2)]
     with np.errstate(all="ignore"):
-        wide, narrow = (
-            (_evaluated(function, x + h, x.shape) - _evaluated(function, x - h, x.shape)) / (2 * h)
-            for h in (2 * step, step)
-        )
-        rounding = 2.0**-50 * np.abs(_evaluated(function, x, x.shape)) / step
-        return narrow, np.abs(narrow - wide) + rounding
+        left, near_left, near_right, right = made = [_finely(function, at) for at in places]
+        wide = ((right - left) / (4 * step)).astype(np.float64)
+        narrow = ((near_right - near_left) / (2 * step)).astype(np.float64)
+        losses = [
+            np.abs(y - _evaluated(function, at, x.shape))
+            for y, at in zip(made, places, strict=True)
+        ]
+        lost = _FINER * np.max(losses, axis=0).astype(np.float64)
+        rounding = (2.0**-50 * np.abs(near_right).astype(np.float64) + lost) / step
+    return narrow, np.abs(narrow - wide) + rounding
 
 
 def _check_single(function: Function, centre: Floats) -> None:
@@ -259,14 +267,26 @@ def _own_loss(function: Function, centre: Floats, dtype: str) -> Floats:
     An error at one number may be small by chance: `_LOSSES` numbers near it are asked.  Functions
     of frameworks may be off by a few times as much as NumPy's.
     """
-    if dtype in ("bfloat16", "float64"):
+    if dtype == "bfloat16":
         return np.zeros(centre.shape)
     generator = np.random.default_rng(0)
     largest = np.zeros(centre.shape)
     for _ in range(_LOSSES):
         with np.errstate(all="ignore"):
             near = (centre * (1 + _NEAR * generator.uniform(-1, 1, centre.shape))).astype(dtype)
-            exact = _evaluated(function, near.astype(np.float64), centre.shape)
-            loss = np.abs(np.asarray(function(near), np.float64) - exact)
+            exact = _finely(function, near.astype(np.float64))
+            loss = np.abs(np.asarray(function(near)) - exact).astype(np.float64)
         largest = np.maximum(largest, np.where(np.isfinite(loss), loss, 0.0))
     return _TIMES * largest
+
+
+def _finely(function: Function, x: Floats) -> Array:
+    """The callable on numbers of more than float64's precision, if it keeps to them, else on x."""
+    try:
+        with np.errstate(all="ignore"):
+            made = np.asarray(function(x.astype(np.longdouble)))
+    except Exception:  # whatever it does not take more precise numbers by
+        return _evaluated(function, x, x.shape)
+    if made.dtype == np.longdouble and made.shape == x.shape:
+        return made
+    return _evaluated(function, x, x.shape)
