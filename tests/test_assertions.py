@@ -405,6 +405,41 @@ def test_what_a_callable_itself_loses_is_no_fault_of_others(name: str, dtype: st
         assert_conforms(outputs, layer, inputs)
 
 
+def test_a_callables_functions_may_be_less_accurate_than_numpys() -> None:
+    """``tanh(x)**2``, the tangent off by four ulp, is right; by forty it is not."""
+
+    def own(x: Any) -> Any:
+        return np.tanh(x) ** 2
+
+    inputs = np.linspace(-6, 6, 2000, dtype=np.float32).reshape(1, 20, 100)
+    layer = keras.layers.Conv1D(100, 1, activation=own, use_bias=False)
+    layer.build(inputs.shape)
+    layer.set_weights([np.eye(100, dtype=np.float32)[None]])
+    tangent = np.tanh(inputs)
+    assert_conforms((tangent + 4 * np.spacing(tangent)) ** 2, layer, inputs)
+    with pytest.raises(AssertionError, match="elements are wrong"):
+        assert_conforms((tangent + 40 * np.spacing(tangent)) ** 2, layer, inputs)
+
+
+def test_what_a_callable_loses_in_bfloat16_is_no_fault_of_others() -> None:
+    """Near zero ``1 - (1 - tanh(x)**2)`` loses all eight digits; an error of a quarter is found."""
+
+    def own(x: Any) -> Any:
+        return 1 - (1 - np.tanh(x) ** 2)
+
+    dtype = np.dtype(pytest.importorskip("ml_dtypes").bfloat16)
+    inputs = np.linspace(-3, 3, 2000).astype(dtype).reshape(1, 20, 100)
+    layer = keras.layers.Conv1D(100, 1, activation=own, use_bias=False, dtype="bfloat16")
+    layer.build(inputs.shape)
+    layer.set_weights([np.eye(100).astype(dtype)[None]])
+    outputs = own(inputs)
+    assert outputs.dtype == dtype
+    assert_conforms(outputs, layer, inputs)
+    outputs[0, 0, 0] = 0.75
+    with pytest.raises(AssertionError, match="1 of 2000 elements is wrong"):
+        assert_conforms(outputs, layer, inputs)
+
+
 def test_a_wrong_parameter_of_an_activation_is_found() -> None:
     inputs = real(2, 9, 3)
     layer = built(

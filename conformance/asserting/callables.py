@@ -12,11 +12,12 @@ derived for their formula, and what the callable's float64 evaluation is off by.
 
 **Other callables** give no bound of their own.  The error is the largest change that errors of the
 sums by their bound, of either sign and of mixed signs, make in the float64 evaluation, and what the
-callable itself loses in the layer's dtype near the rounded sums, with four roundings.
+callable itself loses in the layer's dtype near the rounded sums, with the errors of two functions
+(`conformance.judge.running_error` has them at 5 ulp for tanh) and four roundings.
 
 **Slopes**, for gradients, are those of the formula, or else central differences of the callable in
 float64, or in longer numbers where the platform has them and the callable keeps to them.  Their
-error is the change between the ends of a sum's bound, and eight roundings of the largest slope;
+error is the change between the ends of a sum's bound, and as many roundings of the largest slope;
 where they change by a thousandth within two steps there is a break, and either side of it may be
 taken.
 """
@@ -33,13 +34,15 @@ from conformance.asserting.documented import Documented, documented
 from conformance.judge.contraction import as_float64
 from conformance.judge.definition.rounding import Format
 from conformance.judge.messages import WrongElements, sentence_case
-from conformance.judge.running_error import Floats, Running, growth
+from conformance.judge.running_error import TANH_ULPS, Floats, Running, growth
 from conformance.judge.sums import Gauge, half_ulp
+from reference_impl.engine.dtypes import convert
 
 Array = np.ndarray[Any, Any]
 Function = Callable[[Any], Any]
 
 _OPERATIONS: Final = 4
+_WITH_FUNCTIONS: Final = _OPERATIONS + 2 * 2 * TANH_ULPS
 _MIXTURES: Final = 8
 _STEPS: Final = 2**11
 _REACH: Final = 2.0**5
@@ -113,7 +116,7 @@ def through(function: Function, centre: Floats, error: Floats, fmt: Format) -> E
         else:
             spread = _spread(function, centre, error, value)
             spread += _own_loss(function, centre, fmt.name)
-            spread += growth(_OPERATIONS, u) * np.abs(value)
+            spread += growth(_WITH_FUNCTIONS, u) * np.abs(value)
     return Expected(value, np.where(np.isnan(spread), np.inf, spread), _words(slope, known))
 
 
@@ -162,7 +165,7 @@ def slopes_of(function: Function, centre: Floats, error: Floats, fmt: Format) ->
     largest = np.abs(value).max(initial=0.0)
     with np.errstate(all="ignore"):
         spread = np.where(far > _BREAK * largest, far + np.abs(doubt), near + doubt)
-        spread += growth(2 * _OPERATIONS, fmt.unit_roundoff) * largest
+        spread += growth(2 * _WITH_FUNCTIONS, fmt.unit_roundoff) * largest
     how = "its slopes are differences in float64; no bound is derived"
     unknown = ~np.isfinite(spread) | ~np.isfinite(error)
     return Expected(value, np.where(unknown, np.inf, spread), how)
@@ -267,17 +270,24 @@ def _own_loss(function: Function, centre: Floats, dtype: str) -> Floats:
     An error at one number may be small by chance: `_LOSSES` numbers near it are asked.  Functions
     of frameworks may be off by a few times as much as NumPy's.
     """
-    if dtype == "bfloat16":
-        return np.zeros(centre.shape)
     generator = np.random.default_rng(0)
     largest = np.zeros(centre.shape)
     for _ in range(_LOSSES):
         with np.errstate(all="ignore"):
-            near = (centre * (1 + _NEAR * generator.uniform(-1, 1, centre.shape))).astype(dtype)
+            near = convert(centre * (1 + _NEAR * generator.uniform(-1, 1, centre.shape)), dtype)
             exact = _finely(function, near.astype(np.float64))
-            loss = np.abs(np.asarray(function(near)) - exact).astype(np.float64)
+            loss = np.abs(_narrowly(function, near) - exact).astype(np.float64)
         largest = np.maximum(largest, np.where(np.isfinite(loss), loss, 0.0))
     return _TIMES * largest
+
+
+def _narrowly(function: Function, x: Array) -> Floats:
+    """The callable on numbers of the layer's dtype, as float64; NaN where it does not take them."""
+    try:
+        made = np.asarray(function(x)).astype(np.float64)
+    except Exception:  # whatever it does not take them by
+        return np.full(x.shape, np.nan)
+    return made if made.shape == x.shape else np.full(x.shape, np.nan)
 
 
 def _finely(function: Function, x: Floats) -> Array:
