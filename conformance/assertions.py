@@ -73,7 +73,8 @@ def assert_conforms(actual: Any, layer: Any, inputs: Any, upstream: Any = None) 
         TypeError: if `layer` is none of those layers, or of a subclass with a `call` or other code
             of its own, which would be judged by itself; or if `inputs` is no array.
         ValueError: if the layer is not built, does not take the inputs, or has an activation that
-            cannot be evaluated, or that mixes elements where gradients are judged.
+            cannot be evaluated, or that is the caller's own and mixes elements where gradients are
+            judged.
     """
     __tracebackhide__ = True
     from reference_impl.engine.model import Model

@@ -130,6 +130,22 @@ def test_gradients_by_differences_of_the_formula(name: str) -> None:
         assert_conforms({"inputs": slopes}, layer, inputs, upstream=upstream)
 
 
+@pytest.mark.parametrize("axis", [1, 2])
+def test_gradients_through_rows(axis: int) -> None:
+    """``y (u - sum(u y))`` of a softmax along either axis is right, along the other it is not."""
+    inputs = sums_of("float32") / np.float32(3)
+    layer = layer_of(lambda x: keras.activations.softmax(x, axis=axis), inputs)
+    upstream = np.random.default_rng(0).normal(size=inputs.shape).astype(np.float32)
+
+    def gradient(along: int) -> Array:
+        y = softmax(inputs, along)
+        return np.asarray(y * (upstream - (upstream * y).sum(along, keepdims=True)))
+
+    assert_conforms({"inputs": gradient(axis)}, layer, inputs, upstream=upstream)
+    with pytest.raises(AssertionError, match=f"callable: softmax along axis {axis}, with the"):
+        assert_conforms({"inputs": gradient(3 - axis)}, layer, inputs, upstream=upstream)
+
+
 @pytest.mark.parametrize(
     ("said", "other"),
     [

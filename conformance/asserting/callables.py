@@ -15,11 +15,11 @@ sums by their bound, of either sign and of mixed signs, make in the float64 eval
 callable itself loses in the layer's dtype near the rounded sums, with the errors of two functions
 (`conformance.judge.running_error` has them at 5 ulp for tanh) and four roundings.
 
-**Slopes**, for gradients, are those of the formula, or else central differences of the callable in
-float64, or in longer numbers where the platform has them and the callable keeps to them.  Their
-error is the change between the ends of a sum's bound, and as many roundings of the largest slope;
-where they change by a thousandth within two steps there is a break, and either side of it may be
-taken.
+**Gradients** go through the formula of Keras' own, and else through slopes: central differences of
+the callable in float64, or in longer numbers where the platform has them and the callable keeps to
+them.  Their error is the change between the ends of a sum's bound, and as many roundings of the
+largest slope; where they change by a thousandth within two steps there is a break, and either side
+of it may be taken.
 """
 
 from __future__ import annotations
@@ -142,19 +142,34 @@ def _by_formula(known: Documented, sums: Running, value: Floats) -> Floats:
     return spread
 
 
-def slopes_of(function: Function, centre: Floats, error: Floats, fmt: Format) -> Expected:
-    """The slopes of a callable of single elements at numbers that are known to within an error.
+def pulled_back(
+    function: Function, centre: Floats, error: Floats, upstream: Floats, fmt: Format
+) -> Expected:
+    """The gradient of some scalar with respect to the sums, from that to what a callable makes.
+
+    Args:
+        function: the callable.
+        centre: the sums.
+        error: how far they may be off.
+        upstream: the gradient with respect to what the callable makes of them.
+        fmt: the format of the layer.
 
     Raises:
-        ValueError: if it fails on float64 arrays, does not keep their shape, or mixes elements, as
-            a softmax does.
+        ValueError: if it fails on float64 arrays, does not keep their shape, or mixes elements and
+            is none of Keras' own.
     """
-    _check_single(function, centre)
     known = documented(function, centre.ndim)
-    if known is not None:
-        made = known.slopes(Running(centre, error, fmt))
-        how = f"{known.words}, with the bound of its formula"
-        return Expected(made.value, np.where(np.isfinite(error), made.error, np.inf), how)
+    if known is None:
+        _check_single(function, centre)
+        slopes = _slopes_of(function, centre, error, fmt)
+        return Expected(upstream * slopes.value, np.abs(upstream) * slopes.error, slopes.how)
+    made = known.pulled_back(Running(centre, error, fmt), upstream)
+    unknown = ~(np.isfinite(error) & np.isfinite(made.error))
+    return Expected(made.value, np.where(unknown, np.inf, made.error), _words(None, known))
+
+
+def _slopes_of(function: Function, centre: Floats, error: Floats, fmt: Format) -> Expected:
+    """The slopes of a callable of single elements at numbers that are known to within an error."""
     step = _STEP * np.maximum(np.abs(centre), 1.0)
     reach = np.where(np.isfinite(error), error, 0.0)
     value, doubt = _difference(function, centre, step)
@@ -195,7 +210,7 @@ def _check_single(function: Function, centre: Floats) -> None:
     if not np.allclose(made[order], again, rtol=2.0**-40, atol=0.0, equal_nan=True):
         raise ValueError(
             "assert_conforms: the activation of `layer` mixes elements, so that it has no slope; "
-            "gradients are judged through callables of single elements"
+            "gradients are judged through Keras' activations and callables of single elements"
         )
 
 

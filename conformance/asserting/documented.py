@@ -52,11 +52,13 @@ class Documented:
         made = through(self.activation, turned)
         return Running(self._back(made.value), self._back(made.error), x.format)
 
-    def slopes(self, x: Running) -> Running:
-        """The slopes at numbers; of an activation of single elements."""
-        ones = exactly(np.ones_like(x.value), x.format)
+    def pulled_back(self, x: Running, upstream: Floats) -> Running:
+        """``J^T u`` at numbers, and how far an evaluation may be off."""
+        sums = Running(self._turned(x.value), self._turned(x.error), x.format)
+        given = exactly(self._turned(upstream), x.format)
         with np.errstate(all="ignore"):
-            return self.activation.running_pulled_back(x, ones, exact=False)
+            made = self.activation.running_pulled_back(sums, given, exact=False)
+        return Running(self._back(made.value), self._back(made.error), x.format)
 
     def may_overflow(self, x: Running) -> Mask:
         """At which numbers the documented formula may leave the range on the way."""
