@@ -187,6 +187,7 @@ SHORT: Final = (
     Short("gradient of max pooling / torch", "gradient of max pooling", "ours", "torch"),
     Short("activations / torch", "activations", "expanded", "torch"),
     Short("judged / certified", "judge", "judged", "certified"),
+    Short("judged by a known value / certified", "judge", "judged by a known value", "certified"),
 )
 
 
