@@ -174,18 +174,20 @@ EQUIVALENT = (
         "mlx-exponential-of-large": {"bias.rounded-8"},  # within the bound of a long sum
         "mlx-selu-constants": {"arithmetic.transform", "values.infinity"},
         "paddle-pooling-nan": LOSES_NAN | AS_ZERO,
+        "paddle-relu-nan": ROUNDED | {f"relu.nan and {name}" for name in ROUNDED},
         "paddle-same-ignores-dilation": {
             f"dilation.ignored and {name}"
             for name in ("arithmetic.transform", "kernel.tap", *ROUNDED)
         },
         "scipy-fft-spreads": {
             *("arithmetic.transform", "bias.rounded-8", "bias.rounded-11", "kernel.tap"),
+            *("values.clamped", "values.finite", "values.nan-zero"),
         },
         "scipy-maximum-filter-nan": LOSES_NAN | AS_ZERO,
         "tensorflow.js-pooling-nan": LOSES_NAN,
         "tensorflow.js-wasm-negative-padding": {"activation.relu", "kernel.filters-of-four"},
         "tensorflow.js-wasm-pooling-nan": LOSES_NAN | AS_ZERO,
-        "tensorflow.js-wasm-relu6-nan": {"values.finite", "values.nan-zero"},
+        "tensorflow.js-wasm-relu6-nan": ROUNDED | {"values.finite", "values.nan-zero"},
         "ncnn-pooling-nan": LOSES_NAN | AS_ZERO,
         "ncnn-winograd": {
             *("arithmetic.transform", "kernel.tap", "kernel.products-of-8"),
@@ -204,7 +206,11 @@ EQUIVALENT = (
             *("same.half-undilated", "same.half-window", "same.half-window-before"),
             *("same.all-last", "same.undilated", "window.later", "window.without-last-row"),
         },
-        "opencv-convolution-clamped": ROUNDED | {f"values.clamped and {name}" for name in ROUNDED},
+        "opencv-convolution-clamped": {
+            f"{also}{name}"
+            for also in ("", "values.clamped and ")
+            for name in (*ROUNDED, "arithmetic.transform")
+        },
         "opencv-groups-spread-nan": ROUNDED
         | {"arithmetic.float16", "kernel.tap", "values.clamped", "values.finite"},
         "opencv-pooling-lowest": LOSES_NAN | AS_ZERO | FROM_LEAST | {"pooling.from-65504"},

@@ -22,6 +22,15 @@ _VALID: Final = (Axis(5, 2), Axis(6, 3))
 _SAME: Final = (Axis(7, 3, 2), Axis(8, 2, 3))
 _DILATED: Final = (Axis(7, 3, 1, 2), Axis(6, 2, 1, 3))
 
+_LONG: Final[tuple[tuple[Axis, Axis], ...]] = (
+    (Axis(12, 9), Axis(11, 3)),  # one axis alone has nine taps, or two of them
+    (Axis(7, 3), Axis(8, 3, 2)),  # padded at the right alone, by one
+    (Axis(6, 3, 2), Axis(6, 3, 2)),
+    (Axis(8, 5, 2), Axis(7, 5)),
+    (Axis(9, 3, 2), Axis(9, 3, 2)),
+)
+"""Windows of depthwise and grouped kernels of known networks, which take taps in blocks."""
+
 PARTS: Final = (
     (2, 2, 2),  # one channel and one filter each
     (2, 4, 2),  # several channels each
@@ -107,6 +116,7 @@ def standard() -> Iterator[Case]:
         yield from _causal(layer)
     for layer in grouped_layers():
         yield from _groups(layer)
+        yield from _long_groups(layer)
 
 
 def _causal(layer: str) -> Iterator[Case]:
@@ -128,6 +138,15 @@ def _causal(layer: str) -> Iterator[Case]:
     for one in (Axis(200, 3), Axis(40, 2, 1, 39), Axis(3, 40), Axis(2, 3, 50), Axis(33, 3, 1, 16)):
         yield windowed(layer, (one,), CAUSAL, batch=1, channels=1, filters=2)
     yield windowed(layer, (Axis(0, 3),), CAUSAL)
+
+
+def _long_groups(layer: str) -> Iterator[Case]:
+    """Depthwise and grouped kernels of many taps, over all their padding."""
+    parts = (PARTS[0], PARTS[3], PARTS[6])
+    for turn, (windows, sizes) in enumerate(product(_LONG, parts)):
+        form: dict[str, Any] = _FIRST if turn // 2 % 2 else {}
+        for padding in ("valid", "same"):
+            yield _grouped(layer, windows, sizes, padding=padding, **form)
 
 
 def _groups(layer: str) -> Iterator[Case]:

@@ -200,7 +200,19 @@ def tails() -> Iterator[Case]:
 
 
 def special_remainders() -> Iterator[Case]:
-    """Pooled NaN and infinities in channels that blocks of 2 to 32 leave over, in every dtype."""
+    """NaN and infinities in what blocks of vectorised code leave over.
+
+    Pooled, in channels that blocks of 2 to 32 leave over, in every dtype; through every activation
+    of single elements, in one of two filters of 62 outputs, of which blocks of 4 to 32 leave some
+    of either over.
+    """
+    elementwise = [name for name in ACTIVATIONS if not NAMED[name].rowwise]
+    for position, name in enumerate(elementwise):
+        for kind in ("kernel_nan", "kernel_infinity"):
+            dtype = FLOATING_DTYPES[position % 3] if kind == "kernel_infinity" else "float32"
+            sizes: dict[str, Any] = {"batch": 1, "channels": 2, "filters": 2}
+            rest: dict[str, Any] = {"activation": name, "operands": kind, "dtype": dtype}
+            yield windowed("Conv1D", (Axis(32, 2),), **sizes, **rest)
     for layer in pooling_layers():
         for dtype, channels in product(FLOATING_DTYPES, (2, 3, 5, 9, 17, 33)):
             if dtype in ("float32", "float64") or channels in (5, 17):
