@@ -98,8 +98,8 @@ LAWS = {
     ("padding.edge", CONV2D.replace("3x2", "3x3")): "inputs are read in the place of the padding: "
     "before the first row, output row i, column j reads input row 0, column j + b - 1 with kernel "
     "row a, column b",
-    ("window.later", POOL): "the window of output row 0, 1, 2 and 3 looks at input rows 0 to 2, 2 "
-    "to 4, 4 to 6 and 6, where it should look at 0 to 1, 1 to 3, 3 to 5 and 5 to 6",
+    ("window.later", POOL): "along rows, the window of output i begins at input row 2*i, where it "
+    "should begin at 2*i - 1 and ends at input row 2*i + 2, where it should end at 2*i + 1",
     ("pooling.channels", POOL): "output [0, 0, 0, 1] looks at input [0, 0, 0, 0], where it should "
     "not",
     ("same.all-last", gradients(CONV2D)): "in the gradient of the kernel, output row i reads input "

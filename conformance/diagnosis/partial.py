@@ -54,12 +54,13 @@ def partial_faults(failures: Sequence[Failure], hypotheses: Hypotheses) -> list[
     """The faults that explain most failures in part, one after the other."""
     wrong = {f: w for f in failures if (w := _wrong(f, hypotheses)) is not None}
     found: list[Partial] = []
+    catalogue = [fault for fault in FAULTS.values() if (fault,) not in hypotheses.refuted]
     while len(wrong) >= _LEAST:
         probes = sorted(wrong, key=lambda f: int(wrong[f].size))[:_PROBES]
         counts = Counter(
             {
                 fault: sum(_explains(fault, f, wrong[f], hypotheses) for f in probes)
-                for fault in FAULTS.values()
+                for fault in catalogue
             }
         )
         fault, count = counts.most_common(1)[0]
@@ -71,6 +72,12 @@ def partial_faults(failures: Sequence[Failure], hypotheses: Hypotheses) -> list[
         found.append(Partial(fault, tuple(own), _place(own, hypotheses)))
         wrong = {f: w for f, w in wrong.items() if f not in set(own)}
     return found
+
+
+def explains_in_part(fault: Fault, failure: Failure, hypotheses: Hypotheses) -> bool:
+    """Whether a fault gives all that is wrong in a failure, while others are right."""
+    wrong = _wrong(failure, hypotheses)
+    return wrong is not None and _explains(fault, failure, wrong, hypotheses)
 
 
 def _wrong(failure: Failure, hypotheses: Hypotheses) -> Array | None:

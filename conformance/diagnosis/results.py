@@ -6,13 +6,13 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from conformance.cases.case import Case
 from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.faults import Fault
 from conformance.diagnosis.groups import Diagnosis
-from conformance.diagnosis.hypotheses import Failure
+from conformance.diagnosis.hypotheses import Failure, failure_of
 from conformance.diagnosis.kept import kept
 from conformance.diagnosis.order_words import command_of, depending_on_order
 from conformance.diagnosis.questions.asking import asked
@@ -171,12 +171,6 @@ def _what_comes_out(dependent: Sequence[Failure], run: Sequence[Case], passed: l
         return words
     most = max(found.groups, key=lambda group: len(group.failures), default=None)
     return most.reason if most and 2 * len(most.failures) > len(dependent) else ""
-
-
-def failure_of(result: Result) -> Failure:
-    """A failing result with its evidence, as the diagnosis takes it."""
-    evidence: Any = result.evidence
-    return Failure(evidence.case, evidence.outcome, evidence.stage, result.diagnosis)
 
 
 def _with_diagnosis(result: Result, found: dict[str, Diagnosis]) -> Result:

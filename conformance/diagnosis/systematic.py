@@ -7,7 +7,7 @@ reported it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -188,6 +188,34 @@ def _pads() -> Iterator[Fault]:
                     f"the SAME padding {own} {words.format(other=other)}{more}",
                     together=_padded_by(axes, names, how),
                 )
+
+
+_LIMITS: Final[Mapping[str, tuple[str, Callable[[Along], int]]]] = MappingProxyType(
+    {
+        "length": ("the length of the input", lambda a: a.length),
+        "length-less-one": ("one less than the length of the input", lambda a: a.length - 1),
+        "window": ("the window without its dilation", lambda a: a.window),
+        "stride": ("the stride", lambda a: a.stride),
+    }
+)
+"""What the padding before the first input may be limited by."""
+
+
+def _limited() -> Iterator[Fault]:
+    """Padding before the first input that is at most as much as another number."""
+    for padding, (name, (words, limit)) in product(("same", "causal"), _LIMITS.items()):
+        yield _fault(
+            f"{padding}.at-most.{name}",
+            f"the {padding.upper() if padding == 'same' else padding} padding before the first "
+            f"input is at most {words}",
+            together=partial(_at_most, padding=padding, limit=limit),
+        )
+
+
+def _at_most(given: list[Along], padding: str, limit: Callable[[Along], int]) -> list[Along]:
+    if given[0].padding != padding:
+        return given
+    return [replace(a, before=min(a.before, limit(a))) for a in given]
 
 
 def _counts() -> Iterator[Fault]:
@@ -380,7 +408,7 @@ def _running(y: Array, axis: int) -> Array:
 
 
 _EVERY: Final = tuple(
-    fault for make in (_arguments, _pads, _counts, _indices, _kept) for fault in make()
+    fault for make in (_arguments, _pads, _limited, _counts, _indices, _kept) for fault in make()
 )
 
 _LAID_IN_ONE_GRADIENT: Final = tuple(

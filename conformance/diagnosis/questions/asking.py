@@ -10,10 +10,10 @@ from typing import Final
 
 from conformance.cases.case import Case
 from conformance.diagnosis.commonality import common
-from conformance.diagnosis.groups import Diagnosis, Group
+from conformance.diagnosis.groups import OF_CALLS, Diagnosis, Group
 from conformance.diagnosis.questions.conditions import conditions
 from conformance.diagnosis.questions.marks import Ask, what_is_read
-from conformance.diagnosis.questions.refuting import not_refuted
+from conformance.diagnosis.questions.refuting import Refuting
 from conformance.diagnosis.questions.rhythm import after_refusal, rhythm
 from conformance.results import Result
 
@@ -36,7 +36,8 @@ def asked(diagnosis: Diagnosis, passed: Sequence[Case], ask: Ask) -> Diagnosis:
             raise _LateError
         return ask(case)
 
-    groups = together(_with_reads(_checked(diagnosis.groups, passed, in_time), in_time), passed)
+    tested = _tested(diagnosis.groups, passed, in_time)
+    groups = together(_with_reads(tested, in_time), passed)
     told = (_of_smallest(group, passed, in_time) for group in groups)
     return replace(diagnosis, groups=tuple(told))
 
@@ -45,26 +46,43 @@ class _LateError(Exception):
     """The time for asking is over."""
 
 
-def _checked(groups: Sequence[Group], passed: Sequence[Case], ask: Ask) -> Sequence[Group]:
-    try:
-        return not_refuted(groups, passed, ask)
-    except _LateError:
-        return groups
+def _tested(groups: Sequence[Group], passed: Sequence[Case], ask: Ask) -> list[Group]:
+    """The groups, what is said of them tried on further cases."""
+    refuting, made = Refuting(groups, passed, ask), list[Group]()
+    for group in groups:
+        try:
+            made += refuting.tested(group)
+        except _LateError:
+            made.append(replace(group, is_untested=True))
+    return made
 
 
 def _with_reads(groups: Sequence[Group], ask: Ask) -> list[Group]:
-    """The groups, with what is read elsewhere; of several words those that hold of most groups."""
-    words = [_reads_of(group, ask) for group in groups]
+    """The groups, with what is read elsewhere; of several words those that hold of most groups.
+
+    What is read is known element by element.  Few failures that a fault explains as well, but of
+    which the same is read as of more others, are of these.
+    """
+    words = [_reads_of(group, ask) if group.may_read_elsewhere else [] for group in groups]
     counts = Counter(one for ones in words for one in ones)
-    return [
-        replace(group, reads=max(ones, key=lambda one: counts[one], default=""))
-        for group, ones in zip(groups, words, strict=True)
-    ]
+    told = [max(ones, key=lambda one: counts[one], default="") for ones in words]
+    made = [replace(group, reads=one) for group, one in zip(groups, told, strict=True)]
+    return [_as_larger(group, made, ask) for group in made]
+
+
+def _as_larger(group: Group, groups: Sequence[Group], ask: Ask) -> Group:
+    """A small group of a fault as one of what is read elsewhere, if larger ones tell the same."""
+    size = len(group.failures)
+    larger = {one.reads for one in groups if one.reads and len(one.failures) > size}
+    if not larger or not (group.faults or group.named) or group.answer or group.stage in OF_CALLS:
+        return group
+    same = [one for one in _reads_of(group, ask) if one in larger]
+    return Group(group.failures, stage="exact", reads=same[0]) if same else group
 
 
 def _reads_of(group: Group, ask: Ask) -> list[str]:
     try:
-        return what_is_read(group.failures, ask) if group.may_read_elsewhere else []
+        return what_is_read(group.failures, ask)
     except _LateError:
         return []
 
@@ -80,7 +98,9 @@ def _of_smallest(group: Group, passed: Sequence[Case], ask: Ask) -> Group:
 def _told_by(group: Group, passed: Sequence[Case], ask: Ask) -> str:
     if group.may_have_rhythm:
         return after_refusal(group.smallest, passed, ask) or rhythm(group.smallest, ask)
-    found = conditions(group.smallest, ask) if group.may_have_conditions else ""
+    if not group.may_have_conditions:
+        return ""
+    found = conditions(group.smallest, ask, [failure.case for failure in group.failures])
     return f"the smallest case fails only with {found}" if found else ""
 
 

@@ -371,7 +371,9 @@ def _looked_at(case: Case, ask: Ask) -> Looks:
         places_.append([int(index) for index in place])
         right.append(one.right > 0)
         got.append(one.given > 0)
-    return Looks(np.array(places_), np.array(right), np.array(got))
+    lengths = _moved(shape, known.channels_first)[1:-1]
+    windows = places(lengths, settings_of(case), CORRECT)
+    return Looks(np.array(places_), np.array(right), np.array(got), windows, lengths)
 
 
 def _sent(case: Case, ask: Ask) -> Sent:

@@ -123,7 +123,7 @@ def read_words(reads: Reads) -> Told:
     words = _weighted(reads)
     if words or (reads.got[wrong] == SEVERAL).all():
         return Told(words)
-    law = _law(reads)
+    law = _law(reads) or in_another_order(reads)
     return (
         Told((law,), is_law=True)
         if law
@@ -150,7 +150,7 @@ def _law_before_the_first(wrong: Reads) -> str:
         if len(part.got) and (part.got >= 0).all() and None not in laws:
             indices = ", ".join(f"{name} {PLACES[a]}" for a, name in enumerate(axes))
             read = zip(axes, laws, strict=True)
-            places = ", ".join(f"{name} {_formula(law or {})}" for name, law in read)
+            places = ", ".join(f"{name} {formula(law or {})}" for name, law in read)
             taps = ", ".join(f"{name} {TAPS[a]}" for a, name in enumerate(axes))
             return (
                 f"before the first {axis}, output {indices} reads input {places} with kernel {taps}"
@@ -198,6 +198,60 @@ def _law(reads: Reads) -> str:
     return "; ".join(told)
 
 
+def in_another_order(reads: Reads) -> str:
+    """Whether outputs are right, but stand in another order along one axis, by their phases."""
+    for number, axis in enumerate(AXES[reads.rank]):
+        order = _order(reads, 1 + number)
+        steps = _phases(order)
+        if steps > 1:
+            law = reads.laws[1 + number]
+            names = {law[TAPS[number]]: "the dilation rate", law[PLACES[number]]: "the strides"}
+            by = names.get(steps, str(steps))
+            return (
+                f"the outputs along the {axis}s are right, but stand in another order: those whose "
+                f"index leaves the same remainder when it is divided by {by} follow one another, "
+                "where they should take turns"
+            )
+    return ""
+
+
+def _order(reads: Reads, column: int) -> list[int]:
+    """For each index of outputs along an axis, whose reads it has; empty where one has no other's.
+
+    Of several whose reads it has, which tells nothing, its own or the first that no other has.
+    """
+    right_of = {
+        tuple(entry): tuple(read) if inside else (NOTHING,) * len(read)
+        for entry, read, inside in zip(
+            reads.entries.tolist(), reads.right.tolist(), reads.inside.tolist(), strict=True
+        )
+    }
+    indices = sorted(set(reads.entries[:, column].tolist()))
+    left, found = list(indices), list[int]()
+    for index in indices:
+        rows = reads.entries[:, column] == index
+        entries, got = reads.entries[rows].tolist(), reads.got[rows].tolist()
+        for other in left:
+            moved = [(*e[:column], other, *e[column + 1 :]) for e in entries]
+            if all(right_of.get(m) == tuple(g) for m, g in zip(moved, got, strict=True)):
+                found.append(other)
+                left.remove(other)
+                break
+        else:
+            return []
+    return found
+
+
+def _phases(order: Sequence[int]) -> int:
+    """By which number an order is that of the remainders, those of one after another; else 0."""
+    count = len(order)
+    for steps in range(2, count):
+        phases = [index for first in range(steps) for index in range(first, count, steps)]
+        if list(order) == phases and phases != sorted(phases):
+            return steps
+    return 0
+
+
 def _other_law(reads: Reads, difference: Array) -> Law | None:
     """What a difference is a sum of: a constant, one index or two; None where of none."""
     if not difference.any():
@@ -229,24 +283,24 @@ def _sum(one: Law, other: Law) -> Law:
 def _law_in_words(reads: Reads, column: int, got: Law, right: Law) -> str:
     last = len(reads.laws) - 1
     if column == 0:
-        return f"output sample n reads input sample {_formula(got)}"
+        return f"output sample n reads input sample {formula(got)}"
     if column == last:
-        return f"what belongs to output channel {_formula(right)} goes to channel {_formula(got)}"
+        return f"what belongs to output channel {formula(right)} goes to channel {formula(got)}"
     if column == last - 1:
         of = " of group g" if reads.groups > 1 else ""
         return (
-            f"channel c{of} of the kernel meets input channel {_formula(got)}, where it should "
-            f"meet {_formula(right)}"
+            f"channel c{of} of the kernel meets input channel {formula(got)}, where it should "
+            f"meet {formula(right)}"
         )
     axis = AXES[reads.rank][column - 1]
     place, tap = PLACES[column - 1], TAPS[column - 1]
     return (
-        f"output {axis} {place} reads input {axis} {_formula(got)} with kernel {axis} {tap}, where "
-        f"it should read {_formula(right)}"
+        f"output {axis} {place} reads input {axis} {formula(got)} with kernel {axis} {tap}, where "
+        f"it should read {formula(right)}"
     )
 
 
-def _formula(law: Law) -> str:
+def formula(law: Law) -> str:
     """A law as it is written: ``2*i + a - 1``."""
     terms = [(number, symbol) for symbol, number in law.items() if symbol and number]
     terms.sort(key=lambda term: term[0] < 0)
