@@ -49,7 +49,7 @@ def ask_of(steps: Steps, change: Callable[[Case, Any], Any] = lambda _, value: v
 
 def told(case: str, ask: Ask) -> str:
     """The first of what is said."""
-    return next(iter(what_is_read([Failure(parse(case), Value(None), "exact")], ask)), "")
+    return next(iter(what_is_read([Failure(parse(case), Value(None), "exact")], ask).words), "")
 
 
 def of_steps(steps: Steps) -> Ask:
@@ -190,6 +190,6 @@ def test_what_small_cases_tell_by_chance_is_not_told_where_a_law_is_found() -> N
     """Of few reads those of the last row may seem left out; they follow the law of the others."""
     small = (f"Conv1D/inputs:2x{n}x2/filters:2/kernel_size:5/padding:same" for n in (1, 2, 3, 9))
     failures = [Failure(parse(case), Value(None), "exact") for case in small]
-    words = what_is_read(failures, of_steps(FAULTS["kernel.flipped"].steps))
+    words = what_is_read(failures, of_steps(FAULTS["kernel.flipped"].steps)).words
     assert words
     assert all("reads input step i - a" in one for one in words)

@@ -112,6 +112,7 @@ _NUMBERS: Final[Mapping[str, Callable[[Facts], int]]] = MappingProxyType(
         "products in a sum": lambda known: known.products if known.is_convolution else 0,
         "elements in a window": lambda known: prod(known.window),
         "strides": lambda known: max(known.strides),
+        "steps under a window": lambda known: max(a.receptive_field for a in known.axes),
         "steps along an axis": lambda known: max(n or 0 for n in known.spatial),
     }
 )

@@ -70,6 +70,7 @@ class Group:
         answer: of two same calls that differ, which one all else is about, in words.
         reads: where no fault does, what is read in other places than it should be
             (`conformance.diagnosis.questions.marks`).
+        reads_example: whether these are the words of one element, not of all.
         asked: what the smallest of them told when it was asked further: what it needs to fail, or
             how often it does (`conformance.diagnosis.questions`).
         claim: where no fault does, whether what is said of the failures holds of another one; None
@@ -88,6 +89,7 @@ class Group:
     contradicted: int = 0
     answer: str = ""
     reads: str = ""
+    reads_example: bool = False
     asked: str = ""
     claim: Claim | None = None
     is_untested: bool = False
@@ -167,9 +169,11 @@ class Group:
         words = self._of_stage
         if not self.reads:
             return words
-        if self.stage in _TELL_A_PLACE and self.what:
+        if not self.what or (self.stage in _CONCLUDED and not self.reads_example):
+            return self.reads  # known element by element, where the rest is concluded
+        if self.stage in _TELL_A_PLACE:
             return f"{words}: {self.reads}"
-        return f"{self.reads} ({words})" if self.what else self.reads
+        return f"{self.reads} ({words})"
 
     @property
     def _of_stage(self) -> str:
@@ -218,10 +222,13 @@ class Diagnosis:
     Attributes:
         groups: the groups, those apart that follow another reading of an ambiguous clause.
         readings: these.
+        cut_after: after how many seconds the implementation was asked no more, though there was
+            more to ask; None where all was asked.
     """
 
     groups: tuple[Group, ...]
     readings: tuple[Group, ...] = ()
+    cut_after: float | None = None
 
     @cached_property
     def _groups_by_case(self) -> dict[Case, Group]:

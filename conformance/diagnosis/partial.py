@@ -15,7 +15,7 @@ import numpy as np
 from conformance.diagnosis.evaluation import Prediction
 from conformance.diagnosis.faults import FAULTS, Fault
 from conformance.diagnosis.hypotheses import Failure, Hypotheses
-from conformance.diagnosis.places import Place, places_of
+from conformance.diagnosis.places import Place, begins_within, places_of
 from conformance.outcomes import Value
 
 Array = np.ndarray[Any, Any]
@@ -114,6 +114,11 @@ def _explains(fault: Fault, failure: Failure, wrong: Array, hypotheses: Hypothes
 
 
 def _place(failures: Sequence[Failure], hypotheses: Hypotheses) -> Place | None:
-    """Where the wrong elements of all failures lie."""
+    """Where the wrong elements of all failures lie, while others before them are right in some."""
     first, *others = (places_of(failure, hypotheses) for failure in failures)
-    return min(first.intersection(*others), key=lambda p: (p.above, p.block), default=None)
+    shared = [p for p in first.intersection(*others) if _is_part(p, failures, hypotheses)]
+    return min(shared, key=lambda p: (p.above, p.block), default=None)
+
+
+def _is_part(place: Place, failures: Sequence[Failure], hypotheses: Hypotheses) -> bool:
+    return any(begins_within(place, failure, hypotheses) for failure in failures)

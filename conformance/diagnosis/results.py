@@ -96,17 +96,28 @@ def diagnosed(
 def diagnosed_if_possible(
     results: list[Result], order: Mapping[str, Order] = _NO_ORDER, ask: Ask | None = None
 ) -> tuple[list[Result], str]:
-    """The results with their diagnoses, as `diagnosed` gives them, and an empty text.
+    """The results with their diagnoses, as `diagnosed` gives them, and what is to be noted of them.
 
-    Where the diagnosis itself breaks, which is a fault of this suite, the verdicts are not lost
-    with it: the results as they were, and a text that says so.
+    That is where less was asked than there was to ask.  Where the diagnosis itself breaks, which is
+    a fault of this suite, the verdicts are not lost with it: the results as they were, and a text
+    that says so.
     """
     try:
-        return diagnosed(results, order, ask)[0], ""
+        told, found = diagnosed(results, order, ask)
+        return told, " ".join(
+            _cut(name, one.cut_after) for name, one in found.items() if one.cut_after
+        )
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         what = f"{type(error).__name__} in {where.name}, line {where.lineno}: {error}"
         return results, f"{UNEXPLAINED}; the verdicts stand. Please report it: {what}"
+
+
+def _cut(name: str, seconds: float) -> str:
+    return (
+        f"{name} was asked further cases about its failures for {seconds:g} s only; with more time "
+        "more might be said of them."
+    )
 
 
 UNEXPLAINED: Final = "The failures are not explained, by a fault of conformance itself"

@@ -13,12 +13,16 @@ from conformance.diagnosis.commonality import common
 from conformance.diagnosis.groups import OF_CALLS, Diagnosis, Group
 from conformance.diagnosis.questions.conditions import conditions
 from conformance.diagnosis.questions.marks import Ask, what_is_read
+from conformance.diagnosis.questions.reads import Told
 from conformance.diagnosis.questions.refuting import Refuting
 from conformance.diagnosis.questions.rhythm import after_refusal, rhythm
 from conformance.results import Result
 
-SECONDS: Final = 20.0
+SECONDS: Final = 40.0
 """How long an implementation is asked; what was begun is ended."""
+
+_TESTING, _READING = 0.5, 0.8
+"""Up to which share of the time explanations are tried, and it is asked what is read."""
 
 
 def asked(diagnosis: Diagnosis, passed: Sequence[Case], ask: Ask) -> Diagnosis:
@@ -29,32 +33,53 @@ def asked(diagnosis: Diagnosis, passed: Sequence[Case], ask: Ask) -> Diagnosis:
         passed: the cases in which it conforms.
         ask: judges a case on it.
     """
-    end = time.monotonic() + SECONDS
-
-    def in_time(case: Case) -> Result:
-        if time.monotonic() > end:
-            raise _LateError
-        return ask(case)
-
-    tested = _tested(diagnosis.groups, passed, in_time)
-    groups = together(_with_reads(tested, in_time), passed)
-    told = (_of_smallest(group, passed, in_time) for group in groups)
-    return replace(diagnosis, groups=tuple(told))
+    clock = _Clock(ask)
+    clock.until(_TESTING)
+    tested = _tested(diagnosis.groups, passed, clock.ask)
+    clock.until(_READING)
+    groups = together(_with_reads(tested, clock.ask), passed)
+    clock.until(1.0)
+    told = tuple(_of_smallest(group, passed, clock.ask) for group in groups)
+    return replace(diagnosis, groups=told, cut_after=SECONDS if clock.was_late else None)
 
 
 class _LateError(Exception):
     """The time for asking is over."""
 
 
+class _Clock:
+    """Asks as long as there is time."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask, self._start, self._end = ask, time.monotonic(), 0.0
+        self.was_late = False
+
+    def until(self, share: float) -> None:
+        """Allow so much of the time."""
+        self._end = self._start + share * SECONDS
+
+    def ask(self, case: Case) -> Result:
+        """What the implementation does.
+
+        Raises:
+            _LateError: if the time is over.
+        """
+        if time.monotonic() > self._end:
+            self.was_late = True
+            raise _LateError
+        return self._ask(case)
+
+
 def _tested(groups: Sequence[Group], passed: Sequence[Case], ask: Ask) -> list[Group]:
-    """The groups, what is said of them tried on further cases."""
-    refuting, made = Refuting(groups, passed, ask), list[Group]()
-    for group in groups:
+    """The groups, what is said of them tried on further cases, of the largest first."""
+    refuting, made = Refuting(groups, passed, ask), dict[int, list[Group]]()
+    for number in sorted(range(len(groups)), key=lambda n: -len(groups[n].failures)):
+        group = groups[number]
         try:
-            made += refuting.tested(group)
+            made[number] = list(refuting.tested(group))
         except _LateError:
-            made.append(replace(group, is_untested=True))
-    return made
+            made[number] = [replace(group, is_untested=True)]
+    return [group for number in range(len(groups)) for group in made[number]]
 
 
 def _with_reads(groups: Sequence[Group], ask: Ask) -> list[Group]:
@@ -63,10 +88,16 @@ def _with_reads(groups: Sequence[Group], ask: Ask) -> list[Group]:
     What is read is known element by element.  Few failures that a fault explains as well, but of
     which the same is read as of more others, are of these.
     """
-    words = [_reads_of(group, ask) if group.may_read_elsewhere else [] for group in groups]
-    counts = Counter(one for ones in words for one in ones)
-    told = [max(ones, key=lambda one: counts[one], default="") for ones in words]
-    made = [replace(group, reads=one) for group, one in zip(groups, told, strict=True)]
+    read = [_reads_of(group, ask) if group.may_read_elsewhere else Told() for group in groups]
+    counts = Counter(words for one in read for words in one.words)
+    made = [
+        replace(
+            group,
+            reads=max(one.words, key=lambda words: counts[words], default=""),
+            reads_example=not one.for_all,
+        )
+        for group, one in zip(groups, read, strict=True)
+    ]
     return [_as_larger(group, made, ask) for group in made]
 
 
@@ -76,15 +107,15 @@ def _as_larger(group: Group, groups: Sequence[Group], ask: Ask) -> Group:
     larger = {one.reads for one in groups if one.reads and len(one.failures) > size}
     if not larger or not (group.faults or group.named) or group.answer or group.stage in OF_CALLS:
         return group
-    same = [one for one in _reads_of(group, ask) if one in larger]
+    same = [words for words in _reads_of(group, ask).words if words in larger]
     return Group(group.failures, stage="exact", reads=same[0]) if same else group
 
 
-def _reads_of(group: Group, ask: Ask) -> list[str]:
+def _reads_of(group: Group, ask: Ask) -> Told:
     try:
         return what_is_read(group.failures, ask)
     except _LateError:
-        return []
+        return Told()
 
 
 def _of_smallest(group: Group, passed: Sequence[Case], ask: Ask) -> Group:

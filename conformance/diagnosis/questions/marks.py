@@ -67,8 +67,8 @@ _MOST_TOLD: Final = 4
 """Of how many of them all that is read is told."""
 
 
-def what_is_read(failures: Sequence[Failure], ask: Ask) -> list[str]:
-    """What the implementation reads in other places than it should; empty for nothing.
+def what_is_read(failures: Sequence[Failure], ask: Ask) -> Told:
+    """What the implementation reads in other places than it should; without words for nothing.
 
     Returns:
         What can be said of some small failing cases, in all words that hold, those of one as often
@@ -83,7 +83,8 @@ def what_is_read(failures: Sequence[Failure], ask: Ask) -> list[str]:
             break
     laws = [word for one in told if one.is_law for word in one.words]
     of_all = [word for one in told if one.for_all for word in one.words]
-    return laws or of_all or [word for one in told for word in one.words]
+    every = [word for one in told for word in one.words]
+    return Told(tuple(laws or of_all or every), bool(of_all), bool(laws))
 
 
 class _NotAnsweredError(Exception):

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import Any, Final
 
 import numpy as np
 
-from conformance.diagnosis.attribution import in_words, which
+from conformance.diagnosis.attribution import how_often, in_words, which
 from conformance.diagnosis.evaluation import Array
 
 Law = Mapping[str, int]
@@ -166,11 +166,23 @@ def _weighted(reads: Reads) -> tuple[str, ...]:
     odd = np.unique(weight[weight != 1])
     if len(odd) != 1 or not np.isfinite(odd).all():
         return ()
-    told: list[str] = []
+    told: list[str] = _from_other_length(reads, weight, odd[0])
     for name, values in reads.indices():
         along = along_values(values[reads.inside], weight[reads.inside])
         told += [] if along is None else in_words(along, name)
     return tuple(told)
+
+
+def _from_other_length(reads: Reads, weight: Array, times: float) -> list[str]:
+    """Whether what is not read once are the inputs from the length of another axis on."""
+    axes, told = AXES[reads.rank], list[str]()
+    for (a, axis), (b, other) in permutations(enumerate(axes), 2):
+        index = reads.right[:, 1 + a]
+        beyond = reads.inside & (index >= reads.lengths[b])
+        if beyond.any() and np.array_equal(beyond, reads.inside & (weight == times)):
+            how = how_often(float(times))
+            told.append(f"the input {axis}s from as many on as there are {other}s are {how}")
+    return told
 
 
 def along_values(values: Array, what: Array) -> Array | None:

@@ -27,6 +27,12 @@ _ROUNDS: Final = 3
 _FAULTS: Final = 1 / 3
 """Which share of the failing cases may contradict a fault, which tells every element."""
 
+_RARE: Final = 12
+"""Up to how many failures that nothing explains are looked at together with fresh ones."""
+
+_UNTOLD: Final = frozenset({"exact", "bound", "statistics", "contraction", "activation"})
+"""Stages that say little."""
+
 _WORDS: Final = 1 / 2
 """The same of words, which are not there to be said of every case."""
 
@@ -60,16 +66,25 @@ class Refuting:
 
     def tested(self, group: Group) -> Iterator[Group]:
         """The group as it stands, or what else explains its failures."""
-        if group.answer or not (group.faults or group.claim):
+        is_rare = not group.claim and group.stage in _UNTOLD and len(group.failures) <= _RARE
+        if group.answer or not (group.faults or group.claim or is_rare):
             yield group
             return
         made = fresh(group, self._known, self._ask)
         if not made.failures:
             yield replace(group, is_untested=True)
+        elif is_rare:
+            yield self._with_more(group, made)
         elif group.faults:
             yield from self._with_faults(group, made, ())
         else:
             yield self._with_words(group, made)
+
+    def _with_more(self, group: Group, made: Fresh) -> Group:
+        """What few failures do not tell, and more of their kind do."""
+        found = list(self._otherwise(group, made, ()))
+        told = len(found) == 1 and (found[0].faults or found[0].stage in ("part", "place"))
+        return found[0] if told else group
 
     def _with_faults(
         self, group: Group, made: Fresh, refuted: tuple[Hypothesis, ...]
