@@ -61,7 +61,7 @@ def tried(one: Group, ask: Ask) -> list[Group]:
 def test_a_fault_that_explains_further_cases_is_kept() -> None:
     (made,) = tried(group("pooling.least"), judged(FAULTS["pooling.least"].steps))
     assert made.faults == (FAULTS["pooling.least"],)
-    assert not made.is_untested
+    assert made.tested
 
 
 def test_a_fault_by_chance_is_given_up_for_one_that_explains_further_cases() -> None:
@@ -76,7 +76,7 @@ def test_of_several_faults_that_is_told_which_is_not_refuted() -> None:
     (made,) = tried(both, judged(FAULTS["pooling.mean"].steps))
     assert made.faults == (FAULTS["pooling.mean"],)
     assert not made.alternatives
-    assert not made.is_untested
+    assert made.tested
 
 
 def test_what_no_further_case_shows_is_said_with_perhaps() -> None:
@@ -84,7 +84,7 @@ def test_what_no_further_case_shows_is_said_with_perhaps() -> None:
     (made,) = tried(
         group("pooling.least"), judged(FAULTS["pooling.least"].steps, lambda case: case == CASE)
     )
-    assert made.is_untested
+    assert made.tested is False
     assert "perhaps" in made.clause(1)
     assert made.reason.startswith("perhaps ")
 

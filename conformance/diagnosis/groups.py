@@ -75,7 +75,8 @@ class Group:
             how often it does (`conformance.diagnosis.questions`).
         claim: where no fault does, whether what is said of the failures holds of another one; None
             where that cannot be told.
-        is_untested: whether what is said could not be tried on cases that were not in the run.
+        tested: whether what is said was tried on cases that were not in the run; None where that
+            was not attempted.
     """
 
     failures: tuple[Failure, ...]
@@ -92,7 +93,7 @@ class Group:
     reads_example: bool = False
     asked: str = ""
     claim: Claim | None = None
-    is_untested: bool = False
+    tested: bool | None = None
 
     @property
     def reading(self) -> tuple[Fault, str] | None:
@@ -130,7 +131,8 @@ class Group:
     @property
     def reason(self) -> str:
         """What explains each of the cases, as a report gives it beside the case."""
-        told = self._named_by_faults or self.named or self._told
+        others = self._others if self.tested is not None else ""
+        told = (self._named_by_faults + others) or self.named or self._told
         where = self._of_answer(f"perhaps {told}" if self._is_perhaps else told)
         if self.asked:
             return f"{where}; {self.asked}"
@@ -142,7 +144,7 @@ class Group:
     def _is_perhaps(self) -> bool:
         """Whether what is said is a conclusion that no further case was there to contradict."""
         concluded = self.faults or self.named or self.stage in _CONCLUDED
-        return bool(self.is_untested and concluded and not self.reads)
+        return bool(self.tested is False and concluded and not self.reads)
 
     @property
     def _named_by_faults(self) -> str:
@@ -151,6 +153,11 @@ class Group:
         in_gradients = all(failure.case.observe == "gradients" for failure in self.failures)
         alone = self.faults and of_outputs and in_gradients
         return ("in the gradients, " if alone else "") + _joined(self.faults)
+
+    @property
+    def _others(self) -> str:
+        """The faults that explain as much, and that further cases did not tell apart either."""
+        return "".join(f", or {_joined(o)}" for o in self.alternatives[:_MOST_ALTERNATIVES])
 
     def _of_answer(self, words: str) -> str:
         """The words, of one answer of two where the same call gives another the second time."""
@@ -198,10 +205,9 @@ class Group:
         if self.answer:
             return f"{are} explained by no fault of the catalogue: {self.reason}"
         if self.faults:
-            others = "".join(f", or {_joined(o)}" for o in self.alternatives[:_MOST_ALTERNATIVES])
             only = _NOT_EVERYWHERE if self._is_doubtful else ""
             only = f"; they are the cases with {self.common}" if self.common else only
-            return f"{are}{perhaps} what you get when {self._named_by_faults}{others}{only}"
+            return f"{are}{perhaps} what you get when {self._named_by_faults}{self._others}{only}"
         if self.named:
             words = f"{are} explained by no fault of the catalogue but{perhaps} have the errors of "
             words += self.named

@@ -78,7 +78,7 @@ def _tested(groups: Sequence[Group], passed: Sequence[Case], ask: Ask) -> list[G
         try:
             made[number] = list(refuting.tested(group))
         except _LateError:
-            made[number] = [replace(group, is_untested=True)]
+            made[number] = [replace(group, tested=False)]
     return [group for number in range(len(groups)) for group in made[number]]
 
 

@@ -72,7 +72,7 @@ class Refuting:
             return
         made = fresh(group, self._known, self._ask)
         if not made.failures:
-            yield replace(group, is_untested=True)
+            yield replace(group, tested=False)
         elif is_rare:
             yield self._with_more(group, made)
         elif group.faults:
@@ -103,7 +103,7 @@ class Refuting:
             group,
             faults=first,
             alternatives=tuple(others),
-            is_untested=least > 0 or not left[first].holds,
+            tested=least == 0 and left[first].holds > 0,
             contradicted=group.contradicted + self._conforming(first, made),
         )
 
@@ -165,7 +165,7 @@ class Refuting:
         held = [claim(failure) for failure in made.failures if _is_like(failure, group)]
         tally = _Tally(sum(held), len(held) - sum(held))
         if not held:
-            return replace(group, is_untested=True)
+            return replace(group, tested=False)
         return _without_words(group) if tally.refutes(_WORDS) else group
 
 
