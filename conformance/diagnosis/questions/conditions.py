@@ -34,6 +34,9 @@ _SMALL: Final = 12
 _SEEDS: Final = 6
 """On how many operands a case has to conform: on some it is right by chance."""
 
+_SEVERAL: Final = 2
+"""How many numbers beyond a limit conform at least, where a multiple is told as well."""
+
 _BLOCKS: Final = (3, 4, 8, 16, 32, 64)
 
 
@@ -221,8 +224,10 @@ def _condition(name: str, fails: dict[int, bool]) -> str:
     told = {f"{name} {words}": numbers for words, numbers in ranges.items()}
     told |= {f"{words} {name}": numbers for words, numbers in parities.items()}
     told |= {f"{name} {words}": numbers for words, numbers in blocks.items()}
-    for (limits, within), (words, numbers) in product(ranges.items(), (parities | blocks).items()):
-        told[f"{name} {limits} and {words}"] = within & numbers
+    beyond = {words: numbers for words, numbers in ranges.items() if words.startswith(">")}
+    for (limits, within), (words, numbers) in product(beyond.items(), (parities | blocks).items()):
+        if len(within - numbers) >= _SEVERAL:  # one number conforms by chance now and then
+            told[f"{name} {limits} and {words}"] = within & numbers
     return next((words for words, numbers in told.items() if numbers == failing), "")
 
 
