@@ -7,6 +7,7 @@ worked out from the fault by hand.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -193,3 +194,53 @@ def test_what_small_cases_tell_by_chance_is_not_told_where_a_law_is_found() -> N
     words = what_is_read(failures, of_steps(FAULTS["kernel.flipped"].steps)).words
     assert words
     assert all("reads input step i - a" in one for one in words)
+
+
+@pytest.mark.parametrize(("rate", "by"), [(2, "the dilation rate"), (3, "the dilation rate")])
+def test_outputs_that_do_not_take_turns_are_told(rate: int, by: str) -> None:
+    """The outputs of each phase of a dilated convolution, one phase after the other."""
+
+    def by_phases(value: Any) -> Any:
+        order = [i for first in range(rate) for i in range(first, value.shape[1], rate)]
+        return value[:, order]
+
+    case = f"Conv1D/inputs:1x12x2/filters:3/kernel_size:2/dilation_rate:{rate}/padding:same"
+    assert told(case, of_change(by_phases)) == (
+        "the outputs along the steps are right, but stand in another order: those whose index "
+        f"leaves the same remainder when it is divided by {by} follow one another, where they "
+        "should take turns"
+    )
+
+
+def test_windows_that_are_moved_into_the_input_are_told() -> None:
+    """What reaches beyond the last input lies at its end instead, whole."""
+
+    def beyond(case: Case, value: Any) -> Any:
+        x = operands(case).inputs
+        assert x is not None
+        last = x.shape[1] - 3
+        y = [x[:, max(min(i, last), 0) : i + 3].max(axis=1) for i in range(-1, last + 2)]
+        return Value(np.stack(y, axis=1))
+
+    case = "MaxPooling1D/inputs:1x7x2/pool_size:3/strides:1/padding:same"
+    assert told(case, ask_of(CORRECT, beyond)) == (
+        "windows that reach beyond the last input are moved back, to end with it"
+    )
+
+
+def test_rows_bounded_by_the_number_of_columns_are_told() -> None:
+    """Of six rows and four columns the last two rows count as padding."""
+
+    def bounded(case: Case) -> Any:
+        arrays = operands(case)
+        assert arrays.inputs is not None
+        x = arrays.inputs.copy()
+        x[:, 4:] = 0
+        return Value(predict(case, replace(arrays, inputs=x)).value)
+
+    case = "Conv2D/inputs:1x6x4x2/filters:2/kernel_size:3/padding:same"
+    words = what_is_read(
+        [Failure(parse(case), Value(None), "exact")],
+        ask_of(CORRECT, lambda case, _: bounded(case)),
+    ).words
+    assert "the input rows from as many on as there are columns are left out" in words

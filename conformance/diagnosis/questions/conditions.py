@@ -213,8 +213,8 @@ def _others(value: int) -> list[int]:
     return sorted((near | {1, 2, value // 2, 2 * value}) - {value})
 
 
-_ROUND: Final = (16, 32)
-"""Multiples of the blocks that loops are cut into."""
+_ROUND: Final = (16, 17, 32)
+"""Multiples of the blocks that loops are cut into, and one that is none."""
 
 
 def _condition(name: str, fails: dict[int, bool]) -> str:
