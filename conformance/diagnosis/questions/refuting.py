@@ -17,9 +17,16 @@ from typing import Final
 from conformance.cases.case import Case
 from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.groups import Group
-from conformance.diagnosis.hypotheses import Failure, Hypotheses, Hypothesis, reproduces
+from conformance.diagnosis.hypotheses import (
+    Failure,
+    Hypotheses,
+    Hypothesis,
+    are_compatible,
+    reproduces,
+)
 from conformance.diagnosis.questions.fresh import Fresh, fresh
 from conformance.diagnosis.questions.marks import Ask
+from conformance.diagnosis.search import explained_by_one
 
 _ROUNDS: Final = 3
 """How often another explanation is looked for."""
@@ -32,6 +39,9 @@ _RARE: Final = 12
 
 _UNTOLD: Final = frozenset({"exact", "bound", "statistics", "contraction", "activation"})
 """Stages that say little."""
+
+_DOUBT: Final = 1 / 10
+"""Beyond which share it is said with "perhaps"."""
 
 _WORDS: Final = 1 / 2
 """The same of words, which are not there to be said of every case."""
@@ -103,7 +113,7 @@ class Refuting:
             group,
             faults=first,
             alternatives=tuple(others),
-            tested=least == 0 and left[first].holds > 0,
+            tested=left[first].holds > 0 and not left[first].refutes(_DOUBT),
             contradicted=group.contradicted + self._conforming(first, made),
         )
 
@@ -116,15 +126,17 @@ class Refuting:
 
     def _better(self, group: Group, made: Fresh, refuted: tuple[Hypothesis, ...]) -> Group | None:
         """A fault that explains the failures and that none of the fresh ones contradicts."""
-        found = list(self._otherwise(group, made, refuted))
-        if len(found) > 1 or not found[0].faults:
+        like = [f for f in made.failures if not self._is_told_elsewhere(f, group)]
+        hypotheses = Hypotheses(frozenset(refuted))
+        one = explained_by_one([*like, *group.failures], self._passed, hypotheses)
+        if one is None:
             return None
-        return None if self._of(found[0].faults, made, group).against else found[0]
+        return replace(group, faults=one.faults, alternatives=one.alternatives, tested=True)
 
     def _of(self, one: Hypothesis, made: Fresh, group: Group) -> _Tally:
         found = Counter(self._holds(one, failure) for failure in made.failures)
         against = [f for f in made.failures if self._holds(one, f) is False]
-        others = sum(self._is_told_elsewhere(failure, group) for failure in against)
+        others = sum(self._is_told_elsewhere(failure, group, one) for failure in against)
         return _Tally(found[True], found[False] - others)
 
     def _holds(self, one: Hypothesis, failure: Failure) -> bool | None:
@@ -137,10 +149,12 @@ class Refuting:
         outcome = failure.outcome
         return bool(reproduces(faulty, right, outcome.value))  # type: ignore[union-attr]
 
-    def _is_told_elsewhere(self, failure: Failure, group: Group) -> bool:
-        """Whether a fresh failure is what another fault of the diagnosis gives."""
-        others = (one.faults for one in self._groups if one is not group and one.faults)
-        return any(self._hypotheses.explain(one, failure) for one in others)
+    def _is_told_elsewhere(self, failure: Failure, group: Group, own: Hypothesis = ()) -> bool:
+        """Whether a fresh failure is what another fault of the diagnosis gives, or both do."""
+        others = [one.faults for one in self._groups if one is not group and len(one.faults) == 1]
+        both = [(own[0], other[0]) for other in others if len(own) == 1 and other != own]
+        pairs = [pair for pair in both if are_compatible(*pair)]
+        return any(self._hypotheses.explain(one, failure) for one in (*others, *pairs))
 
     def _conforming(self, one: Hypothesis, made: Fresh) -> int:
         return sum(self._hypotheses.affect(one, case) for case in made.conforming)
