@@ -244,3 +244,25 @@ def test_rows_bounded_by_the_number_of_columns_are_told() -> None:
         ask_of(CORRECT, lambda case, _: bounded(case)),
     ).words
     assert "the input rows from as many on as there are columns are left out" in words
+
+
+def test_blocks_of_outputs_at_other_distances_are_told() -> None:
+    """Tiles of four outputs, each of which reads two places after the one before."""
+
+    def in_tiles(value: Any) -> Any:
+        index = np.arange(value.shape[1])
+        return value[:, index // 4 * 2 + index % 4]
+
+    case = "Conv2D/inputs:1x11x5x1/filters:2/kernel_size:3"
+    assert told(case, of_change(in_tiles)) == (
+        "output rows are done in blocks of 4, and each block has what belongs 2 rows after the "
+        "block before, not 4"
+    )
+
+
+def test_outputs_of_other_places_are_told_in_their_order() -> None:
+    """The last two of six outputs are exchanged."""
+    exchanged = of_change(lambda value: value[:, [0, 1, 2, 3, 5, 4]])
+    assert told("Conv1D/inputs:2x8x2/filters:3/kernel_size:3/padding:valid", exchanged) == (
+        "the output steps hold, from the first on, what belongs to steps 0, 1, 2, 3, 5, 4"
+    )

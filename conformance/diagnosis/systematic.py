@@ -181,8 +181,6 @@ def _pads() -> Iterator[Fault]:
     for taken, (words, names) in _OF_PADS.items():
         for which, (axes, own, other) in _AXES.items():
             for how, more in _HOW_MUCH.items():
-                if how and taken not in ("all", "length"):
-                    continue
                 yield _fault(
                     f"same.{taken}.{which}{how and '.'}{how}",
                     f"the SAME padding {own} {words.format(other=other)}{more}",

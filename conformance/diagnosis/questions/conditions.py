@@ -89,22 +89,29 @@ class _Asking:
 
     def fails(self, case: Case) -> bool | None:
         """Whether it fails in the same stage, on some operands; None where it is not answered."""
+        return self._answer(case, another_stage=False)
+
+    def fails_or_conforms(self, case: Case) -> bool | None:
+        """The same; None where it fails in another stage, which tells of something else."""
+        return self._answer(case, another_stage=None)
+
+    def _answer(self, case: Case, another_stage: bool | None) -> bool | None:
         if not is_valid(case):
             return None
         answers = []
         for seed in range(case.seed, case.seed + _SEEDS):
-            answers.append(self._fails_once(case.replace(seed=seed)))
-            if answers[-1]:
-                return True
-        return None if None in answers else False
+            answers.append(self._fails_once(case.replace(seed=seed), another_stage))
+            if answers[-1] is not False:
+                return answers[-1]
+        return False
 
-    def _fails_once(self, case: Case) -> bool | None:
+    def _fails_once(self, case: Case, another_stage: bool | None) -> bool | None:
         result = self._ask(case)
         if self._first is None:
             self._first = result
         if result.verdict in FAILING:
             alike = _kind(result.stage) == _kind(self._first.stage)
-            return result.verdict is self._first.verdict and alike
+            return (result.verdict is self._first.verdict and alike) or another_stage
         return False if result.verdict in (Verdict.CONFORMS, Verdict.UNTRUSTED) else None
 
 
@@ -175,7 +182,7 @@ def _ask_for(
     case: Case, number: Number, values: Iterable[int], asking: _Asking, fails: dict[int, bool]
 ) -> None:
     for value in values:
-        answer = asking.fails(number.put(case, value))
+        answer = asking.fails_or_conforms(number.put(case, value))
         if answer is not None:
             fails[value] = answer
 

@@ -211,47 +211,72 @@ def _law(reads: Reads) -> str:
 
 
 def in_another_order(reads: Reads) -> str:
-    """Whether outputs are right, but stand in another order along one axis, by their phases."""
-    for number, axis in enumerate(AXES[reads.rank]):
-        order = _order(reads, 1 + number)
-        steps = _phases(order)
-        if steps > 1:
-            law = reads.laws[1 + number]
-            names = {law[TAPS[number]]: "the dilation rate", law[PLACES[number]]: "the strides"}
-            by = names.get(steps, str(steps))
-            return (
-                f"the outputs along the {axis}s are right, but stand in another order: those whose "
-                f"index leaves the same remainder when it is divided by {by} follow one another, "
-                "where they should take turns"
-            )
-    return ""
+    """Whether each output is right for another one along the axes, and for which."""
+    found = [_sources(reads, number) for number in range(reads.rank)]
+    found = found if all(found) else []
+    told = [
+        _order_in_words(reads, number, list(source.values()))
+        for number, source in enumerate(found)
+        if any(index != other for index, other in source.items())
+    ]
+    return "; ".join(told)
 
 
-def _order(reads: Reads, column: int) -> list[int]:
-    """For each index of outputs along an axis, whose reads it has; empty where one has no other's.
+def _sources(reads: Reads, axis: int) -> dict[int, int]:
+    """For each index of outputs along an axis, the index for which its reads are right.
 
-    Of several whose reads it has, which tells nothing, its own or the first that no other has.
+    Empty where one has reads of several, or reads follow from other indices too.
     """
-    right_of = {
-        tuple(entry): tuple(read) if inside else (NOTHING,) * len(read)
-        for entry, read, inside in zip(
-            reads.entries.tolist(), reads.right.tolist(), reads.inside.tolist(), strict=True
+    read = (reads.got >= 0).all(axis=1)
+    others = [0, *range(1 + reads.rank, reads.right.shape[1])]
+    if not np.array_equal(reads.got[read][:, others], reads.right[read][:, others]):
+        return {}
+    moved = reads.got[read, 1 + axis] - reads.right[read, 1 + axis]
+    stride = reads.laws[1 + axis][PLACES[axis]]
+    index = reads.entries[read, 1 + axis]
+    if (moved % stride).any():
+        return {}
+    source = index + moved // stride
+    found = {int(i): int(source[index == i][0]) for i in np.unique(index)}
+    is_one = all(
+        found[i] == other for i, other in zip(index.tolist(), source.tolist(), strict=True)
+    )
+    return found if is_one and len(found) > _LEAST_ORDERED else {}
+
+
+_LEAST_ORDERED: Final = 2
+
+
+def _order_in_words(reads: Reads, number: int, order: Sequence[int]) -> str:
+    axis, law = AXES[reads.rank][number], reads.laws[1 + number]
+    steps = _phases(order)
+    if steps > 1:
+        names = {law[TAPS[number]]: "the dilation rate", law[PLACES[number]]: "the strides"}
+        return (
+            f"the outputs along the {axis}s are right, but stand in another order: those whose "
+            f"index leaves the same remainder when it is divided by {names.get(steps, steps)} "
+            "follow one another, where they should take turns"
         )
-    }
-    indices = sorted(set(reads.entries[:, column].tolist()))
-    left, found = list(indices), list[int]()
-    for index in indices:
-        rows = reads.entries[:, column] == index
-        entries, got = reads.entries[rows].tolist(), reads.got[rows].tolist()
-        for other in left:
-            moved = [(*e[:column], other, *e[column + 1 :]) for e in entries]
-            if all(right_of.get(m) == tuple(g) for m, g in zip(moved, got, strict=True)):
-                found.append(other)
-                left.remove(other)
-                break
-        else:
-            return []
-    return found
+    length, far = _blocks(order)
+    if length:
+        return (
+            f"output {axis}s are done in blocks of {length}, and each block has what belongs "
+            f"{far} {axis}s after the block before, not {length}"
+        )
+    shown = ", ".join(map(str, order[:_MOST_SHOWN])) + ", ..." * (len(order) > _MOST_SHOWN)
+    return f"the output {axis}s hold, from the first on, what belongs to {axis}s {shown}"
+
+
+_MOST_SHOWN: Final = 12
+
+
+def _blocks(order: Sequence[int]) -> tuple[int, int]:
+    """The length of blocks, and how far apart what they hold lies; zeros where it is not so."""
+    for length in range(2, len(order)):
+        for far in range(2 * length):
+            if list(order) == [i // length * far + i % length for i in range(len(order))]:
+                return length, far
+    return 0, 0
 
 
 def _phases(order: Sequence[int]) -> int:
