@@ -12,7 +12,7 @@ from conformance.cases.case import Case
 from conformance.diagnosis.commonality import common
 from conformance.diagnosis.groups import OF_CALLS, Diagnosis, Group
 from conformance.diagnosis.questions.conditions import conditions
-from conformance.diagnosis.questions.marks import Ask, what_is_read
+from conformance.diagnosis.questions.marks import Ask, LateError, what_is_read
 from conformance.diagnosis.questions.reads import Told
 from conformance.diagnosis.questions.refuting import Refuting
 from conformance.diagnosis.questions.rhythm import after_refusal, rhythm
@@ -21,7 +21,7 @@ from conformance.results import Result
 SECONDS: Final = 40.0
 """How long an implementation is asked; what was begun is ended."""
 
-_TESTING, _READING = 0.5, 0.8
+_TRYING: Final = 0.7
 """Up to which share of the time explanations are tried, and it is asked what is read."""
 
 
@@ -33,18 +33,20 @@ def asked(diagnosis: Diagnosis, passed: Sequence[Case], ask: Ask) -> Diagnosis:
         passed: the cases in which it conforms.
         ask: judges a case on it.
     """
-    clock = _Clock(ask)
-    clock.until(_TESTING)
-    tested = _tested(diagnosis.groups, passed, clock.ask)
-    clock.until(_READING)
-    groups = together(_with_reads(tested, clock.ask), passed)
+    clock, groups = _Clock(ask), diagnosis.groups
+    refuting = Refuting(groups, passed, clock.ask)
+    made: dict[int, list[tuple[Group, Told]]] = {}
+    for number in sorted(range(len(groups)), key=lambda n: -len(groups[n].failures)):
+        clock.half_until(_TRYING)
+        tested = _tested(groups[number], refuting)
+        clock.half_until(_TRYING)
+        made[number] = [(one, _read(one, clock.ask)) for one in tested]
+    tried = [one for number in range(len(groups)) for one in made[number]]
+    clock.half_until(_TRYING)
+    one_each = tuple(together(_with_reads(tried, clock.ask), passed))
     clock.until(1.0)
-    told = tuple(_of_smallest(group, passed, clock.ask) for group in groups)
+    told = tuple(_of_smallest(group, passed, clock.ask) for group in one_each)
     return replace(diagnosis, groups=told, cut_after=SECONDS if clock.was_late else None)
-
-
-class _LateError(Exception):
-    """The time for asking is over."""
 
 
 class _Clock:
@@ -58,45 +60,49 @@ class _Clock:
         """Allow so much of the time."""
         self._end = self._start + share * SECONDS
 
+    def half_until(self, share: float) -> None:
+        """Allow half of what is left of so much of the time."""
+        now = time.monotonic()
+        self._end = (now + self._start + share * SECONDS) / 2
+
     def ask(self, case: Case) -> Result:
         """What the implementation does.
 
         Raises:
-            _LateError: if the time is over.
+            LateError: if the time is over.
         """
         if time.monotonic() > self._end:
             self.was_late = True
-            raise _LateError
+            raise LateError
         return self._ask(case)
 
 
-def _tested(groups: Sequence[Group], passed: Sequence[Case], ask: Ask) -> list[Group]:
-    """The groups, what is said of them tried on further cases, of the largest first."""
-    refuting, made = Refuting(groups, passed, ask), dict[int, list[Group]]()
-    for number in sorted(range(len(groups)), key=lambda n: -len(groups[n].failures)):
-        group = groups[number]
-        try:
-            made[number] = list(refuting.tested(group))
-        except _LateError:
-            made[number] = [replace(group, tested=False)]
-    return [group for number in range(len(groups)) for group in made[number]]
+def _tested(group: Group, refuting: Refuting) -> list[Group]:
+    """The group, what is said of it tried on further cases."""
+    try:
+        return list(refuting.tested(group))
+    except LateError:
+        return [replace(group, tested=False)]
 
 
-def _with_reads(groups: Sequence[Group], ask: Ask) -> list[Group]:
+def _read(group: Group, ask: Ask) -> Told:
+    return what_is_read(group.failures, ask) if group.may_read_elsewhere else Told()
+
+
+def _with_reads(tried: Sequence[tuple[Group, Told]], ask: Ask) -> list[Group]:
     """The groups, with what is read elsewhere; of several words those that hold of most groups.
 
     What is read is known element by element.  Few failures that a fault explains as well, but of
     which the same is read as of more others, are of these.
     """
-    read = [_reads_of(group, ask) if group.may_read_elsewhere else Told() for group in groups]
-    counts = Counter(words for one in read for words in one.words)
+    counts = Counter(words for _, one in tried for words in one.words)
     made = [
         replace(
             group,
             reads=max(one.words, key=lambda words: counts[words], default=""),
             reads_example=not one.for_all,
         )
-        for group, one in zip(groups, read, strict=True)
+        for group, one in tried
     ]
     return [_as_larger(group, made, ask) for group in made]
 
@@ -107,22 +113,15 @@ def _as_larger(group: Group, groups: Sequence[Group], ask: Ask) -> Group:
     larger = {one.reads for one in groups if one.reads and len(one.failures) > size}
     if not larger or not (group.faults or group.named) or group.answer or group.stage in OF_CALLS:
         return group
-    same = [words for words in _reads_of(group, ask).words if words in larger]
+    same = [words for words in what_is_read(group.failures, ask).words if words in larger]
     return Group(group.failures, stage="exact", reads=same[0]) if same else group
-
-
-def _reads_of(group: Group, ask: Ask) -> Told:
-    try:
-        return what_is_read(group.failures, ask)
-    except _LateError:
-        return Told()
 
 
 def _of_smallest(group: Group, passed: Sequence[Case], ask: Ask) -> Group:
     """The group, with what its smallest case tells: what it needs to fail, or how often it does."""
     try:
         return replace(group, asked=_told_by(group, passed, ask))
-    except _LateError:
+    except LateError:
         return group
 
 

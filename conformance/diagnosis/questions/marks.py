@@ -13,7 +13,6 @@ What is read is held against the geometry of the definition, and told, in the mo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Final
@@ -49,7 +48,16 @@ from conformance.outcomes import Value
 from conformance.results import FAILING, Result
 
 Ask = Callable[[Case], Result]
-"""Judges a case on the implementation that is diagnosed."""
+"""Judges a case on the implementation that is diagnosed.
+
+Raises:
+    LateError: if the time for asking is over.
+"""
+
+
+class LateError(Exception):
+    """The time for asking is over."""
+
 
 _MOST_ASKED: Final = 96
 """How many elements are marked in turn; beyond, so many of them at even distances."""
@@ -77,8 +85,12 @@ def what_is_read(failures: Sequence[Failure], ask: Ask) -> Told:
     """
     told = []
     for case in _to_ask(failure.case for failure in failures):
-        with suppress(_NotAnsweredError):
+        try:
             told.append(_of(case, ask))
+        except _NotAnsweredError:
+            continue
+        except LateError:
+            break
         if sum(bool(one.words) and one.for_all for one in told) == _MOST_TOLD:
             break
     laws = [word for one in told if one.is_law for word in one.words]
