@@ -266,3 +266,15 @@ def test_outputs_of_other_places_are_told_in_their_order() -> None:
     assert told("Conv1D/inputs:2x8x2/filters:3/kernel_size:3/padding:valid", exchanged) == (
         "the output steps hold, from the first on, what belongs to steps 0, 1, 2, 3, 5, 4"
     )
+
+
+def test_outputs_that_read_nothing_are_told() -> None:
+    """Where only the first of the kernel's steps lies on an input, that alone is not left out."""
+    failures = [
+        Failure(parse(f"Conv1D/inputs:{inputs}/filters:2/{window}"), Value(None), "exact")
+        for inputs in ("1x1x2", "2x2x3")
+        for window in ("kernel_size:2/strides:3/padding:same", "kernel_size:1/strides:2")
+    ]
+    words = what_is_read(failures, of_change(np.zeros_like)).words
+    counts = {one: words.count(one) for one in words}
+    assert max(words, key=lambda one: counts[one]) == "no input is read at all"

@@ -210,6 +210,37 @@ def _limited() -> Iterator[Fault]:
         )
 
 
+_FROM: Final[Mapping[str, tuple[str, Callable[[Along], int]]]] = MappingProxyType(
+    {
+        "stride": ("one less than the stride", lambda a: a.stride - 1),
+        "dilation": ("one less than the dilation rate", lambda a: a.dilation - 1),
+    }
+)
+"""What windows may be displaced by."""
+
+
+def _displaced() -> Iterator[Fault]:
+    """Padding before the first input that is too little, or too much, by another number."""
+    sides = (("less", -1), ("more", 1))
+    for padding, (name, (words, by)), (side, sign) in product(
+        ("same", "causal"), _FROM.items(), sides
+    ):
+        yield _fault(
+            f"{padding}.{side}-by.{name}",
+            f"the {padding.upper() if padding == 'same' else padding} padding before the first "
+            f"input is {side} by {words}",
+            together=partial(_padded_otherwise, padding=padding, by=by, sign=sign),
+        )
+
+
+def _padded_otherwise(
+    given: list[Along], padding: str, by: Callable[[Along], int], sign: int
+) -> list[Along]:
+    if given[0].padding != padding:
+        return given
+    return [replace(a, before=a.before + sign * by(a)) for a in given]
+
+
 def _at_most(given: list[Along], padding: str, limit: Callable[[Along], int]) -> list[Along]:
     if given[0].padding != padding:
         return given
@@ -406,7 +437,9 @@ def _running(y: Array, axis: int) -> Array:
 
 
 _EVERY: Final = tuple(
-    fault for make in (_arguments, _pads, _limited, _counts, _indices, _kept) for fault in make()
+    fault
+    for make in (_arguments, _pads, _limited, _displaced, _counts, _indices, _kept)
+    for fault in make()
 )
 
 _LAID_IN_ONE_GRADIENT: Final = tuple(

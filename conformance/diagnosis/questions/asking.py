@@ -40,7 +40,7 @@ def asked(diagnosis: Diagnosis, passed: Sequence[Case], ask: Ask) -> Diagnosis:
         clock.half_until(_TRYING)
         tested = _tested(groups[number], refuting)
         clock.half_until(_TRYING)
-        made[number] = [(one, _read(one, clock.ask)) for one in tested]
+        made[number] = [_read(one, clock.ask) for one in tested]
     tried = [one for number in range(len(groups)) for one in made[number]]
     clock.half_until(_TRYING)
     one_each = tuple(together(_with_reads(tried, clock.ask), passed))
@@ -85,8 +85,20 @@ def _tested(group: Group, refuting: Refuting) -> list[Group]:
         return [replace(group, tested=False)]
 
 
-def _read(group: Group, ask: Ask) -> Told:
-    return what_is_read(group.failures, ask) if group.may_read_elsewhere else Told()
+def _read(group: Group, ask: Ask) -> tuple[Group, Told]:
+    """The group, and what is read elsewhere.
+
+    A law of what is read stands in the place of a fault that is in doubt.
+    """
+    if group.may_read_elsewhere:
+        return group, what_is_read(group.failures, ask)
+    if not group.faults or group.tested is not False:
+        return group, Told()
+    told = what_is_read(group.failures, ask)
+    if not told.is_law:
+        return group, Told()
+    stage = next(failure.stage for failure in group.failures)
+    return Group(group.failures, stage=stage, common=group.common), told
 
 
 def _with_reads(tried: Sequence[tuple[Group, Told]], ask: Ask) -> list[Group]:

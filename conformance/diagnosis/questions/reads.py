@@ -166,7 +166,8 @@ def _weighted(reads: Reads) -> tuple[str, ...]:
     odd = np.unique(weight[weight != 1])
     if len(odd) != 1 or not np.isfinite(odd).all():
         return ()
-    told: list[str] = _from_other_length(reads, weight, odd[0])
+    told = ["no input is read at all"] * bool((reads.got[reads.inside] == NOTHING).all())
+    told += _from_other_length(reads, weight, odd[0])
     for name, values in reads.indices():
         along = along_values(values[reads.inside], weight[reads.inside])
         told += [] if along is None else in_words(along, name)
