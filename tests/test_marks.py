@@ -278,3 +278,13 @@ def test_outputs_that_read_nothing_are_told() -> None:
     words = what_is_read(failures, of_change(np.zeros_like)).words
     counts = {one: words.count(one) for one in words}
     assert max(words, key=lambda one: counts[one]) == "no input is read at all"
+
+
+def test_the_second_half_of_a_batch_that_is_given_the_first_is_told() -> None:
+    def halved(value: Any) -> Any:
+        half = len(value) // 2
+        return np.concatenate([value[:half], value[:half]])
+
+    assert told("Conv1D/inputs:6x5x1/filters:2/kernel_size:2", of_change(halved)) == (
+        "the second half of the output samples holds what belongs to the first half"
+    )

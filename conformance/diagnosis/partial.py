@@ -25,7 +25,9 @@ _LEAST: Final = 3
 """How many failures a fault explains in part at least."""
 
 _DISTINCT: Final = 5
-"""How many different wrong elements there are at least: a few limits are given by many faults."""
+"""How many different wrong elements tell a fault: a few limits are given by many.
+
+Failures of fewer join what others tell."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +54,9 @@ class Partial:
 
 def partial_faults(failures: Sequence[Failure], hypotheses: Hypotheses) -> list[Partial]:
     """The faults that explain most failures in part, one after the other."""
-    wrong = {f: w for f in failures if (w := _wrong(f, hypotheses)) is not None}
+    every = {f: w for f in failures if (w := _wrong(f, hypotheses)) is not None}
+    wrong = {f: w for f, w in every.items() if _tells(f, w)}
+    few = {f: w for f, w in every.items() if f not in wrong}
     found: list[Partial] = []
     catalogue = [fault for fault in FAULTS.values() if (fault,) not in hypotheses.refuted]
     while len(wrong) >= _LEAST:
@@ -69,6 +73,8 @@ def partial_faults(failures: Sequence[Failure], hypotheses: Hypotheses) -> list[
         own = [f for f in wrong if _explains(fault, f, wrong[f], hypotheses)]
         if len(own) < _LEAST or 2 * len(own) <= len(wrong):
             break  # what explains a few among many does so by chance
+        own += [f for f, w in few.items() if _explains(fault, f, w, hypotheses)]
+        few = {f: w for f, w in few.items() if f not in set(own)}
         found.append(Partial(fault, tuple(own), _place(own, hypotheses)))
         wrong = {f: w for f, w in wrong.items() if f not in set(own)}
     return found
@@ -81,7 +87,7 @@ def explains_in_part(fault: Fault, failure: Failure, hypotheses: Hypotheses) -> 
 
 
 def _wrong(failure: Failure, hypotheses: Hypotheses) -> Array | None:
-    """Which outputs are wrong, where others are right and the wrong ones tell something."""
+    """Which outputs are wrong, where others are right."""
     outcome = failure.outcome
     if failure.case.observe != "output" or not isinstance(outcome, Value):
         return None
@@ -89,9 +95,13 @@ def _wrong(failure: Failure, hypotheses: Hypotheses) -> Array | None:
     if not isinstance(right, Prediction) or not _is_like(actual, right.value):
         return None
     wrong: Array = ~right.allows(actual)
-    if wrong.all() or len(np.unique(actual[wrong].astype(np.float64))) < _DISTINCT:
-        return None
-    return wrong
+    return None if wrong.all() or not wrong.any() else wrong
+
+
+def _tells(failure: Failure, wrong: Array) -> bool:
+    """Whether enough different elements are wrong to tell a fault."""
+    assert isinstance(failure.outcome, Value)
+    return len(np.unique(failure.outcome.value[wrong].astype(np.float64))) >= _DISTINCT
 
 
 def _is_like(actual: Any, right: Array) -> bool:

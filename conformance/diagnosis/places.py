@@ -231,7 +231,7 @@ def _weight(one: Located, telling: int) -> tuple[int, int, int]:
 
     Then small blocks.
     """
-    plain = one.place.axis not in (_PLANE, _ORDER)
+    plain = one.place.axis not in _OVER_SEVERAL
     return len(one.failures) - telling, plain - one.place.above, -one.place.block
 
 
@@ -369,6 +369,8 @@ def _inner(case: Case) -> tuple[str, ...]:
 
 _PLANE: Final = "places of an output plane, counted row by row,"
 _ORDER: Final = "elements of the output, counted as they lie in memory,"
+_SPREAD: Final = "output places of all samples, counted one after the other,"
+_OVER_SEVERAL: Final = frozenset({_PLANE, _ORDER, _SPREAD})
 """What is counted over several axes."""
 
 
@@ -385,7 +387,7 @@ def _in_order(in_memory: Array, wrong: Array, axes: tuple[str, ...]) -> dict[str
     """The same over the places of a plane, and over all elements, of outputs."""
     if "samples" not in axes:
         return {}
-    found = {_ORDER: in_memory.ravel()}
+    found = {_ORDER: in_memory.ravel(), _SPREAD: np.asarray(wrong.any(axis=-1)).ravel()}
     if "rows" in axes:
         found[_PLANE] = wrong.any(axis=(0, -1)).ravel()
     return found
@@ -449,9 +451,8 @@ def _lengths(case: Case) -> dict[str, int] | None:
     batch = known.batch or 0
     if case.observe == "output":
         last = filters if known.is_convolution else channels
-        over = {_ORDER: prod((batch, *inner, last))} | (
-            {_PLANE: prod(inner)} if known.rank == 2 else {}
-        )
+        over = {_ORDER: prod((batch, *inner, last)), _SPREAD: prod((batch, *inner))}
+        over |= {_PLANE: prod(inner)} if known.rank == 2 else {}
         return dict(zip(_axes(case), (batch, *inner, last), strict=True)) | over
     sizes = {"inputs": (batch, *(n or 0 for n in known.spatial), channels)}
     if known.is_convolution:

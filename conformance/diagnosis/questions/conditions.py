@@ -35,7 +35,7 @@ _SEEDS: Final = 6
 """On how many operands a case has to conform: on some it is right by chance."""
 
 _SEVERAL: Final = 2
-"""How many numbers beyond a limit conform at least, where a multiple is told as well."""
+"""How many numbers meet at least, and how many do not, what is said of parities and multiples."""
 
 _BLOCKS: Final = (3, 4, 8, 16, 32, 64)
 
@@ -233,7 +233,7 @@ def _condition(name: str, fails: dict[int, bool]) -> str:
     told |= {f"{name} {words}": numbers for words, numbers in blocks.items()}
     beyond = {words: numbers for words, numbers in ranges.items() if words.startswith(">")}
     for (limits, within), (words, numbers) in product(beyond.items(), (parities | blocks).items()):
-        if len(within - numbers) >= _SEVERAL:  # one number conforms by chance now and then
+        if len(within - numbers) >= _SEVERAL:
             told[f"{name} {limits} and {words}"] = within & numbers
     return next((words for words, numbers in told.items() if numbers == failing), "")
 
@@ -252,9 +252,20 @@ def _ranges(fails: dict[int, bool], failing: set[int]) -> dict[str, set[int]]:
 
 
 def _parities(fails: dict[int, bool]) -> dict[str, set[int]]:
-    return {"odd": {n for n in fails if n % 2}, "even": {n for n in fails if n % 2 == 0}}
+    found = {"odd": {n for n in fails if n % 2}, "even": {n for n in fails if n % 2 == 0}}
+    return _seen_often(found, fails)
 
 
 def _blocks(fails: dict[int, bool]) -> dict[str, set[int]]:
     found = {f"a multiple of {b}": {n for n in fails if n % b == 0} for b in _BLOCKS}
-    return found | {f"no multiple of {b}": {n for n in fails if n % b} for b in _BLOCKS}
+    found |= {f"no multiple of {b}": {n for n in fails if n % b} for b in _BLOCKS}
+    return _seen_often(found, fails)
+
+
+def _seen_often(found: dict[str, set[int]], fails: dict[int, bool]) -> dict[str, set[int]]:
+    """What several numbers meet, and several do not: one conforms, or fails, by chance."""
+    return {
+        words: numbers
+        for words, numbers in found.items()
+        if _SEVERAL <= len(numbers) <= len(fails) - _SEVERAL
+    }

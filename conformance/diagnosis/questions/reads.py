@@ -213,52 +213,56 @@ def _law(reads: Reads) -> str:
 
 def in_another_order(reads: Reads) -> str:
     """Whether each output is right for another one along the axes, and for which."""
-    found = [_sources(reads, number) for number in range(reads.rank)]
-    found = found if all(found) else []
-    told = [
-        _order_in_words(reads, number, list(source.values()))
-        for number, source in enumerate(found)
-        if any(index != other for index, other in source.items())
-    ]
+    read: Array = np.asarray((reads.got >= 0).all(axis=1))
+    last = reads.right.shape[1] - 2
+    if not np.array_equal(reads.got[read, last:], reads.right[read, last:]):
+        return ""
+    told = []
+    for column in range(1 + reads.rank):
+        source = _sources(reads, column, read)
+        if source is None:
+            return ""
+        if any(index != other for index, other in source.items()):
+            told.append(_order_in_words(reads, column, list(source.values())))
     return "; ".join(told)
 
 
-def _sources(reads: Reads, axis: int) -> dict[int, int]:
+def _sources(reads: Reads, column: int, read: Array) -> dict[int, int] | None:
     """For each index of outputs along an axis, the index for which its reads are right.
 
-    Empty where one has reads of several, or reads follow from other indices too.
+    None where one has reads of several, or they follow from other indices too.
     """
-    read = (reads.got >= 0).all(axis=1)
-    others = [0, *range(1 + reads.rank, reads.right.shape[1])]
-    if not np.array_equal(reads.got[read][:, others], reads.right[read][:, others]):
-        return {}
-    moved = reads.got[read, 1 + axis] - reads.right[read, 1 + axis]
-    stride = reads.laws[1 + axis][PLACES[axis]]
-    index = reads.entries[read, 1 + axis]
+    moved = reads.got[read, column] - reads.right[read, column]
+    stride = reads.laws[column]["n" if column == 0 else PLACES[column - 1]]
+    index = reads.entries[read, column]
     if (moved % stride).any():
-        return {}
+        return None
     source = index + moved // stride
     found = {int(i): int(source[index == i][0]) for i in np.unique(index)}
     is_one = all(
         found[i] == other for i, other in zip(index.tolist(), source.tolist(), strict=True)
     )
-    return found if is_one and len(found) > _LEAST_ORDERED else {}
+    told = len(found) > _LEAST_ORDERED or not moved.any()
+    return found if is_one and told else None
 
 
 _LEAST_ORDERED: Final = 2
 
 
-def _order_in_words(reads: Reads, number: int, order: Sequence[int]) -> str:
-    axis, law = AXES[reads.rank][number], reads.laws[1 + number]
+def _order_in_words(reads: Reads, column: int, order: Sequence[int]) -> str:
+    axis, law = ("sample", *AXES[reads.rank])[column], reads.laws[column]
     steps = _phases(order)
     if steps > 1:
-        names = {law[TAPS[number]]: "the dilation rate", law[PLACES[number]]: "the strides"}
+        names = {} if column == 0 else {law[TAPS[column - 1]]: "the dilation rate"}
+        names |= {} if column == 0 else {law[PLACES[column - 1]]: "the strides"}
         return (
             f"the outputs along the {axis}s are right, but stand in another order: those whose "
             f"index leaves the same remainder when it is divided by {names.get(steps, steps)} "
             "follow one another, where they should take turns"
         )
     length, far = _blocks(order)
+    if far == 0 and 2 * length == len(order):
+        return f"the second half of the output {axis}s holds what belongs to the first half"
     if length:
         return (
             f"output {axis}s are done in blocks of {length}, and each block has what belongs "
