@@ -10,7 +10,7 @@ from test_marks import of_steps
 from conformance.cases.case import Case, parse
 from conformance.cases.operands import operands
 from conformance.diagnosis.claims import claim_of
-from conformance.diagnosis.evaluation import CORRECT, Steps, evaluate
+from conformance.diagnosis.evaluation import CORRECT, Steps, evaluate, geometry
 from conformance.diagnosis.faults import FAULTS
 from conformance.diagnosis.groups import Group
 from conformance.diagnosis.hypotheses import Failure, Hypotheses
@@ -106,3 +106,18 @@ def test_words_that_further_cases_contradict_are_left_out() -> None:
     (made,) = tried(own, judged(FAULTS["pooling.mean"].steps))
     assert made.stage == "exact"
     assert not made.what
+
+
+def test_a_fault_that_larger_windows_contradict_is_in_doubt() -> None:
+    """Padding that lacks a third of the window: of three steps all of it, of larger ones a part."""
+
+    def lacking(n: int, k: int, s: int, d: int, padding: str) -> tuple[int, int]:
+        outputs, before = geometry(n, k, s, d, padding)
+        return outputs, before - k // 3
+
+    case = parse("Conv1D/inputs:2x9x3/filters:2/kernel_size:3/padding:same")
+    steps = Steps(geometry=lacking)
+    own = Group((failing_with(steps, case),), faults=(FAULTS["same.all-last"],))
+    (made,) = tried(own, judged(steps))
+    assert made.tested is False
+    assert "perhaps" in made.clause(1)

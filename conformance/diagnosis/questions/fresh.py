@@ -6,7 +6,8 @@ failing cases by chance does not hold of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Final
@@ -36,12 +37,17 @@ class Fresh:
     """What was done in cases that were not in the run.
 
     Attributes:
-        failures: those that fail, with values.
+        by_respect: those that fail, with values, by what of a failing case is changed in them.
         conforming: the cases that do not.
     """
 
-    failures: tuple[Failure, ...] = ()
+    by_respect: Mapping[str, tuple[Failure, ...]]
     conforming: tuple[Case, ...] = ()
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """All that fail."""
+        return tuple(failure for some in self.by_respect.values() for failure in some)
 
 
 def fresh(group: Group, known: frozenset[Case], ask: Ask) -> Fresh:
@@ -52,19 +58,21 @@ def fresh(group: Group, known: frozenset[Case], ask: Ask) -> Fresh:
         known: the cases of the run.
         ask: judges a case.
     """
-    failures, conforming = [], []
+    failures: dict[str, list[Failure]] = defaultdict(list)
+    conforming = []
     asked: set[Case] = set(known)
     for base in _bases(group):
-        for case in _near(base):
+        for respect, case in _near(base):
             if case in asked:
                 continue
             asked.add(case)
             result = ask(case)
             if result.evidence is not None and isinstance(result.evidence.outcome, Value):
-                failures.append(failure_of(result))
+                failures[respect].append(failure_of(result))
             elif result.verdict is Verdict.CONFORMS:
                 conforming.append(case)
-    return Fresh(tuple(failures), tuple(conforming))
+    by_respect = {respect: tuple(some) for respect, some in failures.items()}
+    return Fresh(by_respect, tuple(conforming))
 
 
 def _bases(group: Group) -> list[Case]:
@@ -89,13 +97,13 @@ def _size(case: Case) -> int:
     return prod(size or 0 for size in case.inputs or ())
 
 
-def _near(base: Case) -> Iterator[Case]:
-    """The case on other operands, and with each of its numbers larger."""
-    yield from (base.replace(seed=base.seed + by) for by in range(1, 1 + _SEEDS))
+def _near(base: Case) -> Iterator[tuple[str, Case]]:
+    """The case on other operands, and with each of its numbers larger; and what is changed."""
+    yield from (("operands", base.replace(seed=base.seed + by)) for by in range(1, 1 + _SEEDS))
     if not LAYERS[base.layer].rank:
         return
     for number in numbers_of(base):
         for by in _MORE:
             case = number.put(base, number.value + by)
             if is_valid(case) and _size(case) <= _LARGEST:
-                yield case
+                yield number.name, case

@@ -49,14 +49,26 @@ _WORDS: Final = 1 / 2
 
 @dataclass(frozen=True)
 class _Tally:
-    """How many fresh failures something holds of, and how many contradict it."""
+    """How many fresh failures something holds of, and how many contradict it.
+
+    Attributes:
+        holds, against: these.
+        fails_in: whether in one respect, such as the size of the window, more contradict it than
+            it holds of.
+    """
 
     holds: int
     against: int
+    fails_in: bool = False
 
     def refutes(self, share: float) -> bool:
         """Whether more than a share contradict it."""
         return self.against > share * (self.holds + self.against)
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it is to be said with "perhaps"."""
+        return not self.holds or self.fails_in or self.refutes(_DOUBT)
 
 
 class Refuting:
@@ -113,7 +125,7 @@ class Refuting:
             group,
             faults=first,
             alternatives=tuple(others),
-            tested=left[first].holds > 0 and not left[first].refutes(_DOUBT),
+            tested=not left[first].is_doubtful,
             contradicted=group.contradicted + self._conforming(first, made),
         )
 
@@ -134,10 +146,18 @@ class Refuting:
         return replace(group, faults=one.faults, alternatives=one.alternatives, tested=True)
 
     def _of(self, one: Hypothesis, made: Fresh, group: Group) -> _Tally:
-        found = Counter(self._holds(one, failure) for failure in made.failures)
-        against = [f for f in made.failures if self._holds(one, f) is False]
+        parts = [self._of_some(one, some, group) for some in made.by_respect.values()]
+        holds, against = (sum(numbers) for numbers in zip(*parts, strict=True))
+        return _Tally(holds, against, any(no > yes for yes, no in parts))
+
+    def _of_some(
+        self, one: Hypothesis, failures: Sequence[Failure], group: Group
+    ) -> tuple[int, int]:
+        """How many failures are what the faults give, and how many are something else."""
+        found = Counter(self._holds(one, failure) for failure in failures)
+        against = [f for f in failures if self._holds(one, f) is False]
         others = sum(self._is_told_elsewhere(failure, group, one) for failure in against)
-        return _Tally(found[True], found[False] - others)
+        return found[True], found[False] - others
 
     def _holds(self, one: Hypothesis, failure: Failure) -> bool | None:
         """Whether the faults give what was given; None where they cannot be evaluated."""
