@@ -15,7 +15,7 @@ import numpy as np
 from conformance.diagnosis.evaluation import Prediction
 from conformance.diagnosis.faults import FAULTS, Fault
 from conformance.diagnosis.hypotheses import Failure, Hypotheses
-from conformance.diagnosis.places import Place, begins_within, places_of
+from conformance.diagnosis.places import OVER_SEVERAL, Place, begins_within, places_of
 from conformance.outcomes import Value
 
 Array = np.ndarray[Any, Any]
@@ -127,7 +127,7 @@ def _place(failures: Sequence[Failure], hypotheses: Hypotheses) -> Place | None:
     """Where the wrong elements of all failures lie, while others before them are right in some."""
     first, *others = (places_of(failure, hypotheses) for failure in failures)
     shared = [p for p in first.intersection(*others) if _is_part(p, failures, hypotheses)]
-    return min(shared, key=lambda p: (p.above, p.block), default=None)
+    return min(shared, key=lambda p: (p.axis in OVER_SEVERAL, p.above, p.block), default=None)
 
 
 def _is_part(place: Place, failures: Sequence[Failure], hypotheses: Hypotheses) -> bool:

@@ -147,7 +147,8 @@ def places_of(failure: Failure, hypotheses: Hypotheses) -> frozenset[Place]:
     seen = _seen(failure, hypotheses)
     if seen is None:
         return frozenset()
-    return seen.places | {Place(axis, start=n) for axis, n in seen.starts.items() if n}
+    plain = {axis: n for axis, n in seen.starts.items() if n and axis not in OVER_SEVERAL}
+    return seen.places | {Place(axis, start=n) for axis, n in plain.items()}
 
 
 def begins_within(place: Place, failure: Failure, hypotheses: Hypotheses) -> bool:
@@ -231,7 +232,7 @@ def _weight(one: Located, telling: int) -> tuple[int, int, int]:
 
     Then small blocks.
     """
-    plain = one.place.axis not in _OVER_SEVERAL
+    plain = one.place.axis not in OVER_SEVERAL
     return len(one.failures) - telling, plain - one.place.above, -one.place.block
 
 
@@ -370,8 +371,8 @@ def _inner(case: Case) -> tuple[str, ...]:
 _PLANE: Final = "places of an output plane, counted row by row,"
 _ORDER: Final = "elements of the output, counted as they lie in memory,"
 _SPREAD: Final = "output places of all samples, counted one after the other,"
-_OVER_SEVERAL: Final = frozenset({_PLANE, _ORDER, _SPREAD})
-"""What is counted over several axes."""
+OVER_SEVERAL: Final = frozenset({_PLANE, _ORDER, _SPREAD})
+"""What is counted over several axes; a limit, and no remainder, is that of one of them."""
 
 
 def _masks(wrong: Array, axes: tuple[str, ...]) -> dict[str, Array]:
@@ -401,7 +402,7 @@ def _places(axis: str, mask: Array) -> Iterator[Place]:
             yield Place(axis, block, whole=True)
     if lowest == 0 and length >= min(_BLOCKS):
         return
-    if lowest >= _LEAST_FROM:
+    if lowest >= _LEAST_FROM and axis not in OVER_SEVERAL:
         yield Place(axis, start=lowest)
     for block in _BLOCKS:
         holds = block < length or (length == 1 and block == min(_BLOCKS))
