@@ -13,13 +13,13 @@ from conformance.diagnosis.claims import claim_of
 from conformance.diagnosis.evaluation import CORRECT, Steps, evaluate, geometry
 from conformance.diagnosis.faults import FAULTS
 from conformance.diagnosis.groups import Group
-from conformance.diagnosis.hypotheses import Failure, Hypotheses
+from conformance.diagnosis.hypotheses import Failure, Hypotheses, failure_of
 from conformance.diagnosis.questions.marks import Ask
 from conformance.diagnosis.questions.refuting import Refuting
 from conformance.diagnosis.systematic import SYSTEMATIC
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Value
-from conformance.results import Result
+from conformance.results import Evidence, Result
 
 CASE = parse("MaxPooling1D/inputs:1x4x1/pool_size:3/strides:1/padding:same")
 OTHER = parse("MaxPooling1D/inputs:2x9x3/pool_size:2")
@@ -121,3 +121,21 @@ def test_a_fault_that_larger_windows_contradict_is_in_doubt() -> None:
     (made,) = tried(own, judged(steps))
     assert made.tested is False
     assert "perhaps" in made.clause(1)
+
+
+def test_few_failures_are_told_by_more_of_their_kind() -> None:
+    """Of one failing case it is not told that what lies beyond the last whole block is wrong."""
+
+    def ask(case: Case) -> Result:
+        y = evaluate(case, operands(case)).copy()
+        flat = y.reshape(-1)
+        flat[len(flat) // 4 * 4 :] += 1
+        evidence = Evidence("one", case, Value(y), "exact")
+        result = Result(case, (), "one", Verdict.DEVIATES, None, "", "", evidence=evidence)
+        return result if len(flat) % 4 else replace(result, verdict=Verdict.CONFORMS, evidence=None)
+
+    case = parse("Conv1D/inputs:1x8x2/filters:3/kernel_size:2")
+    own = Group((failure_of(ask(case)),), stage="contraction")
+    (made,) = tried(own, ask)
+    assert "as they lie in memory, beyond the last multiple of 4" in made.what
+    assert [failure.case for failure in made.failures] == [case]

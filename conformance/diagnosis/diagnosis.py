@@ -61,10 +61,7 @@ def diagnose(
     explained = {failure for one in found for failure in one.failures}
     groups = [_explained(one) for one in found]
     left = _without_chance_names([f for f in failures if f not in explained])
-    groups += _in_part(left, passed, hypotheses)
-    parted = {failure for group in groups for failure in group.failures}
-    left = [failure for failure in left if failure not in parted]
-    groups += _by_place(left, passed, hypotheses)
+    groups += by_place(left, passed, hypotheses)
     placed = {failure for group in groups for failure in group.failures}
     left = [f for f in left if f not in placed]
     groups += unexplained(left, passed, explained | placed, hypotheses)
@@ -146,6 +143,16 @@ def _explained(one: Explanation) -> Group:
     only = common(cases, one.contradicted) if one.contradicted else None
     contradicted = len(one.contradicted)
     return Group(one.failures, one.faults, one.alternatives, common=only, contradicted=contradicted)
+
+
+def by_place(
+    failures: Sequence[Failure], passed: Sequence[Case], hypotheses: Hypotheses
+) -> list[Group]:
+    """Groups of failures of which it is told where in the outputs something is wrong."""
+    groups = _in_part(failures, passed, hypotheses)
+    parted = {failure for group in groups for failure in group.failures}
+    left = [failure for failure in failures if failure not in parted]
+    return groups + _by_place(left, passed, hypotheses)
 
 
 def _in_part(

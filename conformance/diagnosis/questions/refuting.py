@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from conformance.cases.case import Case
-from conformance.diagnosis.diagnosis import diagnose
+from conformance.diagnosis.diagnosis import by_place, diagnose
 from conformance.diagnosis.groups import Group
 from conformance.diagnosis.hypotheses import (
     Failure,
@@ -104,9 +104,14 @@ class Refuting:
 
     def _with_more(self, group: Group, made: Fresh) -> Group:
         """What few failures do not tell, and more of their kind do."""
-        found = list(self._otherwise(group, made, ()))
-        told = len(found) == 1 and (found[0].faults or found[0].stage in ("part", "place"))
-        return found[0] if told else group
+        every = [*group.failures, *made.failures]
+        one = explained_by_one(every, self._passed, self._hypotheses)
+        if one is not None:
+            return replace(group, faults=one.faults, alternatives=one.alternatives, tested=True)
+        for found in by_place(every, [*self._passed, *made.conforming], self._hypotheses):
+            if set(group.failures) <= set(found.failures):
+                return replace(found, failures=group.failures)
+        return group
 
     def _with_faults(
         self, group: Group, made: Fresh, refuted: tuple[Hypothesis, ...]
