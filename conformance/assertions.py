@@ -60,9 +60,10 @@ def assert_conforms(actual: Any, layer: Any, inputs: Any, upstream: Any = None) 
     gradients, or lists of them.  Masked arrays, which leave out elements, are refused.
 
     An activation may be one of Keras' with parameters, or a function of the caller's own: it is
-    then evaluated in float64.  Where it is piecewise linear its slopes give the bound; else its own
-    evaluation shows how far errors of the sums can reach, and the message says so.  For gradients
-    its slopes are differences in float64.
+    then evaluated in float64.  Where it is piecewise linear its slopes give the bound, where it is
+    one of Keras', however written, the errors of its formula do; else its own evaluation shows how
+    far errors of the sums can reach, and the message says so.  For gradients the slopes of a
+    function of the caller's own are differences in float64.
 
     Raises:
         AssertionError: if it is not.  The message counts the wrong elements, shows the worst
@@ -72,7 +73,8 @@ def assert_conforms(actual: Any, layer: Any, inputs: Any, upstream: Any = None) 
         TypeError: if `layer` is none of those layers, or of a subclass with a `call` or other code
             of its own, which would be judged by itself; or if `inputs` is no array.
         ValueError: if the layer is not built, does not take the inputs, or has an activation that
-            cannot be evaluated, or that mixes elements where gradients are judged.
+            cannot be evaluated, or that is the caller's own and mixes elements where gradients are
+            judged.
     """
     __tracebackhide__ = True
     from reference_impl.engine.model import Model

@@ -4,7 +4,8 @@
 
 Arguments are the finite float32 numbers, every `step`-th bit pattern of 2**32 from `offset` on
 (with step 1, or with all offsets below a step, all of them).
-They reach the activation as sums of one product with one, so that nothing else is judged.
+They reach the activation as sums of one product with one, so that nothing else is judged; gelu by
+tanh, which no layer has by name, is called as the frameworks' function.
 Several implementations share what is expected of a chunk, and its bounds, which are derived only
 where an output is not the rounded value; they must agree in the environment that they need.  A run
 that is cut is resumed by the same command with `--state FILE`, where each chunk is noted.  With
@@ -23,7 +24,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,9 +34,13 @@ from conformance.cases.case import Case
 from conformance.cases.operands import Operands
 from conformance.implementations import registry
 from conformance.implementations.protocol import Implementation
-from conformance.judge.activations import ACTIVATIONS
+from conformance.judge.activations import ACTIVATIONS, through
+from conformance.judge.activations.gelu_by_tanh import GELU_BY_TANH
 from conformance.judge.bounds import Bound, output_bound
 from conformance.judge.contraction import as_float64
+from conformance.judge.definition.rounding import FORMATS
+from conformance.judge.running_error import Running
+from conformance.judge.sums import half_ulp
 from conformance.layers.registry import LAYERS
 from conformance.outcomes import Value
 from conformance.running.dask_workers import Answered, Workers
@@ -59,6 +64,9 @@ and where."""
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Arguments = np.ndarray[Any, np.dtype[np.float32]]
 
+BY_TANH: Final = "gelu_by_tanh"
+"""The approximation of gelu, which is no activation of a case."""
+
 DELICATE: Final = (
     "elu",
     "celu",
@@ -66,6 +74,7 @@ DELICATE: Final = (
     "mish",
     "silu",
     "gelu",
+    BY_TANH,
     "softplus",
     "log_sigmoid",
     "tanh_shrink",
@@ -73,8 +82,9 @@ DELICATE: Final = (
 )
 """Activations whose formula cancels or overflows somewhere: for these every argument is asked."""
 
-NAMES: Final = tuple(
-    name for name, one in ACTIVATIONS.items() if one.keeps_shape and not one.rowwise
+NAMES: Final = (
+    *(name for name, one in ACTIVATIONS.items() if one.keeps_shape and not one.rowwise),
+    BY_TANH,
 )
 
 
@@ -100,6 +110,8 @@ def operands_of(x: Arguments) -> Operands:
 
 def outputs(implementation: Implementation, activation: str, x: Arguments) -> Arguments:
     """What the implementation makes of the arguments."""
+    if activation == BY_TANH:
+        return gelu_by_tanh(implementation.name)(x)
     case = case_of(activation, x.size)
     outcome = implementation.evaluate(case, operands_of(x))
     if not isinstance(outcome, Value) or outcome.value.shape != (1, x.size, 1):
@@ -108,8 +120,43 @@ def outputs(implementation: Implementation, activation: str, x: Arguments) -> Ar
     return result
 
 
+@functools.cache
+def gelu_by_tanh(name: str) -> Callable[[Arguments], Arguments]:
+    """The function of a framework, in its mode.
+
+    Raises:
+        ValueError: if none is known by that name.
+    """
+    if name == "torch.nn":
+        import torch
+
+        by_tanh = functools.partial(torch.nn.functional.gelu, approximate="tanh")
+        return lambda x: np.asarray(by_tanh(torch.from_numpy(x)))
+    modes = {"tf.keras": {}, "tf.keras[graph]": {}, "tf.keras[jit]": {"jit_compile": True}}
+    if name not in modes:
+        raise ValueError(f"{BY_TANH} is known of torch.nn, {', '.join(modes)}; {name} is given")
+    import tensorflow as tf
+
+    function = functools.partial(tf.keras.activations.gelu, approximate=True)
+    if name != "tf.keras":
+        function = tf.function(function, **modes[name])
+    return lambda x: np.asarray(function(tf.constant(x)))
+
+
+def rounded(activation: str, x: Arguments) -> Arguments:
+    """What the oracle makes of the arguments."""
+    if activation == BY_TANH:
+        return np.asarray(activations.gelu(x, approximate=True))
+    return np.asarray(activations.get(activation)(x))
+
+
 def bound_of(activation: str, x: Arguments, expected: Floats) -> Bound:
     """The bound on the outputs; subnormal sums may be taken for zero."""
+    if activation == BY_TANH:
+        fmt, sums = FORMATS["float32"], as_float64(x)
+        flushed = np.where(np.abs(sums) < fmt.smallest_normal, np.abs(sums), 0.0)
+        made = through(GELU_BY_TANH, Running(sums, flushed, fmt))
+        return Bound(expected, made.error + half_ulp(expected, fmt), limit=fmt.largest)
     case, operands = case_of(activation, x.size), operands_of(x)
     gauge = LAYERS[case.layer].gauge(case, operands)
     assert gauge is not None
@@ -146,7 +193,7 @@ def add(total: Summary, name: str, found: dict[str, Any]) -> None:
 
 def judge(total: Summary, activation: str, x: Arguments, given: dict[str, Arguments]) -> None:
     """Add what a piece comes to; an output that is the rounded value has no error."""
-    expected: Arguments = activations.get(activation)(x)
+    expected = rounded(activation, x)
     differs = np.logical_or.reduce([one != expected for one in given.values()])
     if not differs.any():
         return

@@ -364,9 +364,80 @@ def test_callables_are_evaluated_in_float64(name: str, dtype: str) -> None:
     with pytest.raises(AssertionError) as caught:
         assert_conforms(actual, layer, inputs)
     assert "1 of 56 elements is wrong" in str(caught.value)
-    is_linear = "relu" in name or "piecewise" in name
-    said = "piecewise linear" if is_linear else "its own float64 evaluation"
+    said = "piecewise linear" if "relu" in name or "piecewise" in name else "its own float64"
+    said = "elu with alpha=0.4, with the bound of its formula" if name == "elu" else said
     assert f"(The activation is a callable: {said}" in str(caught.value)
+
+
+CANCELLING = {
+    "log(1 + x**2)": (lambda x: np.log(1 + x * x), lambda x: np.log1p(x * x)),
+    "elish": (
+        lambda x: np.where(x < 0, np.exp(np.minimum(x, 0)) - 1, x) / (1 + np.exp(-x)),
+        lambda x: np.where(x < 0, np.expm1(np.minimum(x, 0)), x) / (1 + np.exp(-x)),
+    ),
+    "1 - cos(x)": (lambda x: 1 - np.cos(x), lambda x: 2 * np.sin(x / 2) ** 2),
+}
+"""Formulas that lose digits, and others that do not."""
+
+
+@pytest.mark.skipif(
+    np.finfo(np.longdouble).nmant <= np.finfo(np.float64).nmant,
+    reason="what a float64 evaluation loses is told by longer numbers, which this platform lacks",
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", CANCELLING)
+def test_what_a_callable_itself_loses_is_no_fault_of_others(name: str, dtype: str) -> None:
+    """Outputs and gradients of a better formula than the callable's are right."""
+    own, better = CANCELLING[name]
+    x = np.concatenate([np.geomspace(1e-6, 9.0, 1000), -np.geomspace(1e-6, 9.0, 1000)])
+    inputs = x.astype(dtype).reshape(1, 20, 100)
+    layer = keras.layers.Conv1D(100, 1, activation=own, use_bias=False, dtype=dtype)
+    layer.build(inputs.shape)
+    layer.set_weights([np.eye(100, dtype=dtype)[None]])
+    outputs = better(inputs)
+    assert_conforms(outputs, layer, inputs)
+    far, step = inputs.astype(np.longdouble), np.longdouble(2.0**-20)
+    slopes = ((better(far + step) - better(far - step)) / (2 * step)).astype(dtype)
+    upstream = np.ones_like(outputs)
+    assert_conforms({"inputs": slopes}, layer, inputs, upstream=upstream)
+    outputs[np.unravel_index(np.argmax(np.abs(outputs)), outputs.shape)] *= 1 + 1e-5
+    with pytest.raises(AssertionError, match="1 of 2000 elements is wrong"):
+        assert_conforms(outputs, layer, inputs)
+
+
+def test_a_callables_functions_may_be_less_accurate_than_numpys() -> None:
+    """``tanh(x)**2``, the tangent off by four ulp, is right; by forty it is not."""
+
+    def own(x: Any) -> Any:
+        return np.tanh(x) ** 2
+
+    inputs = np.linspace(-6, 6, 2000, dtype=np.float32).reshape(1, 20, 100)
+    layer = keras.layers.Conv1D(100, 1, activation=own, use_bias=False)
+    layer.build(inputs.shape)
+    layer.set_weights([np.eye(100, dtype=np.float32)[None]])
+    tangent = np.tanh(inputs)
+    assert_conforms((tangent + 4 * np.spacing(tangent)) ** 2, layer, inputs)
+    with pytest.raises(AssertionError, match="elements are wrong"):
+        assert_conforms((tangent + 40 * np.spacing(tangent)) ** 2, layer, inputs)
+
+
+def test_what_a_callable_loses_in_bfloat16_is_no_fault_of_others() -> None:
+    """Near zero ``1 - (1 - tanh(x)**2)`` loses all eight digits; an error of a half is found."""
+
+    def own(x: Any) -> Any:
+        return 1 - (1 - np.tanh(x) ** 2)
+
+    dtype = np.dtype(pytest.importorskip("ml_dtypes").bfloat16)
+    inputs = np.linspace(-3, 3, 2000).astype(dtype).reshape(1, 20, 100)
+    layer = keras.layers.Conv1D(100, 1, activation=own, use_bias=False, dtype="bfloat16")
+    layer.build(inputs.shape)
+    layer.set_weights([np.eye(100).astype(dtype)[None]])
+    outputs = own(inputs)
+    assert outputs.dtype == dtype
+    assert_conforms(outputs, layer, inputs)
+    outputs[0, 0, 0] = 0.5
+    with pytest.raises(AssertionError, match="1 of 2000 elements is wrong"):
+        assert_conforms(outputs, layer, inputs)
 
 
 def test_a_wrong_parameter_of_an_activation_is_found() -> None:
@@ -465,7 +536,7 @@ def test_gradients_through_callables(name: str, data_format: str, dtype: str) ->
     assert_conforms(gradients, own, inputs, upstream=upstream)
     for one, right in gradients.items():
         wrong = {**gradients, one: right * right.dtype.type(1.001)}
-        with pytest.raises(AssertionError, match=rf"Gradient of {one}: .*differences in float64"):
+        with pytest.raises(AssertionError, match=rf"Gradient of {one}: .*callable: {name}, with"):
             assert_conforms(wrong, own, inputs, upstream=upstream)
 
 

@@ -90,6 +90,35 @@ def test_a_worker_that_is_killed_in_the_middle_changes_no_record(tmp_path: Path)
 
 @has_dask
 @has_proc
+def test_a_worker_that_was_given_up_is_replaced() -> None:
+    """Dask closes what starts a worker where that is not back in 15 s, as on a busy machine.
+
+    Nor does it start one again that died while it started.
+    """
+    program = (
+        "import time\n"
+        "from conformance.running.dask_workers import Workers\n"
+        "def until(condition):\n"
+        "    end = time.monotonic() + 120\n"
+        "    while not condition() and time.monotonic() < end:\n"
+        "        time.sleep(0.1)\n"
+        "    assert condition()\n"
+        "if __name__ == '__main__':\n"
+        "    workers = Workers('local:1')\n"
+        "    until(workers.threads)\n"
+        "    first = set(workers.threads())\n"
+        "    cluster = workers._cluster\n"
+        "    name, nanny = cluster.workers.popitem()\n"
+        "    cluster.sync(nanny.close)\n"
+        "    until(lambda: set(workers.threads()) - first)\n"
+        "    workers.close()\n"
+    )
+    done = run([sys.executable, "-c", program])
+    assert done.returncode == 0, done.stderr
+
+
+@has_dask
+@has_proc
 def test_a_case_that_kills_each_worker_is_told_and_judged_again_when_resumed(
     tmp_path: Path,
 ) -> None:

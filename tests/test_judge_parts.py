@@ -14,6 +14,8 @@ from conformance import assert_conforms
 from conformance.asserting.layer import _every_order_is_exact, _problem
 from conformance.cases.case import Case
 from conformance.cases.operands import operands
+from conformance.judge import screening
+from conformance.judge.bounds import output_bound
 from conformance.judge.boxes import boxes, boxes_after_small
 from conformance.judge.elements import judge_sums
 from conformance.judge.equality import equal, same_bits
@@ -33,6 +35,15 @@ CASES = (
     Case.of("Conv2D", (1, 9, 9, 2), filters=3, kernel_size=2, dilation_rate=3, padding="same"),
     Case.of("Conv1D", (3, 40, 3), filters=5, kernel_size=4, padding="causal", dilation_rate=2),
 )
+MANY_PRODUCTS = (
+    Case.of("Conv2D", (2, 7, 9, 16), filters=4, kernel_size=3, padding="same"),
+    Case.of("Conv2D", (2, 4, 9, 7), filters=4, kernel_size=5, data_format="channels_first"),
+    Case.of("Conv2D", (2, 9, 7, 40), filters=6, kernel_size=2, strides=(2, 3), groups=2),
+    Case.of("Conv2D", (1, 9, 9, 8), filters=3, kernel_size=(2, 4), dilation_rate=3, padding="same"),
+    Case.of("Conv1D", (3, 20, 16), filters=5, kernel_size=4, padding="causal", dilation_rate=2),
+)
+"""Some of their taps are enough for most errors."""
+
 KINDS = ("reals", "integers", "positive", "specials", "overflow", "spike", "one_nan", "subnormal")
 ACTIVATIONS = (None, "relu", "tanh", "softmax")
 
@@ -123,6 +134,42 @@ def test_what_is_screened_out_changes_no_ratio(
             plain = judge(case, arrays, expect(case, arrays), Value(changed))
         assert screened == plain
         assert screened.verdict is Verdict.CONFORMS
+
+
+@pytest.mark.parametrize("kind", ["reals", "positive", "spike", "overflow", "one_nan"])
+@pytest.mark.parametrize("case", MANY_PRODUCTS, ids=str)
+def test_sums_of_some_magnitudes_are_below_those_of_all(case: Case, kind: str) -> None:
+    """So an error within the bound that they give is within the bound; nor is any beyond range."""
+    given = case.replace(operands=kind)
+    for _, gauge in Gauge(Convolution.of(given, operands(given))).parts():
+        with np.errstate(all="ignore"):
+            some, all_of_them = screening._few_magnitudes(gauge), screening._magnitudes(gauge)
+        assert some is not None
+        assert gauge.weights.some_taps is not None
+        assert not np.any(some > all_of_them * (1 + 1e-5))
+        assert np.any(some > gauge.weights.single_bias)
+        finite = np.isfinite(screening._upper_bound(gauge))
+        assert finite == (kind != "one_nan")
+        assert not finite or np.all(gauge.magnitude <= screening._upper_bound(gauge))
+
+
+@pytest.mark.parametrize("case", MANY_PRODUCTS, ids=str)
+def test_what_some_magnitudes_screen_out_hides_no_wrong_element(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The smallest error beyond the bound is told, wherever it is."""
+    given = case.replace(operands="positive")
+    arrays = operands(given)
+    wanted = expect(given, arrays).value
+    monkeypatch.setattr("conformance.judge.sums._PART", SMALL)
+    allowed = Gauge(Convolution.of(given, arrays))
+    bound = output_bound(allowed, wanted.astype(np.float64), allowed.error).error
+    for factor, verdict in ((0.9, Verdict.CONFORMS), (1.1, Verdict.DEVIATES)):
+        for place in range(0, wanted.size, 7):
+            changed = wanted.copy()
+            changed.reshape(-1)[place] += np.float32(factor * bound.reshape(-1)[place])
+            gauge = Gauge(Convolution.of(given, arrays))
+            assert judge_sums(gauge, changed, wanted, negligible=1.0).verdict is verdict
 
 
 @pytest.mark.parametrize("activation", [None, "relu"])

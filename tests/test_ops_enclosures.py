@@ -20,7 +20,7 @@ from reference_impl.ops import contraction, narrow_sums, wide_sums
 from reference_impl.ops import sums as sums_module
 from reference_impl.ops.convolution import convolution_sums
 from reference_impl.ops.evaluation import evaluate
-from reference_impl.ops.formats import FLOAT64
+from reference_impl.ops.formats import FLOAT32, FLOAT64
 from reference_impl.ops.geometry import window_axes
 from reference_impl.ops.narrow_sums import norms_of_columns
 from reference_impl.ops.scratch import Scratch
@@ -33,6 +33,18 @@ def sums_of(x: Array, w: Array, bias: Array | None = None) -> Sums:
     """Windows ``(M, K)`` of one element each, times filters ``(K, F)``; one example."""
     axes = window_axes((len(x),), (1,), (1,), (1,), "valid")
     return convolution_sums(x[None], w[None], bias, axes)
+
+
+def bounds_of(sums: Sums) -> list[tuple[list[float], list[float]]]:
+    """The bounds, and the closer ones where there are any, in C order."""
+    closer = sums.enclosure.closer()
+    found = []
+    for enclosure in [sums.enclosure, *([] if closer is None else [closer])]:
+        low, high = np.empty((2, *sums.shape[1:]))
+        for rows, below, above in enclosure.bounds():
+            low[rows], high[rows] = below, above
+        found.append((low.reshape(-1).tolist(), high.reshape(-1).tolist()))
+    return found
 
 
 def exact(x: Array, w: Array, bias: Array | None = None) -> list[Fraction]:
@@ -156,11 +168,11 @@ def test_bounds_of_narrow_sums_owe_nothing_to_fresh_memory(
     bias = random.standard_normal(6).astype(np.float32)
     with monkeypatch.context() as patch:
         patch.setattr(np, "empty", lambda shape, dtype=np.float64: np.full(shape, fill, dtype))
-        sums = sums_of(x, w, bias)
-        low, high = sums.low.reshape(-1).tolist(), sums.high.reshape(-1).tolist()
-    for below, value, above in zip(low, exact(x, w, bias), high, strict=True):
-        assert Fraction(below) <= value <= Fraction(above)
-        assert above - below < 2.0**-30 * 2.0 ** max(power, 0)
+        wide, close = bounds_of(sums_of(x, w, bias))
+    for low, high in (wide, close):
+        for below, value, above in zip(low, exact(x, w, bias), high, strict=True):
+            assert Fraction(below) <= value <= Fraction(above)
+            assert above - below < 2.0**-30 * 2.0 ** max(power, 0)
 
 
 @pytest.mark.parametrize("products", [0, 1, 7, 8192, 8193])
@@ -205,7 +217,7 @@ def worst_product(sign: float, pieces: int) -> Callable[..., None]:
 def test_bounds_of_narrow_sums_hold_for_the_worst_matrix_product(
     sign: float, piece: int, with_bias: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No BLAS is that bad.  The products are equal, as the inequality of Cauchy and Schwarz is."""
+    """No BLAS is that bad.  The products are equal, as both inequalities then are."""
     products = 40
     monkeypatch.setattr(contraction, "PIECE", piece)
     monkeypatch.setattr(contraction, "add_product", worst_product(sign, -(-products // piece)))
@@ -213,10 +225,23 @@ def test_bounds_of_narrow_sums_hold_for_the_worst_matrix_product(
     x = np.repeat(values[:, None], products, 1)
     w = np.repeat(-values[::-1][None, :9], products, 0)
     bias = np.linspace(-99, 99, 9, dtype=np.float32) if with_bias else None
-    sums = sums_of(x, w, bias)
-    low, high = sums.low.reshape(-1).tolist(), sums.high.reshape(-1).tolist()
-    for below, value, above in zip(low, exact(x, w, bias), high, strict=True):
-        assert Fraction(below) <= value <= Fraction(above)
+    wide, close = bounds_of(sums_of(x, w, bias))
+    for low, high in (wide, close):
+        for below, value, above in zip(low, exact(x, w, bias), high, strict=True):
+            assert Fraction(below) <= value <= Fraction(above)
+
+
+def test_norms_of_windows_decide_where_one_input_is_much_larger() -> None:
+    """One radius for all windows, that of the largest input, would leave all to exact sums."""
+    random = np.random.default_rng(0)
+    x = random.standard_normal((50, 20)).astype(np.float32)
+    w = random.standard_normal((20, 6)).astype(np.float32)
+    x[7, 3] = 2.0**60
+    sums = sums_of(x, w)
+    (low, high), _ = bounds_of(sums)
+    differ = np.float32(low) != np.float32(high)
+    assert np.count_nonzero(differ) > 0.9 * differ.size
+    assert evaluate(sums, None, FLOAT32).resolved == 0
 
 
 def worst_product_of_equals(sign: float) -> Callable[..., None]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.asserting.callables import slopes_of
+from conformance.asserting.callables import pulled_back
 from conformance.asserting.layer import (
     Array,
     array_of,
@@ -43,7 +43,7 @@ def assert_gradients_conform(gradients: Any, layer: Any, inputs: Any, upstream: 
     for name, array in (("inputs", given), ("upstream", above)):
         if not isinstance(array, np.ndarray):
             raise TypeError(f"assert_conforms: argument `{name}` is {array}; expected an array")
-    judged = _by_slopes if own_activation(layer) is not None else _by_case
+    judged = _by_callable if own_activation(layer) is not None else _by_case
     problems, fault = judged(gradients, layer, given, above)
     if problems:
         said = " ".join(f"Gradient of {name}: {problem}" for name, problem in problems.items())
@@ -65,7 +65,7 @@ def _by_case(
     return problems, explain_gradients(arrays, case, operands, expected) if problems else ""
 
 
-def _by_slopes(
+def _by_callable(
     gradients: Any, layer: Any, inputs: Array, upstream: Array
 ) -> tuple[dict[str, str], str]:
     """What is wrong with the gradients through a callable, and how they were judged."""
@@ -75,21 +75,20 @@ def _by_slopes(
     sums = gauge_of(plain, taken).convolution
     gauge = Gauge(sums)
     centre, error = sums.laid_out(gauge.centre), sums.laid_out(gauge.error)
-    slopes = slopes_of(layer.activation, centre, error, sums.format)
     above = as_float64(taken_by(layer, upstream))
     if above.shape != centre.shape:
         raise ValueError(
             f"assert_conforms: argument `upstream` has the shape {above.shape}; expected that of "
             f"the output, {centre.shape}"
         )
-    exact = wide.gradients(as_float64(taken), above * slopes.value)
+    through = pulled_back(layer.activation, centre, error, above, sums.format)
+    exact = wide.gradients(as_float64(taken), through.value)
     expected = {name: convert(array, layer.dtype) for name, array in exact.items()}
     arrays = _named(gradients, expected)
     operands = _operands(plain, taken, upstream)
-    factor = (above * slopes.value, np.abs(above) * slopes.error)
-    gauges = convolution_gauges(_case(plain, taken), operands, factor)
+    gauges = convolution_gauges(_case(plain, taken), operands, (through.value, through.error))
     problems = _problems(arrays, expected, lambda name, *pair: judge_sums(gauges[name], *pair))
-    return problems, f" (The activation is a callable: {slopes.how}.)"
+    return problems, f" (The activation is a callable: {through.how}.)"
 
 
 def _case(layer: Any, inputs: Array) -> Case:

@@ -20,8 +20,12 @@ def _squareplus(x: Tensor) -> Tensor:
 
 
 def _sparse_plus(x: Tensor) -> Tensor:
-    """0 up to -1, ``(x + 1)**2 / 4`` up to 1, x beyond."""
-    return torch.where(x <= -1, torch.zeros_like(x), torch.where(x < 1, (x + 1) ** 2 / 4, x))
+    """0 up to -1, ``(x + 1)**2 / 4`` up to 1, x beyond.
+
+    A square that overflows where it is not taken would make its gradient there NaN.
+    """
+    square = (x.clamp(-1, 1) + 1) ** 2 / 4
+    return torch.where(x <= -1, torch.zeros_like(x), torch.where(x < 1, square, x))
 
 
 def _sparse_sigmoid(x: Tensor) -> Tensor:

@@ -217,7 +217,8 @@ class TorchNN:
         return Value(describe_result(as_array(result)))
 
     def _tensor(self, array: Any) -> Tensor:
-        return _tensor(array).to(self._device)
+        tensor = _tensor(array)
+        return tensor if self._device == "cpu" else tensor.to(self._device)
 
     def _layer(
         self, case: Case, config: dict[str, Any], inputs: Tensor, weights: dict[str, Tensor]
@@ -395,7 +396,7 @@ def _tensor(array: Any) -> Tensor:
     """
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
-    if array.dtype.name == "bfloat16":
+    if array.dtype.kind == "V":  # bfloat16; the name of a dtype is slow to come by
         return _tensor(array.view(np.int16)).view(torch.bfloat16)
     if not array.flags.writeable or min(array.strides, default=0) < 0:
         array = array.copy()

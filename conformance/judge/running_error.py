@@ -135,6 +135,12 @@ class Running:
         """The relative error of a parameter that is no binary fraction."""
         return max(_PARAMETER_ERROR, self.format.unit_roundoff)
 
+    def parameter(self, number: float) -> Running:
+        """A parameter in the place of these numbers; without an error where it is a short one."""
+        error = 0.0 if (64 * number).is_integer() else abs(number) * self.parameter_error
+        size = np.full_like(self.value, number)
+        return self._exactly(size, np.full_like(self.value, error))
+
     def times_parameter(self, factor: float) -> Running:
         """The product with a parameter that is no binary fraction."""
         value = self.value * factor
@@ -182,8 +188,9 @@ class Running:
         return self._exactly(value, slope * self.error + own)
 
     def sqrt(self) -> Running:
-        """The square root of numbers not below one."""
-        return self._result(np.sqrt(self.value), self.error / 2, SQRT_ULPS)
+        """The square root of positive numbers, whose slope is half its reciprocal."""
+        twice = 2 * np.minimum(np.sqrt(np.maximum(self.least(), 0.0)), 1.0)
+        return self._result(np.sqrt(self.value), self.error / twice, SQRT_ULPS)
 
     def clip(self, low: float, high: float) -> Running:
         """The nearest number between two bounds; without an error of its own."""

@@ -71,6 +71,9 @@ _PART = 1 << 16
 _FIRST = 4
 """Into how many the first part is cut: it is judged closely, which what it tells spares others."""
 
+_SOME = 16
+"""Products whose magnitudes are nearly always enough to show that an error is within the bound."""
+
 SPREAD = 15.0
 """How many units c the error of a sum of terms of random sign may have (see the module)."""
 
@@ -296,6 +299,28 @@ class Weights:
     def single_bias(self) -> NDArray[np.float32]:
         """Those of the bias."""
         return np.abs(self._convolution.bias).astype(np.float32)
+
+    @cached_property
+    def largest_sum(self) -> float:
+        """The largest sum of a filter's magnitudes; NaN or infinite where one of them is."""
+        sums = np.abs(self._convolution.kernel).reshape(-1, len(self._convolution.bias)).sum(0)
+        return float(sums.max(initial=0.0)) * (1 + growth(self._convolution.products, 2.0**-52))
+
+    @cached_property
+    def largest_bias(self) -> float:
+        """The largest magnitude of a bias; NaN or infinite where one is."""
+        return float(np.abs(self._convolution.bias).max(initial=0.0))
+
+    @cached_property
+    def some_taps(self) -> tuple[range, ...] | None:
+        """The middle taps of some axes, with products enough; None where that leaves none out."""
+        window, products = self._convolution.kernel.shape[:-2], self._convolution.products
+        taps = [range(size) for size in window]
+        for axis, size in enumerate(window):
+            if size > 1 and products // size >= _SOME:
+                products //= size
+                taps[axis] = range(size // 2, size // 2 + 1)
+        return tuple(taps) if products < self._convolution.products else None
 
     @cached_property
     def special(self) -> Mask:

@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from conformance.asserting.callables import greatest_slope, how_judged
+from conformance.asserting.callables import how_judged
 from conformance.judge.definition.rounding import FORMATS
 from conformance.judge.messages import WrongElements, sentence_case
 from conformance.judge.running_error import Floats
@@ -260,7 +260,7 @@ class LayerJudge(Mistakes):
             problem = self._exactly(step, values) if not folded else None
             verdict = Verdict.WRONG if problem else _verdict(values, span, self._dtype(place))
             ratio = difference(values, span)
-            self._note(step, verdict, ratio, problem or _callable_words(step), place)
+            self._note(step, verdict, ratio, problem or self._callable_words(step), place)
             if verdict is Verdict.WRONG:
                 self._hold(step, [step], values, span)
         for index in folded:
@@ -467,6 +467,14 @@ class LayerJudge(Mistakes):
             if i != index:
                 self._note(self.source.steps[i], Verdict.NOT_JUDGED, None, words, place)
 
+    def _callable_words(self, step: Step) -> str:
+        """How an activation that is a callable was judged; empty for any other."""
+        function = step.operation.settings.get("activation")
+        if not callable(function):
+            return ""
+        rank = len(self.source.shape_of(step, len(self.held.inputs[0])))
+        return f"the activation is a callable: {how_judged(function, rank)}"
+
     def _remarks(self, index: int, chain: Sequence[int], place: Place, fault: str) -> str:
         """What it was judged with, the padding if that is what is wrong, and how it was judged."""
         step = self.source.steps[index]
@@ -475,7 +483,7 @@ class LayerJudge(Mistakes):
         if "pad" in fault.lower() and index == chain[0]:
             shape = self._input(step.inputs[0]).value.shape
             said += padding_hint(step, shape, self.held.by_name[place.name].maker)
-        own = _callable_words(step)
+        own = self._callable_words(step)
         return f"{said} ({sentence_case(own)}.)" if own else said
 
     def _record(
@@ -550,14 +558,6 @@ def _unbounded(step: Step, values: Floats, span: Span) -> str:
         else "rounding has no finite bound on these values"
     )
     return f"{why}; the largest difference is {far:.3g}"
-
-
-def _callable_words(step: Step) -> str:
-    """How an activation that is a callable was judged; empty for any other."""
-    function = step.operation.settings.get("activation")
-    if not callable(function):
-        return ""
-    return f"the activation is a callable: {how_judged(greatest_slope(function))}"
 
 
 def _wrong(values: Floats, span: Span, dtype: str) -> tuple[str, float]:

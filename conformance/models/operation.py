@@ -17,10 +17,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from conformance.asserting.callables import through
-from conformance.judge.activations import through_activation
+from conformance.asserting.callables import through as through_callable
+from conformance.judge.activations import named, through
+from conformance.judge.activations.activation import Activation
+from conformance.judge.activations.smooth import elu
 from conformance.judge.definition.rounding import FORMATS, Format
-from conformance.judge.running_error import Floats, growth
+from conformance.judge.running_error import Floats, Running, growth
 from conformance.models.windows import axes, gathered, spread
 from reference_impl.engine.dtypes import convert
 
@@ -140,7 +142,7 @@ def _activated(operation: Operation, span: Span) -> Span:
     if name == "linear":
         return span
     if callable(name):
-        made = through(name, span.value, span.error, operation.format)
+        made = through_callable(name, span.value, span.error, operation.format)
         return Span(made.value, made.error)
     if name == NAIVE_SOFTPLUS:
         exponential = np.exp(span.value.astype(np.float32)).astype(np.float64)
@@ -148,17 +150,23 @@ def _activated(operation: Operation, span: Span) -> Span:
         return Span(np.log(1 + exponential), error * (1 + np.abs(span.value)))
     if "alpha" in operation.settings:
         return _with_alpha(operation, name, span)
-    running = through_activation(name, span.value, span.error, operation.format)
-    return Span(running.value, running.error + operation.format.unit_roundoff * abs(running.value))
+    return _running(operation, named(name), span)
 
 
 def _with_alpha(operation: Operation, name: str, span: Span) -> Span:
     """An activation, elu or leaky_relu, with a number that is not the default."""
     alpha, x = operation.settings["alpha"], span.value
-    below = np.expm1(np.minimum(x, 0.0)) if name == "elu" else np.minimum(x, 0.0)
-    value = np.where(x > 0, x, alpha * below)
+    if name == "elu":
+        return _running(operation, elu(alpha, name), span)
+    value = np.where(x > 0, x, alpha * x)
     rounding = 8 * operation.format.unit_roundoff * np.abs(value)
     return Span(value, span.error * max(1.0, abs(alpha)) + rounding)
+
+
+def _running(operation: Operation, activation: Activation, span: Span) -> Span:
+    """What an activation makes of numbers, by the error of its formula."""
+    made = through(activation, Running(span.value, span.error, operation.format))
+    return Span(made.value, made.error + operation.format.unit_roundoff * np.abs(made.value))
 
 
 def _convolution(operation: Operation, spans: Sequence[Span]) -> Span:

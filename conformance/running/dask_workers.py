@@ -77,7 +77,7 @@ class Workers:
         self._futures: dict[int, Any] = {}
         self._cluster: Any = None
         self._client: Any = None
-        count = local_workers(where)
+        self._count = count = local_workers(where)
         try:
             import distributed
             from distributed.scheduler import KilledWorker
@@ -106,13 +106,19 @@ class Workers:
     def threads(self) -> dict[str, int]:
         """How many errands each worker does at a time, by its address.
 
+        Of a local cluster, workers that are given up are replaced: one that is slow to come back,
+        or dies while it starts, is not started again by itself.
+
         Raises:
             ClusterError: if the scheduler is gone.
         """
         try:
-            return {str(name): int(count) for name, count in self._client.nthreads().items()}
+            found = {str(name): int(count) for name, count in self._client.nthreads().items()}
+            if self._count is not None and len(found) < self._count:
+                self._cluster.scale(self._count)
         except Exception as error:
             raise self._gone() from error
+        return found
 
     def send(self, errand: int, function: Errand, request: bytes) -> None:
         """Have a worker do something; `next` tells what came of it.

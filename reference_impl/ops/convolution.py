@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 from reference_impl.ops.contraction import contract
 from reference_impl.ops.formats import FLOAT64, format_of
 from reference_impl.ops.geometry import Axes, WindowAxis, cut_to, meeting_window
-from reference_impl.ops.narrow_sums import NarrowWeights, narrow_sums, narrow_weights
+from reference_impl.ops.narrow_sums import (
+    NarrowWeights,
+    largest_magnitude,
+    narrow_sums,
+    narrow_weights,
+)
 from reference_impl.ops.sums import Enclosure, Sums
 from reference_impl.ops.windows import output_shape
 
@@ -117,8 +122,9 @@ def _narrow(inputs: Array, weights: Weights, axes: Axes) -> _Enclosed:
     """Sums of float32 operands."""
     x = np.ascontiguousarray(inputs, np.float32)
     narrow = weights.narrow()
-    if narrow.are_finite and is_finite(x):
-        return narrow_sums(x, narrow, axes), None
+    largest = largest_magnitude(x)
+    if narrow.are_finite and math.isfinite(largest):
+        return narrow_sums(x, narrow, axes, largest), None
     operands = [x, *(np.ascontiguousarray(array, np.float32) for array in weights.given)]
     x, *finite = map(finite_part, operands)
     return narrow_sums(x, narrow_weights(*finite), axes), _nonfinite_sums(operands, axes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -136,6 +136,14 @@ class _SideBySide:
                 high[rows, columns] = above
             below[:, columns] = part
         yield slice(0, self.height), high
+
+    def closer(self) -> _SideBySide | None:
+        """Those of the matrices that have closer ones."""
+        found = [matrix.closer() for matrix in self.matrices]
+        if not any(found):
+            return None
+        pairs = zip(found, self.matrices, strict=True)
+        return replace(self, matrices=[closer or matrix for closer, matrix in pairs])
 
     def exact_values(self) -> Float64Array | None:
         """All values, if those of every matrix are known."""

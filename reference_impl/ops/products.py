@@ -126,9 +126,10 @@ class Products:
         parts = leading_sum(x * w) if self.short else leading_sum(*two_product(x, w))
         rounded, undecided = round_pairs(*parts, format)
         values = rounded.astype(np.float64)
-        rows = np.flatnonzero(undecided)
-        for i, total in zip(rows, row_totals(self._slices(x[rows], w[rows])), strict=True):
-            values[i] = round_dyadic(*total, format)
+        if undecided.any():
+            rows = np.flatnonzero(undecided)
+            for i, total in zip(rows, row_totals(self._slices(x[rows], w[rows])), strict=True):
+                values[i] = round_dyadic(*total, format)
         return values
 
 

@@ -26,6 +26,9 @@ Matrix = NDArray[Any]
 BLOCK: Final = 1 << 14
 """Elements per block of element-wise work, so that its temporaries stay in cache."""
 
+FEW: Final = 16
+"""Up to so many undecided elements are made exactly; closer bounds are asked for beyond."""
+
 MANY: Final = 64
 """Undecided elements from which on it pays to ask whether float64 was exact all along."""
 
@@ -45,6 +48,9 @@ class Enclosure(Protocol):
         The lower ones are written to `below`, the upper ones are yielded; the next step overwrites
         these.
         """
+
+    def closer(self) -> Enclosure | None:
+        """The same numbers within closer bounds, which cost more; None if there are none."""
 
     def exact_values(self) -> Float64Array | None:
         """All values exactly, if float64 holds them and this is known; else None."""
@@ -118,8 +124,9 @@ class Sums:
     @cached_property
     def _bounds(self) -> tuple[Float64Array, Float64Array]:
         low, high = np.empty((2, *_matrix_shape(self.stored)))
+        enclosure = self.enclosure.closer() or self.enclosure
         with np.errstate(all="ignore"):
-            for rows, below, above in self.enclosure.bounds():
+            for rows, below, above in enclosure.bounds():
                 low[rows], high[rows] = below, above
         return self._present(low), self._present(high)
 
@@ -140,11 +147,10 @@ class Sums:
     def _rounded(self, format: Format) -> tuple[NDArray[Any], Indices]:
         """The matrix of rounded values, and the undecided positions in it."""
         values = np.empty(_matrix_shape(self.stored), format.dtype)
-        undecided = []
-        for rows, above in self.enclosure.rounded(format, values):
-            (different,) = differ(values[rows], above).reshape(-1).nonzero()
-            undecided.append(different + rows.start * values.shape[1])
-        return values, np.concatenate(undecided) if undecided else np.empty(0, np.intp)
+        undecided = _round_by(self.enclosure, format, values)
+        if len(undecided) > FEW and (closer := self.enclosure.closer()) is not None:
+            undecided = _round_by(closer, format, values)
+        return values, undecided
 
     def exactly_rounded(self, indices: Indices, format: Format) -> NDArray[Any]:
         """The exact values at flat indices (C order), rounded once; they must be finite."""
@@ -234,6 +240,15 @@ class Sums:
         return array.transpose(self.order)
 
 
+def _round_by(enclosure: Enclosure, format: Format, values: Matrix) -> Indices:
+    """Set the values of a matrix; the flat positions that the bounds do not decide."""
+    undecided = []
+    for rows, above in enclosure.rounded(format, values):
+        (different,) = differ(values[rows], above).reshape(-1).nonzero()
+        undecided.append(different + rows.start * values.shape[1])
+    return np.concatenate(undecided) if undecided else np.empty(0, np.intp)
+
+
 @dataclass(frozen=True, eq=False)
 class ExactValues:
     """A float64 matrix as an enclosure of itself."""
@@ -250,6 +265,9 @@ class ExactValues:
         for rows in row_blocks(*self.values.shape):
             round_into(below[rows], self.values[rows], format)
             yield rows, below[rows]
+
+    def closer(self) -> None:
+        """There are no closer ones."""
 
     def exact_values(self) -> Float64Array | None:
         """The values."""

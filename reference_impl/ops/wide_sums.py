@@ -178,6 +178,9 @@ class WideSums:
             low, high = (times_power_of_two(bound, self.exponent) for bound in (below, above))
             yield rows, low, high
 
+    def closer(self) -> None:
+        """There are no closer ones."""
+
     def exact_values(self) -> Float64Array | None:
         """None: where all slices with a rest are zero, the radius is zero already."""
         return None

@@ -156,6 +156,12 @@ TRICKS: Final = (
         plain("tiny"),
     ),
     Trick(
+        "narrow_sums: one radius for all windows of small sums",
+        ((narrow_sums, "MOST", -1),),
+        "call of a tiny layer",
+        lambda: calls.calling("float32"),
+    ),
+    Trick(
         "narrow_sums: norms of large float32 kernels in float32",
         ((narrow_sums, "_LARGE", NEVER),),
         "certified float32 resnet-7x512",

@@ -12,7 +12,7 @@ from conformance.judge.activations.activation import Activation, Elementwise, ex
 from conformance.judge.definition.rounding import Format
 from conformance.judge.running_error import Floats, Running
 
-__all__ = ["ACTIVATIONS", "at_special", "named", "through_activation", "through_slope"]
+__all__ = ["ACTIVATIONS", "at_special", "named", "through", "through_activation", "through_slope"]
 
 _NAMED: Final[tuple[tuple[str, Activation], ...]] = tuple(
     (activation.name, activation)
@@ -93,10 +93,13 @@ def through_activation(name: str, value: Floats, error: Floats, fmt: Format) -> 
     Raises:
         ValueError: if no formula is known by that name.
     """
-    formula = named(name).running
+    return through(named(name), Running(value, np.asarray(error, np.float64), fmt))
+
+
+def through(activation: Activation, x: Running) -> Running:
+    """An activation's value, errors that came out undefined taken as unbounded."""
     with np.errstate(all="ignore"):
-        running = formula(Running(value, np.asarray(error, np.float64), fmt))
-    return _without_undefined(running)
+        return _without_undefined(activation.running(x))
 
 
 def _without_undefined(running: Running) -> Running:

@@ -92,6 +92,7 @@ class Elementwise:
         rounds: whether its evaluation rounds.
         intermediate: what the documented formula computes on the way, from float64 arguments, where
             that can leave the range although the result does not; the result is infinity then.
+        gated: whether it is its argument times a gate.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Elementwise:
     kinks: tuple[tuple[float, float], ...] = ()
     rounds: bool = True
     intermediate: Callable[[Floats], Floats] | None = None
+    gated: bool = False
     keeps_shape: ClassVar[bool] = True
     rowwise: ClassVar[bool] = False
 
@@ -171,7 +173,18 @@ class Elementwise:
         for place, jump in self.kinks:
             crossed = np.abs(x.value - place) <= 2 * x.error
             slope = slope.loosened(np.where(crossed, jump, 0.0))
-        return bounded(slope * u)
+        return bounded(slope * u).loosened(self._lost_on_the_way(x, u))
+
+    def _lost_on_the_way(self, x: Running, u: Running) -> Floats:
+        """Where the product rule takes u times the argument of a gate out of the range.
+
+        It is infinite then, and NaN times a slope of zero.
+        """
+        lost = np.zeros(x.value.shape)
+        if self.gated:
+            product = np.abs(x.value) * np.abs(u.value)
+            lost[product >= x.format.largest * (1 - 4 * x.format.unit_roundoff)] = np.inf
+        return lost
 
     def _through_steps(
         self,

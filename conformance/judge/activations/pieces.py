@@ -222,6 +222,7 @@ HARD_SILU: Final = Elementwise(
     _run_hard_silu_slope,
     limits=UPWARDS,
     undefined=BELOW,
+    gated=True,
     kinks=((-3.0, 0.5), (3.0, 0.5)),
 )
 HARD_SWISH: Final = replace(HARD_SILU, name="hard_swish")
@@ -344,40 +345,43 @@ SPARSE_SIGMOID: Final = Elementwise(
 )
 
 
-def _squareplus(x: Fraction, digits: int) -> Number:
-    """``(x + sqrt(x**2 + 4)) / 2``."""
-    root = _root(x * x + 4, digits)
-    return (root + x) / 2 if x >= 0 or isinstance(root, Fraction) else 2 / (root - x)
+def squareplus(b: float, name: str) -> Elementwise:
+    """``(x + sqrt(x**2 + b)) / 2``; for positive b."""
+    offset = Fraction(b)
+
+    def value(x: Fraction, digits: int) -> Number:
+        root = _root(x * x + offset, digits)
+        if x >= 0 or isinstance(root, Fraction):
+            return (root + x) / 2
+        return offset / 2 / (root - x)
+
+    def slope(x: Fraction, digits: int) -> Number:
+        """``y / sqrt(x**2 + b)``, y being the value: ``(1 + x / r) / 2 = (r + x) / (2 r)``."""
+        return value(x, digits) / _root(x * x + offset, digits)
+
+    def running(x: Running) -> Running:
+        # Relative errors of the square do not change beyond 1e150, where it would overflow here.
+        within = Running(np.clip(x.value, -1e150, 1e150), x.error, x.format)
+        square = within * within + x.parameter(b)
+        root = np.hypot(x.value, math.sqrt(b))
+        # |sqrt(c) - sqrt(a)| = |c - a| / (sqrt(c) + sqrt(a)), so its relative error is no larger.
+        relative = square.error / square.value + 2 * SQRT_ULPS * x.format.unit_roundoff
+        return halved(x + Running(root, root * relative, x.format))
+
+    def running_slope(x: Running) -> Running:
+        """``(1 + x / sqrt(x**2 + b)) / 2``."""
+        return (x / (squared(x) + x.parameter(b)).sqrt() + 1.0) * 0.5
+
+    return Elementwise(
+        name,
+        value,
+        slope,
+        running,
+        running_slope,
+        limits=UPWARDS,
+        undefined=BELOW,
+        intermediate=np.square,
+    )
 
 
-def _squareplus_slope(x: Fraction, digits: int) -> Number:
-    """``y / sqrt(x**2 + 4)``, y being the value: ``(1 + x / r) / 2 = (r + x) / (2 r)``."""
-    return _squareplus(x, digits) / _root(x * x + 4, digits)
-
-
-def _run_squareplus(x: Running) -> Running:
-    """``(x + sqrt(x**2 + 4)) / 2``."""
-    # Relative errors of the square do not change beyond 1e150, where it would overflow here.
-    within = Running(np.clip(x.value, -1e150, 1e150), x.error, x.format)
-    square = within * within + 4.0
-    value = np.hypot(x.value, 2.0)
-    # |sqrt(b) - sqrt(a)| = |b - a| / (sqrt(b) + sqrt(a)), so its relative error is no larger.
-    relative = square.error / square.value + 2 * SQRT_ULPS * x.format.unit_roundoff
-    return halved(x + Running(value, value * relative, x.format))
-
-
-def _run_squareplus_slope(x: Running) -> Running:
-    """``(1 + x / sqrt(x**2 + 4)) / 2``."""
-    return (x / (squared(x) + 4.0).sqrt() + 1.0) * 0.5
-
-
-SQUAREPLUS: Final = Elementwise(
-    "squareplus",
-    _squareplus,
-    _squareplus_slope,
-    _run_squareplus,
-    _run_squareplus_slope,
-    limits=UPWARDS,
-    undefined=BELOW,
-    intermediate=np.square,
-)
+SQUAREPLUS: Final = squareplus(4.0, "squareplus")

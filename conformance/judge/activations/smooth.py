@@ -81,7 +81,7 @@ def _sigmoid_slope(x: Fraction, digits: int) -> Number:
     return power / (grown * grown)
 
 
-def _run_sigmoid(x: Running) -> Running:
+def run_sigmoid(x: Running) -> Running:
     """``1 / (1 + exp(-x))``; where the power overflows in float64, that is 0."""
     within = Running(np.maximum(x.value, -_FAR), x.error, x.format)
     vanishing = np.where(x.least() < _LEAST_POWER, 2 * x.format.smallest_normal, 0.0)
@@ -92,12 +92,12 @@ def _run_sigmoid(x: Running) -> Running:
 
 def _run_sigmoid_slope(x: Running) -> Running:
     """``y (1 - y)``."""
-    y = _run_sigmoid(x)
+    y = run_sigmoid(x)
     return y * (1.0 - y)
 
 
 SIGMOID: Final = Elementwise(
-    "sigmoid", _sigmoid, _sigmoid_slope, _run_sigmoid, _run_sigmoid_slope, limits=(0.0, 1.0)
+    "sigmoid", _sigmoid, _sigmoid_slope, run_sigmoid, _run_sigmoid_slope, limits=(0.0, 1.0)
 )
 
 
@@ -115,18 +115,25 @@ def _silu_slope(x: Fraction, digits: int) -> Number:
 
 def _run_silu(x: Running) -> Running:
     """``x sigmoid(x)``."""
-    return x * _run_sigmoid(x)
+    return x * run_sigmoid(x)
 
 
 def _run_silu_slope(x: Running) -> Running:
     """``s (1 + x (1 - s))``, or ``s + x s (1 - s)``."""
-    s = _run_sigmoid(x)
+    s = run_sigmoid(x)
     rest = 1.0 - s
     return larger(s * (x * rest + 1.0), s + x * (s * rest))
 
 
 SILU: Final = Elementwise(
-    "silu", _silu, _silu_slope, _run_silu, _run_silu_slope, limits=UPWARDS, undefined=BELOW
+    "silu",
+    _silu,
+    _silu_slope,
+    _run_silu,
+    _run_silu_slope,
+    limits=UPWARDS,
+    undefined=BELOW,
+    gated=True,
 )
 SWISH: Final = replace(SILU, name="swish")
 
@@ -172,8 +179,9 @@ def _run_tanh_shrink(x: Running) -> Running:
 
 
 def _run_tanh_shrink_slope(x: Running) -> Running:
-    """``y**2``, or ``1 - (1 - y**2)``."""
-    return larger(squared(x.tanh()), 1.0 - _run_tanh_slope(x))
+    """``y**2``, or ``1 - (1 - y**2)``, where upstream may be multiplied before the difference."""
+    rest = _run_tanh_slope(x) * 1.0
+    return larger(squared(x.tanh()), 1.0 - rest)
 
 
 TANH_SHRINK: Final = Elementwise(
@@ -203,7 +211,7 @@ def _run_softplus(x: Running) -> Running:
 def _run_softplus_slope(x: Running) -> Running:
     """``sigmoid(x)``, or ``e / (e + 1)``."""
     power = Running(np.minimum(x.value, 700.0), x.error, x.format).exp()
-    return larger(_run_sigmoid(x), power / (power + 1.0))
+    return larger(run_sigmoid(x), power / (power + 1.0))
 
 
 SOFTPLUS: Final = Elementwise(
@@ -228,7 +236,7 @@ def _run_log_sigmoid(x: Running) -> Running:
 
 def _run_log_sigmoid_slope(x: Running) -> Running:
     """``sigmoid(-x)``, or ``1 - sigmoid(x)``."""
-    return larger(_run_softplus_slope(-x), 1.0 - _run_sigmoid(x))
+    return larger(_run_softplus_slope(-x), 1.0 - run_sigmoid(x))
 
 
 LOG_SIGMOID: Final = Elementwise(
@@ -297,7 +305,14 @@ def _run_mish_slope(x: Running) -> Running:
 
 
 MISH: Final = Elementwise(
-    "mish", _mish, _mish_slope, _run_mish, _run_mish_slope, limits=UPWARDS, undefined=BELOW
+    "mish",
+    _mish,
+    _mish_slope,
+    _run_mish,
+    _run_mish_slope,
+    limits=UPWARDS,
+    undefined=BELOW,
+    gated=True,
 )
 
 
@@ -316,33 +331,68 @@ def _power_below(x: Running, scale: float, above: float) -> Running:
     return Running(value, error, x.format)
 
 
-def _elu(x: Fraction, digits: int) -> Number:
-    """``x`` from zero on, ``exp(x) - 1`` below."""
-    return x if x >= 0 else _exponential_less_one(x, digits)
-
-
-def _elu_slope(x: Fraction, digits: int) -> Number:
-    return ONE if x >= 0 else _exponential(x, digits)
-
-
 def _run_power_less_one(x: Running) -> Running:
     """``exp(x) - 1`` below zero: by that difference, which cancels near zero, or by ``expm1``."""
     below = Running(np.minimum(x.value, 0.0), x.error, x.format)
     return larger(below.expm1(), below.exp() - 1.0)
 
 
-def _run_elu(x: Running) -> Running:
-    """``x`` from zero on, ``exp(x) - 1`` below."""
-    return in_pieces(x, 0.0, _run_power_less_one(x), x)
+def elu(alpha: float, name: str) -> Elementwise:
+    """``x`` from zero on, ``alpha (exp(x) - 1)`` below; for positive alpha."""
+    factor = Fraction(alpha)
+
+    def value(x: Fraction, digits: int) -> Number:
+        return x if x >= 0 else factor * _exponential_less_one(x, digits)
+
+    def slope(x: Fraction, digits: int) -> Number:
+        return ONE if x >= 0 else factor * _exponential(x, digits)
+
+    def running(x: Running) -> Running:
+        return in_pieces(x, 0.0, _scaled(_run_power_less_one(x), alpha), x)
+
+    def running_slope(x: Running) -> Running:
+        """``alpha exp(x)``, or ``y + alpha``, below zero; 1 above."""
+        return _power_below(x, alpha, 1.0)
+
+    return Elementwise(
+        name,
+        value,
+        slope,
+        running,
+        running_slope,
+        limits=(-factor, math.inf),
+        kinks=() if alpha == 1 else ((0.0, abs(alpha - 1)),),
+    )
 
 
-def _run_elu_slope(x: Running) -> Running:
-    """``exp(x)``, or ``y + 1``, below zero; 1 above."""
-    return _power_below(x, 1.0, 1.0)
+def celu(alpha: float, name: str) -> Elementwise:
+    """``x`` from zero on, ``alpha (exp(x / alpha) - 1)`` below; for positive alpha."""
+    factor = Fraction(alpha)
+
+    def value(x: Fraction, digits: int) -> Number:
+        return x if x >= 0 else factor * _exponential_less_one(x / factor, digits)
+
+    def slope(x: Fraction, digits: int) -> Number:
+        return ONE if x >= 0 else _exponential(x / factor, digits)
+
+    def running(x: Running) -> Running:
+        below = _run_power_less_one(_scaled(x, 1 / alpha))
+        return in_pieces(x, 0.0, _scaled(below, alpha), x)
+
+    def running_slope(x: Running) -> Running:
+        """``exp(x / alpha)``, or ``y / alpha + 1``, below zero; 1 above."""
+        return _power_below(_scaled(x, 1 / alpha), 1.0, 1.0)
+
+    return Elementwise(name, value, slope, running, running_slope, limits=(-factor, math.inf))
 
 
-ELU: Final = Elementwise("elu", _elu, _elu_slope, _run_elu, _run_elu_slope, limits=(-1.0, math.inf))
-CELU: Final = replace(ELU, name="celu")
+def _scaled(x: Running, factor: float) -> Running:
+    """The product with a parameter; nothing is computed where that is one."""
+    return x if factor == 1 else x.times_parameter(factor)
+
+
+ELU: Final = elu(1.0, "elu")
+CELU: Final = celu(1.0, "celu")
 
 
 def _selu(x: Fraction, digits: int) -> Number:
@@ -468,5 +518,6 @@ GELU: Final = Elementwise(
     _run_gelu_slope,
     limits=UPWARDS,
     undefined=BELOW,
+    gated=True,
     intermediate=lambda x: np.maximum(2 * x, 0.0),
 )
