@@ -168,3 +168,20 @@ def test_a_loop_over_all_elements_is_told(whole: bool, words: str) -> None:
     found = diagnose(failures, passed)
     assert found is not None
     assert words in found.message
+
+
+def test_of_several_places_the_smallest_is_told() -> None:
+    """The bias is left out in the last place of all, of batches of one and three samples."""
+    failures = []
+    for samples, length in ((1, 6), (3, 6), (3, 8), (3, 10)):
+        case = parse(f"Conv1D/inputs:{samples}x{length}x2/filters:7/kernel_size:2")
+        arrays = operands(case)
+        y = evaluate(case, arrays).copy()
+        y.reshape(-1, 7)[-1] -= arrays.weights["bias"]
+        failures.append(Failure(case, Value(y), "exact"))
+    found = diagnose(failures)
+    assert found is not None
+    assert (
+        "the bias is left out, only in the output places of all samples, counted one after the "
+        "other, beyond the last multiple of 2"
+    ) in found.message

@@ -15,7 +15,7 @@ import numpy as np
 from conformance.diagnosis.evaluation import Prediction
 from conformance.diagnosis.faults import FAULTS, Fault
 from conformance.diagnosis.hypotheses import Failure, Hypotheses
-from conformance.diagnosis.places import OVER_SEVERAL, Place, begins_within, places_of
+from conformance.diagnosis.places import OVER_SEVERAL, Place, begins_within, places_of, size_of
 from conformance.outcomes import Value
 
 Array = np.ndarray[Any, Any]
@@ -23,6 +23,9 @@ Array = np.ndarray[Any, Any]
 _PROBES: Final = 24
 _LEAST: Final = 3
 """How many failures a fault explains in part at least."""
+
+_MEASURED: Final = 12
+"""In how many failures places are compared."""
 
 _DISTINCT: Final = 5
 """How many different wrong elements tell a fault: a few limits are given by many.
@@ -124,10 +127,18 @@ def _explains(fault: Fault, failure: Failure, wrong: Array, hypotheses: Hypothes
 
 
 def _place(failures: Sequence[Failure], hypotheses: Hypotheses) -> Place | None:
-    """Where the wrong elements of all failures lie, while others before them are right in some."""
+    """Where the wrong elements of all failures lie, while others before them are right in some.
+
+    Of several such places the smallest.
+    """
     first, *others = (places_of(failure, hypotheses) for failure in failures)
     shared = [p for p in first.intersection(*others) if _is_part(p, failures, hypotheses)]
-    return min(shared, key=lambda p: (p.axis in OVER_SEVERAL, p.above, p.block), default=None)
+
+    def order(place: Place) -> tuple[float, bool, bool, int]:
+        size = sum(size_of(place, failure, hypotheses) for failure in failures[:_MEASURED])
+        return size, place.axis in OVER_SEVERAL, place.above, place.block
+
+    return min(shared, key=order, default=None)
 
 
 def _is_part(place: Place, failures: Sequence[Failure], hypotheses: Hypotheses) -> bool:

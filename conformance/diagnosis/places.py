@@ -157,6 +157,13 @@ def begins_within(place: Place, failure: Failure, hypotheses: Hypotheses) -> boo
     return seen is not None and place.first(seen.lengths[place.axis]) > 0
 
 
+def size_of(place: Place, failure: Failure, hypotheses: Hypotheses) -> float:
+    """Which share of the elements of a failure lies at a place; all where that is not known."""
+    seen = _seen(failure, hypotheses)
+    length = seen.lengths[place.axis] if seen is not None else 0
+    return (length - place.first(length)) / length if length else 1.0
+
+
 def are_at_one_place(one: Failure, other: Failure, hypotheses: Hypotheses) -> bool:
     """Whether the wrong elements of two failures of one layer lie beyond one limit of an axis."""
     if (one.case.layer, one.case.observe) != (other.case.layer, other.case.observe):
