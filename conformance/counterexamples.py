@@ -22,9 +22,8 @@ from conformance.cases.case import Case
 from conformance.cases.drawing import cases
 from conformance.diagnosis.faults import FAULTS
 from conformance.diagnosis.gradient_faults import GRADIENT_FAULTS
-from conformance.diagnosis.hypotheses import Hypotheses, Hypothesis
+from conformance.diagnosis.hypotheses import Hypotheses, Hypothesis, failure_of
 from conformance.diagnosis.places import are_at_one_place
-from conformance.diagnosis.results import failure_of
 from conformance.judge.verdict import Verdict
 from conformance.layers.registry import LAYERS
 from conformance.outcomes import Value

@@ -77,3 +77,4 @@ def test_without_time_the_diagnosis_stands(run: Run, monkeypatch: pytest.MonkeyP
     assert "looks at input steps" not in told
     assert "fails only with" not in told
     assert "6 cases" in told or "3 cases" in told
+    assert "asked further cases about its failures for -1 s only" in told

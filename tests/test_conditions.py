@@ -63,6 +63,14 @@ CONDITIONS: dict[str, tuple[str, Callable[[Facts], bool]]] = {
         lambda f: f.spatial[1] == f.channels,
     ),
     "samples > 1": (CONV, lambda f: (f.batch or 0) > 1),
+    "channels > 255": (
+        "MaxPooling1D/inputs:1x7x301/pool_size:2",
+        lambda f: (f.channels or 0) > 255,
+    ),
+    "channels > 8 and no multiple of 8": (
+        "MaxPooling1D/inputs:1x7x11/pool_size:2",
+        lambda f: (f.channels or 0) > 8 and (f.channels or 0) % 8 != 0,
+    ),
 }
 
 
@@ -100,3 +108,29 @@ def test_forbidden_cases_are_not_asked() -> None:
     conditions(parse("Conv1D/inputs:1x4x6/filters:4/kernel_size:3/dilation_rate:1/groups:2"), ask)
     assert {facts(case).config["groups"] for case in asked} == {1, 2}
     assert all((case.inputs or (0, 0))[1] >= facts(case).window[0] for case in asked)
+
+
+LONGER = "Conv2D/inputs:1x9x9x2/dtype:float64/filters:3/kernel_size:5x5"
+
+
+def test_what_other_failing_cases_do_without_is_not_needed() -> None:
+    """The smallest case fails with a window of two rows alone, one of larger inputs with five."""
+    small = CONV.replace("7x9x8", "4x9x8").replace("/padding:same", "").replace("2x3", "1x1")
+
+    def holds(f: Facts) -> bool:
+        return f.window[0] == 3 if (f.spatial[0] or 0) < 9 else f.window[0] > 2
+
+    ask, cases = failing_where(holds), [parse(small), parse(LONGER)]
+    assert conditions(cases[0], ask) == "kernel_size along rows = 3"
+    assert conditions(cases[0], ask, cases) == "kernel_size along rows > 2"
+
+
+def test_settings_that_other_failing_cases_do_not_have_are_not_needed() -> None:
+    """The one fails with 'same' alone, the other without."""
+
+    def holds(f: Facts) -> bool:
+        return f.padding == "same" if f.case.dtype == "float32" else True
+
+    cases = [parse(CONV), parse(LONGER)]
+    assert conditions(cases[0], failing_where(holds)) == "padding 'same'"
+    assert conditions(cases[0], failing_where(holds), cases) == ""

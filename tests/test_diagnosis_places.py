@@ -132,3 +132,56 @@ def test_failures_beyond_one_limit_of_an_axis_are_at_one_place() -> None:
     assert are_at_one_place(one, other, hypotheses)
     assert not are_at_one_place(one, elsewhere, hypotheses)
     assert not are_at_one_place(one, of_another, hypotheses)
+
+
+def over_order(block: int, *, whole: bool) -> Change:
+    """The elements as they lie in memory: all whole blocks are wrong, or what they leave."""
+
+    def change(y: Array) -> None:
+        flat = np.array(y).reshape(-1)
+        cut = len(flat) // block * block
+        part = slice(0, cut) if whole else slice(cut, len(flat))
+        flat[part] = flat[part] + 1 + np.arange(len(flat[part])) % 7
+        y[...] = flat.reshape(y.shape)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("whole", "words"),
+    [
+        (True, "as they lie in memory, up to the last multiple of 8, not those beyond"),
+        (False, "as they lie in memory, beyond the last multiple of 8"),
+    ],
+)
+def test_a_loop_over_all_elements_is_told(whole: bool, words: str) -> None:
+    failures, passed = [], []
+    for length in (5, 7, 8, 9, 11, 12, 13, 14, 16, 18, 21, 22):
+        case = parse(f"Conv1D/inputs:2x{length}x2/filters:3/kernel_size:2/activation:tanh")
+        y = evaluate(case, operands(case)).copy()
+        over_order(8, whole=whole)(y)
+        right = evaluate(case, operands(case))
+        failed = not np.array_equal(y, right)
+        failures += [Failure(case, Value(y), "exact")] if failed else []
+        passed += [] if failed else [case]
+    passed.append(parse("Conv1D/inputs:2x9x2/filters:3/kernel_size:2"))
+    found = diagnose(failures, passed)
+    assert found is not None
+    assert words in found.message
+
+
+def test_of_several_places_the_smallest_is_told() -> None:
+    """The bias is left out in the last place of all, of batches of one and three samples."""
+    failures = []
+    for samples, length in ((1, 6), (3, 6), (3, 8), (3, 10)):
+        case = parse(f"Conv1D/inputs:{samples}x{length}x2/filters:7/kernel_size:2")
+        arrays = operands(case)
+        y = evaluate(case, arrays).copy()
+        y.reshape(-1, 7)[-1] -= arrays.weights["bias"]
+        failures.append(Failure(case, Value(y), "exact"))
+    found = diagnose(failures)
+    assert found is not None
+    assert (
+        "the bias is left out, only in the output places of all samples, counted one after the "
+        "other, beyond the last multiple of 2"
+    ) in found.message

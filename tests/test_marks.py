@@ -7,6 +7,7 @@ worked out from the fault by hand.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def ask_of(steps: Steps, change: Callable[[Case, Any], Any] = lambda _, value: v
 
 def told(case: str, ask: Ask) -> str:
     """The first of what is said."""
-    return next(iter(what_is_read([Failure(parse(case), Value(None), "exact")], ask)), "")
+    return next(iter(what_is_read([Failure(parse(case), Value(None), "exact")], ask).words), "")
 
 
 def of_steps(steps: Steps) -> Ask:
@@ -98,8 +99,8 @@ LAWS = {
     ("padding.edge", CONV2D.replace("3x2", "3x3")): "inputs are read in the place of the padding: "
     "before the first row, output row i, column j reads input row 0, column j + b - 1 with kernel "
     "row a, column b",
-    ("window.later", POOL): "the window of output row 0, 1, 2 and 3 looks at input rows 0 to 2, 2 "
-    "to 4, 4 to 6 and 6, where it should look at 0 to 1, 1 to 3, 3 to 5 and 5 to 6",
+    ("window.later", POOL): "along rows, the window of output i begins at input row 2*i, where it "
+    "should begin at 2*i - 1 and ends at input row 2*i + 2, where it should end at 2*i + 1",
     ("pooling.channels", POOL): "output [0, 0, 0, 1] looks at input [0, 0, 0, 0], where it should "
     "not",
     ("same.all-last", gradients(CONV2D)): "in the gradient of the kernel, output row i reads input "
@@ -190,6 +191,100 @@ def test_what_small_cases_tell_by_chance_is_not_told_where_a_law_is_found() -> N
     """Of few reads those of the last row may seem left out; they follow the law of the others."""
     small = (f"Conv1D/inputs:2x{n}x2/filters:2/kernel_size:5/padding:same" for n in (1, 2, 3, 9))
     failures = [Failure(parse(case), Value(None), "exact") for case in small]
-    words = what_is_read(failures, of_steps(FAULTS["kernel.flipped"].steps))
+    words = what_is_read(failures, of_steps(FAULTS["kernel.flipped"].steps)).words
     assert words
     assert all("reads input step i - a" in one for one in words)
+
+
+@pytest.mark.parametrize(("rate", "by"), [(2, "the dilation rate"), (3, "the dilation rate")])
+def test_outputs_that_do_not_take_turns_are_told(rate: int, by: str) -> None:
+    """The outputs of each phase of a dilated convolution, one phase after the other."""
+
+    def by_phases(value: Any) -> Any:
+        order = [i for first in range(rate) for i in range(first, value.shape[1], rate)]
+        return value[:, order]
+
+    case = f"Conv1D/inputs:1x12x2/filters:3/kernel_size:2/dilation_rate:{rate}/padding:same"
+    assert told(case, of_change(by_phases)) == (
+        "the outputs along the steps are right, but stand in another order: those whose index "
+        f"leaves the same remainder when it is divided by {by} follow one another, where they "
+        "should take turns"
+    )
+
+
+def test_windows_that_are_moved_into_the_input_are_told() -> None:
+    """What reaches beyond the last input lies at its end instead, whole."""
+
+    def beyond(case: Case, value: Any) -> Any:
+        x = operands(case).inputs
+        assert x is not None
+        last = x.shape[1] - 3
+        y = [x[:, max(min(i, last), 0) : i + 3].max(axis=1) for i in range(-1, last + 2)]
+        return Value(np.stack(y, axis=1))
+
+    case = "MaxPooling1D/inputs:1x7x2/pool_size:3/strides:1/padding:same"
+    assert told(case, ask_of(CORRECT, beyond)) == (
+        "windows that reach beyond the last input are moved back, to end with it"
+    )
+
+
+def test_rows_bounded_by_the_number_of_columns_are_told() -> None:
+    """Of six rows and four columns the last two rows count as padding."""
+
+    def bounded(case: Case) -> Any:
+        arrays = operands(case)
+        assert arrays.inputs is not None
+        x = arrays.inputs.copy()
+        x[:, 4:] = 0
+        return Value(predict(case, replace(arrays, inputs=x)).value)
+
+    case = "Conv2D/inputs:1x6x4x2/filters:2/kernel_size:3/padding:same"
+    words = what_is_read(
+        [Failure(parse(case), Value(None), "exact")],
+        ask_of(CORRECT, lambda case, _: bounded(case)),
+    ).words
+    assert "the input rows from as many on as there are columns are left out" in words
+
+
+def test_blocks_of_outputs_at_other_distances_are_told() -> None:
+    """Tiles of four outputs, each of which reads two places after the one before."""
+
+    def in_tiles(value: Any) -> Any:
+        index = np.arange(value.shape[1])
+        return value[:, index // 4 * 2 + index % 4]
+
+    case = "Conv2D/inputs:1x11x5x1/filters:2/kernel_size:3"
+    assert told(case, of_change(in_tiles)) == (
+        "output rows are done in blocks of 4, and each block has what belongs 2 rows after the "
+        "block before, not 4"
+    )
+
+
+def test_outputs_of_other_places_are_told_in_their_order() -> None:
+    """The last two of six outputs are exchanged."""
+    exchanged = of_change(lambda value: value[:, [0, 1, 2, 3, 5, 4]])
+    assert told("Conv1D/inputs:2x8x2/filters:3/kernel_size:3/padding:valid", exchanged) == (
+        "the output steps hold, from the first on, what belongs to steps 0, 1, 2, 3, 5, 4"
+    )
+
+
+def test_outputs_that_read_nothing_are_told() -> None:
+    """Where only the first of the kernel's steps lies on an input, that alone is not left out."""
+    failures = [
+        Failure(parse(f"Conv1D/inputs:{inputs}/filters:2/{window}"), Value(None), "exact")
+        for inputs in ("1x1x2", "2x2x3")
+        for window in ("kernel_size:2/strides:3/padding:same", "kernel_size:1/strides:2")
+    ]
+    words = what_is_read(failures, of_change(np.zeros_like)).words
+    counts = {one: words.count(one) for one in words}
+    assert max(words, key=lambda one: counts[one]) == "no input is read at all"
+
+
+def test_the_second_half_of_a_batch_that_is_given_the_first_is_told() -> None:
+    def halved(value: Any) -> Any:
+        half = len(value) // 2
+        return np.concatenate([value[:half], value[:half]])
+
+    assert told("Conv1D/inputs:6x5x1/filters:2/kernel_size:2", of_change(halved)) == (
+        "the second half of the output samples holds what belongs to the first half"
+    )

@@ -360,11 +360,17 @@ def group_of(line: str, stage: str, what: str) -> Group:
 
 
 def test_what_is_read_is_told_once_of_groups_that_read_alike() -> None:
-    """What is said of terms is kept where it is of most; a place that is not, tells nothing."""
+    """What is said of terms is kept where it is of most, and what is read is of one element alone.
+
+    A place that is not of most tells nothing.
+    """
     lines = [FORM.format(n) for n in (1, 2, 3)]
     terms = [group_of(line, "terms", "the bias is left out") for line in lines[:2]]
-    merged = [replace(terms[0], failures=terms[0].failures + terms[1].failures)]
-    (told,) = together([*merged, group_of(lines[2], "place", "only the last row")], [])
+    merged = replace(terms[0], failures=terms[0].failures + terms[1].failures)
+    other = group_of(lines[2], "place", "only the last row")
+    (told,) = together([merged, other], [])
+    assert told.reason == READ
+    (told,) = together([replace(merged, reads_example=True), other], [])
     assert told.reason == f"{READ} (the bias is left out)"
     places = [group_of(line, "place", f"only {n} rows") for n, line in enumerate(lines)]
     (told,) = together(places, [])

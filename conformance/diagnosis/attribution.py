@@ -78,7 +78,7 @@ def _of_border(case: Case, operands: Operands, name: str, actual: Array) -> tupl
     weights = _weights_of(terms, actual.astype(np.float64)) if len(terms) == len(made) else None
     if weights is None or np.any(np.abs(weights[1:] - 1) > _NEAR) or not _is_told(weights[0]):
         return ()
-    return (f"outputs whose window reaches into the padding are {_how(weights[0])}",)
+    return (f"outputs whose window reaches into the padding are {how_often(weights[0])}",)
 
 
 def left_out_of_outputs(failure: Failure) -> tuple[str, ...]:
@@ -128,7 +128,7 @@ def _of_bias(case: Case, operands: Operands, actual: Array) -> tuple[str, ...]:
         for block in _BLOCKS
         if -(-facts(case).products // block) == round(weights[1]) > 1
     )
-    return (*each, f"the bias is {_how(weights[1])}")
+    return (*each, f"the bias is {how_often(weights[1])}")
 
 
 _BLOCKS: Final = (4, 8, 16, 32, 64, 128, 256, 512)
@@ -242,7 +242,7 @@ def in_words(weights: Array, what: str) -> tuple[str, ...]:
     values = np.unique(np.round(rounded[wrong], 4))
     if len(values) != 1 or not _is_told(float(values[0])):
         return ()
-    how = _how(values[0])
+    how = how_often(values[0])
     if wrong.all():
         if values[0] == 0:
             return ()  # nothing is summed, which says nothing of the axis
@@ -258,7 +258,8 @@ def _is_told(times: float) -> bool:
 _PARTS: Final = 12
 
 
-def _how(times: float) -> str:
+def how_often(times: float) -> str:
+    """How often a term is counted, in words."""
     rounded = float(f"{times:.4g}")
     near = float(np.rint(rounded)) if abs(rounded - np.rint(rounded)) < _NEAR else rounded
     return _HOW.get(near, f"counted {near:g} times")

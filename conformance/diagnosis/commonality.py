@@ -9,6 +9,8 @@ from math import prod
 from types import MappingProxyType
 from typing import Final
 
+import numpy as np
+
 from conformance.cases.case import Case
 from conformance.cases.facts import Facts, facts
 from conformance.cases.operands import KINDS
@@ -47,7 +49,8 @@ def common(
     if not failing or not passing:
         return None
     shared = [f for f in features(failing[0]) if all(f in features(case) for case in failing)]
-    plain = {f: _mask(f, passing) for f in shared}
+    having = [features(case) for case in passing]
+    plain = {f: _bits([f in one for one in having]) for f in shared}
     best, fewest = _best(plain, len(passing), largest)
     if fewest:
         bounded, fewer = _best(plain | _bounds(failing, passing), len(passing), largest)
@@ -76,8 +79,10 @@ def _best(having: Mapping[str, int], count: int, largest: int) -> tuple[Sequence
     return best, fewest
 
 
-def _mask(feature: str, cases: Sequence[Case]) -> int:
-    return sum(1 << number for number, case in enumerate(cases) if feature in features(case))
+def _bits(which: Sequence[bool]) -> int:
+    """A number with one bit for each that is true, the first the least."""
+    packed = np.packbits(np.array(which, np.bool_), bitorder="little")
+    return int.from_bytes(packed.tobytes(), "little")
 
 
 def _bounds(failing: Sequence[Case], passing: Sequence[Case]) -> dict[str, int]:
@@ -97,7 +102,7 @@ def _bounds(failing: Sequence[Case], passing: Sequence[Case]) -> dict[str, int]:
         if min(seen) > 1:
             met[f"{name} >= {min(seen)}"] = [n >= min(seen) for n in others]
         for words, which in met.items():
-            found[words] = sum(1 << number for number, one in enumerate(which) if one)
+            found[words] = _bits(which)
     return found
 
 
@@ -112,6 +117,7 @@ _NUMBERS: Final[Mapping[str, Callable[[Facts], int]]] = MappingProxyType(
         "products in a sum": lambda known: known.products if known.is_convolution else 0,
         "elements in a window": lambda known: prod(known.window),
         "strides": lambda known: max(known.strides),
+        "steps under a window": lambda known: max(a.receptive_field for a in known.axes),
         "steps along an axis": lambda known: max(n or 0 for n in known.spatial),
     }
 )

@@ -10,14 +10,15 @@ from typing import Final
 from conformance.cases.case import Case
 from conformance.diagnosis.absorbing import absorbed
 from conformance.diagnosis.commonality import common
-from conformance.diagnosis.groups import Diagnosis, Group
+from conformance.diagnosis.faults import Fault
+from conformance.diagnosis.groups import Claim, Diagnosis, Group
 from conformance.diagnosis.hypotheses import (
     Failure,
     Hypotheses,
     operands_of,
 )
-from conformance.diagnosis.partial import partial_faults
-from conformance.diagnosis.places import located
+from conformance.diagnosis.partial import explains_in_part, partial_faults
+from conformance.diagnosis.places import Place, located, places_of
 from conformance.diagnosis.repeats import wrong_answer
 from conformance.diagnosis.search import Explanation, explanations
 from conformance.diagnosis.stages import is_off_by_a_bias
@@ -60,10 +61,7 @@ def diagnose(
     explained = {failure for one in found for failure in one.failures}
     groups = [_explained(one) for one in found]
     left = _without_chance_names([f for f in failures if f not in explained])
-    groups += _in_part(left, passed, hypotheses)
-    parted = {failure for group in groups for failure in group.failures}
-    left = [failure for failure in left if failure not in parted]
-    groups += _by_place(left, passed, hypotheses)
+    groups += by_place(left, passed, hypotheses)
     placed = {failure for group in groups for failure in group.failures}
     left = [f for f in left if f not in placed]
     groups += unexplained(left, passed, explained | placed, hypotheses)
@@ -147,12 +145,29 @@ def _explained(one: Explanation) -> Group:
     return Group(one.failures, one.faults, one.alternatives, common=only, contradicted=contradicted)
 
 
+def by_place(
+    failures: Sequence[Failure], passed: Sequence[Case], hypotheses: Hypotheses
+) -> list[Group]:
+    """Groups of failures of which it is told where in the outputs something is wrong."""
+    groups = _in_part(failures, passed, hypotheses)
+    parted = {failure for group in groups for failure in group.failures}
+    left = [failure for failure in failures if failure not in parted]
+    return groups + _by_place(left, passed, hypotheses)
+
+
 def _in_part(
     failures: Sequence[Failure], passed: Sequence[Case], hypotheses: Hypotheses
 ) -> list[Group]:
     """Groups by a fault that is there in a part of the outputs."""
     found = partial_faults(_unnamed_outputs(failures), hypotheses)
-    return [_at_a_place(one.failures, passed, one.words) for one in found]
+    return [
+        _at_a_place("part", one.failures, passed, one.words, _of_partial(one.fault, hypotheses))
+        for one in found
+    ]
+
+
+def _of_partial(fault: Fault, hypotheses: Hypotheses) -> Claim:
+    return lambda failure: explains_in_part(fault, failure, hypotheses)
 
 
 def _by_place(
@@ -160,9 +175,19 @@ def _by_place(
 ) -> list[Group]:
     """Groups by where along an axis the wrong elements lie."""
     return [
-        _at_a_place(one.failures, one.contradicted, f"only {one.words} are wrong in {one.layers}")
+        _at_a_place(
+            "place",
+            one.failures,
+            one.contradicted,
+            f"only {one.words} are wrong in {one.layers}",
+            _of_place(one.place, hypotheses),
+        )
         for one in located(_unnamed_outputs(failures), passed, hypotheses)
     ]
+
+
+def _of_place(place: Place, hypotheses: Hypotheses) -> Claim:
+    return lambda failure: place in places_of(failure, hypotheses)
 
 
 def _unnamed_outputs(failures: Sequence[Failure]) -> list[Failure]:
@@ -170,6 +195,8 @@ def _unnamed_outputs(failures: Sequence[Failure]) -> list[Failure]:
     return [failure for failure in failures if not failure.named and _has_wrong_output(failure)]
 
 
-def _at_a_place(failures: tuple[Failure, ...], others: Sequence[Case], what: str) -> Group:
+def _at_a_place(
+    stage: str, failures: tuple[Failure, ...], others: Sequence[Case], what: str, claim: Claim
+) -> Group:
     shared = common([failure.case for failure in failures], others)
-    return Group(failures, stage="place", common=shared, what=what)
+    return Group(failures, stage=stage, common=shared, what=what, claim=claim)

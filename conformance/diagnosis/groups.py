@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -17,6 +17,9 @@ from conformance.diagnosis.hypotheses import (
 from conformance.diagnosis.stage_words import IN_STAGE
 from conformance.layers.registry import LAYERS
 
+Claim = Callable[[Failure], bool]
+"""Whether what is said of some failures holds of another one of the same implementation."""
+
 _MOST_ALTERNATIVES: Final = 2
 
 _FEW: Final = 0.1
@@ -24,21 +27,25 @@ _FEW: Final = 0.1
 _NOT_EVERYWHERE: Final = ", though not everywhere: cases pass that would fail with it"
 
 _TOLD_BY_WHAT: Final = frozenset(
-    {"activation", "place", "quantised", "reached", "relation", "slope", "terms"}
+    {"activation", "part", "place", "quantised", "reached", "relation", "slope", "terms"}
 )
 
 _TOLD_BY_MARKS: Final = frozenset(
     {
         *("padding", "window", "contraction", "layout", "channels", "samples", "bias"),
         *("choice", "selection", "exact", "bound", "statistics"),
-        *("place", "reached", "relation", "terms"),
+        *("part", "place", "reached", "relation", "terms", "quantised"),
     }
 )
 """Stages of which it may be the cause that other elements are read."""
 
-_TELL_A_PLACE: Final = frozenset({"place", "reached"})
+_TELL_A_PLACE: Final = frozenset({"part", "place", "reached"})
 
-_OF_CALLS: Final = frozenset({"order", "inputs", "state", "threads", "repeat", "process"})
+_CONCLUDED: Final = frozenset({"part", "terms", "slope", "quantised"})
+"""Stages of which not what is seen is told, but what it is concluded from."""
+
+OF_CALLS: Final = frozenset({"order", "inputs", "state", "threads", "repeat", "process"})
+"""Stages of what calls do to each other."""
 
 _OF_VALUES: Final = frozenset({"activation", "slope", "nan", "infinity", "quantised", "precision"})
 """Stages of what shows by chance, with the numbers that happen to be drawn."""
@@ -63,8 +70,13 @@ class Group:
         answer: of two same calls that differ, which one all else is about, in words.
         reads: where no fault does, what is read in other places than it should be
             (`conformance.diagnosis.questions.marks`).
+        reads_example: whether these are the words of one element, not of all.
         asked: what the smallest of them told when it was asked further: what it needs to fail, or
             how often it does (`conformance.diagnosis.questions`).
+        claim: where no fault does, whether what is said of the failures holds of another one; None
+            where that cannot be told.
+        tested: whether what is said was tried on cases that were not in the run; None where that
+            was not attempted.
     """
 
     failures: tuple[Failure, ...]
@@ -78,7 +90,10 @@ class Group:
     contradicted: int = 0
     answer: str = ""
     reads: str = ""
+    reads_example: bool = False
     asked: str = ""
+    claim: Claim | None = None
+    tested: bool | None = None
 
     @property
     def reading(self) -> tuple[Fault, str] | None:
@@ -100,7 +115,7 @@ class Group:
         observed = self.smallest.observe in ("output", "gradients")
         unknown = not self.faults or self._is_doubtful
         has_sizes = LAYERS[self.smallest.layer].rank > 0 or not self.common
-        told = self.stage in _OF_CALLS | _OF_VALUES | _TELL_A_PLACE
+        told = self.stage in OF_CALLS | _OF_VALUES | _TELL_A_PLACE
         return observed and unknown and has_sizes and not told
 
     @property
@@ -116,12 +131,20 @@ class Group:
     @property
     def reason(self) -> str:
         """What explains each of the cases, as a report gives it beside the case."""
-        where = self._of_answer(self._named_by_faults or self.named or self._told)
+        others = self._others if self.tested is not None else ""
+        told = (self._named_by_faults + others) or self.named or self._told
+        where = self._of_answer(f"perhaps {told}" if self._is_perhaps else told)
         if self.asked:
             return f"{where}; {self.asked}"
         if self.common:
             return f"{where}; in common: {self.common}"
         return f"{where}{_NOT_EVERYWHERE}" if self._is_doubtful else where
+
+    @property
+    def _is_perhaps(self) -> bool:
+        """Whether what is said is a conclusion that no further case was there to contradict."""
+        concluded = self.faults or self.named or self.stage in _CONCLUDED
+        return bool(self.tested is False and concluded and not self.reads)
 
     @property
     def _named_by_faults(self) -> str:
@@ -130,6 +153,11 @@ class Group:
         in_gradients = all(failure.case.observe == "gradients" for failure in self.failures)
         alone = self.faults and of_outputs and in_gradients
         return ("in the gradients, " if alone else "") + _joined(self.faults)
+
+    @property
+    def _others(self) -> str:
+        """The faults that explain as much, and that further cases did not tell apart either."""
+        return "".join(f", or {_joined(o)}" for o in self.alternatives[:_MOST_ALTERNATIVES])
 
     def _of_answer(self, words: str) -> str:
         """The words, of one answer of two where the same call gives another the second time."""
@@ -148,9 +176,11 @@ class Group:
         words = self._of_stage
         if not self.reads:
             return words
-        if self.stage in _TELL_A_PLACE and self.what:
+        if not self.what or (self.stage in _CONCLUDED and not self.reads_example):
+            return self.reads  # known element by element, where the rest is concluded
+        if self.stage in _TELL_A_PLACE:
             return f"{words}: {self.reads}"
-        return f"{self.reads} ({words})" if self.what else self.reads
+        return f"{self.reads} ({words})"
 
     @property
     def _of_stage(self) -> str:
@@ -171,19 +201,19 @@ class Group:
             told = f"{self.what}; {self.asked}" if self.asked else self.what
             return f"depend{'s' if count == 1 else ''} on the order of calls: {told}{shown}"
         are = "is" if count == 1 else "are"
+        perhaps = " perhaps" if self._is_perhaps else ""
         if self.answer:
             return f"{are} explained by no fault of the catalogue: {self.reason}"
         if self.faults:
-            others = "".join(f", or {_joined(o)}" for o in self.alternatives[:_MOST_ALTERNATIVES])
             only = _NOT_EVERYWHERE if self._is_doubtful else ""
             only = f"; they are the cases with {self.common}" if self.common else only
-            return f"{are} what you get when {self._named_by_faults}{others}{only}"
+            return f"{are}{perhaps} what you get when {self._named_by_faults}{self._others}{only}"
         if self.named:
-            words = f"{are} explained by no fault of the catalogue but have the errors of "
+            words = f"{are} explained by no fault of the catalogue but{perhaps} have the errors of "
             words += self.named
         else:
             words = f"{are} explained by no fault of the catalogue: "
-            words += self._told
+            words += f"perhaps {self._told}" if perhaps else self._told
         if self.asked:
             words += f"; {self.asked}"
         elif self.common:
@@ -198,10 +228,13 @@ class Diagnosis:
     Attributes:
         groups: the groups, those apart that follow another reading of an ambiguous clause.
         readings: these.
+        cut_after: after how many seconds the implementation was asked no more, though there was
+            more to ask; None where all was asked.
     """
 
     groups: tuple[Group, ...]
     readings: tuple[Group, ...] = ()
+    cut_after: float | None = None
 
     @cached_property
     def _groups_by_case(self) -> dict[Case, Group]:

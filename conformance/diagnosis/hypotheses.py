@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
@@ -22,6 +22,7 @@ from conformance.implementations.last_words import reason_in
 from conformance.judge.definition import forbidden
 from conformance.layers.registry import LAYERS
 from conformance.outcomes import Crash, Outcome, Rejection, Timeout, Value
+from conformance.results import Result
 
 Hypothesis = tuple[Fault, ...]
 """No fault, one, or two at a time."""
@@ -110,10 +111,21 @@ def prohibition(case: Case) -> str:
     return re.sub(r"^(\w+)=.*?: ", r"\1: ", reason)
 
 
-class Hypotheses:
-    """Predictions by fault and case; the last ones are kept, up to 64 MB."""
+def failure_of(result: Result) -> Failure:
+    """A failing result with its evidence, as the diagnosis takes it."""
+    evidence: Any = result.evidence
+    return Failure(evidence.case, evidence.outcome, evidence.stage, result.diagnosis)
 
-    def __init__(self) -> None:
+
+class Hypotheses:
+    """Predictions by fault and case; the last ones are kept, up to 64 MB.
+
+    Args:
+        refuted: what explains nothing, since the implementation was asked and told otherwise.
+    """
+
+    def __init__(self, refuted: Container[Hypothesis] = ()) -> None:
+        self.refuted = refuted
         self._kept: dict[tuple[Hypothesis, Case], Predicted | None] = {}
         self._traces: dict[Case, Trace] = {}
         self._bytes = 0
@@ -149,6 +161,8 @@ class Hypotheses:
 
     def _does_explain(self, hypothesis: Hypothesis, failure: Failure) -> bool:
         of_gradients = failure.case.observe == "gradients"
+        if hypothesis in self.refuted:
+            return False
         if not is_predictable(failure.case) or (_is_of_gradients(hypothesis) and not of_gradients):
             return False
         right = self.prediction((), failure.case)

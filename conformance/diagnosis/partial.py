@@ -15,7 +15,7 @@ import numpy as np
 from conformance.diagnosis.evaluation import Prediction
 from conformance.diagnosis.faults import FAULTS, Fault
 from conformance.diagnosis.hypotheses import Failure, Hypotheses
-from conformance.diagnosis.places import Place, places_of
+from conformance.diagnosis.places import OVER_SEVERAL, Place, begins_within, places_of, size_of
 from conformance.outcomes import Value
 
 Array = np.ndarray[Any, Any]
@@ -24,8 +24,13 @@ _PROBES: Final = 24
 _LEAST: Final = 3
 """How many failures a fault explains in part at least."""
 
+_MEASURED: Final = 12
+"""In how many failures places are compared."""
+
 _DISTINCT: Final = 5
-"""How many different wrong elements there are at least: a few limits are given by many faults."""
+"""How many different wrong elements tell a fault: a few limits are given by many.
+
+Failures of fewer join what others tell."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,14 +57,17 @@ class Partial:
 
 def partial_faults(failures: Sequence[Failure], hypotheses: Hypotheses) -> list[Partial]:
     """The faults that explain most failures in part, one after the other."""
-    wrong = {f: w for f in failures if (w := _wrong(f, hypotheses)) is not None}
+    every = {f: w for f in failures if (w := _wrong(f, hypotheses)) is not None}
+    wrong = {f: w for f, w in every.items() if _tells(f, w)}
+    few = {f: w for f, w in every.items() if f not in wrong}
     found: list[Partial] = []
+    catalogue = [fault for fault in FAULTS.values() if (fault,) not in hypotheses.refuted]
     while len(wrong) >= _LEAST:
         probes = sorted(wrong, key=lambda f: int(wrong[f].size))[:_PROBES]
         counts = Counter(
             {
                 fault: sum(_explains(fault, f, wrong[f], hypotheses) for f in probes)
-                for fault in FAULTS.values()
+                for fault in catalogue
             }
         )
         fault, count = counts.most_common(1)[0]
@@ -68,13 +76,21 @@ def partial_faults(failures: Sequence[Failure], hypotheses: Hypotheses) -> list[
         own = [f for f in wrong if _explains(fault, f, wrong[f], hypotheses)]
         if len(own) < _LEAST or 2 * len(own) <= len(wrong):
             break  # what explains a few among many does so by chance
+        own += [f for f, w in few.items() if _explains(fault, f, w, hypotheses)]
+        few = {f: w for f, w in few.items() if f not in set(own)}
         found.append(Partial(fault, tuple(own), _place(own, hypotheses)))
         wrong = {f: w for f, w in wrong.items() if f not in set(own)}
     return found
 
 
+def explains_in_part(fault: Fault, failure: Failure, hypotheses: Hypotheses) -> bool:
+    """Whether a fault gives all that is wrong in a failure, while others are right."""
+    wrong = _wrong(failure, hypotheses)
+    return wrong is not None and _explains(fault, failure, wrong, hypotheses)
+
+
 def _wrong(failure: Failure, hypotheses: Hypotheses) -> Array | None:
-    """Which outputs are wrong, where others are right and the wrong ones tell something."""
+    """Which outputs are wrong, where others are right."""
     outcome = failure.outcome
     if failure.case.observe != "output" or not isinstance(outcome, Value):
         return None
@@ -82,9 +98,13 @@ def _wrong(failure: Failure, hypotheses: Hypotheses) -> Array | None:
     if not isinstance(right, Prediction) or not _is_like(actual, right.value):
         return None
     wrong: Array = ~right.allows(actual)
-    if wrong.all() or len(np.unique(actual[wrong].astype(np.float64))) < _DISTINCT:
-        return None
-    return wrong
+    return None if wrong.all() or not wrong.any() else wrong
+
+
+def _tells(failure: Failure, wrong: Array) -> bool:
+    """Whether enough different elements are wrong to tell a fault."""
+    assert isinstance(failure.outcome, Value)
+    return len(np.unique(failure.outcome.value[wrong].astype(np.float64))) >= _DISTINCT
 
 
 def _is_like(actual: Any, right: Array) -> bool:
@@ -107,6 +127,19 @@ def _explains(fault: Fault, failure: Failure, wrong: Array, hypotheses: Hypothes
 
 
 def _place(failures: Sequence[Failure], hypotheses: Hypotheses) -> Place | None:
-    """Where the wrong elements of all failures lie."""
+    """Where the wrong elements of all failures lie, while others before them are right in some.
+
+    Of several such places the smallest.
+    """
     first, *others = (places_of(failure, hypotheses) for failure in failures)
-    return min(first.intersection(*others), key=lambda p: (p.above, p.block), default=None)
+    shared = [p for p in first.intersection(*others) if _is_part(p, failures, hypotheses)]
+
+    def order(place: Place) -> tuple[float, bool, bool, int]:
+        size = sum(size_of(place, failure, hypotheses) for failure in failures[:_MEASURED])
+        return size, place.axis in OVER_SEVERAL, place.above, place.block
+
+    return min(shared, key=order, default=None)
+
+
+def _is_part(place: Place, failures: Sequence[Failure], hypotheses: Hypotheses) -> bool:
+    return any(begins_within(place, failure, hypotheses) for failure in failures)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import prod
 from typing import Any, Final
 
 import numpy as np
@@ -59,18 +60,22 @@ class Place:
         block: the length of a block, whose remainder is wrong; 0 for `start`.
         start: the first wrong index, whatever the length.
         above: whether only axes longer than the block have it.
+        whole: whether it is the whole blocks that are wrong, and their remainder is right.
     """
 
     axis: str
     block: int = 0
     start: int = 0
     above: bool = False
+    whole: bool = False
 
     @property
     def words(self) -> str:
         """``the filters beyond a multiple of 8, where there are more than 8``."""
         if not self.block:
             return f"the {self.axis} from index {self.start} on"
+        if self.whole:
+            return f"the {self.axis} up to the last multiple of {self.block}, not those beyond,"
         above = f", where there are more than {self.block}" if self.above else ""
         return f"the {self.axis} beyond the last multiple of {self.block}{above}"
 
@@ -78,6 +83,8 @@ class Place:
         """The first index that is wrong; `length` where none is."""
         if not self.block:
             return min(self.start, length)
+        if self.whole:
+            return 0 if length >= self.block else length
         if self.above and length <= self.block:
             return length
         return length // self.block * self.block
@@ -140,7 +147,21 @@ def places_of(failure: Failure, hypotheses: Hypotheses) -> frozenset[Place]:
     seen = _seen(failure, hypotheses)
     if seen is None:
         return frozenset()
-    return seen.places | {Place(axis, start=n) for axis, n in seen.starts.items() if n}
+    plain = {axis: n for axis, n in seen.starts.items() if n and axis not in OVER_SEVERAL}
+    return seen.places | {Place(axis, start=n) for axis, n in plain.items()}
+
+
+def begins_within(place: Place, failure: Failure, hypotheses: Hypotheses) -> bool:
+    """Whether elements before the place are right: of all that there are it tells nothing."""
+    seen = _seen(failure, hypotheses)
+    return seen is not None and place.first(seen.lengths[place.axis]) > 0
+
+
+def size_of(place: Place, failure: Failure, hypotheses: Hypotheses) -> float:
+    """Which share of the elements of a failure lies at a place; all where that is not known."""
+    seen = _seen(failure, hypotheses)
+    length = seen.lengths[place.axis] if seen is not None else 0
+    return (length - place.first(length)) / length if length else 1.0
 
 
 def are_at_one_place(one: Failure, other: Failure, hypotheses: Hypotheses) -> bool:
@@ -160,7 +181,7 @@ def _tells(place: Place) -> bool:
 def _best(seen: dict[Failure, _Seen], passed: Sequence[Case]) -> Located | None:
     counts = Counter(place for one in seen.values() for place in one.places)
     found: list[tuple[tuple[int, int, int], int, Located]] = []
-    for place, count in counts.most_common(24):
+    for place, count in counts.most_common(_MOST_TRIED):
         if count < _LEAST and not any(place in one.dense for one in seen.values()):
             continue
         having = [failure for failure, one in seen.items() if place in one.places]
@@ -178,6 +199,8 @@ def _best(seen: dict[Failure, _Seen], passed: Sequence[Case]) -> Located | None:
     return max(found)[-1] if found else None
 
 
+_MOST_TRIED: Final = 40
+
 _BY_INDEX: Final = frozenset({"edges"})
 """Kinds of operands whose values follow from the index, so that a place may be that of values."""
 
@@ -191,21 +214,33 @@ def _choices(failures: Sequence[Failure]) -> list[set[str]]:
 def _telling(seen: dict[Failure, _Seen], those: Sequence[Failure], against: Sequence[Case]) -> int:
     """How many passing cases speak against a place.
 
-    Those of other dtypes do not where all failures are of one, nor those without NaN where it is
-    NaN that is lost.
+    Those of other dtypes or activations do not where all failures are of one, nor those without
+    NaN where it is NaN that is lost.
     """
     dtypes = {failure.case.dtype for failure in those}
+    activations = {_activation(failure.case) for failure in those}
     kinds = {failure.case.operands for failure in those}
     lost = all(seen[failure].effect == _NAN_LOST for failure in those)
     return sum(
-        (len(dtypes) > 1 or case.dtype in dtypes) and (not lost or case.operands in kinds)
+        (len(dtypes) > 1 or case.dtype in dtypes)
+        and (len(activations) > 1 or _activation(case) in activations)
+        and (not lost or case.operands in kinds)
         for case in against
     )
 
 
+def _activation(case: Case) -> str | None:
+    given = case.keywords.get("activation")
+    return None if given == "linear" else given
+
+
 def _weight(one: Located, telling: int) -> tuple[int, int, int]:
-    """Most failures for the least contradiction; of the same a plain limit, then small blocks."""
-    return len(one.failures) - telling, -one.place.above, -one.place.block
+    """Most failures for the least contradiction; of the same a plain limit of an axis of its own.
+
+    Then small blocks.
+    """
+    plain = one.place.axis not in OVER_SEVERAL
+    return len(one.failures) - telling, plain - one.place.above, -one.place.block
 
 
 def _is_credible(place: Place, seen: Sequence[_Seen], against: int) -> bool:
@@ -274,12 +309,16 @@ def _seen_in(
     )
     if not wrong.any():
         return None
-    lengths = dict(zip(axes, wrong.shape, strict=True))
-    found = frozenset(_places(wrong, lengths))
-    dense = frozenset(place for place in found if _is_dense(place, wrong, lengths))
-    indices = dict(zip(axes, np.nonzero(wrong), strict=True))
-    starts = {axis: int(index.min()) for axis, index in indices.items()}
-    ends = {axis: int(index.max()) for axis, index in indices.items()}
+    masks = _masks(wrong, axes) | _in_order(~right.allows(actual), wrong, axes)
+    lengths = {axis: len(mask) for axis, mask in masks.items()}
+    found = frozenset(place for axis, mask in masks.items() for place in _places(axis, mask))
+    plain = dict(zip(axes, wrong.shape, strict=True))
+    dense = frozenset(
+        place for place in found if place.axis in plain and _is_dense(place, wrong, plain)
+    )
+    indices = {axis: np.flatnonzero(mask) for axis, mask in masks.items()}
+    starts = {axis: int(index[0]) for axis, index in indices.items()}
+    ends = {axis: int(index[-1]) for axis, index in indices.items()}
     seams = {axis: _of_every_block(index, lengths[axis]) for axis, index in indices.items()}
     return _Seen(found, lengths, starts, ends, _effect(wrong, given, wanted), dense, seams)
 
@@ -336,21 +375,48 @@ def _inner(case: Case) -> tuple[str, ...]:
     return ("steps",) if facts(case).rank == 1 else ("rows", "columns")
 
 
-def _places(wrong: Array, lengths: dict[str, int]) -> Iterator[Place]:
-    for number, (axis, length) in enumerate(lengths.items()):
-        others = tuple(i for i in range(wrong.ndim) if i != number)
-        (indices,) = np.nonzero(wrong.any(axis=others))
-        lowest = int(indices[0])
-        if lowest == 0 and length >= min(_BLOCKS):
-            continue
-        if lowest >= _LEAST_FROM:
-            yield Place(axis, start=lowest)
-        for block in _BLOCKS:
-            holds = block < length or (length == 1 and block == min(_BLOCKS))
-            if holds and length % block and lowest >= length // block * block:
-                yield Place(axis, block)
-                if length > block:
-                    yield Place(axis, block, above=True)
+_PLANE: Final = "places of an output plane, counted row by row,"
+_ORDER: Final = "elements of the output, counted as they lie in memory,"
+_SPREAD: Final = "output places of all samples, counted one after the other,"
+OVER_SEVERAL: Final = frozenset({_PLANE, _ORDER, _SPREAD})
+"""What is counted over several axes; a limit, and no remainder, is that of one of them."""
+
+
+def _masks(wrong: Array, axes: tuple[str, ...]) -> dict[str, Array]:
+    """By axis, at which indices anything is wrong."""
+    every = range(wrong.ndim)
+    return {
+        axis: np.asarray(wrong.any(axis=tuple(i for i in every if i != number)))
+        for number, axis in enumerate(axes)
+    }
+
+
+def _in_order(in_memory: Array, wrong: Array, axes: tuple[str, ...]) -> dict[str, Array]:
+    """The same over the places of a plane, and over all elements, of outputs."""
+    if "samples" not in axes:
+        return {}
+    found = {_ORDER: in_memory.ravel(), _SPREAD: np.asarray(wrong.any(axis=-1)).ravel()}
+    if "rows" in axes:
+        found[_PLANE] = wrong.any(axis=(0, -1)).ravel()
+    return found
+
+
+def _places(axis: str, mask: Array) -> Iterator[Place]:
+    length, (indices,) = len(mask), np.nonzero(mask)
+    lowest, highest = int(indices[0]), int(indices[-1])
+    for block in _BLOCKS:
+        if block < length and length % block and highest == length // block * block - 1:
+            yield Place(axis, block, whole=True)
+    if lowest == 0 and length >= min(_BLOCKS):
+        return
+    if lowest >= _LEAST_FROM and axis not in OVER_SEVERAL:
+        yield Place(axis, start=lowest)
+    for block in _BLOCKS:
+        holds = block < length or (length == 1 and block == min(_BLOCKS))
+        if holds and length % block and lowest >= length // block * block:
+            yield Place(axis, block)
+            if length > block:
+                yield Place(axis, block, above=True)
 
 
 def _effect(wrong: Array, given: Array, wanted: Array) -> str:
@@ -393,7 +459,9 @@ def _lengths(case: Case) -> dict[str, int] | None:
     batch = known.batch or 0
     if case.observe == "output":
         last = filters if known.is_convolution else channels
-        return dict(zip(_axes(case), (batch, *inner, last), strict=True))
+        over = {_ORDER: prod((batch, *inner, last)), _SPREAD: prod((batch, *inner))}
+        over |= {_PLANE: prod(inner)} if known.rank == 2 else {}
+        return dict(zip(_axes(case), (batch, *inner, last), strict=True)) | over
     sizes = {"inputs": (batch, *(n or 0 for n in known.spatial), channels)}
     if known.is_convolution:
         sizes |= {"kernel": (*known.window, channels // known.groups, filters), "bias": (filters,)}

@@ -43,7 +43,16 @@ class Reached:
         most = max(told, key=lambda words: self._counts[layer, words])
         count = self._counts[layer, most]
         enough = count > _LEAST * self._totals[layer]
-        return (f"the gradient of the inputs is {most}", count) if enough else ("", 0)
+        return (_of_inputs(most), count) if enough else ("", 0)
+
+
+def words_of_reached(failure: Failure, hypotheses: Hypotheses) -> Iterator[str]:
+    """All that can be said of the inputs whose gradient is wrong in a failure."""
+    yield from map(_of_inputs, _told(failure, hypotheses))
+
+
+def _of_inputs(words: str) -> str:
+    return f"the gradient of the inputs is {words}"
 
 
 def _told(failure: Failure, hypotheses: Hypotheses) -> Iterator[str]:

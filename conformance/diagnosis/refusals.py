@@ -63,7 +63,7 @@ def told_apart(results: Sequence[Result]) -> dict[Case, str]:
         return {}
     judged = [facts(r.case) for r in results if _is_judged(r)]
     refused = {r.case for r in results if _is_refusal(r)}
-    if len(refused) == len(judged):
+    if len(refused) in (0, len(judged)):
         return {}  # whatever is asked: nothing is left that a declaration could take
     kinds = _refused_kinds(judged, refused)
     spread = _met_elsewhere(results, judged, refused, kinds)
@@ -144,8 +144,8 @@ def _refused_kinds(judged: Sequence[Facts], refused: set[Case]) -> list[_Kind]:
     """Kinds of which every case is refused, those of the most cases first."""
     whole: list[tuple[set[Case], _Kind]] = []
     for kind in _kinds(judged):
-        cases = {known.case for known in judged if kind.holds(known)}
-        if cases and cases <= refused:
+        cases = _all_refused(kind, judged, refused)
+        if cases:
             whole.append((cases, kind))
     left, found, told = set(refused), [], Counter[str]()
     while whole:
@@ -156,6 +156,17 @@ def _refused_kinds(judged: Sequence[Facts], refused: set[Case]) -> list[_Kind]:
         told[kind.key] += len(cases & left)
         left -= cases
     return [kind for kind in found if told[kind.key] >= _LEAST]
+
+
+def _all_refused(kind: _Kind, judged: Sequence[Facts], refused: set[Case]) -> set[Case]:
+    """The cases of a kind; none as soon as one of them is not refused."""
+    cases = set()
+    for known in judged:
+        if kind.holds(known):
+            if known.case not in refused:
+                return set()
+            cases.add(known.case)
+    return cases
 
 
 def _kinds(judged: Sequence[Facts]) -> Iterator[_Kind]:

@@ -6,13 +6,13 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from conformance.cases.case import Case
 from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.faults import Fault
 from conformance.diagnosis.groups import Diagnosis
-from conformance.diagnosis.hypotheses import Failure
+from conformance.diagnosis.hypotheses import Failure, failure_of
 from conformance.diagnosis.kept import kept
 from conformance.diagnosis.order_words import command_of, depending_on_order
 from conformance.diagnosis.questions.asking import asked
@@ -96,17 +96,28 @@ def diagnosed(
 def diagnosed_if_possible(
     results: list[Result], order: Mapping[str, Order] = _NO_ORDER, ask: Ask | None = None
 ) -> tuple[list[Result], str]:
-    """The results with their diagnoses, as `diagnosed` gives them, and an empty text.
+    """The results with their diagnoses, as `diagnosed` gives them, and what is to be noted of them.
 
-    Where the diagnosis itself breaks, which is a fault of this suite, the verdicts are not lost
-    with it: the results as they were, and a text that says so.
+    That is where less was asked than there was to ask.  Where the diagnosis itself breaks, which is
+    a fault of this suite, the verdicts are not lost with it: the results as they were, and a text
+    that says so.
     """
     try:
-        return diagnosed(results, order, ask)[0], ""
+        told, found = diagnosed(results, order, ask)
+        return told, " ".join(
+            _cut(name, one.cut_after) for name, one in found.items() if one.cut_after
+        )
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         what = f"{type(error).__name__} in {where.name}, line {where.lineno}: {error}"
         return results, f"{UNEXPLAINED}; the verdicts stand. Please report it: {what}"
+
+
+def _cut(name: str, seconds: float) -> str:
+    return (
+        f"{name} was asked further cases about its failures for {seconds:g} s only; with more time "
+        "more might be said of them."
+    )
 
 
 UNEXPLAINED: Final = "The failures are not explained, by a fault of conformance itself"
@@ -171,12 +182,6 @@ def _what_comes_out(dependent: Sequence[Failure], run: Sequence[Case], passed: l
         return words
     most = max(found.groups, key=lambda group: len(group.failures), default=None)
     return most.reason if most and 2 * len(most.failures) > len(dependent) else ""
-
-
-def failure_of(result: Result) -> Failure:
-    """A failing result with its evidence, as the diagnosis takes it."""
-    evidence: Any = result.evidence
-    return Failure(evidence.case, evidence.outcome, evidence.stage, result.diagnosis)
 
 
 def _with_diagnosis(result: Result, found: dict[str, Diagnosis]) -> Result:

@@ -98,6 +98,13 @@ def explanations(
     return _merged([_with_empty(one, remaining, hypotheses) for one in found])
 
 
+def explained_by_one(
+    failures: Sequence[Failure], passed: Sequence[Case], hypotheses: Hypotheses
+) -> Explanation | None:
+    """The fault that explains all of some failures, contradicted least; None for no such fault."""
+    return _Search(failures, passed, hypotheses, whole=True, pairs=False).covering()
+
+
 def _without_told_refusals(
     found: Sequence[Explanation], remaining: Sequence[Failure]
 ) -> list[Explanation]:
@@ -246,6 +253,10 @@ class _Search:
                 return chosen
             del finalists[chosen.faults]
         return None
+
+    def covering(self) -> Explanation | None:
+        """The best of the faults that explain every failure."""
+        return self._chosen(self._covering())
 
     def _covering(self) -> dict[Hypothesis, tuple[Failure, ...]]:
         """The faults that explain every failure, each given up at the first that it does not."""

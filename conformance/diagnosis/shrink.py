@@ -12,9 +12,14 @@ from typing import Any, Final
 from conformance.cases.case import Case
 from conformance.diagnosis.faults import FAULTS
 from conformance.diagnosis.groups import Diagnosis, Group
-from conformance.diagnosis.hypotheses import Failure, Hypotheses, Hypothesis, are_compatible
-from conformance.diagnosis.results import failure_of
-from conformance.diagnosis.telling import failure_reason
+from conformance.diagnosis.hypotheses import (
+    Failure,
+    Hypotheses,
+    Hypothesis,
+    are_compatible,
+    failure_of,
+)
+from conformance.diagnosis.reasons import failure_reason
 from conformance.judge.definition import forbidden
 from conformance.layers import LAYERS, REQUIRED, SIZES
 from conformance.results import Result

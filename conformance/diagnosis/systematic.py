@@ -7,7 +7,7 @@ reported it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -181,13 +181,70 @@ def _pads() -> Iterator[Fault]:
     for taken, (words, names) in _OF_PADS.items():
         for which, (axes, own, other) in _AXES.items():
             for how, more in _HOW_MUCH.items():
-                if how and taken not in ("all", "length"):
-                    continue
                 yield _fault(
                     f"same.{taken}.{which}{how and '.'}{how}",
                     f"the SAME padding {own} {words.format(other=other)}{more}",
                     together=_padded_by(axes, names, how),
                 )
+
+
+_LIMITS: Final[Mapping[str, tuple[str, Callable[[Along], int]]]] = MappingProxyType(
+    {
+        "length": ("the length of the input", lambda a: a.length),
+        "length-less-one": ("one less than the length of the input", lambda a: a.length - 1),
+        "window": ("the window without its dilation", lambda a: a.window),
+        "stride": ("the stride", lambda a: a.stride),
+    }
+)
+"""What the padding before the first input may be limited by."""
+
+
+def _limited() -> Iterator[Fault]:
+    """Padding before the first input that is at most as much as another number."""
+    for padding, (name, (words, limit)) in product(("same", "causal"), _LIMITS.items()):
+        yield _fault(
+            f"{padding}.at-most.{name}",
+            f"the {padding.upper() if padding == 'same' else padding} padding before the first "
+            f"input is at most {words}",
+            together=partial(_at_most, padding=padding, limit=limit),
+        )
+
+
+_FROM: Final[Mapping[str, tuple[str, Callable[[Along], int]]]] = MappingProxyType(
+    {
+        "stride": ("one less than the stride", lambda a: a.stride - 1),
+        "dilation": ("one less than the dilation rate", lambda a: a.dilation - 1),
+    }
+)
+"""What windows may be displaced by."""
+
+
+def _displaced() -> Iterator[Fault]:
+    """Padding before the first input that is too little, or too much, by another number."""
+    sides = (("less", -1), ("more", 1))
+    for padding, (name, (words, by)), (side, sign) in product(
+        ("same", "causal"), _FROM.items(), sides
+    ):
+        yield _fault(
+            f"{padding}.{side}-by.{name}",
+            f"the {padding.upper() if padding == 'same' else padding} padding before the first "
+            f"input is {side} by {words}",
+            together=partial(_padded_otherwise, padding=padding, by=by, sign=sign),
+        )
+
+
+def _padded_otherwise(
+    given: list[Along], padding: str, by: Callable[[Along], int], sign: int
+) -> list[Along]:
+    if given[0].padding != padding:
+        return given
+    return [replace(a, before=a.before + sign * by(a)) for a in given]
+
+
+def _at_most(given: list[Along], padding: str, limit: Callable[[Along], int]) -> list[Along]:
+    if given[0].padding != padding:
+        return given
+    return [replace(a, before=min(a.before, limit(a))) for a in given]
 
 
 def _counts() -> Iterator[Fault]:
@@ -380,7 +437,9 @@ def _running(y: Array, axis: int) -> Array:
 
 
 _EVERY: Final = tuple(
-    fault for make in (_arguments, _pads, _counts, _indices, _kept) for fault in make()
+    fault
+    for make in (_arguments, _pads, _limited, _displaced, _counts, _indices, _kept)
+    for fault in make()
 )
 
 _LAID_IN_ONE_GRADIENT: Final = tuple(

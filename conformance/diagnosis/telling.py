@@ -8,24 +8,21 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Final
 
-import numpy as np
-
 from conformance.cases.case import Case
 from conformance.cases.operands import KINDS
 from conformance.diagnosis.absorbing import of_gradient, of_outputs
 from conformance.diagnosis.activation_words import ALL_SUMS, off_activation
 from conformance.diagnosis.attribution import left_out, left_out_of_outputs
+from conformance.diagnosis.claims import claim_of
 from conformance.diagnosis.commonality import common
 from conformance.diagnosis.counts import counted
 from conformance.diagnosis.groups import Group
 from conformance.diagnosis.hypotheses import (
     Failure,
     Hypotheses,
-    is_predictable,
-    operands_of,
 )
 from conformance.diagnosis.reached import Reached
-from conformance.diagnosis.stages import first_difference
+from conformance.diagnosis.reasons import failure_reason
 from conformance.diagnosis.wording import (
     dtype_given,
     gradients_given,
@@ -43,7 +40,7 @@ from conformance.diagnosis.wording import (
     wrong_gradients,
 )
 from conformance.layers.registry import LAYERS
-from conformance.outcomes import ANSWER, Rejection, Value
+from conformance.outcomes import Value
 
 _OF_SUMS: Final = frozenset({"contraction", "window", "bias", "layout", "activation", "channels"})
 
@@ -74,28 +71,6 @@ _RELATED: Final = _OF_SUMS - {"bias"} | {"selection", "elements"}
 _OF_JUDGE: Final = frozenset({"exact", "bound", "statistics", "locality"})
 
 
-def failure_reason(failure: Failure) -> str:
-    """The stage at which a failing case first differs: of the evaluation, else of the judge."""
-    outcome = failure.outcome
-    if isinstance(outcome, Value) and ANSWER in outcome.changed_inputs:
-        return "overwritten"
-    if failure.stage == "rejection":
-        return _of_rejection(failure)
-    told = failure.stage in ("inputs", "state", "threads", "repeat", "process", "dtype", "literal")
-    if told or not is_predictable(failure.case) or not isinstance(outcome, Value):
-        return failure.stage
-    if failure.case.observe != "output" or not isinstance(outcome.value, np.ndarray):
-        return failure.stage
-    return first_difference(failure.case, operands_of(failure.case), outcome.value)
-
-
-def _of_rejection(failure: Failure) -> str:
-    """Whether what is valid was refused, or what is not was accepted, or ended in another error."""
-    if failure.case.observe != "rejection":
-        return "refused"
-    return "broken" if isinstance(failure.outcome, Rejection) else "accepted"
-
-
 def unexplained(
     failures: Iterable[Failure],
     passed: Sequence[Case],
@@ -115,6 +90,7 @@ def unexplained(
             named=named,
             common=told.common(stage, kind, group, passed),
             what=told.words(stage, kind, group),
+            claim=claim_of(stage, kind, named, hypotheses),
         )
         for (named, stage, kind), group in groups.items()
     ]

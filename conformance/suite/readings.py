@@ -14,8 +14,8 @@ from conformance.cases.case import Case
 from conformance.command_line.selection import narrowed
 from conformance.diagnosis.faults import Fault
 from conformance.diagnosis.gradient_faults import READINGS
-from conformance.diagnosis.hypotheses import Hypotheses
-from conformance.diagnosis.results import by_reading, diagnosed, failure_of
+from conformance.diagnosis.hypotheses import Hypotheses, failure_of
+from conformance.diagnosis.results import by_reading, diagnosed
 from conformance.results import Result
 from conformance.running.session import Session
 

@@ -10,15 +10,19 @@ from typing import Final
 
 from conformance.cases.case import Case
 from conformance.diagnosis.commonality import common
-from conformance.diagnosis.groups import Diagnosis, Group
+from conformance.diagnosis.groups import OF_CALLS, Diagnosis, Group
 from conformance.diagnosis.questions.conditions import conditions
-from conformance.diagnosis.questions.marks import Ask, what_is_read
-from conformance.diagnosis.questions.refuting import not_refuted
+from conformance.diagnosis.questions.marks import Ask, LateError, what_is_read
+from conformance.diagnosis.questions.reads import Told
+from conformance.diagnosis.questions.refuting import Refuting
 from conformance.diagnosis.questions.rhythm import after_refusal, rhythm
 from conformance.results import Result
 
-SECONDS: Final = 20.0
+SECONDS: Final = 40.0
 """How long an implementation is asked; what was begun is ended."""
+
+_TRYING: Final = 0.7
+"""Up to which share of the time explanations are tried, and it is asked what is read."""
 
 
 def asked(diagnosis: Diagnosis, passed: Sequence[Case], ask: Ask) -> Diagnosis:
@@ -29,58 +33,116 @@ def asked(diagnosis: Diagnosis, passed: Sequence[Case], ask: Ask) -> Diagnosis:
         passed: the cases in which it conforms.
         ask: judges a case on it.
     """
-    end = time.monotonic() + SECONDS
+    clock, groups = _Clock(ask), diagnosis.groups
+    refuting = Refuting(groups, passed, clock.ask)
+    made: dict[int, list[tuple[Group, Told]]] = {}
+    for number in sorted(range(len(groups)), key=lambda n: -len(groups[n].failures)):
+        clock.half_until(_TRYING)
+        tested = _tested(groups[number], refuting)
+        clock.half_until(_TRYING)
+        made[number] = [_read(one, clock.ask) for one in tested]
+    tried = [one for number in range(len(groups)) for one in made[number]]
+    clock.half_until(_TRYING)
+    one_each = tuple(together(_with_reads(tried, clock.ask), passed))
+    clock.until(1.0)
+    told = tuple(_of_smallest(group, passed, clock.ask) for group in one_each)
+    return replace(diagnosis, groups=told, cut_after=SECONDS if clock.was_late else None)
 
-    def in_time(case: Case) -> Result:
-        if time.monotonic() > end:
-            raise _LateError
-        return ask(case)
 
-    groups = together(_with_reads(_checked(diagnosis.groups, passed, in_time), in_time), passed)
-    told = (_of_smallest(group, passed, in_time) for group in groups)
-    return replace(diagnosis, groups=tuple(told))
+class _Clock:
+    """Asks as long as there is time."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask, self._start, self._end = ask, time.monotonic(), 0.0
+        self.was_late = False
+
+    def until(self, share: float) -> None:
+        """Allow so much of the time."""
+        self._end = self._start + share * SECONDS
+
+    def half_until(self, share: float) -> None:
+        """Allow half of what is left of so much of the time."""
+        now = time.monotonic()
+        self._end = (now + self._start + share * SECONDS) / 2
+
+    def ask(self, case: Case) -> Result:
+        """What the implementation does.
+
+        Raises:
+            LateError: if the time is over.
+        """
+        if time.monotonic() > self._end:
+            self.was_late = True
+            raise LateError
+        return self._ask(case)
 
 
-class _LateError(Exception):
-    """The time for asking is over."""
-
-
-def _checked(groups: Sequence[Group], passed: Sequence[Case], ask: Ask) -> Sequence[Group]:
+def _tested(group: Group, refuting: Refuting) -> list[Group]:
+    """The group, what is said of it tried on further cases."""
     try:
-        return not_refuted(groups, passed, ask)
-    except _LateError:
-        return groups
+        return list(refuting.tested(group))
+    except LateError:
+        return [replace(group, tested=False)]
 
 
-def _with_reads(groups: Sequence[Group], ask: Ask) -> list[Group]:
-    """The groups, with what is read elsewhere; of several words those that hold of most groups."""
-    words = [_reads_of(group, ask) for group in groups]
-    counts = Counter(one for ones in words for one in ones)
-    return [
-        replace(group, reads=max(ones, key=lambda one: counts[one], default=""))
-        for group, ones in zip(groups, words, strict=True)
+def _read(group: Group, ask: Ask) -> tuple[Group, Told]:
+    """The group, and what is read elsewhere.
+
+    A law of what is read stands in the place of a fault that is in doubt.
+    """
+    if group.may_read_elsewhere:
+        return group, what_is_read(group.failures, ask)
+    if not group.faults or group.tested is not False:
+        return group, Told()
+    told = what_is_read(group.failures, ask)
+    if not told.is_law:
+        return group, Told()
+    stage = next(failure.stage for failure in group.failures)
+    return Group(group.failures, stage=stage, common=group.common), told
+
+
+def _with_reads(tried: Sequence[tuple[Group, Told]], ask: Ask) -> list[Group]:
+    """The groups, with what is read elsewhere; of several words those that hold of most groups.
+
+    What is read is known element by element.  Few failures that a fault explains as well, but of
+    which the same is read as of more others, are of these.
+    """
+    counts = Counter(words for _, one in tried for words in one.words)
+    made = [
+        replace(
+            group,
+            reads=max(one.words, key=lambda words: counts[words], default=""),
+            reads_example=not one.for_all,
+        )
+        for group, one in tried
     ]
+    return [_as_larger(group, made, ask) for group in made]
 
 
-def _reads_of(group: Group, ask: Ask) -> list[str]:
-    try:
-        return what_is_read(group.failures, ask) if group.may_read_elsewhere else []
-    except _LateError:
-        return []
+def _as_larger(group: Group, groups: Sequence[Group], ask: Ask) -> Group:
+    """A small group of a fault as one of what is read elsewhere, if larger ones tell the same."""
+    size = len(group.failures)
+    larger = {one.reads for one in groups if one.reads and len(one.failures) > size}
+    if not larger or not (group.faults or group.named) or group.answer or group.stage in OF_CALLS:
+        return group
+    same = [words for words in what_is_read(group.failures, ask).words if words in larger]
+    return Group(group.failures, stage="exact", reads=same[0]) if same else group
 
 
 def _of_smallest(group: Group, passed: Sequence[Case], ask: Ask) -> Group:
     """The group, with what its smallest case tells: what it needs to fail, or how often it does."""
     try:
         return replace(group, asked=_told_by(group, passed, ask))
-    except _LateError:
+    except LateError:
         return group
 
 
 def _told_by(group: Group, passed: Sequence[Case], ask: Ask) -> str:
     if group.may_have_rhythm:
         return after_refusal(group.smallest, passed, ask) or rhythm(group.smallest, ask)
-    found = conditions(group.smallest, ask) if group.may_have_conditions else ""
+    if not group.may_have_conditions:
+        return ""
+    found = conditions(group.smallest, ask, [failure.case for failure in group.failures])
     return f"the smallest case fails only with {found}" if found else ""
 
 

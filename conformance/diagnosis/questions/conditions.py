@@ -8,18 +8,15 @@ filters".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations, pairwise, product
 from typing import Any, Final
 
 from conformance.cases.case import Case
-from conformance.cases.facts import facts
 from conformance.cases.operands import FLOATING_DTYPES, has_its_dtype
 from conformance.diagnosis.questions.marks import Ask
-from conformance.diagnosis.questions.reads import AXES
+from conformance.diagnosis.questions.numbers import Number, is_valid, numbers_of
 from conformance.diagnosis.wording import enumerated
-from conformance.judge.definition import forbidden
 from conformance.judge.verdict import Verdict
 from conformance.layers.registry import LAYERS
 from conformance.results import FAILING, Result
@@ -37,62 +34,50 @@ _SMALL: Final = 12
 _SEEDS: Final = 6
 """On how many operands a case has to conform: on some it is right by chance."""
 
+_SEVERAL: Final = 2
+"""How many numbers meet at least, and how many do not, what is said of parities and multiples."""
+
 _BLOCKS: Final = (3, 4, 8, 16, 32, 64)
 
 
-@dataclass(frozen=True)
-class _Number:
-    """A number of a case: what it is called, its value, and where it stands.
+def conditions(case: Case, ask: Ask, failing: Sequence[Case] = ()) -> str:
+    """What the case needs to fail, in words; empty where it does not fail, or needs nothing.
 
-    Attributes:
-        field: the argument, or ``inputs``.
-        place: the index within it; None where the argument is the number itself.
+    Args:
+        case: a failing case.
+        ask: judges a case.
+        failing: others that fail for the same reason.  What these do without is not needed, and
+            where a number matters, one of them is asked for the others that the case conforms with.
     """
-
-    name: str
-    value: int
-    field: str
-    place: int | None = None
-
-    def put(self, case: Case, value: int) -> Case:
-        """The case with another number in its place."""
-        if self.place is None:
-            return case.replace(**{self.field: value})
-        now = case.inputs if self.field == "inputs" else facts(case).config[self.field]
-        changed = list(now or ())
-        changed[self.place] = value
-        return case.replace(**{self.field: tuple(changed)})
-
-    def is_only(self, told: dict[_Number, str]) -> bool:
-        """Whether no other number than this one was found to fail."""
-        return told.get(self) == f"{self.name} = {self.value}"
-
-
-def conditions(case: Case, ask: Ask) -> str:
-    """What the case needs to fail, in words; empty where it does not fail, or needs nothing."""
     asking = _Asking(ask)
     if asking.fails(case) is not True:
         return ""
     case = _without_needless(case, asking)
-    numbers = {number: _of_number(case, number, asking) for number in _numbers(case)}
+    others = [other for other in failing if other.layer == case.layer]
+    numbers = {n: _of_number(case, n, asking, others) for n in numbers_of(case)}
     needed = {number: words for number, words in numbers.items() if words}
-    told = [*_of_fields(case, asking), *_of_settings(case), *_as_many(needed, case, asking)]
-    return enumerated(told)
+    told = [*_of_fields(case, asking, others), *_of_settings(case, others)]
+    return enumerated([*told, *_as_many(needed, case, asking)])
 
 
-def _as_many(needed: dict[_Number, str], case: Case, asking: _Asking) -> Iterator[str]:
+def _as_many(needed: dict[Number, str], case: Case, asking: _Asking) -> Iterator[str]:
     """What is said of each number that is needed; of two of one value, whether that they are alike.
 
     Two that must be as they are, and may be others together, are as many as each other.
     """
     left = dict(needed)
     for one, other in combinations(needed, 2):
-        if one.value == other.value > 1 and one.is_only(left) and other.is_only(left):
+        if one.value == other.value > 1 and _is_only(one, left) and _is_only(other, left):
             tried = (one.put(other.put(case, n), n) for n in (one.value + 1, 2 * one.value))
             if any(asking.fails(both) for both in tried):
                 yield f"as many {one.name} as {other.name}"
                 del left[one], left[other]
     yield from left.values()
+
+
+def _is_only(number: Number, told: dict[Number, str]) -> bool:
+    """Whether no other number than this one was found to fail."""
+    return told.get(number) == f"{number.name} = {number.value}"
 
 
 class _Asking:
@@ -104,29 +89,38 @@ class _Asking:
 
     def fails(self, case: Case) -> bool | None:
         """Whether it fails in the same stage, on some operands; None where it is not answered."""
-        if not _is_valid(case):
+        return self._answer(case, another_stage=False)
+
+    def fails_or_conforms(self, case: Case) -> bool | None:
+        """The same; None where it fails in another stage, which tells of something else."""
+        return self._answer(case, another_stage=None)
+
+    def _answer(self, case: Case, another_stage: bool | None) -> bool | None:
+        if not is_valid(case):
             return None
         answers = []
         for seed in range(case.seed, case.seed + _SEEDS):
-            answers.append(self._fails_once(case.replace(seed=seed)))
-            if answers[-1]:
-                return True
-        return None if None in answers else False
+            answers.append(self._fails_once(case.replace(seed=seed), another_stage))
+            if answers[-1] is not False:
+                return answers[-1]
+        return False
 
-    def _fails_once(self, case: Case) -> bool | None:
+    def _fails_once(self, case: Case, another_stage: bool | None) -> bool | None:
         result = self._ask(case)
         if self._first is None:
             self._first = result
         if result.verdict in FAILING:
-            return result.verdict is self._first.verdict and result.stage == self._first.stage
+            alike = _kind(result.stage) == _kind(self._first.stage)
+            return (result.verdict is self._first.verdict and alike) or another_stage
         return False if result.verdict in (Verdict.CONFORMS, Verdict.UNTRUSTED) else None
 
 
-def _is_valid(case: Case) -> bool:
-    try:
-        return forbidden(case) is None
-    except (TypeError, ValueError, AttributeError, KeyError):
-        return False
+def _kind(stage: str) -> str:
+    """The stage, those that are all of wrong values as one."""
+    return "values" if stage in _OF_VALUES else stage
+
+
+_OF_VALUES: Final = frozenset({"exact", "bound", "statistics"})
 
 
 def _without_needless(case: Case, asking: _Asking) -> Case:
@@ -146,94 +140,132 @@ def _simpler(case: Case) -> Iterator[dict[str, Any]]:
     yield from ({name: value} for name, value in _PLAIN.items())
 
 
-def _of_fields(case: Case, asking: _Asking) -> Iterator[str]:
+def _of_fields(case: Case, asking: _Asking, failing: Sequence[Case]) -> Iterator[str]:
     """The dtypes and the kind of operands, where the plain ones conform."""
-    if case.dtype != _PLAIN["dtype"]:
-        yield _of_dtype(case, asking)
-    if case.operands != _PLAIN["operands"]:
+    if case.dtype != _PLAIN["dtype"] and not any(c.dtype == _PLAIN["dtype"] for c in failing):
+        yield _of_dtype(case, asking, failing)
+    if case.operands != _PLAIN["operands"] and all(c.operands == case.operands for c in failing):
         yield f"operands of the kind '{case.operands}'"
 
 
-def _of_dtype(case: Case, asking: _Asking) -> str:
+def _of_dtype(case: Case, asking: _Asking, failing: Sequence[Case]) -> str:
     taken = LAYERS[case.layer].integer_dtypes
     others = [case.replace(dtype=d) for d in (*FLOATING_DTYPES, *taken) if d != case.dtype]
-    failing = {one.dtype for one in others if has_its_dtype(one) and asking.fails(one)}
-    failing.add(case.dtype)
-    if failing == set(taken):
+    fails = {one.dtype for one in others if has_its_dtype(one) and asking.fails(one)}
+    fails |= {case.dtype, *(one.dtype for one in failing)}
+    if fails == set(taken):
         return "integer dtypes"
-    return f"dtype {' or '.join(sorted(failing))}"
+    return f"dtype {' or '.join(sorted(fails))}"
 
 
-def _of_settings(case: Case) -> Iterator[str]:
+def _of_settings(case: Case, failing: Sequence[Case]) -> Iterator[str]:
     defaults = LAYERS[case.layer].defaults
     for name in _SETTINGS:
         value = case.keywords.get(name, defaults.get(name))
-        if name in defaults and value != defaults[name]:
+        needed = all(c.keywords.get(name, defaults.get(name)) == value for c in failing)
+        if name in defaults and value != defaults[name] and needed:
             yield f"{name} {value!r}" if isinstance(value, str) else f"{name}={value}"
 
 
-def _numbers(case: Case) -> Iterator[_Number]:
-    """The numbers of a case: of its arguments, axis by axis, and the sizes of its inputs."""
-    known, layer = facts(case), LAYERS[case.layer]
-    axes = AXES.get(known.rank, ())
-    for name in (layer.window, "strides", "dilation_rate"):
-        if name not in known.config:
-            continue
-        values = tuple(known.config[name])
-        for place, (axis, value) in enumerate(zip(axes, values, strict=False)):
-            of = name if known.rank == 1 else f"{name} along {axis}s"
-            yield _Number(of, value, name, place)
-    for name in ("filters", "groups"):
-        if name in known.config:
-            yield _Number(name, known.config[name], name)
-    yield from _sizes(case, axes)
-
-
-def _sizes(case: Case, axes: Sequence[str]) -> Iterator[_Number]:
-    inputs = tuple(size or 0 for size in case.inputs or ())
-    names = ["samples", *(f"input {axis}s" for axis in axes), "channels"]
-    if len(names) != len(inputs):
-        return
-    if facts(case).channels_first:
-        names = [names[0], names[-1], *names[1:-1]]
-    for place, (name, size) in enumerate(zip(names, inputs, strict=True)):
-        yield _Number(name, size, "inputs", place)
-
-
-def _of_number(case: Case, number: _Number, asking: _Asking) -> str:
+def _of_number(case: Case, number: Number, asking: _Asking, failing: Sequence[Case]) -> str:
     """What a number must be for the case to fail; empty where it does not matter."""
     fails = {number.value: True}
-    for value in _others(number.value):
-        answer = asking.fails(number.put(case, value))
+    _ask_for(case, number, _others(number.value), asking, fails)
+    if all(fails.values()):
+        return ""
+    _bisect(case, number, asking, fails)
+    _learn(number, asking, fails, failing)
+    return "" if all(fails.values()) else _condition(number.name, fails)
+
+
+def _ask_for(
+    case: Case, number: Number, values: Iterable[int], asking: _Asking, fails: dict[int, bool]
+) -> None:
+    for value in values:
+        answer = asking.fails_or_conforms(number.put(case, value))
         if answer is not None:
             fails[value] = answer
-    return "" if all(fails.values()) else _condition(number.name, fails)
+
+
+def _bisect(case: Case, number: Number, asking: _Asking, fails: dict[int, bool]) -> None:
+    """Ask for the numbers between one that fails and the next that does not, down to neighbours."""
+    for ends in pairwise(sorted(fails)):
+        low, high = ends
+        while high - low > 1 and fails[low] != fails[high]:
+            middle = (low + high) // 2
+            _ask_for(case, number, [middle], asking, fails)
+            if middle not in fails:
+                break
+            low, high = (middle, high) if fails[middle] == fails[low] else (low, middle)
+
+
+def _learn(
+    number: Number, asking: _Asking, fails: dict[int, bool], failing: Sequence[Case]
+) -> None:
+    """What other failing cases have for the number fails too, and what one fails with there."""
+    own = [(c, {n.name: n for n in numbers_of(c)}.get(number.name)) for c in failing]
+    placed = [(other, n) for other, n in own if n is not None]
+    fails |= {n.value: True for _, n in placed}
+    differing = (pair for pair in placed if pair[1].value != number.value)
+    second = min(differing, key=lambda pair: len(pair[0].descriptor), default=None)
+    for value in [value for value, one in fails.items() if not one] if second else ():
+        if second and asking.fails(second[1].put(second[0], value)):
+            fails[value] = True
 
 
 def _others(value: int) -> list[int]:
     if value <= _SMALL:
-        return [n for n in range(1, value + 5) if n != value]
+        return [n for n in (*range(1, value + 5), *_ROUND) if n != value]
     near = {*range(value - 4, value + 5)}
     return sorted((near | {1, 2, value // 2, 2 * value}) - {value})
 
 
+_ROUND: Final = (16, 17, 32)
+"""Multiples of the blocks that loops are cut into, and one that is none."""
+
+
 def _condition(name: str, fails: dict[int, bool]) -> str:
     """The simplest condition that tells the numbers that fail from those that do not, if any."""
-    failing = sorted(value for value, one in fails.items() if one)
-    least, most = failing[0], failing[-1]
+    failing = {value for value, one in fails.items() if one}
+    ranges, parities, blocks = _ranges(fails, failing), _parities(fails), _blocks(fails)
+    told = {f"{name} {words}": numbers for words, numbers in ranges.items()}
+    told |= {f"{words} {name}": numbers for words, numbers in parities.items()}
+    told |= {f"{name} {words}": numbers for words, numbers in blocks.items()}
+    beyond = {words: numbers for words, numbers in ranges.items() if words.startswith(">")}
+    for (limits, within), (words, numbers) in product(beyond.items(), (parities | blocks).items()):
+        if len(within - numbers) >= _SEVERAL:
+            told[f"{name} {limits} and {words}"] = within & numbers
+    return next((words for words, numbers in told.items() if numbers == failing), "")
+
+
+def _ranges(fails: dict[int, bool], failing: set[int]) -> dict[str, set[int]]:
+    """The ranges that hold all numbers that fail, in words, the plainest first."""
+    least, most = min(failing), max(failing)
     below = max((n for n in fails if n < least), default=0)
     above = min((n for n in fails if n > most), default=0)
-    ranges = {
-        f"{name} = {least}": {least},
-        f"{name} > {below}": {n for n in fails if n > below},
-        f"{name} < {above}": {n for n in fails if n < above},
-        f"{name} from {least} to {most}": {n for n in fails if least <= n <= most},
-        f"odd {name}": {n for n in fails if n % 2},
-        f"even {name}": {n for n in fails if n % 2 == 0},
+    return {
+        f"= {least}": {least},
+        f"> {below}": {n for n in fails if n > below},
+        f"< {above}": {n for n in fails if n < above},
+        f"from {least} to {most}": {n for n in fails if least <= n <= most},
     }
-    blocks = {f"{name} a multiple of {b}": {n for n in fails if n % b == 0} for b in _BLOCKS}
-    others = {f"{name} no multiple of {b}": {n for n in fails if n % b} for b in _BLOCKS}
-    for words, numbers in (ranges | blocks | others).items():
-        if sorted(numbers) == failing:
-            return words
-    return ""
+
+
+def _parities(fails: dict[int, bool]) -> dict[str, set[int]]:
+    found = {"odd": {n for n in fails if n % 2}, "even": {n for n in fails if n % 2 == 0}}
+    return _seen_often(found, fails)
+
+
+def _blocks(fails: dict[int, bool]) -> dict[str, set[int]]:
+    found = {f"a multiple of {b}": {n for n in fails if n % b == 0} for b in _BLOCKS}
+    found |= {f"no multiple of {b}": {n for n in fails if n % b} for b in _BLOCKS}
+    return _seen_often(found, fails)
+
+
+def _seen_often(found: dict[str, set[int]], fails: dict[int, bool]) -> dict[str, set[int]]:
+    """What several numbers meet, and several do not: one conforms, or fails, by chance."""
+    return {
+        words: numbers
+        for words, numbers in found.items()
+        if _SEVERAL <= len(numbers) <= len(fails) - _SEVERAL
+    }

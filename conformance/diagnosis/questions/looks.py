@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,11 +14,16 @@ from conformance.diagnosis.questions.reads import (
     AXES,
     NOTHING,
     SEVERAL,
+    Law,
     Told,
     along_values,
+    formula,
     place_in_words,
 )
 from conformance.diagnosis.wording import enumerated
+
+Span = tuple[int, int]
+"""The first and the last input of a window along an axis."""
 
 _MOST_WINDOWS: Final = 4
 """Of how many windows the ends are told."""
@@ -31,11 +37,15 @@ class Looks:
         inputs: the sample, place and channel of the inputs that were marked.
         right: for each of them, which outputs look at it, as an array of their shape.
         got: the same as it was found.
+        windows: for each axis, the input places of the windows, those in the padding as well.
+        lengths: the spatial lengths of the inputs.
     """
 
     inputs: Array
     right: Array
     got: Array
+    windows: Sequence[Array] = ()
+    lengths: Sequence[int] = ()
 
 
 def look_words(looks: Looks) -> Told:
@@ -46,6 +56,9 @@ def look_words(looks: Looks) -> Told:
     words = _never(looks)
     if words:
         return Told(words)
+    law = _moved_to_fit(looks) or _other_ends(looks)
+    if law:
+        return Told((law,), is_law=True)
     ends = _ends(looks)
     return Told((ends,)) if ends else Told((_first_look(looks, wrong),), for_all=False)
 
@@ -72,6 +85,75 @@ def _never(looks: Looks) -> tuple[str, ...]:
     return tuple(told)
 
 
+def _along(looks: Looks) -> Iterator[tuple[str, int, Array, dict[int, Span], dict[int, Span]]]:
+    """Of each axis: its name, length and windows, and where these look, as found and as right."""
+    axes = _axes_of(looks.inputs)[1:-1]
+    for number, (axis, length, windows) in enumerate(
+        zip(axes, looks.lengths, looks.windows, strict=False), 1
+    ):
+        got, right = (
+            _spans(looks.inputs[:, number], one, 1 + number) for one in (looks.got, looks.right)
+        )
+        if got != right:
+            yield axis, length, windows, got, right
+
+
+def _moved_to_fit(looks: Looks) -> str:
+    """Whether windows that reach into the padding lie, whole, at the end of the input instead."""
+    sides: set[str] = set()
+    for _, length, windows, got, right in _along(looks):
+        for index, span in right.items():
+            low, high = int(windows[index, 0]), int(windows[index, -1])
+            at_end, at_start = (length - 1 - high + low, length - 1), (0, high - low)
+            if got.get(index) == span:
+                continue
+            if high >= length and got.get(index) == at_end:
+                sides.add("beyond the last input are moved back, to end with it")
+            elif low < 0 and got.get(index) == at_start:
+                sides.add("before the first input are moved on, to begin with it")
+            else:
+                return ""
+    return f"windows that reach {enumerated(sorted(sides))}" if sides else ""
+
+
+def _other_ends(looks: Looks) -> str:
+    """The laws of where windows begin and end along the first axis where they do elsewhere."""
+    for axis, length, windows, got, right in _along(looks):
+        if got.keys() != right.keys():
+            return ""
+        index = np.array(sorted(right))
+        told = []
+        for side, verb in ((0, "begin"), (-1, "end")):
+            wanted = windows[index, side]
+            given = np.array([got[i][side] for i in sorted(right)])
+            stride = int(np.diff(windows[:2, 0]).sum())
+            law, own = (_line(index, one, length, stride) for one in (given, wanted))
+            if law is None or own is None:
+                return ""
+            if law != own:
+                should = f"where it should {verb} at {formula(own)}"
+                told.append(f"{verb}s at input {axis} {formula(law)}, {should}")
+        if told:
+            return f"along {axis}s, the window of output i {enumerated(told)}"
+    return ""
+
+
+def _line(index: Array, ends: Array, length: int, stride: int) -> Law | None:
+    """The law of ends that lie within the input, by the index; None where they follow none.
+
+    At the first and the last input, ends may be cut off.  Two alone tell it by the right stride.
+    """
+    inner = (ends > 0) & (ends < length - 1)
+    if inner.sum() < 2:
+        return None
+    i, end = index[inner], ends[inner]
+    step, start = (int(n) for n in np.rint(np.polyfit(i, end, 1)))
+    if inner.sum() == 2 and step != stride:
+        return None
+    line = np.clip(index * step + start, 0, length - 1)
+    return {"i": step, "": start} if np.array_equal(line, np.clip(ends, 0, length - 1)) else None
+
+
 def _ends(looks: Looks) -> str:
     """Where windows begin and end along the first axis along which they do elsewhere."""
     for number, axis in enumerate(_axes_of(looks.inputs)[1:-1], 1):
@@ -89,7 +171,7 @@ def _ends(looks: Looks) -> str:
     return ""
 
 
-def _spans(values: Array, looks: Array, axis: int) -> dict[int, tuple[int, int]]:
+def _spans(values: Array, looks: Array, axis: int) -> dict[int, Span]:
     """For each index of outputs along an axis, the least and largest of the inputs looked at."""
     others = tuple(i for i in range(1, looks.ndim) if i != axis)
     by_output = np.asarray(looks.any(axis=others))
@@ -101,7 +183,7 @@ def _spans(values: Array, looks: Array, axis: int) -> dict[int, tuple[int, int]]
     return found
 
 
-def _span(ends: tuple[int, int] | None) -> str:
+def _span(ends: Span | None) -> str:
     if ends is None:
         return "none"
     return str(ends[0]) if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"

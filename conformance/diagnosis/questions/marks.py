@@ -13,7 +13,6 @@ What is read is held against the geometry of the definition, and told, in the mo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Final
@@ -49,7 +48,16 @@ from conformance.outcomes import Value
 from conformance.results import FAILING, Result
 
 Ask = Callable[[Case], Result]
-"""Judges a case on the implementation that is diagnosed."""
+"""Judges a case on the implementation that is diagnosed.
+
+Raises:
+    LateError: if the time for asking is over.
+"""
+
+
+class LateError(Exception):
+    """The time for asking is over."""
+
 
 _MOST_ASKED: Final = 96
 """How many elements are marked in turn; beyond, so many of them at even distances."""
@@ -67,8 +75,8 @@ _MOST_TOLD: Final = 4
 """Of how many of them all that is read is told."""
 
 
-def what_is_read(failures: Sequence[Failure], ask: Ask) -> list[str]:
-    """What the implementation reads in other places than it should; empty for nothing.
+def what_is_read(failures: Sequence[Failure], ask: Ask) -> Told:
+    """What the implementation reads in other places than it should; without words for nothing.
 
     Returns:
         What can be said of some small failing cases, in all words that hold, those of one as often
@@ -77,13 +85,18 @@ def what_is_read(failures: Sequence[Failure], ask: Ask) -> list[str]:
     """
     told = []
     for case in _to_ask(failure.case for failure in failures):
-        with suppress(_NotAnsweredError):
+        try:
             told.append(_of(case, ask))
+        except _NotAnsweredError:
+            continue
+        except LateError:
+            break
         if sum(bool(one.words) and one.for_all for one in told) == _MOST_TOLD:
             break
     laws = [word for one in told if one.is_law for word in one.words]
     of_all = [word for one in told if one.for_all for word in one.words]
-    return laws or of_all or [word for one in told for word in one.words]
+    every = [word for one in told for word in one.words]
+    return Told(tuple(laws or of_all or every), bool(of_all), bool(laws))
 
 
 class _NotAnsweredError(Exception):
@@ -371,7 +384,9 @@ def _looked_at(case: Case, ask: Ask) -> Looks:
         places_.append([int(index) for index in place])
         right.append(one.right > 0)
         got.append(one.given > 0)
-    return Looks(np.array(places_), np.array(right), np.array(got))
+    lengths = _moved(shape, known.channels_first)[1:-1]
+    windows = places(lengths, settings_of(case), CORRECT)
+    return Looks(np.array(places_), np.array(right), np.array(got), windows, lengths)
 
 
 def _sent(case: Case, ask: Ask) -> Sent:

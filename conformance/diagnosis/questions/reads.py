@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import Any, Final
 
 import numpy as np
 
-from conformance.diagnosis.attribution import in_words, which
+from conformance.diagnosis.attribution import how_often, in_words, which
 from conformance.diagnosis.evaluation import Array
 
 Law = Mapping[str, int]
@@ -123,7 +123,7 @@ def read_words(reads: Reads) -> Told:
     words = _weighted(reads)
     if words or (reads.got[wrong] == SEVERAL).all():
         return Told(words)
-    law = _law(reads)
+    law = _law(reads) or in_another_order(reads)
     return (
         Told((law,), is_law=True)
         if law
@@ -150,7 +150,7 @@ def _law_before_the_first(wrong: Reads) -> str:
         if len(part.got) and (part.got >= 0).all() and None not in laws:
             indices = ", ".join(f"{name} {PLACES[a]}" for a, name in enumerate(axes))
             read = zip(axes, laws, strict=True)
-            places = ", ".join(f"{name} {_formula(law or {})}" for name, law in read)
+            places = ", ".join(f"{name} {formula(law or {})}" for name, law in read)
             taps = ", ".join(f"{name} {TAPS[a]}" for a, name in enumerate(axes))
             return (
                 f"before the first {axis}, output {indices} reads input {places} with kernel {taps}"
@@ -166,11 +166,24 @@ def _weighted(reads: Reads) -> tuple[str, ...]:
     odd = np.unique(weight[weight != 1])
     if len(odd) != 1 or not np.isfinite(odd).all():
         return ()
-    told: list[str] = []
+    told = ["no input is read at all"] * bool((reads.got[reads.inside] == NOTHING).all())
+    told += _from_other_length(reads, weight, odd[0])
     for name, values in reads.indices():
         along = along_values(values[reads.inside], weight[reads.inside])
         told += [] if along is None else in_words(along, name)
     return tuple(told)
+
+
+def _from_other_length(reads: Reads, weight: Array, times: float) -> list[str]:
+    """Whether what is not read once are the inputs from the length of another axis on."""
+    axes, told = AXES[reads.rank], list[str]()
+    for (a, axis), (b, other) in permutations(enumerate(axes), 2):
+        index = reads.right[:, 1 + a]
+        beyond = reads.inside & (index >= reads.lengths[b])
+        if beyond.any() and np.array_equal(beyond, reads.inside & (weight == times)):
+            how = how_often(float(times))
+            told.append(f"the input {axis}s from as many on as there are {other}s are {how}")
+    return told
 
 
 def along_values(values: Array, what: Array) -> Array | None:
@@ -196,6 +209,89 @@ def _law(reads: Reads) -> str:
         if other:
             told.append(_law_in_words(reads, column, _sum(right, other), right))
     return "; ".join(told)
+
+
+def in_another_order(reads: Reads) -> str:
+    """Whether each output is right for another one along the axes, and for which."""
+    read: Array = np.asarray((reads.got >= 0).all(axis=1))
+    last = reads.right.shape[1] - 2
+    if not np.array_equal(reads.got[read, last:], reads.right[read, last:]):
+        return ""
+    told = []
+    for column in range(1 + reads.rank):
+        source = _sources(reads, column, read)
+        if source is None:
+            return ""
+        if any(index != other for index, other in source.items()):
+            told.append(_order_in_words(reads, column, list(source.values())))
+    return "; ".join(told)
+
+
+def _sources(reads: Reads, column: int, read: Array) -> dict[int, int] | None:
+    """For each index of outputs along an axis, the index for which its reads are right.
+
+    None where one has reads of several, or they follow from other indices too.
+    """
+    moved = reads.got[read, column] - reads.right[read, column]
+    stride = reads.laws[column]["n" if column == 0 else PLACES[column - 1]]
+    index = reads.entries[read, column]
+    if (moved % stride).any():
+        return None
+    source = index + moved // stride
+    found = {int(i): int(source[index == i][0]) for i in np.unique(index)}
+    is_one = all(
+        found[i] == other for i, other in zip(index.tolist(), source.tolist(), strict=True)
+    )
+    told = len(found) > _LEAST_ORDERED or not moved.any()
+    return found if is_one and told else None
+
+
+_LEAST_ORDERED: Final = 2
+
+
+def _order_in_words(reads: Reads, column: int, order: Sequence[int]) -> str:
+    axis, law = ("sample", *AXES[reads.rank])[column], reads.laws[column]
+    steps = _phases(order)
+    if steps > 1:
+        names = {} if column == 0 else {law[TAPS[column - 1]]: "the dilation rate"}
+        names |= {} if column == 0 else {law[PLACES[column - 1]]: "the strides"}
+        return (
+            f"the outputs along the {axis}s are right, but stand in another order: those whose "
+            f"index leaves the same remainder when it is divided by {names.get(steps, steps)} "
+            "follow one another, where they should take turns"
+        )
+    length, far = _blocks(order)
+    if far == 0 and 2 * length == len(order):
+        return f"the second half of the output {axis}s holds what belongs to the first half"
+    if length:
+        return (
+            f"output {axis}s are done in blocks of {length}, and each block has what belongs "
+            f"{far} {axis}s after the block before, not {length}"
+        )
+    shown = ", ".join(map(str, order[:_MOST_SHOWN])) + ", ..." * (len(order) > _MOST_SHOWN)
+    return f"the output {axis}s hold, from the first on, what belongs to {axis}s {shown}"
+
+
+_MOST_SHOWN: Final = 12
+
+
+def _blocks(order: Sequence[int]) -> tuple[int, int]:
+    """The length of blocks, and how far apart what they hold lies; zeros where it is not so."""
+    for length in range(2, len(order)):
+        for far in range(2 * length):
+            if list(order) == [i // length * far + i % length for i in range(len(order))]:
+                return length, far
+    return 0, 0
+
+
+def _phases(order: Sequence[int]) -> int:
+    """By which number an order is that of the remainders, those of one after another; else 0."""
+    count = len(order)
+    for steps in range(2, count):
+        phases = [index for first in range(steps) for index in range(first, count, steps)]
+        if list(order) == phases and phases != sorted(phases):
+            return steps
+    return 0
 
 
 def _other_law(reads: Reads, difference: Array) -> Law | None:
@@ -229,24 +325,24 @@ def _sum(one: Law, other: Law) -> Law:
 def _law_in_words(reads: Reads, column: int, got: Law, right: Law) -> str:
     last = len(reads.laws) - 1
     if column == 0:
-        return f"output sample n reads input sample {_formula(got)}"
+        return f"output sample n reads input sample {formula(got)}"
     if column == last:
-        return f"what belongs to output channel {_formula(right)} goes to channel {_formula(got)}"
+        return f"what belongs to output channel {formula(right)} goes to channel {formula(got)}"
     if column == last - 1:
         of = " of group g" if reads.groups > 1 else ""
         return (
-            f"channel c{of} of the kernel meets input channel {_formula(got)}, where it should "
-            f"meet {_formula(right)}"
+            f"channel c{of} of the kernel meets input channel {formula(got)}, where it should "
+            f"meet {formula(right)}"
         )
     axis = AXES[reads.rank][column - 1]
     place, tap = PLACES[column - 1], TAPS[column - 1]
     return (
-        f"output {axis} {place} reads input {axis} {_formula(got)} with kernel {axis} {tap}, where "
-        f"it should read {_formula(right)}"
+        f"output {axis} {place} reads input {axis} {formula(got)} with kernel {axis} {tap}, where "
+        f"it should read {formula(right)}"
     )
 
 
-def _formula(law: Law) -> str:
+def formula(law: Law) -> str:
     """A law as it is written: ``2*i + a - 1``."""
     terms = [(number, symbol) for symbol, number in law.items() if symbol and number]
     terms.sort(key=lambda term: term[0] < 0)

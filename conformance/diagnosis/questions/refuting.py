@@ -1,69 +1,219 @@
-"""Whether a fault that explains failures explains them on other operands too.
+"""Whether what is said of failures holds of cases that were not in the run.
 
-A few elements are what many faults give.  A small case of each explanation is asked again on other
-operands; an explanation that does not predict most of these answers was one by chance, and its
-failures are told as those that no fault explains.
+A few elements are what many faults give, and what a handful of cases have in common they have by
+chance.  What is said with certainty has been tried: the implementation is asked for cases that
+differ from the failing ones in operands and sizes (`fresh`), and those that fail as well must be
+what was said of the others.  A fault that they contradict is given up, and another one looked for
+that explains both; words that they contradict are left out.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from conformance.cases.case import Case
+from conformance.diagnosis.diagnosis import by_place, diagnose
 from conformance.diagnosis.groups import Group
-from conformance.diagnosis.hypotheses import Failure, Hypotheses, Hypothesis, reproduces
+from conformance.diagnosis.hypotheses import (
+    Failure,
+    Hypotheses,
+    Hypothesis,
+    are_compatible,
+    reproduces,
+)
+from conformance.diagnosis.questions.fresh import Fresh, fresh
 from conformance.diagnosis.questions.marks import Ask
-from conformance.diagnosis.telling import unexplained
-from conformance.outcomes import Value
-from conformance.results import Result
+from conformance.diagnosis.search import explained_by_one
 
-_SEEDS: Final = 3
-_CASES: Final = 2
+_ROUNDS: Final = 3
+"""How often another explanation is looked for."""
+
+_FAULTS: Final = 1 / 3
+"""Which share of the failing cases may contradict a fault, which tells every element."""
+
+_RARE: Final = 12
+"""Up to how many failures that nothing explains are looked at together with fresh ones."""
+
+_UNTOLD: Final = frozenset({"exact", "bound", "statistics", "contraction", "activation"})
+"""Stages that say little."""
+
+_DOUBT: Final = 1 / 10
+"""Beyond which share it is said with "perhaps"."""
+
+_WORDS: Final = 1 / 2
+"""The same of words, which are not there to be said of every case."""
 
 
-def not_refuted(groups: Sequence[Group], passed: Sequence[Case], ask: Ask) -> list[Group]:
-    """The groups; those whose faults are refuted as groups that no fault explains."""
-    hypotheses, made = Hypotheses(), []
-    for group in groups:
-        answers = list(_asked_again(group, ask)) if group.faults and not group.answer else []
-        left = [one for one in _named(group) if not _is_refuted(one, answers, hypotheses)]
-        if not answers or left[:1] == [group.faults]:
-            made.append(group)
-        elif left:
-            made.append(replace(group, faults=left[0], alternatives=tuple(left[1:])))
+@dataclass(frozen=True)
+class _Tally:
+    """How many fresh failures something holds of, and how many contradict it.
+
+    Attributes:
+        holds, against: these.
+        fails_in: whether in one respect, such as the size of the window, more contradict it than
+            it holds of.
+    """
+
+    holds: int
+    against: int
+    fails_in: bool = False
+
+    def refutes(self, share: float) -> bool:
+        """Whether more than a share contradict it."""
+        return self.against > share * (self.holds + self.against)
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it is to be said with "perhaps"."""
+        return not self.holds or self.fails_in or self.refutes(_DOUBT)
+
+
+class Refuting:
+    """Tries explanations on an implementation.
+
+    Args:
+        groups: all of a diagnosis.
+        passed: the cases in which the implementation conforms.
+        ask: judges a case on it.
+    """
+
+    def __init__(self, groups: Sequence[Group], passed: Sequence[Case], ask: Ask) -> None:
+        self._groups, self._passed, self._ask = groups, passed, ask
+        failing = (failure.case for group in groups for failure in group.failures)
+        self._known = frozenset((*passed, *failing))
+        self._hypotheses = Hypotheses()
+
+    def tested(self, group: Group) -> Iterator[Group]:
+        """The group as it stands, or what else explains its failures."""
+        is_rare = not group.claim and group.stage in _UNTOLD and len(group.failures) <= _RARE
+        if group.answer or not (group.faults or group.claim or is_rare):
+            yield group
+            return
+        made = fresh(group, self._known, self._ask)
+        if not made.failures:
+            yield replace(group, tested=False)
+        elif is_rare:
+            yield self._with_more(group, made)
+        elif group.faults:
+            yield from self._with_faults(group, made, ())
         else:
-            others = [f for one in groups if one is not group for f in one.failures]
-            made += unexplained(group.failures, passed, others, hypotheses)
-    return made
+            yield self._with_words(group, made)
+
+    def _with_more(self, group: Group, made: Fresh) -> Group:
+        """What few failures do not tell, and more of their kind do."""
+        every = [*group.failures, *made.failures]
+        one = explained_by_one(every, self._passed, self._hypotheses)
+        if one is not None:
+            return replace(group, faults=one.faults, alternatives=one.alternatives, tested=True)
+        for found in by_place(every, [*self._passed, *made.conforming], self._hypotheses):
+            if set(group.failures) <= set(found.failures):
+                return replace(found, failures=group.failures)
+        return group
+
+    def _with_faults(
+        self, group: Group, made: Fresh, refuted: tuple[Hypothesis, ...]
+    ) -> Iterator[Group]:
+        """By the faults that are contradicted least; by others where all are refuted."""
+        tallies = {one: self._of(one, made, group) for one in (group.faults, *group.alternatives)}
+        left = {one: tally for one, tally in tallies.items() if not tally.refutes(_FAULTS)}
+        refuted = (*refuted, *tallies)
+        if not left:
+            yield from self._anew(group, made, refuted)
+            return
+        least = min(tally.against for tally in left.values())
+        first, *others = (one for one, tally in left.items() if tally.against == least)
+        better = self._better(group, made, refuted) if least else None
+        yield better or replace(
+            group,
+            faults=first,
+            alternatives=tuple(others),
+            tested=not left[first].is_doubtful,
+            contradicted=group.contradicted + self._conforming(first, made),
+        )
+
+    def _anew(self, group: Group, made: Fresh, refuted: tuple[Hypothesis, ...]) -> Iterator[Group]:
+        for one in self._otherwise(group, made, refuted):
+            if one.faults and len(refuted) < _ROUNDS:
+                yield from self._with_faults(one, made, refuted)
+            else:
+                yield one if one.faults or not one.claim else self._with_words(one, made)
+
+    def _better(self, group: Group, made: Fresh, refuted: tuple[Hypothesis, ...]) -> Group | None:
+        """A fault that explains the failures and that none of the fresh ones contradicts."""
+        like = [f for f in made.failures if not self._is_told_elsewhere(f, group)]
+        hypotheses = Hypotheses(frozenset(refuted))
+        one = explained_by_one([*like, *group.failures], self._passed, hypotheses)
+        if one is None:
+            return None
+        return replace(group, faults=one.faults, alternatives=one.alternatives, tested=True)
+
+    def _of(self, one: Hypothesis, made: Fresh, group: Group) -> _Tally:
+        parts = [self._of_some(one, some, group) for some in made.by_respect.values()]
+        holds, against = (sum(numbers) for numbers in zip(*parts, strict=True))
+        return _Tally(holds, against, any(no > yes for yes, no in parts))
+
+    def _of_some(
+        self, one: Hypothesis, failures: Sequence[Failure], group: Group
+    ) -> tuple[int, int]:
+        """How many failures are what the faults give, and how many are something else."""
+        found = Counter(self._holds(one, failure) for failure in failures)
+        against = [f for f in failures if self._holds(one, f) is False]
+        others = sum(self._is_told_elsewhere(failure, group, one) for failure in against)
+        return found[True], found[False] - others
+
+    def _holds(self, one: Hypothesis, failure: Failure) -> bool | None:
+        """Whether the faults give what was given; None where they cannot be evaluated."""
+        right, faulty = (self._hypotheses.prediction(h, failure.case) for h in ((), one))
+        if right is None or faulty is None:
+            return None
+        if self._hypotheses.explain(one, failure):
+            return True
+        outcome = failure.outcome
+        return bool(reproduces(faulty, right, outcome.value))  # type: ignore[union-attr]
+
+    def _is_told_elsewhere(self, failure: Failure, group: Group, own: Hypothesis = ()) -> bool:
+        """Whether a fresh failure is what another fault of the diagnosis gives, or both do."""
+        others = [one.faults for one in self._groups if one is not group and len(one.faults) == 1]
+        both = [(own[0], other[0]) for other in others if len(own) == 1 and other != own]
+        pairs = [pair for pair in both if are_compatible(*pair)]
+        return any(self._hypotheses.explain(one, failure) for one in (*others, *pairs))
+
+    def _conforming(self, one: Hypothesis, made: Fresh) -> int:
+        return sum(self._hypotheses.affect(one, case) for case in made.conforming)
+
+    def _otherwise(
+        self, group: Group, made: Fresh, refuted: tuple[Hypothesis, ...]
+    ) -> Iterator[Group]:
+        """The failures explained anew, together with the fresh ones, by none that is refuted."""
+        own = set(group.failures)
+        every = [*group.failures, *made.failures]
+        passed = [*self._passed, *made.conforming]
+        found = diagnose(every, passed, Hypotheses(frozenset(refuted)))
+        for one in (*found.groups, *found.readings) if found else ():
+            kept = tuple(failure for failure in one.failures if failure in own)
+            if kept:
+                yield replace(one, failures=kept)
+
+    def _with_words(self, group: Group, made: Fresh) -> Group:
+        """The group; without what is said of it, if that is contradicted."""
+        claim = group.claim
+        assert claim is not None
+        held = [claim(failure) for failure in made.failures if _is_like(failure, group)]
+        tally = _Tally(sum(held), len(held) - sum(held))
+        if not held:
+            return replace(group, tested=False)
+        return _without_words(group) if tally.refutes(_WORDS) else group
 
 
-def _named(group: Group) -> tuple[Hypothesis, ...]:
-    return (group.faults, *group.alternatives)
+def _is_like(failure: Failure, group: Group) -> bool:
+    """Whether the judge objects to a fresh failure as it does to those of the group."""
+    return any(failure.stage == one.stage for one in group.failures)
 
 
-def _asked_again(group: Group, ask: Ask) -> Iterator[Result]:
-    """What is answered in the smallest of the cases, on other operands."""
-    cases = [f.case for f in group.failures if isinstance(f.outcome, Value)]
-    cases = [case for case in cases if case.observe in ("output", "gradients")]
-    for case in sorted(cases, key=lambda case: len(case.descriptor))[:_CASES]:
-        for seed in range(case.seed + 1, case.seed + 1 + _SEEDS):
-            yield ask(case.replace(seed=seed))
-
-
-def _is_refuted(one: Hypothesis, answers: Sequence[Result], hypotheses: Hypotheses) -> bool:
-    """Whether most answers are others than an implementation with these faults gives."""
-    against = [_tells_against(one, answer, hypotheses) for answer in answers]
-    return 2 * sum(against) > len(against)
-
-
-def _tells_against(one: Hypothesis, answer: Result, hypotheses: Hypotheses) -> bool:
-    if answer.evidence is None:
-        return False  # it conforms, as under a condition that is not met
-    outcome, case = answer.evidence.outcome, answer.case
-    right, faulty = (hypotheses.prediction(h, case) for h in ((), one))
-    if not isinstance(outcome, Value) or right is None or faulty is None:
-        return False
-    failure = Failure(case, outcome, answer.stage)
-    return not (hypotheses.explain(one, failure) or reproduces(faulty, right, outcome.value))
+def _without_words(group: Group) -> Group:
+    """What is known still: at which stage the judge objects."""
+    stage = Counter(failure.stage for failure in group.failures).most_common(1)[0][0]
+    return Group(group.failures, stage=stage, common=group.common)
