@@ -134,9 +134,9 @@ def _place(failures: Sequence[Failure], hypotheses: Hypotheses) -> Place | None:
     first, *others = (places_of(failure, hypotheses) for failure in failures)
     shared = [p for p in first.intersection(*others) if _is_part(p, failures, hypotheses)]
 
-    def order(place: Place) -> tuple[float, bool, bool, int]:
+    def order(place: Place) -> tuple[float, bool, bool, int, Place]:
         size = sum(size_of(place, failure, hypotheses) for failure in failures[:_MEASURED])
-        return size, place.axis in OVER_SEVERAL, place.above, place.block
+        return size, place.axis in OVER_SEVERAL, place.above, place.block, place
 
     return min(shared, key=order, default=None)
 

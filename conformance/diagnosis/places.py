@@ -51,7 +51,7 @@ _OF_MOST_BLOCKS: Final = 0.75
 """At how many of the seams there may be elements are wrong at least."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Place:
     """Indices along one axis, beyond which elements are wrong, and before which they are right.
 
@@ -160,7 +160,11 @@ def begins_within(place: Place, failure: Failure, hypotheses: Hypotheses) -> boo
 def size_of(place: Place, failure: Failure, hypotheses: Hypotheses) -> float:
     """Which share of the elements of a failure lies at a place; all where that is not known."""
     seen = _seen(failure, hypotheses)
-    length = seen.lengths[place.axis] if seen is not None else 0
+    return 1.0 if seen is None else _share(place, seen)
+
+
+def _share(place: Place, seen: _Seen) -> float:
+    length = seen.lengths[place.axis]
     return (length - place.first(length)) / length if length else 1.0
 
 
@@ -179,8 +183,8 @@ def _tells(place: Place) -> bool:
 
 
 def _best(seen: dict[Failure, _Seen], passed: Sequence[Case]) -> Located | None:
-    counts = Counter(place for one in seen.values() for place in one.places)
-    found: list[tuple[tuple[int, int, int], int, Located]] = []
+    counts = Counter(place for one in seen.values() for place in sorted(one.places))
+    found: list[tuple[tuple[int, int, int], float, Place, int, Located]] = []
     for place, count in counts.most_common(_MOST_TRIED):
         if count < _LEAST and not any(place in one.dense for one in seen.values()):
             continue
@@ -195,7 +199,8 @@ def _best(seen: dict[Failure, _Seen], passed: Sequence[Case]) -> Located | None:
                 end = _end(place.axis, [seen[failure] for failure in those])
                 what = _what(seen, those) or _seams(place.axis, [seen[f] for f in those])
                 one = Located(place, tuple(those), tuple(against), what, end)
-                found.append((_weight(one, telling), len(found), one))
+                size = sum(_share(place, seen[failure]) for failure in those)
+                found.append((_weight(one, telling), -size, place, len(found), one))
     return max(found)[-1] if found else None
 
 
@@ -237,7 +242,7 @@ def _activation(case: Case) -> str | None:
 def _weight(one: Located, telling: int) -> tuple[int, int, int]:
     """Most failures for the least contradiction; of the same a plain limit of an axis of its own.
 
-    Then small blocks.
+    Then small blocks; what is left goes to the smallest place.
     """
     plain = one.place.axis not in OVER_SEVERAL
     return len(one.failures) - telling, plain - one.place.above, -one.place.block
