@@ -31,6 +31,7 @@ _SIZES: Final = np.concatenate([np.geomspace(1e-6, 30.0, 60), np.linspace(0.05, 
 _PLACES: Final = np.concatenate([-_SIZES, [0.0], _SIZES])
 _FAR: Final = -(2.0**20)
 _LENGTHS: Final = (2, 3, 4, 5, 6)
+"""Of the axes of an array whose rows are looked for, up to as many."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +114,7 @@ def _of_rows(function: Function, rank: int) -> Documented | None:
     if made is None:
         return None
     rows = [one for one in ACTIVATIONS.values() if one.rowwise and one.keeps_shape]
-    found = (Documented(one, axis) for one in rows for axis in reversed(range(rank)))
+    found = (Documented(one, axis) for one in rows for axis in reversed(range(len(shape))))
     return next((one for one in found if _agrees(one, x, made)), None)
 
 
