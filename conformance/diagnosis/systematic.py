@@ -188,6 +188,9 @@ def _pads() -> Iterator[Fault]:
                 )
 
 
+_MODES: Final[Mapping[str, str]] = MappingProxyType({"same": "SAME", "causal": "causal"})
+"""Modes that pad before the first input, in words."""
+
 _LIMITS: Final[Mapping[str, tuple[str, Callable[[Along], int]]]] = MappingProxyType(
     {
         "length": ("the length of the input", lambda a: a.length),
@@ -201,12 +204,11 @@ _LIMITS: Final[Mapping[str, tuple[str, Callable[[Along], int]]]] = MappingProxyT
 
 def _limited() -> Iterator[Fault]:
     """Padding before the first input that is at most as much as another number."""
-    for padding, (name, (words, limit)) in product(("same", "causal"), _LIMITS.items()):
+    for padding, (name, (words, limit)) in product(_MODES, _LIMITS.items()):
         yield _fault(
             f"{padding}.at-most.{name}",
-            f"the {padding.upper() if padding == 'same' else padding} padding before the first "
-            f"input is at most {words}",
-            together=partial(_at_most, padding=padding, limit=limit),
+            f"the {_MODES[padding]} padding before the first input is at most {words}",
+            together=partial(_padded, padding=padding, before=partial(_at_most, limit)),
         )
 
 
@@ -222,29 +224,25 @@ _FROM: Final[Mapping[str, tuple[str, Callable[[Along], int]]]] = MappingProxyTyp
 def _displaced() -> Iterator[Fault]:
     """Padding before the first input that is too little, or too much, by another number."""
     sides = (("less", -1), ("more", 1))
-    for padding, (name, (words, by)), (side, sign) in product(
-        ("same", "causal"), _FROM.items(), sides
-    ):
+    for padding, (name, (words, by)), (side, sign) in product(_MODES, _FROM.items(), sides):
         yield _fault(
             f"{padding}.{side}-by.{name}",
-            f"the {padding.upper() if padding == 'same' else padding} padding before the first "
-            f"input is {side} by {words}",
-            together=partial(_padded_otherwise, padding=padding, by=by, sign=sign),
+            f"the {_MODES[padding]} padding before the first input is {side} by {words}",
+            together=partial(_padded, padding=padding, before=partial(_moved, by, sign)),
         )
 
 
-def _padded_otherwise(
-    given: list[Along], padding: str, by: Callable[[Along], int], sign: int
-) -> list[Along]:
-    if given[0].padding != padding:
-        return given
-    return [replace(a, before=a.before + sign * by(a)) for a in given]
+def _padded(given: list[Along], padding: str, before: Callable[[Along], int]) -> list[Along]:
+    """Another padding before the first input, in one of the modes."""
+    return [replace(a, before=before(a)) if a.padding == padding else a for a in given]
 
 
-def _at_most(given: list[Along], padding: str, limit: Callable[[Along], int]) -> list[Along]:
-    if given[0].padding != padding:
-        return given
-    return [replace(a, before=min(a.before, limit(a))) for a in given]
+def _at_most(limit: Callable[[Along], int], along: Along) -> int:
+    return min(along.before, limit(along))
+
+
+def _moved(by: Callable[[Along], int], sign: int, along: Along) -> int:
+    return along.before + sign * by(along)
 
 
 def _counts() -> Iterator[Fault]:

@@ -85,19 +85,10 @@ def evaluate(implementation: Implementation, case: Case, operands: Any) -> Outco
     Raises:
         BaseException: what is no `Exception`, such as SystemExit.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return attempted(implementation, case, operands)
-
-
-def attempted(implementation: Implementation, case: Case, operands: Any) -> Outcome:
-    """The same of what gives no warnings, such as what is stored.
-
-    Raises:
-        BaseException: what is no `Exception`, such as SystemExit.
-    """
     try:
-        return implementation.evaluate(case, operands)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return implementation.evaluate(case, operands)
     except MemoryError as error:
         return Crash("memory exhausted", str(error))
     except Exception as error:

@@ -18,7 +18,7 @@ from typing import cast
 from conformance.cases.case import Case
 from conformance.implementations import registry
 from conformance.implementations.families import Entry
-from conformance.implementations.observation import attempted, evaluate
+from conformance.implementations.observation import evaluate
 from conformance.implementations.protocol import Stored
 from conformance.judge.verdict import Verdict
 from conformance.known import Records, Who
@@ -188,9 +188,8 @@ class _Trusted:
         except ImportError as error:
             return Unsupported(str(error)), 0.0
         started = time.perf_counter()
-        judged = evaluate if self._stored is None else attempted
         with as_never_set():
-            outcome = judged(self._implementation, prepared.case, arrays)
+            outcome = evaluate(self._implementation, prepared.case, arrays)
         return outcome, time.perf_counter() - started
 
 

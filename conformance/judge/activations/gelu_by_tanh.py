@@ -63,9 +63,14 @@ def _gelu_by_tanh_slope(x: Fraction, digits: int) -> Number:
     return gate + gate * _gate(-x, digits) * steep
 
 
+def _unsaturated(x: Running) -> Running:
+    """The nearest arguments whose powers stay in the range of float64."""
+    return Running(np.clip(x.value, -_SATURATED, _SATURATED), x.error, x.format)
+
+
 def _run_argument(x: Running) -> Running:
     """``sqrt(2 / pi) (x + c x**3)``, or ``sqrt(2 / pi) x (1 + c x**2)``."""
-    within = Running(np.clip(x.value, -_SATURATED, _SATURATED), x.error, x.format)
+    within = _unsaturated(x)
     square, c = squared(within), float(_CUBIC)
     cubic = (square * within).times_parameter(c) + within
     return larger(cubic, within * (square.times_parameter(c) + 1.0)).times_parameter(_ROOT)
@@ -80,7 +85,7 @@ def _run_gelu_by_tanh(x: Running) -> Running:
 def _run_gelu_by_tanh_slope(x: Running) -> Running:
     """``(1 + t) / 2 + x (1 - t**2) z' / 2`` with ``t = tanh(z)``."""
     t = _run_argument(x).tanh()
-    within = Running(np.clip(x.value, -_SATURATED, _SATURATED), x.error, x.format)
+    within = _unsaturated(x)
     steep = (squared(within).times_parameter(3 * float(_CUBIC)) + 1.0).times_parameter(_ROOT)
     return (t + 1.0) * 0.5 + within * 0.5 * ((1.0 - squared(t)) * steep)
 
