@@ -78,7 +78,10 @@ def partial_faults(failures: Sequence[Failure], hypotheses: Hypotheses) -> list[
             break  # what explains a few among many does so by chance
         own += [f for f, w in few.items() if _explains(fault, f, w, hypotheses)]
         few = {f: w for f, w in few.items() if f not in set(own)}
-        found.append(Partial(fault, tuple(own), _place(own, hypotheses)))
+        place = _place(own, hypotheses)
+        if place is None and fault.identifier.startswith("activation."):
+            break  # what an activation gives for some sums is told by these
+        found.append(Partial(fault, tuple(own), place))
         wrong = {f: w for f, w in wrong.items() if f not in set(own)}
     return found
 

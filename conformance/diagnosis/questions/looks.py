@@ -10,16 +10,16 @@ import numpy as np
 
 from conformance.diagnosis.attribution import which
 from conformance.diagnosis.evaluation import Array
-from conformance.diagnosis.questions.reads import (
+from conformance.diagnosis.questions.products import (
     AXES,
     NOTHING,
     SEVERAL,
     Law,
     Told,
-    along_values,
     formula,
     place_in_words,
 )
+from conformance.diagnosis.questions.reads import along_values
 from conformance.diagnosis.wording import enumerated
 
 Span = tuple[int, int]

@@ -32,7 +32,7 @@ from conformance.diagnosis.evaluation import (
 )
 from conformance.diagnosis.hypotheses import Failure, operands_of
 from conformance.diagnosis.questions.looks import Looks, Sent, look_words, sent_words
-from conformance.diagnosis.questions.reads import (
+from conformance.diagnosis.questions.products import (
     NOTHING,
     PLACES,
     SEVERAL,
@@ -40,8 +40,8 @@ from conformance.diagnosis.questions.reads import (
     Law,
     Reads,
     Told,
-    read_words,
 )
+from conformance.diagnosis.questions.reads import read_words
 from conformance.judge.verdict import Verdict
 from conformance.layers.registry import LAYERS
 from conformance.outcomes import Value

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
-from conformance.diagnosis.questions.reads import AXES
+from conformance.diagnosis.questions.products import AXES
 from conformance.judge.definition import forbidden
 from conformance.layers.registry import LAYERS
 

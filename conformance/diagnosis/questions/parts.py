@@ -1,0 +1,105 @@
+"""In which part of the outputs reads are wrong, in words of the loop that goes over them.
+
+What is done in blocks or tiles goes wrong in the last of them, or in what they leave over; an
+output that is wrong may hold what belongs to another one a fixed way off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Final
+
+import numpy as np
+
+from conformance.diagnosis.attribution import which
+from conformance.diagnosis.evaluation import Array
+from conformance.diagnosis.questions.products import AXES, NOTHING, PLACES, Reads
+
+_BLOCKS: Final = (2, 4, 8, 16, 32)
+_LEAST_READ: Final = 4
+"""By how many reads it is known what wrong outputs hold."""
+
+
+def parts_of_outputs(reads: Reads) -> tuple[str, ...]:
+    """Where wrong outputs lie and what they hold, in all words that hold; none where unknown."""
+    what = _what(reads.only(reads.wrong))
+    if not what:
+        return ()
+    return tuple(f"only {where} are wrong: they {what}" for where in _where(reads))
+
+
+def _what(wrong: Reads) -> str:
+    """What the outputs hold that are wrong."""
+    if (wrong.got == NOTHING).all():
+        return "are left out"
+    found = wrong.only(np.asarray((wrong.got >= 0).all(axis=1)))
+    moved = found.got - found.right
+    if len(moved) < _LEAST_READ or (moved != moved[0]).any():
+        return ""
+    return _moved_in_words(wrong, [int(by) for by in moved[0]])
+
+
+def _moved_in_words(reads: Reads, moved: list[int]) -> str:
+    """As which other outputs they are, by how far their reads are moved; else empty."""
+    sample, *inner, channel, filters = moved
+    strides = [law[PLACES[axis]] for axis, law in enumerate(reads.laws[1:-2])]
+    if channel or any(by % stride for by, stride in zip(inner, strides, strict=True)):
+        return ""
+    names = ("sample", *AXES[reads.rank], "filter")
+    by_output = (sample, *(by // s for by, s in zip(inner, strides, strict=True)), -filters)
+    told = [
+        f"{abs(by)} {name}{'s' * (abs(by) > 1)} {'after' if by > 0 else 'before'}"
+        for by, name in zip(by_output, names, strict=True)
+        if by
+    ]
+    return f"hold what belongs to the output {' and '.join(told)}" if told else ""
+
+
+def _where(reads: Reads) -> Iterator[str]:
+    """The places of the wrong outputs, in all words that hold."""
+    shape = tuple(reads.entries[:, : 1 + reads.rank].max(axis=0) + 1)
+    wrong, padded = np.zeros(shape, bool), np.zeros(shape, bool)
+    place = tuple(reads.entries[:, : 1 + reads.rank].T)
+    np.logical_or.at(wrong, place, reads.wrong)
+    np.logical_or.at(padded, place, ~reads.inside)
+    if wrong.all():
+        return
+    if np.array_equal(wrong, padded):
+        yield "outputs whose window reaches into the padding"
+    for over, mask in (("of each sample", wrong[0]), ("of all samples", wrong)):
+        if np.array_equal(np.broadcast_to(mask, shape), wrong):
+            for block in _remainders(mask.ravel()):
+                yield (
+                    f"the output places {over} beyond the last multiple of {block}, counted one "
+                    "after another,"
+                )
+    if np.array_equal(np.broadcast_to(wrong[0], shape), wrong):
+        yield from _corners(wrong[0], AXES[reads.rank])
+
+
+def _remainders(mask: Array) -> Iterator[int]:
+    """The lengths of blocks that leave over what is wrong."""
+    index = np.arange(mask.size)
+    for block in _BLOCKS:
+        if mask.size % block and np.array_equal(mask, index >= mask.size // block * block):
+            yield block
+
+
+def _corners(wrong: Array, axes: tuple[str, ...]) -> Iterator[str]:
+    """Where wrong outputs are those of some rows and some columns."""
+    every = set(range(wrong.ndim))
+    along = [np.asarray(wrong.any(axis=tuple(every - {axis}))) for axis in range(wrong.ndim)]
+    if wrong.ndim < 2 or not np.array_equal(wrong, np.logical_and.outer(*along)):
+        return
+    for tile in _BLOCKS:
+        if all(_is_last(mask, tile) for mask in along):
+            yield f"the outputs of the last tile of {tile} by {tile}"
+    told = [which(mask, f"output {axis}s") for mask, axis in zip(along, axes, strict=True)]
+    for rows, columns in product(*told):
+        yield f"the outputs where {rows}, and {columns},"
+
+
+def _is_last(mask: Array, block: int) -> bool:
+    first = (mask.size - 1) // block * block
+    return np.array_equal(mask, np.arange(mask.size) >= first)
