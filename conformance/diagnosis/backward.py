@@ -154,11 +154,22 @@ class _Windowed:
     def scattered(self, parts: Array, add: Callable[[Array, Array, Array], None]) -> Array:
         """Parts of shape (N, *outputs, *taps, C) put where the windows read them."""
         position, valid = self._flat
+        if self.backward.reaching is not None:
+            valid = valid & self._reaching(self.backward.reaching)
         batch, channels = len(self.x), self.x.shape[-1]
         target = np.zeros((math.prod(self.x.shape[1:-1]), batch, channels))
         moved = np.moveaxis(parts, 0, -2)[valid]
         add(target, position[valid], moved)
         return np.moveaxis(target, 1, 0).reshape(self.x.shape)
+
+    def _reaching(self, reaching: Callable[[Array, int], Array]) -> Array:
+        """Which taps of which windows give something, of the shape (*outputs, *taps)."""
+        kept = np.ones((1,) * (2 * self.rank), bool)
+        for axis, index in enumerate(self.places):
+            shape = [1] * (2 * self.rank)
+            shape[axis], shape[self.rank + axis] = index.shape
+            kept = kept & reaching(index, axis).reshape(shape)
+        return kept
 
     def gathered(self, x: Array) -> Array:
         """The windows of an array of the inputs' shape."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import product
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -20,22 +20,15 @@ from conformance.diagnosis import variations as v
 from conformance.diagnosis.evaluation import (
     Along,
     Array,
-    Backward,
     Settings,
-    Steps,
     contract,
     geometry,
-    in_parts,
     largest,
-    one_after_another,
 )
 from conformance.diagnosis.faults import Fault
+from conformance.diagnosis.systematic_indices import indices, of_gradients, systematic_fault
 
 Sizes = tuple[int, ...]
-
-
-def _fault(identifier: str, sentence: str, **steps: Any) -> Fault:
-    return Fault(f"systematic.{identifier}", sentence, Steps(**steps), is_systematic=True)
 
 
 def _first(sizes: Sizes) -> Sizes:
@@ -128,20 +121,22 @@ _LAID: Final = (
 
 def _arguments() -> Iterator[Fault]:
     for name, words, change in _READ:
-        yield _fault(name, words, settings=lambda s, _, change=change: replace(s, **change(s)))
+        yield systematic_fault(
+            name, words, settings=lambda s, _, change=change: replace(s, **change(s))
+        )
     for name, words, change in _LAID:
-        yield _fault(
+        yield systematic_fault(
             f"laid.{name}",
             f"{words}, though there are as many outputs as there should be",
             laid=lambda s, change=change: replace(s, **change(s)),
         )
     for name, words, of in (("first", "first", _first), ("last", "last", _last)):
-        yield _fault(
+        yield systematic_fault(
             f"pool.{name}",
             f"the {words} size of the pool is used for all axes",
             settings=lambda s, case, of=of: v.with_pool(s, case, of, strides=True),
         )
-        yield _fault(
+        yield systematic_fault(
             f"pool.{name}-alone",
             f"the {words} size of the pool is used for all axes, not of strides that default to it",
             settings=lambda s, case, of=of: v.with_pool(s, case, of, strides=False),
@@ -181,11 +176,16 @@ def _pads() -> Iterator[Fault]:
     for taken, (words, names) in _OF_PADS.items():
         for which, (axes, own, other) in _AXES.items():
             for how, more in _HOW_MUCH.items():
-                yield _fault(
+                yield systematic_fault(
                     f"same.{taken}.{which}{how and '.'}{how}",
                     f"the SAME padding {own} {words.format(other=other)}{more}",
                     together=_padded_by(axes, names, how),
                 )
+    yield systematic_fault(
+        "same.all.of-one",
+        "the SAME padding of an axis along which the window is 1 long is that of the other axis",
+        together=_padded_by((0, 1), _OF_PADS["all"][1], "of-one"),
+    )
 
 
 _MODES: Final[Mapping[str, str]] = MappingProxyType({"same": "SAME", "causal": "causal"})
@@ -205,7 +205,7 @@ _LIMITS: Final[Mapping[str, tuple[str, Callable[[Along], int]]]] = MappingProxyT
 def _limited() -> Iterator[Fault]:
     """Padding before the first input that is at most as much as another number."""
     for padding, (name, (words, limit)) in product(_MODES, _LIMITS.items()):
-        yield _fault(
+        yield systematic_fault(
             f"{padding}.at-most.{name}",
             f"the {_MODES[padding]} padding before the first input is at most {words}",
             together=partial(_padded, padding=padding, before=partial(_at_most, limit)),
@@ -225,7 +225,7 @@ def _displaced() -> Iterator[Fault]:
     """Padding before the first input that is too little, or too much, by another number."""
     sides = (("less", -1), ("more", 1))
     for padding, (name, (words, by)), (side, sign) in product(_MODES, _FROM.items(), sides):
-        yield _fault(
+        yield systematic_fault(
             f"{padding}.{side}-by.{name}",
             f"the {_MODES[padding]} padding before the first input is {side} by {words}",
             together=partial(_padded, padding=padding, before=partial(_moved, by, sign)),
@@ -250,7 +250,7 @@ def _counts() -> Iterator[Fault]:
     for (taken, (words, names)), (which, (axes, own, other)) in product(
         _OF_PADS.items(), _AXES.items()
     ):
-        yield _fault(
+        yield systematic_fault(
             f"outputs.{taken}.{which}",
             f"the number of outputs {own} {words.format(other=other)}",
             together=partial(_counted_by, axes=axes, names=names),
@@ -284,6 +284,8 @@ def _padded_by(
         made = list(given)
         for axis in axes:
             own, other = given[axis], given[1 - axis]
+            if how == "of-one" and own.window != 1:
+                continue
             read = replace(own, **{name: getattr(other, name) for name in names})
             total = v.total_of(read)
             if how == "clipped":
@@ -297,118 +299,6 @@ def _padded_by(
     return together
 
 
-_Change = Callable[[Array, int], Array]
-"""A change of an array along one axis."""
-
-
-def _repeated(place: int) -> _Change:
-    def change(x: Array, axis: int) -> Array:
-        if not x.shape[axis]:
-            return x
-        return np.repeat(np.take(x, [place], axis), x.shape[axis], axis)
-
-    return change
-
-
-def _rolled(by: int) -> _Change:
-    return lambda x, axis: np.roll(x, by, axis)
-
-
-def _in_pairs(x: Array, axis: int) -> Array:
-    """Each two exchanged; the last of an odd number stays."""
-    index = np.arange(x.shape[axis])
-    index[: len(index) // 2 * 2] ^= 1
-    return np.take(x, index, axis)
-
-
-_TAKEN: Final[Sequence[tuple[str, str, _Change]]] = (
-    ("first", "the {of} of the first {one} is used for all", _repeated(0)),
-    ("last", "the {of} of the last {one} is used for all", _repeated(-1)),
-    ("reversed", "the {of} of the {one}s is taken in reverse", np.flip),
-    ("next", "each {one} has the {of} of the next", _rolled(-1)),
-    ("before", "each {one} has the {of} of the one before", _rolled(1)),
-    ("pairs", "each two {one}s have each other's {of}", _in_pairs),
-)
-"""Which index is taken for which."""
-
-
-def _indices() -> Iterator[Fault]:
-    for name, words, change in _TAKEN:
-        if name not in ("first", "reversed"):
-            yield _fault(
-                f"samples.{name}",
-                words.format(of="output", one="sample"),
-                outputs=lambda y, change=change: change(y, 0),
-            )
-        if name != "reversed":
-            yield _fault(
-                f"filters.{name}",
-                words.format(of="kernel", one="filter"),
-                kernel=lambda w, change=change: change(w, -1),
-            )
-            yield _fault(
-                f"channels.{name}",
-                words.format(of="kernel", one="channel"),
-                kernel=lambda w, change=change: change(w, -2),
-            )
-        if name != "first":
-            yield _fault(
-                f"bias.{name}",
-                words.format(of="bias", one="filter"),
-                add_bias=lambda y, b, change=change: y + change(b, 0),
-            )
-        yield _fault(
-            f"groups.kernel.{name}",
-            words.format(of="kernel", one="group"),
-            filters=lambda w, groups, change=change: _of_groups(w, groups, change),
-        )
-        if name not in ("first", "reversed"):
-            yield _fault(
-                f"groups.channels.{name}",
-                words.format(of="channels", one="group"),
-                groups=lambda x, groups, change=change: _of_groups(x, groups, change),
-            )
-        yield _fault(
-            f"groups.outputs.{name}",
-            words.format(of="output", one="group"),
-            joined=lambda parts, change=change: _of_parts(parts, change),
-        )
-
-
-_OF_GRADIENTS: Final = (
-    *(("inputs", "sample", 0), ("inputs", "channel", -1)),
-    *(("kernel", "channel", -2), ("kernel", "filter", -1)),
-    ("bias", "filter", 0),
-)
-
-
-def _indices_of_gradients() -> Iterator[Fault]:
-    """The same of one gradient."""
-    for (name, one, axis), (taken, words, change) in product(_OF_GRADIENTS, _TAKEN):
-        steps: Any = {name: partial(_changed, change=change, axis=axis)}
-        yield Fault(
-            f"gradient.systematic.{name}.{one}s.{taken}",
-            words.format(of=f"gradient of the {name}", one=one),
-            Steps(backward=Backward(**steps)),
-            only=name,
-            is_systematic=True,
-        )
-
-
-def _changed(x: Array, _: Any, *, change: _Change, axis: int) -> Array:
-    return change(x, axis)
-
-
-def _of_groups(x: Array, groups: int, change: _Change) -> list[Array]:
-    """The parts of the groups, each taken for another."""
-    parts = in_parts(x, groups)
-    return [parts[i] for i in change(np.arange(groups), 0)]
-
-
-def _of_parts(parts: list[Array], change: _Change) -> Array:
-    return one_after_another([parts[i] for i in change(np.arange(len(parts)), 0)])
-
-
 def _kept() -> Iterator[Fault]:
     """Sums, or maxima, that are not reset between samples, places or filters."""
     for name, words, axis in (
@@ -417,12 +307,12 @@ def _kept() -> Iterator[Fault]:
         ("last-axis", "outputs along the last axis", -2),
         ("filters", "filters", -1),
     ):
-        yield _fault(
+        yield systematic_fault(
             f"kept.sums.{name}",
             f"the sum is not reset between {words}, so that each has those before it added",
             contract=lambda x, w, axis=axis: np.cumsum(contract(x, w), axis),
         )
-        yield _fault(
+        yield systematic_fault(
             f"kept.maxima.{name}",
             f"the maximum is not reset between {words.replace('filters', 'channels')}, so that it "
             "goes on",
@@ -436,7 +326,7 @@ def _running(y: Array, axis: int) -> Array:
 
 _EVERY: Final = tuple(
     fault
-    for make in (_arguments, _pads, _limited, _displaced, _counts, _indices, _kept)
+    for make in (_arguments, _pads, _limited, _displaced, _counts, indices, _kept)
     for fault in make()
 )
 
@@ -448,9 +338,6 @@ _LAID_IN_ONE_GRADIENT: Final = tuple(
 )
 
 SYSTEMATIC: Final = MappingProxyType(
-    {
-        fault.identifier: fault
-        for fault in (*_EVERY, *_LAID_IN_ONE_GRADIENT, *_indices_of_gradients())
-    }
+    {fault.identifier: fault for fault in (*_EVERY, *_LAID_IN_ONE_GRADIENT, *of_gradients())}
 )
 """The faults, by identifier."""

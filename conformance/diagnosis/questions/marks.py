@@ -12,8 +12,10 @@ What is read is held against the geometry of the definition, and told, in the mo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import prod
 from typing import Any, Final
 
@@ -32,6 +34,7 @@ from conformance.diagnosis.evaluation import (
 )
 from conformance.diagnosis.hypotheses import Failure, operands_of
 from conformance.diagnosis.questions.looks import Looks, Sent, look_words, sent_words
+from conformance.diagnosis.questions.numbers import is_valid, numbers_of
 from conformance.diagnosis.questions.products import (
     NOTHING,
     PLACES,
@@ -83,20 +86,48 @@ def what_is_read(failures: Sequence[Failure], ask: Ask) -> Told:
         as they hold: of a small case several do, and others tell which is meant.  What is said of
         one element alone is there only where nothing else is; where a law is found, it alone.
     """
-    told = []
-    for case in _to_ask(failure.case for failure in failures):
-        try:
-            told.append(_of(case, ask))
-        except _NotAnsweredError:
-            continue
-        except LateError:
-            break
-        if sum(bool(one.words) and one.for_all for one in told) == _MOST_TOLD:
-            break
+    cases = _to_ask(failure.case for failure in failures)
+    told = list(_told_of(cases, ask, _MOST_TOLD))
+    if cases and _are_several(told):
+        told += _told_of(_larger(cases[0]), ask, _MOST_CASES)
     laws = [word for one in told if one.is_law for word in one.words]
     of_all = [word for one in told if one.for_all for word in one.words]
     every = [word for one in told for word in one.words]
     return Told(tuple(laws or of_all or every), bool(of_all), bool(laws))
+
+
+def _told_of(cases: Iterable[Case], ask: Ask, most: int) -> Iterator[Told]:
+    """What is said of each of some cases, until so many of them are told for all that is read."""
+    count = 0
+    for case in cases:
+        try:
+            one = _of(case, ask)
+        except _NotAnsweredError:
+            continue
+        except LateError:
+            return
+        yield one
+        count += bool(one.words) and one.for_all
+        if count == most:
+            return
+
+
+def _are_several(told: Sequence[Told]) -> bool:
+    """Whether several words, which are no law, hold of as many cases."""
+    counts = Counter(word for one in told if one.for_all and not one.is_law for word in one.words)
+    return list(counts.values()).count(max(counts.values(), default=0)) > 1
+
+
+def _larger(case: Case) -> Iterator[Case]:
+    """The case with more inputs along one axis, which tells blocks apart."""
+    for by, number in product(_LARGER, numbers_of(case)):
+        if number.name.startswith("input "):
+            larger = number.put(case, number.value + by)
+            if is_valid(larger) and _is_able(larger):
+                yield larger
+
+
+_LARGER: Final = (1, 2, 3, 4)
 
 
 class _NotAnsweredError(Exception):

@@ -1,0 +1,187 @@
+"""Faults of indices, made systematically: of samples, filters, channels, groups and windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import product
+from typing import Any, Final
+
+import numpy as np
+
+from conformance.diagnosis.evaluation import Array, Backward, Steps, in_parts, one_after_another
+from conformance.diagnosis.faults import Fault
+
+
+def systematic_fault(identifier: str, sentence: str, **steps: Any) -> Fault:
+    """A fault of the outputs by what it changes."""
+    return Fault(f"systematic.{identifier}", sentence, Steps(**steps), is_systematic=True)
+
+
+_Change = Callable[[Array, int], Array]
+"""A change of an array along one axis."""
+
+
+def _repeated(place: int) -> _Change:
+    def change(x: Array, axis: int) -> Array:
+        if not x.shape[axis]:
+            return x
+        return np.repeat(np.take(x, [place], axis), x.shape[axis], axis)
+
+    return change
+
+
+def _rolled(by: int) -> _Change:
+    return lambda x, axis: np.roll(x, by, axis)
+
+
+def _in_pairs(x: Array, axis: int) -> Array:
+    """Each two exchanged; the last of an odd number stays."""
+    index = np.arange(x.shape[axis])
+    index[: len(index) // 2 * 2] ^= 1
+    return np.take(x, index, axis)
+
+
+def _first_half(x: Array, axis: int) -> Array:
+    """The first half in the place of the second as well, where their number is even."""
+    count = x.shape[axis]
+    return x if count % 2 else np.take(x, np.arange(count) % max(count // 2, 1), axis)
+
+
+_TAKEN: Final[Sequence[tuple[str, str, _Change]]] = (
+    ("first", "the {of} of the first {one} is used for all", _repeated(0)),
+    ("last", "the {of} of the last {one} is used for all", _repeated(-1)),
+    ("reversed", "the {of} of the {one}s is taken in reverse", np.flip),
+    ("next", "each {one} has the {of} of the next", _rolled(-1)),
+    ("before", "each {one} has the {of} of the one before", _rolled(1)),
+    ("half", "the second half of the {one}s has the {of} of the first half", _first_half),
+    ("pairs", "each two {one}s have each other's {of}", _in_pairs),
+)
+"""Which index is taken for which."""
+
+
+def indices() -> Iterator[Fault]:
+    """An index of samples, filters, channels or groups that is taken for another."""
+    for name, words, change in _TAKEN:
+        if name not in ("first", "reversed"):
+            yield systematic_fault(
+                f"samples.{name}",
+                words.format(of="output", one="sample"),
+                outputs=lambda y, change=change: change(y, 0),
+            )
+        if name != "reversed":
+            yield systematic_fault(
+                f"filters.{name}",
+                words.format(of="kernel", one="filter"),
+                kernel=lambda w, change=change: change(w, -1),
+            )
+            yield systematic_fault(
+                f"channels.{name}",
+                words.format(of="kernel", one="channel"),
+                kernel=lambda w, change=change: change(w, -2),
+            )
+        if name != "first":
+            yield systematic_fault(
+                f"bias.{name}",
+                words.format(of="bias", one="filter"),
+                add_bias=lambda y, b, change=change: y + change(b, 0),
+            )
+        yield systematic_fault(
+            f"groups.kernel.{name}",
+            words.format(of="kernel", one="group"),
+            filters=lambda w, groups, change=change: _of_groups(w, groups, change),
+        )
+        if name not in ("first", "reversed"):
+            yield systematic_fault(
+                f"groups.channels.{name}",
+                words.format(of="channels", one="group"),
+                groups=lambda x, groups, change=change: _of_groups(x, groups, change),
+            )
+        yield systematic_fault(
+            f"groups.outputs.{name}",
+            words.format(of="output", one="group"),
+            joined=lambda parts, change=change: _of_parts(parts, change),
+        )
+
+
+_OF_GRADIENTS: Final = (
+    *(("inputs", "sample", 0), ("inputs", "channel", -1)),
+    *(("kernel", "channel", -2), ("kernel", "filter", -1)),
+    ("bias", "filter", 0),
+)
+
+
+def _indices_of_gradients() -> Iterator[Fault]:
+    """The same of one gradient."""
+    for (name, one, axis), (taken, words, change) in product(_OF_GRADIENTS, _TAKEN):
+        steps: Any = {name: partial(_changed, change=change, axis=axis)}
+        yield Fault(
+            f"gradient.systematic.{name}.{one}s.{taken}",
+            words.format(of=f"gradient of the {name}", one=one),
+            Steps(backward=Backward(**steps)),
+            only=name,
+            is_systematic=True,
+        )
+
+
+def _upstreams() -> Iterator[Fault]:
+    """The same of the upstream gradient from which that of the kernel is made."""
+    for (taken, words, change), (one, axis) in product(_TAKEN, (("sample", 0), ("filter", -1))):
+        own = words.format(of="upstream gradient", one=one)
+        yield Fault(
+            f"gradient.systematic.kernel.upstream.{one}s.{taken}",
+            f"in the gradient of the kernel, {own}",
+            Steps(backward=Backward(upstream=_along(change, axis))),
+            only="kernel",
+            is_systematic=True,
+        )
+
+
+def _along(change: _Change, axis: int) -> Callable[[Array], Array]:
+    return lambda g: change(g, axis)
+
+
+def _reached() -> Iterator[Fault]:
+    """Of several windows that read an input, one gives it nothing."""
+    for which, (axis, along) in product(("last", "first"), ((0, "first"), (1, "last"))):
+        yield Fault(
+            f"gradient.systematic.inputs.windows.{which}.{along}",
+            f"in the gradient of the inputs, the {which} of the windows that read an input is left "
+            f"out, where several do along the {along} axis",
+            Steps(backward=Backward(reaching=partial(_without_one, which=which, axis=axis))),
+            only="inputs",
+            is_systematic=True,
+        )
+
+
+def _without_one(index: Array, number: int, *, which: str, axis: int) -> Array:
+    """Which taps of which windows along an axis give inputs what is theirs."""
+    kept = np.ones(index.shape, bool)
+    if number != axis or len(index) < 2:
+        return kept
+    stride, (output, tap) = index[1, 0] - index[0, 0], np.indices(index.shape)
+    has_sooner = (output > 0) & (tap + stride < index.shape[1])
+    has_later = tap >= stride
+    one = has_sooner & ~has_later if which == "last" else has_later & ~has_sooner
+    return np.asarray(~one)
+
+
+def _changed(x: Array, _: Any, *, change: _Change, axis: int) -> Array:
+    return change(x, axis)
+
+
+def _of_groups(x: Array, groups: int, change: _Change) -> list[Array]:
+    """The parts of the groups, each taken for another."""
+    parts = in_parts(x, groups)
+    return [parts[i] for i in change(np.arange(groups), 0)]
+
+
+def _of_parts(parts: list[Array], change: _Change) -> Array:
+    return one_after_another([parts[i] for i in change(np.arange(len(parts)), 0)])
+
+
+def of_gradients() -> Iterator[Fault]:
+    """Those that show in one gradient."""
+    yield from _indices_of_gradients()
+    yield from _upstreams()
+    yield from _reached()
