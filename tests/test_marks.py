@@ -92,13 +92,12 @@ LAWS = {
     ("window.without-last-row", CONV2D): "the last of the kernel rows is left out",
     ("window.one-row", CONV2D): "all kernel rows but the first are left out",
     ("padding.one", CONV2D): "the padding is read as some other number than zero",
-    ("padding.mirror", CONV1D): "inputs are read in the place of the padding: before the first "
-    "step, output step i reads input step -i + 2 with kernel step a",
-    ("padding.wraps", CONV1D): "inputs are read in the place of the padding: before the first "
-    "step, output step i reads input step i + 7 with kernel step a",
-    ("padding.edge", CONV2D.replace("3x2", "3x3")): "inputs are read in the place of the padding: "
-    "before the first row, output row i, column j reads input row 0, column j + b - 1 with kernel "
-    "row a, column b",
+    ("padding.mirror", CONV1D): "in the place of the padding, the input is mirrored, the first and "
+    "the last elements not repeated",
+    ("padding.mirror-edge", CONV1D): "in the place of the padding, the input is mirrored",
+    ("padding.wraps", CONV1D): "in the place of the padding, the input is continued periodically",
+    ("padding.edge", CONV2D.replace("3x2", "3x3")): "in the place of the padding, the input is "
+    "continued by its first and last elements",
     ("window.later", POOL): "along rows, the window of output i begins at input row 2*i, where it "
     "should begin at 2*i - 1 and ends at input row 2*i + 2, where it should end at 2*i + 1",
     ("pooling.channels", POOL): "output [0, 0, 0, 1] looks at input [0, 0, 0, 0], where it should "
@@ -117,6 +116,14 @@ LAWS = {
 @pytest.mark.parametrize(("name", "case"), LAWS, ids=str)
 def test_what_is_read_elsewhere_is_told(name: str, case: str) -> None:
     assert told(case, of_steps(FAULTS[name].steps)) == LAWS[name, case]
+
+
+def test_another_law_of_what_is_read_as_padding_is_told() -> None:
+    further = replace(CORRECT, beyond=lambda i, n: np.where(i < 0, 1 - i, np.minimum(i, n - 1)))
+    assert told(CONV1D, of_steps(further)) == (
+        "inputs are read in the place of the padding: before the first step, output step i reads "
+        "input step -i + 3 with kernel step a"
+    )
 
 
 def of_change(change: Callable[[Any], Any]) -> Ask:

@@ -29,7 +29,10 @@ from conformance.diagnosis.evaluation import (
 )
 
 _GRADIENT_OF: Final = MappingProxyType(
-    {"inputs": "inputs", "flips": "inputs", "kernel": "kernel", "bias": "bias"}
+    {
+        **dict.fromkeys(("inputs", "flips", "reaching"), "inputs"),
+        **{name: name for name in ("kernel", "bias")},
+    }
 )
 """Which gradient the steps of one alone belong to."""
 

@@ -26,7 +26,12 @@ from conformance.diagnosis.evaluation import (
     largest,
 )
 from conformance.diagnosis.faults import Fault
-from conformance.diagnosis.systematic_indices import indices, of_gradients, systematic_fault
+from conformance.diagnosis.systematic_indices import (
+    indices,
+    of_gradients,
+    remainders,
+    systematic_fault,
+)
 
 Sizes = tuple[int, ...]
 
@@ -326,7 +331,7 @@ def _running(y: Array, axis: int) -> Array:
 
 _EVERY: Final = tuple(
     fault
-    for make in (_arguments, _pads, _limited, _displaced, _counts, indices, _kept)
+    for make in (_arguments, _pads, _limited, _displaced, _counts, indices, remainders, _kept)
     for fault in make()
 )
 

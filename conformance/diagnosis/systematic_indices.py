@@ -104,6 +104,37 @@ def indices() -> Iterator[Fault]:
         )
 
 
+_BLOCKS: Final = (2, 4, 8, 16, 32)
+
+
+def _restarted(block: int) -> _Change:
+    """What blocks leave over is counted from the first on."""
+
+    def change(x: Array, axis: int) -> Array:
+        index, whole = np.arange(x.shape[axis]), x.shape[axis] // block * block
+        return np.take(x, np.where(index < whole, index, index - whole), axis)
+
+    return change
+
+
+def remainders() -> Iterator[Fault]:
+    """What blocks of filters or channels leave over is taken from the start."""
+    for block in _BLOCKS:
+        change = _restarted(block)
+        words = f"beyond the last multiple of {block} have the {{}} of the first ones"
+        yield systematic_fault(
+            f"bias.restarts.{block}",
+            f"the filters {words.format('biases')}",
+            add_bias=lambda y, b, change=change: y + change(b, 0),
+        )
+        for axis, one in ((-1, "filters"), (-2, "channels")):
+            yield systematic_fault(
+                f"kernel.{one}.restarts.{block}",
+                f"the {one} {words.format('kernels')}",
+                kernel=lambda w, change=change, axis=axis: change(w, axis),
+            )
+
+
 _OF_GRADIENTS: Final = (
     *(("inputs", "sample", 0), ("inputs", "channel", -1)),
     *(("kernel", "channel", -2), ("kernel", "filter", -1)),
@@ -119,7 +150,6 @@ def _indices_of_gradients() -> Iterator[Fault]:
             f"gradient.systematic.{name}.{one}s.{taken}",
             words.format(of=f"gradient of the {name}", one=one),
             Steps(backward=Backward(**steps)),
-            only=name,
             is_systematic=True,
         )
 
@@ -149,7 +179,6 @@ def _reached() -> Iterator[Fault]:
             f"in the gradient of the inputs, the {which} of the windows that read an input is left "
             f"out, where several do along the {along} axis",
             Steps(backward=Backward(reaching=partial(_without_one, which=which, axis=axis))),
-            only="inputs",
             is_systematic=True,
         )
 

@@ -56,8 +56,34 @@ def _of_padding(wrong: Reads) -> str:
     """What is read in the place of the padding, where all else is right."""
     if (wrong.got[:, :-1] == wrong.got[0, :-1]).all():
         return "the padding is read as some other number than zero"
+    continued = _continued(wrong)
+    if continued:
+        return f"in the place of the padding, the input is {continued}"
     law = _law_before_the_first(wrong)
     return f"inputs are read in the place of the padding: {law or _example(wrong)}"
+
+
+def _continued(wrong: Reads) -> str:
+    """In which familiar way the input goes on beyond its ends; empty for none."""
+    right, lengths = wrong.right[:, 1:-2], np.array(wrong.lengths)
+    others = np.delete(wrong.got == wrong.right, range(1, 1 + wrong.rank), axis=1)
+    if not others.all() or len(wrong.got) < _ENOUGH:
+        return ""
+    ways = {
+        "continued periodically": right % lengths,
+        "continued by its first and last elements": np.clip(right, 0, lengths - 1),
+        "mirrored, the first and the last elements not repeated": _mirrored(
+            right, 2 * lengths - 2, 0
+        ),
+        "mirrored": _mirrored(right, 2 * lengths, 1),
+    }
+    return next((words for words, x in ways.items() if np.array_equal(x, wrong.got[:, 1:-2])), "")
+
+
+def _mirrored(index: Array, period: Array, repeated: int) -> Array:
+    """Indices that go back and forth; whether the ends are repeated."""
+    within = index % np.maximum(period, 1)
+    return np.asarray(np.minimum(within, period - repeated - within))
 
 
 def _law_before_the_first(wrong: Reads) -> str:
