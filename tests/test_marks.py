@@ -126,6 +126,12 @@ def test_another_law_of_what_is_read_as_padding_is_told() -> None:
     )
 
 
+def test_windows_that_give_what_no_input_holds_tell_of_no_place() -> None:
+    """The largest of each window and 128."""
+    padded = ask_of(CORRECT, lambda _, value: Value(np.maximum(value, value.dtype.type(128))))
+    assert told("MaxPooling1D/inputs:1x7x2/dtype:uint8/pool_size:3/padding:same", padded) == ""
+
+
 def of_change(change: Callable[[Any], Any]) -> Ask:
     """An implementation that is right but for a change of its answers."""
     return ask_of(CORRECT, lambda _, value: Value(change(value)))

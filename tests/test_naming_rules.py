@@ -57,10 +57,26 @@ TWO = (
     "MaxPooling2D/inputs:2x9x8x3/pool_size:3x2/strides:1x4/padding:same",
     "MaxPooling2D/inputs:2x7x8x3/pool_size:2x3/strides:3x2/padding:same",
     "MaxPooling1D/inputs:2x9x4/pool_size:2/strides:1",
+    "Conv1D/inputs:2x3x37/filters:43/kernel_size:2",
+    "Conv2D/inputs:2x6x7x2/filters:3/kernel_size:1x3/padding:same/strides:2x2",
 )
 
 
-OF_OUTPUTS = [name for name, fault in SYSTEMATIC.items() if not fault.only]
+OF_OUTPUTS = [name for name in SYSTEMATIC if not name.startswith("gradient.")]
+OF_GRADIENTS = [
+    name
+    for name in SYSTEMATIC
+    if any(part in name for part in (".windows.", ".upstream.", "samples.half"))
+    and name.startswith("gradient.")
+]
+IN_GRADIENTS = (
+    "MaxPooling1D/observe:gradients/inputs:4x9x3/pool_size:3/strides:1",
+    "MaxPooling1D/observe:gradients/inputs:2x12x3/pool_size:5/strides:2",
+    "MaxPooling2D/observe:gradients/inputs:2x7x6x3/pool_size:3x2/strides:2x1",
+    "Conv1D/observe:gradients/inputs:4x9x3/filters:6/kernel_size:3",
+    "Conv1D/observe:gradients/inputs:3x9x3/filters:5/kernel_size:2",
+    "Conv2D/observe:gradients/inputs:4x6x7x2/filters:4/kernel_size:2x3",
+)
 
 
 @pytest.mark.parametrize("identifier", OF_OUTPUTS[::3])
@@ -78,6 +94,20 @@ def test_a_fault_made_by_a_rule_is_named(identifier: str) -> None:
     named = {one[0].identifier for g in found.groups for one in (g.faults, *g.alternatives) if one}
     assert identifier in named or not all(one.startswith("systematic") for one in named), named
     assert all(group.faults for group in found.groups), found.message
+
+
+@pytest.mark.parametrize("identifier", OF_GRADIENTS)
+def test_a_fault_made_by_a_rule_is_named_in_gradients(identifier: str) -> None:
+    fault, hypotheses = SYSTEMATIC[identifier], Hypotheses()
+    made: dict[Case, Any] = {
+        case: hypotheses.prediction((fault,), case) for case in map(parse, IN_GRADIENTS)
+    }
+    wrong = {c: p for c, p in made.items() if not hypotheses.prediction((), c).fits(p.value)}  # type: ignore[union-attr]
+    failures = [Failure(case, Value(p.value), "exact") for case, p in wrong.items()]
+    found = diagnose(failures, [case for case in made if case not in wrong], hypotheses)
+    assert found is not None
+    named = {one[0].identifier for g in found.groups for one in (g.faults, *g.alternatives) if one}
+    assert identifier in named, found.message
 
 
 def test_a_rate_that_one_gradient_ignores_is_named() -> None:

@@ -73,6 +73,9 @@ def _of_errors(failures: Sequence[Failure], widest: Seen, seen: Seen) -> str:
     by_number, wrong = scaled(widest), seen.ratios > 1
     if by_number:
         return f"; the sums themselves are right, and {by_number}"
+    related = set(map(relation, failures[:_TAKEN_FOR]))
+    if len(related) == 1 and all(related):
+        return f"; the sums themselves are right, and {related.pop()}"
     simple = _in_pieces(failures[0], widest)
     if simple:
         return f", where it is given as {simple}, x being the sum, which is right"
@@ -80,9 +83,6 @@ def _of_errors(failures: Sequence[Failure], widest: Seen, seen: Seen) -> str:
         return f", {_SMOOTH}"
     if all(f.case.dtype == "float64" for f in failures) and _are_single(seen.relative[wrong]):
         return f", {SINGLE[1]}"
-    related = set(map(relation, failures[:_TAKEN_FOR]))
-    if len(related) == 1 and all(related):
-        return f"; the sums themselves are right, and {related.pop()}"
     cancels = float(seen.roundings[wrong].max()) <= _FEW_ROUNDINGS
     return f"; the sums themselves are right{_CANCELS if cancels else ''}"
 

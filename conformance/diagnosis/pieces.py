@@ -21,7 +21,12 @@ _MOST_PIECES: Final = 4
 _LEAST: Final = 4
 """How many elements a piece has at least, and by how many more it has than numbers."""
 
-_MOST_DEGREE: Final = 7
+_MOST_DEGREE: Final = 4
+"""Beyond, polynomials come near to any smooth function over a few numbers."""
+
+_LEAST_PRECISE: Final = 2.0**-20
+"""The roundoff beyond which they do so of low degree too; only constants and lines tell then."""
+
 _SHARE: Final = 0.9
 """Which share of the elements pieces explain at least."""
 
@@ -66,7 +71,7 @@ _KINDS: Final = (
     _Kind(("", "(exp(x) - 1)")),
     _Kind(("", "exp(-x)")),
     _Kind(("", "x"), times=True),
-    *(_Kind(_powers(n), times) for n in range(2, _MOST_DEGREE) for times in (False, True)),
+    *(_Kind(_powers(n), times) for n in range(2, _MOST_DEGREE + 1) for times in (False, True)),
 )
 """The plainest first."""
 
@@ -129,9 +134,10 @@ def _of_table(curve: Curve, found: Sequence[_Piece]) -> str:
 
 def _found(curve: Curve) -> Iterator[_Piece]:
     """The longest simple pieces one after another; of two as long, the plainer one."""
+    kinds = [kind for kind in _KINDS if len(kind.terms) <= _most_terms(curve)]
     first, count = 0, 0
     while len(curve.sums) - first >= _LEAST and count <= _MOST_PIECES:
-        reached = {kind: _reach(curve, kind, first) for kind in _KINDS}
+        reached = {kind: _reach(curve, kind, first) for kind in kinds}
         kind = max(reached, key=lambda kind: reached[kind])
         if reached[kind] - first < _LEAST + len(kind.terms):
             first += 1
@@ -141,6 +147,10 @@ def _found(curve: Curve) -> Iterator[_Piece]:
         last = first + _end(~piece.of(curve)[first:])
         yield replace(piece, last=last)
         first, count = last, count + 1
+
+
+def _most_terms(curve: Curve) -> int:
+    return 2 if curve.unit > _LEAST_PRECISE else _MOST_DEGREE + 1
 
 
 def _end(off: Mask) -> int:

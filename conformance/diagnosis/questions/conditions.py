@@ -202,15 +202,33 @@ def _bisect(case: Case, number: Number, asking: _Asking, fails: dict[int, bool])
 def _learn(
     number: Number, asking: _Asking, fails: dict[int, bool], failing: Sequence[Case]
 ) -> None:
-    """What other failing cases have for the number fails too, and what one fails with there."""
+    """What other failing cases have for the number fails too, and what one fails with there.
+
+    A condition has to hold of further failing cases: of one with another number, or of the next.
+    """
     own = [(c, {n.name: n for n in numbers_of(c)}.get(number.name)) for c in failing]
     placed = [(other, n) for other, n in own if n is not None]
     fails |= {n.value: True for _, n in placed}
-    differing = (pair for pair in placed if pair[1].value != number.value)
-    second = min(differing, key=lambda pair: len(pair[0].descriptor), default=None)
-    for value in [value for value, one in fails.items() if not one] if second else ():
-        if second and asking.fails(second[1].put(second[0], value)):
-            fails[value] = True
+    ordered = sorted(placed, key=lambda pair: (pair[1].value == number.value, _length(pair[0])))
+    for second, at in ordered[:_FURTHER]:
+        if any(asking.fails(at.put(second, value)) for value in _nearest(at.value, fails)):
+            for value in [value for value, one in fails.items() if not one]:
+                fails[value] = bool(asking.fails(at.put(second, value)))
+
+
+_FURTHER: Final = 2
+"""On how many other failing cases a condition has to hold."""
+
+
+def _length(case: Case) -> int:
+    return len(case.descriptor)
+
+
+def _nearest(value: int, fails: dict[int, bool]) -> list[int]:
+    """The numbers next to one, on either side, that do not fail."""
+    conform = [n for n, one in fails.items() if not one]
+    below, above = [n for n in conform if n < value], [n for n in conform if n > value]
+    return [*([max(below)] if below else []), *([min(above)] if above else [])]
 
 
 def _others(value: int) -> list[int]:

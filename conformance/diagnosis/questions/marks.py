@@ -412,6 +412,8 @@ def _looked_at(case: Case, ask: Ask) -> Looks:
     places_, right, got = [], [], []
     for one in _answers(case, "input_mark", prod(shape), ask):
         place = _moved(np.unravel_index(one.mark, shape), known.channels_first)
+        if (one.given > 1).any():
+            raise _NotAnsweredError  # what no input holds tells of no place
         places_.append([int(index) for index in place])
         right.append(one.right > 0)
         got.append(one.given > 0)

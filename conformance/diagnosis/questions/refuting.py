@@ -14,8 +14,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
+
 from conformance.cases.case import Case
 from conformance.diagnosis.diagnosis import by_place, diagnose
+from conformance.diagnosis.evaluation import Prediction
 from conformance.diagnosis.groups import Group
 from conformance.diagnosis.hypotheses import (
     Failure,
@@ -27,12 +30,16 @@ from conformance.diagnosis.hypotheses import (
 from conformance.diagnosis.questions.fresh import Fresh, fresh
 from conformance.diagnosis.questions.marks import Ask
 from conformance.diagnosis.search import explained_by_one
+from conformance.outcomes import Value
 
 _ROUNDS: Final = 3
 """How often another explanation is looked for."""
 
 _FAULTS: Final = 1 / 3
 """Which share of the failing cases may contradict a fault, which tells every element."""
+
+_MOST_OF_EITHER: Final = 0.75
+"""Which share of wrong elements two faults give at least, where it is both."""
 
 _RARE: Final = 12
 """Up to how many failures that nothing explains are looked at together with fresh ones."""
@@ -179,7 +186,32 @@ class Refuting:
         others = [one.faults for one in self._groups if one is not group and len(one.faults) == 1]
         both = [(own[0], other[0]) for other in others if len(own) == 1 and other != own]
         pairs = [pair for pair in both if are_compatible(*pair)]
-        return any(self._hypotheses.explain(one, failure) for one in (*others, *pairs))
+        if any(self._hypotheses.explain(one, failure) for one in (*others, *pairs)):
+            return True
+        return bool(own) and self._are_of_either(own, others, failure)
+
+    def _are_of_either(
+        self, own: Hypothesis, others: Sequence[Hypothesis], failure: Failure
+    ) -> bool:
+        """Whether most wrong elements are what this fault gives, or another one of the diagnosis.
+
+        Where two faults meet in one element it may be what neither gives.
+        """
+        right, *made = (self._hypotheses.prediction(h, failure.case) for h in ((), own, *others))
+        actual = failure.outcome.value if isinstance(failure.outcome, Value) else None
+        if not isinstance(right, Prediction) or not isinstance(actual, np.ndarray):
+            return False
+        if actual.shape != right.value.shape:
+            return False
+        wrong = ~right.allows(actual)
+        given = [
+            one.allows(actual)[wrong]
+            for one in made
+            if isinstance(one, Prediction) and one.value.shape == actual.shape
+        ]
+        if len(given) < 2 or not given[0].any():
+            return False
+        return bool(np.logical_or.reduce(given).mean() >= _MOST_OF_EITHER)
 
     def _conforming(self, one: Hypothesis, made: Fresh) -> int:
         return sum(self._hypotheses.affect(one, case) for case in made.conforming)
