@@ -126,6 +126,25 @@ def test_another_law_of_what_is_read_as_padding_is_told() -> None:
     )
 
 
+def test_what_lies_next_in_memory_is_told() -> None:
+    """The rows after the last are the first of the next sample."""
+    case = "Conv2D/inputs:3x5x4x2/filters:2/kernel_size:3x1/padding:same"
+
+    def ask(case: Case) -> Result:
+        x = operands(case).inputs
+        assert x is not None
+        below = np.concatenate([x[1:, :1], np.zeros_like(x[:1, :1])])
+        padded = np.concatenate([np.zeros_like(below), x, below], axis=1)
+        valid = case.replace(inputs=padded.shape, padding="valid")
+        given = predict(valid, replace(operands(case), inputs=padded), CORRECT).value
+        evidence = Evidence("one", case, Value(given), "exact")
+        return Result(case, (), "one", Verdict.DEVIATES, None, "", "", evidence=evidence)
+
+    assert told(case, ask) == (
+        "in the place of the padding stands what lies next to it in memory, such as the next sample"
+    )
+
+
 def test_windows_that_give_what_no_input_holds_tell_of_no_place() -> None:
     """The largest of each window and 128."""
     padded = ask_of(CORRECT, lambda _, value: Value(np.maximum(value, value.dtype.type(128))))

@@ -12,10 +12,14 @@ from conformance.diagnosis.curves import curve_of
 from conformance.diagnosis.formulas import formula_for
 from conformance.diagnosis.pieces import pieces
 
-CASES = tuple(
+WITH_BIAS = tuple(
     f"Conv1D/inputs:{sizes}/operands:{kind}/dtype:{dtype}/filters:5/kernel_size:1/activation:{{}}"
     for dtype in ("float32", "float64")
     for kind, sizes in (("reals", "4x40x3"), ("wide", "2x20x3"))
+)
+CASES = (
+    *WITH_BIAS,
+    "Conv1D/inputs:2x20x3/operands:reals/filters:5/kernel_size:1/use_bias:False/activation:{}",
 )
 
 
@@ -48,6 +52,14 @@ SLIPS: Mapping[tuple[str, str], tuple[Callable[[Array], Array], str]] = {
     ("tanh", "a table"): (
         lambda x: np.interp(x, np.arange(-8, 8.1) / 2, np.tanh(np.arange(-8, 8.1) / 2)),
         "one straight line after another, as where a table is interpolated",
+    ),
+    ("softsign", "an integer"): (
+        lambda x: x / (1 + np.trunc(np.abs(x))),
+        "x / (1 + |x| without its fraction)",
+    ),
+    ("softsign", "waves"): (
+        lambda x: x / (1 + np.abs(x)) + np.sin(9 * x) / 8,
+        "; the sums themselves are right",
     ),
     ("sigmoid", "softsign"): (
         lambda x: 0.5 + 0.5 * x / (1 + np.abs(x)),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 from test_marks import of_steps
 
 from conformance.cases.case import Case, parse
@@ -16,10 +18,13 @@ from conformance.diagnosis.groups import Group
 from conformance.diagnosis.hypotheses import Failure, Hypotheses, failure_of
 from conformance.diagnosis.questions.marks import Ask
 from conformance.diagnosis.questions.refuting import Refuting
+from conformance.diagnosis.questions.sharing import shared
 from conformance.diagnosis.systematic import SYSTEMATIC
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Value
 from conformance.results import Evidence, Result
+
+Array = np.ndarray[Any, Any]
 
 CASE = parse("MaxPooling1D/inputs:1x4x1/pool_size:3/strides:1/padding:same")
 OTHER = parse("MaxPooling1D/inputs:2x9x3/pool_size:2")
@@ -139,3 +144,40 @@ def test_few_failures_are_told_by_more_of_their_kind() -> None:
     (made,) = tried(own, ask)
     assert "as they lie in memory, beyond the last multiple of 4" in made.what
     assert [failure.case for failure in made.failures] == [case]
+
+
+def test_what_two_faults_give_where_they_meet_contradicts_neither() -> None:
+    """NaN left out, and minus infinity given as the least finite number."""
+    lowest = np.finfo(np.float32).min
+    case = parse("MaxPooling1D/inputs:2x9x9/operands:specials/pool_size:2/strides:1")
+
+    def pool(windows: Array, inside: Array) -> Array:
+        return np.maximum(FAULTS["pooling.nan"].steps.pool(windows, inside), lowest)
+
+    both = Steps(pool=pool)
+    own, other = (
+        Group((failing_with(FAULTS[name].steps, case),), faults=(FAULTS[name],))
+        for name in ("pooling.nan", "pooling.finite")
+    )
+    (made,) = Refuting([own, other], [OTHER], judged(both)).tested(own)
+    assert made.faults == own.faults
+    assert made.tested
+
+
+def test_a_case_of_many_inputs_is_tried_with_fewer() -> None:
+    steps = FAULTS["kernel.flipped"].steps
+    large = parse("Conv1D/inputs:1x9001x1/operands:small/filters:1/kernel_size:2")
+    own = Group((failing_with(steps, large),), stage="contraction")
+    (made,) = tried(own, judged(steps))
+    assert FAULTS["kernel.flipped"] in made.faults
+
+
+def test_what_threads_share_is_told_by_what_they_do_without() -> None:
+    asked = of_steps(CORRECT)
+
+    def ask(case: Case) -> Result:
+        fails = Verdict.DEVIATES if case.keywords.get("use_bias", True) else Verdict.CONFORMS
+        return replace(asked(case), verdict=fails)
+
+    assert shared([SHORT], ask) == "without a bias it conforms, as where that is what they share"
+    assert not shared([SHORT], asked)

@@ -60,7 +60,8 @@ def off_activation(name: str, failures: Sequence[Failure]) -> str:
 
 def _further(failures: Sequence[Failure], widest: Seen, seen: Seen) -> str:
     """What is known of an activation's errors besides their sums."""
-    if any(map(_falls, failures[:_MOST_LOOKED_AT])):
+    looked_at = failures[:_MOST_LOOKED_AT]
+    if all(map(_has_bias, looked_at)) and any(map(_falls, looked_at)):
         return f", {_NO_FUNCTION}"
     constant = _constant(failures[:_MOST_LOOKED_AT])
     if constant:
@@ -145,6 +146,11 @@ _NO_FUNCTION: Final = (
     "where a larger sum gives a smaller output: what is wrong depends on more than the sum, as "
     "where the activation is applied before the bias is added"
 )
+
+
+def _has_bias(failure: Failure) -> bool:
+    bias = operands_of(failure.case).weights.get("bias")
+    return bias is not None and bool(bias.any())
 
 
 def _falls(failure: Failure) -> bool:

@@ -181,6 +181,8 @@ def _plain() -> Iterator[tuple[str, Formula]]:
     yield "max(x, 0)", lambda x: np.maximum(x, 0)
     yield "max(x, 0)^2", lambda x: np.maximum(x, 0) ** 2
     yield "x / (1 + x)", lambda x: x / (1 + x)
+    for words, whole in (("without its fraction", np.trunc), ("rounded", np.rint)):
+        yield from _of_whole(words, whole)
     yield "x / (1 + x^2)", lambda x: x / (1 + x * x)
     yield "log(1 + |x|)", lambda x: np.log1p(np.abs(x))
     yield "x tanh(max(x, 0))", lambda x: x * np.tanh(np.maximum(x, 0))
@@ -188,6 +190,19 @@ def _plain() -> Iterator[tuple[str, Formula]]:
     for squash, told in _SQUASHING.items():
         words = squash.format("log(1 + exp(x))")
         yield f"x times {words}", lambda x, t=told: x * t(np.logaddexp(x, 0))  # type: ignore[misc]
+
+
+def _of_whole(words: str, whole: Formula) -> Iterator[tuple[str, Formula]]:
+    """What is computed by |x|, where that is an integer, as of C's abs()."""
+    yield f"x / (1 + |x| {words})", lambda x: x / (1 + whole(np.abs(x)))
+    yield (
+        f"max(x, 0) + log(1 + exp(-|x| {words}))",
+        lambda x: np.maximum(x, 0) + np.log1p(np.exp(-whole(np.abs(x)))),
+    )
+    yield (
+        f"min(x, 0) - log(1 + exp(-|x| {words}))",
+        lambda x: np.minimum(x, 0) - np.log1p(np.exp(-whole(np.abs(x)))),
+    )
 
 
 def _made_of_parts() -> Iterator[tuple[str, Formula]]:

@@ -16,6 +16,7 @@ from conformance.diagnosis.questions.marks import Ask, LateError, what_is_read
 from conformance.diagnosis.questions.products import Told
 from conformance.diagnosis.questions.refuting import Refuting
 from conformance.diagnosis.questions.rhythm import after_refusal, rhythm
+from conformance.diagnosis.questions.sharing import shared
 from conformance.results import Result
 
 SECONDS: Final = 40.0
@@ -140,6 +141,8 @@ def _of_smallest(group: Group, passed: Sequence[Case], ask: Ask) -> Group:
 def _told_by(group: Group, passed: Sequence[Case], ask: Ask) -> str:
     if group.may_have_rhythm:
         return after_refusal(group.smallest, passed, ask) or rhythm(group.smallest, ask)
+    if group.stage == "threads":
+        return shared([failure.case for failure in group.failures], ask)
     if not group.may_have_conditions:
         return ""
     found = conditions(group.smallest, ask, [failure.case for failure in group.failures])

@@ -175,7 +175,22 @@ def _of_number(case: Case, number: Number, asking: _Asking, failing: Sequence[Ca
         return ""
     _bisect(case, number, asking, fails)
     _learn(number, asking, fails, failing)
-    return "" if all(fails.values()) else _condition(number.name, fails)
+    if all(fails.values()) or _is_out_of_reach(number, fails):
+        return ""
+    return _condition(number.name, fails)
+
+
+def _is_out_of_reach(number: Number, fails: dict[int, bool]) -> bool:
+    """Whether only strides or rates far larger conform, with which windows reach elsewhere."""
+    least = min(value for value, one in fails.items() if not one)
+    return number.field in _NUMBERS and least > max(_FAR * number.value, *_failing(fails))
+
+
+def _failing(fails: dict[int, bool]) -> list[int]:
+    return [value for value, one in fails.items() if one]
+
+
+_FAR: Final = 2
 
 
 def _ask_for(

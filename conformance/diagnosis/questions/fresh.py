@@ -20,6 +20,7 @@ from conformance.diagnosis.questions.numbers import is_valid, numbers_of
 from conformance.judge.verdict import Verdict
 from conformance.layers.registry import LAYERS
 from conformance.outcomes import Value
+from conformance.results import FAILING
 
 _BASES: Final = 3
 """How many failing cases of a group others are made of."""
@@ -61,7 +62,7 @@ def fresh(group: Group, known: frozenset[Case], ask: Ask) -> Fresh:
     failures: dict[str, list[Failure]] = defaultdict(list)
     conforming = []
     asked: set[Case] = set(known)
-    for base in _bases(group):
+    for base in _bases(group) or _cut(group, ask):
         for respect, case in _near(base):
             if case in asked:
                 continue
@@ -80,6 +81,24 @@ def _bases(group: Group) -> list[Case]:
     able = {f.case for f in group.failures if isinstance(f.outcome, Value) and _is_able(f.case)}
     ordered = sorted(able, key=lambda case: (_size(case), len(case.descriptor), case.descriptor))
     return _spread(ordered, _BASES)
+
+
+def _cut(group: Group, ask: Ask) -> list[Case]:
+    """A case with few inputs that fails as the smallest does, which has too many to be tried."""
+    large = [f.case for f in group.failures if isinstance(f.outcome, Value)]
+    for length in _SHORT if large else ():
+        case = min(large, key=_size)
+        for number in numbers_of(case):
+            if number.field == "inputs" and number.value > length:
+                case = number.put(case, length)
+        looks = case.observe in ("output", "gradients") and is_valid(case) and _is_able(case)
+        if looks and ask(case).verdict in FAILING:
+            return [case]
+    return []
+
+
+_SHORT: Final = (6, 11, 24, 40)
+"""What many inputs along an axis are cut to."""
 
 
 def _spread(cases: Sequence[Case], count: int) -> list[Case]:

@@ -54,9 +54,15 @@ def read_words(reads: Reads) -> Told:
 
 def _of_padding(wrong: Reads) -> str:
     """What is read in the place of the padding, where all else is right."""
-    if (wrong.got[:, :-1] == wrong.got[0, :-1]).all():
+    places = np.unique(wrong.right[:, :-1], axis=0)
+    if (wrong.got[:, :-1] == wrong.got[0, :-1]).all() and len(places) > 1:
         return "the padding is read as some other number than zero"
     continued = _continued(wrong)
+    if _is_next_in_memory(wrong):
+        return (
+            "in the place of the padding stands what lies next to it in memory, such as the next "
+            "sample"
+        )
     if continued:
         return f"in the place of the padding, the input is {continued}"
     law = _law_before_the_first(wrong)
@@ -78,6 +84,22 @@ def _continued(wrong: Reads) -> str:
         "mirrored": _mirrored(right, 2 * lengths, 1),
     }
     return next((words for words, x in ways.items() if np.array_equal(x, wrong.got[:, 1:-2])), "")
+
+
+def _is_next_in_memory(wrong: Reads) -> bool:
+    """Whether places beyond an axis are those of the next index of the axis before it."""
+    got, right = (_in_memory(places, wrong.lengths) for places in (wrong.got, wrong.right))
+    same = np.array_equal(wrong.got[:, -2:], wrong.right[:, -2:])
+    several = len(np.unique(wrong.right, axis=0)) > _ENOUGH
+    return same and several and np.array_equal(got, right)
+
+
+def _in_memory(places: Array, lengths: Sequence[int]) -> Array:
+    """The numbers of places of all samples, one after the other."""
+    number = places[:, 0]
+    for column, length in enumerate(lengths, 1):
+        number = number * length + places[:, column]
+    return np.asarray(number)
 
 
 def _mirrored(index: Array, period: Array, repeated: int) -> Array:

@@ -114,7 +114,14 @@ class Refuting:
         every = [*group.failures, *made.failures]
         one = explained_by_one(every, self._passed, self._hypotheses)
         if one is not None:
-            return replace(group, faults=one.faults, alternatives=one.alternatives, tested=True)
+            return replace(
+                group,
+                faults=one.faults,
+                alternatives=one.alternatives,
+                tested=True,
+                contradicted=len(one.contradicted),
+                common=None,
+            )
         for found in by_place(every, [*self._passed, *made.conforming], self._hypotheses):
             if set(group.failures) <= set(found.failures):
                 return replace(found, failures=group.failures)
