@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 from importlib.util import find_spec
@@ -14,13 +15,14 @@ from conformance.cases.case import Case, parse
 from conformance.cases.facts import facts
 from conformance.cases.grids import grid
 from conformance.golden.directory import replace_all
-from conformance.golden.encoding import DataWriter, Entry, outcome_entry
+from conformance.golden.encoding import DataWriter, Entry, array_entry, outcome_entry
 from conformance.golden.expected import expected_entry, expected_fixtures, expected_value
 from conformance.golden.fixture import OBSERVED, Fixture
 from conformance.judge.expectation import expect_without_packages
 from conformance.outcomes import Crash, Outcome, Rejection, Timeout, Unsupported, Value
+from conformance.spec.clauses import spec_sha256
 
-VERSIONS = {"suite_version": "1", "spec_sha256": "s", "versions": {}}
+VERSIONS = {"suite_version": "1", "spec_sha256": spec_sha256(), "versions": {}}
 
 
 @cache
@@ -89,6 +91,15 @@ def off(array: np.ndarray) -> np.ndarray:
         bits[::2] ^= 1
         bits[:1] ^= np.iinfo(bits.dtype).min
     return moved
+
+
+def multiplied(fixture: Fixture, factor: float) -> Fixture:
+    """Expected outputs with every number multiplied."""
+    writer, entries = DataWriter(), {}
+    for case, entry in fixture.entries.items():
+        value = expected_value(entry, fixture.data)
+        entries[case] = {"array": array_entry((value * factor).astype(value.dtype), writer)}
+    return replace(fixture, entries=entries, data=writer.content())
 
 
 def observed(fixture: Fixture) -> Fixture:

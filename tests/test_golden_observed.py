@@ -12,10 +12,10 @@ import small_fixtures
 from conformance.cases.grids import grid
 from conformance.cases.operands import LaterOperands, Operands, has_its_dtype, operands
 from conformance.golden.directory import VARIABLE
-from conformance.golden.encoding import DataWriter, array_entry, outcome_entry
+from conformance.golden.encoding import DataWriter, outcome_entry
 from conformance.golden.expected import expected_value
-from conformance.golden.fixture import Fixture
-from conformance.golden.implementation import Golden, load
+from conformance.golden.implementation import expectations
+from conformance.implementations import registry
 from conformance.judge import elements
 from conformance.judge.bounds import Bound, output_bound
 from conformance.judge.equality import same_values
@@ -29,18 +29,12 @@ from conformance.running.runner import run
 CASES = [case for case in grid("standard")[::17] if has_its_dtype(case)]
 
 
-@pytest.fixture(scope="module")
-def observed() -> Golden:
-    found = load("golden:torch.nn", "torch.nn")
-    assert isinstance(found, Golden)
-    return found
-
-
-def test_what_is_stored_is_what_the_oracle_expects(observed: Golden):
+def test_what_is_stored_is_what_the_oracle_expects():
     """Protects the verdicts from which way an expectation comes, its flags and kind included."""
     kinds = set()
+    expected = expectations()
     for case in CASES:
-        stored, derived = observed.expectation(case), expect(case, operands(case))
+        stored, derived = expected(case), expect(case, operands(case))
         if stored is None:
             assert derived.kind == Kind.REJECTION
             assert derived.reason
@@ -51,12 +45,6 @@ def test_what_is_stored_is_what_the_oracle_expects(observed: Golden):
         assert stored.without_upstream == derived.without_upstream, case
         assert stored.demands_equality == derived.demands_equality, case
     assert kinds == set(Kind)
-
-
-def test_the_expected_values_themselves_are_judged_by_the_oracle():
-    """Protects what `golden` is for: were it judged by itself, any value would be right."""
-    golden = load("golden", "")
-    assert all(golden.expectation(case) is None for case in CASES)
 
 
 def test_observations_are_judged_without_the_oracle(monkeypatch: pytest.MonkeyPatch):
@@ -70,6 +58,7 @@ def test_observations_are_judged_without_the_oracle(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(judging, "expect", derived)
     found = [(r.verdict, r.ratio, r.message) for r in run(accepted, ["golden:torch.nn"])]
     assert found == wanted
+    # The expected values themselves are judged by the oracle: by themselves any would be right.
     with pytest.raises(AssertionError, match="the oracle was asked"):
         list(run(accepted, ["golden"]))
 
@@ -83,7 +72,7 @@ def told(result: Result) -> tuple[object, ...]:
 def test_verdicts_are_those_of_the_derived_expectation(monkeypatch: pytest.MonkeyPatch):
     """Protects every part of a verdict, the size of the error in units of the bound included."""
     stored = [told(result) for result in run(CASES, ["golden:torch.nn"])]
-    monkeypatch.setattr(Golden, "expectation", lambda golden, case: None)
+    monkeypatch.setattr(registry, "stored_expectations", lambda: lambda case: None)
     assert [told(result) for result in run(CASES, ["golden:torch.nn"])] == stored
     assert any(ratio for _, ratio, *_ in stored)
 
@@ -99,7 +88,7 @@ def stored_with(
 ) -> dict[str, Result]:
     """The results on fixtures in which every number is multiplied by so much more than one."""
     (fixture,) = small_fixtures.expected((INEXACT, EXACT))
-    own = _with_expected(fixture, 1 + expected)
+    own = small_fixtures.multiplied(fixture, 1 + expected)
     writer, entries = DataWriter(), {}
     for case, entry in own.entries.items():
         value = expected_value(entry, own.data)
@@ -113,14 +102,6 @@ def stored_with(
     specs = ["golden", "golden:torch.nn"]
     results = run((INEXACT, EXACT), specs)
     return {f"{r.implementation} {'exact' if r.case == EXACT else 'inexact'}": r for r in results}
-
-
-def _with_expected(fixture: Fixture, factor: float) -> Fixture:
-    writer, entries = DataWriter(), {}
-    for case, entry in fixture.entries.items():
-        value = expected_value(entry, fixture.data)
-        entries[case] = {"array": array_entry((value * factor).astype(value.dtype), writer)}
-    return replace(fixture, entries=entries, data=writer.content())
 
 
 def test_a_wrong_observation_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

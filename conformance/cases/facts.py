@@ -24,7 +24,7 @@ def canonical_config(case: Case) -> dict[str, Any]:
     pooling layer is never None; names are in lower case, as Keras reads them.  Meaningful for cases
     whose arguments are valid.
     """
-    return LAYERS[case.layer].canonical(case.keywords)
+    return dict(facts(case).config)
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Facts:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The canonical configuration."""
-        return canonical_config(self.case)
+        """The canonical configuration (`canonical_config`)."""
+        return LAYERS[self.case.layer].canonical(self.case.keywords)
 
     @property
     def layer(self) -> str:

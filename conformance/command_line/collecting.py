@@ -1,10 +1,14 @@
-"""Collecting garbage later: imports make many objects that stay, and nothing to be collected."""
+"""Collecting garbage later, or more seldom, where many objects are made that stay."""
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
+
+_SELDOM: Final = (50_000, 20, 100)
+"""After so many new objects the young are collected; after so many of these, the older ones."""
 
 
 @contextmanager
@@ -17,3 +21,14 @@ def collecting_later() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+@contextmanager
+def collecting_seldom() -> Iterator[None]:
+    """Collect cycles more seldom in the block: a run keeps its results, and hardly makes any."""
+    thresholds = gc.get_threshold()
+    gc.set_threshold(*_SELDOM)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)

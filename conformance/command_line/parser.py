@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from conformance.command_line.collecting import collecting_later
+from conformance.command_line.collecting import collecting_later, collecting_seldom
 from conformance.command_line.errors import UsageError
 from conformance.explain.documented import arguments
 from conformance.layers.registry import LAYERS
@@ -518,7 +518,8 @@ def _run(options: argparse.Namespace) -> int:
         raise UsageError("--inputs is for --model: a case makes its own operands")
     from conformance.command_line.run import run
 
-    return run(options)
+    with collecting_seldom():
+        return run(options)
 
 
 def _explain(options: argparse.Namespace) -> int:

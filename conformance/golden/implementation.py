@@ -2,11 +2,12 @@
 
 ``golden`` answers with the stored expected values, so that judging it holds the present oracle
 against the stored one.  ``golden:NAME`` answers with what NAME did when it was observed, and is
-judged by the expected values from which its answers are stored as differences.
+judged by the expected values from which its answers are stored as differences (`expectations`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from conformance.golden.errors import FixtureError
 from conformance.golden.expected import expected_value, stored_expectation
 from conformance.golden.fixture import EXPECTED, OBSERVED
 from conformance.golden.stored import stored_outcome
-from conformance.implementations.protocol import ImplementationError, Stored
+from conformance.implementations.protocol import Implementation, ImplementationError
 from conformance.judge.expectation import Expectation
 from conformance.outcomes import Outcome, Rejection, Unsupported, Value
+from conformance.spec.clauses import spec_sha256
 
 
 class Golden:
@@ -58,15 +60,30 @@ class Golden:
             return Unsupported("no observation of this case is stored")
         return stored_outcome(observed, descriptor)
 
-    def expectation(self, case: Case) -> Expectation | None:
-        """What is stored as expected of a case that was observed; None where nothing is.
 
-        The expected values themselves are judged by what the oracle computes.
-        """
-        expected = self._expected.get(case.layer)
-        if self._observed is None or expected is None or case.descriptor not in expected.entries:
+def expectations() -> Callable[[Case], Expectation | None]:
+    """What the fixtures in use say is expected of a case, None of one that they do not hold.
+
+    They say nothing where they are not whole, or were made for other clauses: what they would say
+    is what the oracle computes, and `golden verify` tells what is wrong with them.
+    """
+    directory = fixture_directory()
+    try:
+        manifest = manifests.read_manifest(directory)
+        fixtures = read_named(directory, manifest, lambda name: False)
+    except FixtureError:
+        return lambda case: None
+    if manifest.spec_sha256 != spec_sha256():
+        return lambda case: None
+    of_layer = {fixture.layer: fixture for fixture in fixtures}
+
+    def expected(case: Case) -> Expectation | None:
+        fixture = of_layer.get(case.layer)
+        if fixture is None or case.descriptor not in fixture.entries:
             return None
-        return stored_expectation(case, expected.entries[case.descriptor], expected.data)
+        return stored_expectation(case, fixture.entries[case.descriptor], fixture.data)
+
+    return expected
 
 
 def stored_versions(observed: str) -> dict[str, str]:
@@ -102,7 +119,7 @@ def _stored_of(observed: str) -> tuple[dict[str, str], dict[str, str]]:
     return fixture.versions or {}, fixture.machine or {}
 
 
-def load(name: str, observed: str) -> Stored:
+def load(name: str, observed: str) -> Implementation:
     """The fixtures in use, behind the protocol.
 
     Raises:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from conformance.cases.case import Case
 from conformance.outcomes import Outcome
-
-if TYPE_CHECKING:
-    from conformance.judge.expectation import Expectation
 
 
 class ImplementationError(Exception):
@@ -41,10 +38,3 @@ class Implementation(Protocol):
         An exception that leaves this method is taken as the implementation's own and becomes a
         `Rejection`.  An adapter must therefore fail before, or elsewhere, for faults of its own.
         """
-
-
-class Stored(Implementation, Protocol):
-    """What answers from fixtures, and knows what they say is expected."""
-
-    def expectation(self, case: Case) -> Expectation | None:
-        """What is stored as expected of a case; None where it has to be derived."""

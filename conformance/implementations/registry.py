@@ -12,10 +12,10 @@ import importlib.util
 import re
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from conformance.implementations import field, memory
 from conformance.implementations.families import (
@@ -38,6 +38,10 @@ from conformance.implementations.options import (
 )
 from conformance.implementations.protocol import ImplementationError
 from conformance.version import __version__
+
+if TYPE_CHECKING:
+    from conformance.cases.case import Case
+    from conformance.judge.expectation import Expectation
 
 _PLUGIN_LOADER: Final = "conformance.implementations.plugin:load"
 _PROGRAM_LOADER: Final = "conformance.implementations.program:load"
@@ -384,3 +388,10 @@ def _stored(function: str, entry: Entry) -> dict[str, str]:
         entry.options["observed"]
     )
     return dict(found)
+
+
+def stored_expectations() -> Callable[[Case], Expectation | None]:
+    """What the fixtures in use say is expected of a case; None of one that they do not hold."""
+    expected: Callable[[Case], Expectation | None]
+    expected = importlib.import_module(_STORED).expectations()
+    return expected

@@ -13,13 +13,11 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from types import TracebackType
-from typing import cast
 
 from conformance.cases.case import Case
 from conformance.implementations import registry
 from conformance.implementations.families import Entry
 from conformance.implementations.observation import evaluate
-from conformance.implementations.protocol import Stored
 from conformance.judge.verdict import Verdict
 from conformance.known import Records, Who
 from conformance.outcomes import Unsupported
@@ -27,6 +25,7 @@ from conformance.results import Result
 from conformance.running.attendant import DEPTH, Answer, Attendant
 from conformance.running.judging import Prepared, Subject, result_of
 from conformance.running.limits import Limits
+from conformance.running.looked_up import LookedUp
 from reference_impl.config import as_never_set
 
 
@@ -49,6 +48,7 @@ class CaseJudge:
         entries = [registry.resolve(spec) for spec in dict.fromkeys(specs)]
         self._records = records
         self._keep = keep
+        self._stored = LookedUp(at_once=any(entry.is_observed for entry in entries))
         self._coming: deque[Prepared] = deque()
         self._evaluators: list[_Trusted | _Isolated] = [
             _Trusted(entry) if entry.trusted else _Isolated(entry, limits, records)
@@ -94,7 +94,7 @@ class CaseJudge:
 
     def foresee(self, cases: Iterable[Case]) -> None:
         """Take notice of cases that will be judged next, in this order."""
-        self._coming.extend(map(Prepared, cases))
+        self._coming.extend(Prepared(case, self._stored) for case in cases)
 
     def judge(self, case: Case) -> list[Result]:
         """The results of a case, one for each implementation.
@@ -139,9 +139,9 @@ class CaseJudge:
         if not any(isinstance(evaluator, _Isolated) for evaluator in self._evaluators):
             return False
         for prepared in itertools.islice(self._coming, DEPTH):
-            if not prepared.is_derived and _kind(prepared.case) not in self._unsupported:
+            if not prepared.is_foreseen and _kind(prepared.case) not in self._unsupported:
                 try:
-                    prepared.expectation()
+                    prepared.foresee()
                 except ImportError:  # a dtype that needs a package
                     continue
                 return True
@@ -153,10 +153,7 @@ def _kind(case: Case) -> tuple[str, str]:
 
 
 class _Trusted:
-    """An implementation that is evaluated in this process.
-
-    What is stored brings what is expected along.
-    """
+    """An implementation that is evaluated in this process."""
 
     is_ready = True
     has_answer = True
@@ -164,7 +161,6 @@ class _Trusted:
     def __init__(self, entry: Entry) -> None:
         self._entry = entry
         self._implementation = entry.load()
-        self._stored = cast(Stored, self._implementation) if entry.is_stored else None
 
     def start(self) -> None:
         """Nothing has to be started."""
@@ -181,8 +177,6 @@ class _Trusted:
     def outcome(self, prepared: Prepared) -> Answer:
         if prepared.judged is not prepared.case:
             return Unsupported("it is evaluated in the judging process, which keeps small"), 0.0
-        if self._stored is not None:
-            prepared.take_stored(self._stored.expectation(prepared.case))
         try:
             arrays = None if self._entry.is_stored else prepared.operands
         except ImportError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -24,6 +24,9 @@ from conformance.outcomes import Outcome, Rejection, Unsupported, Value
 from conformance.results import FAILING, Evidence, Result
 from conformance.spec.coverage import clauses_of
 from reference_impl.config import as_never_set
+
+LookUp = Callable[[Case], Expectation | None]
+"""What fixtures say is expected of a case; None where they do not hold it."""
 
 
 @dataclass(frozen=True)
@@ -65,25 +68,20 @@ class Subject:
 class Prepared:
     """Operands and expectation of a case, each derived once, when first asked for.
 
+    Args:
+        case: the case.
+        stored: what fixtures say is expected of a case; None of one that they do not hold.
+
     Attributes:
         case: the case.
         judged: the case by which answers are judged, which is small and has the same output.
     """
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, stored: LookUp = lambda case: None) -> None:
         self.case, self.judged = case, condensed(case)
+        self._look_up = stored
         self._operands: Any = None
         self._expected: dict[bool, Any] = {}
-        self._stored: tuple[Any, Expectation] | None = None
-
-    def take_stored(self, expectation: Expectation | None) -> None:
-        """Keep what fixtures say is expected, for what was observed beside it.
-
-        Operands are made where the answers differ from it; most are equal.
-        """
-        if self._stored is None and expectation is not None:
-            later = LaterOperands(self.case, carried=not has_its_dtype(self.case))
-            self._stored = later, expectation
 
     @property
     def operands(self) -> Any:
@@ -108,28 +106,50 @@ class Prepared:
                 self._expected[by_definition] = derive(self.judged, arrays)
         return self._expected[by_definition]
 
+    @cached_property
+    def stored(self) -> tuple[LaterOperands, Expectation] | None:
+        """What fixtures say is expected; None where they do not hold the case.
+
+        Operands are made where an answer differs from it; most are equal.
+        """
+        expectation = self._look_up(self.case) if self.judged is self.case else None
+        if expectation is None:
+            return None
+        return LaterOperands(self.case, carried=not has_its_dtype(self.case)), expectation
+
+    def foresee(self) -> None:
+        """Look up, or compute, what answers will be held against."""
+        if self.stored is None:
+            self.expectation()
+
     @property
-    def is_derived(self) -> bool:
-        """Whether what the oracle expects is there."""
-        return False in self._expected
+    def is_foreseen(self) -> bool:
+        """Whether what answers are held against is there."""
+        return False in self._expected or self.__dict__.get("stored") is not None
 
     def for_subject(self, subject: Subject) -> tuple[Any, Any]:
         """Operands and expectation by which a subject is judged."""
-        if subject.is_observed and self._stored is not None:
-            return self._stored
-        if subject.is_stored:
+        if subject.by_definition:
+            return self.operands, self.expectation(by_definition=True)
+        if subject.is_stored and not subject.is_observed:
             return self.of_stored()
-        return self.operands, self.expectation(by_definition=subject.by_definition)
+        if self.stored is not None:
+            return self.stored
+        return self.of_stored() if subject.is_stored else self.computed()
 
     def made_for_subject(self, subject: Subject) -> tuple[Operands, Any]:
         """The same, the operands as what they are."""
         arrays, expectation = self.for_subject(subject)
         return arrays.made if isinstance(arrays, LaterOperands) else arrays, expectation
 
+    def computed(self) -> tuple[Any, Any]:
+        """Operands, and what the oracle computes of them now."""
+        return self.operands, self.expectation()
+
     def of_stored(self) -> tuple[Any, Any]:
         """Operands and expectation for what is stored, by NumPy alone."""
         if has_its_dtype(self.case):
-            return self.operands, self.expectation()
+            return self.computed()
         with as_never_set():
             return expect_without_packages(self.case)
 
@@ -162,9 +182,15 @@ def result_of(
 
 
 def _judgement_of(prepared: Prepared, subject: Subject, outcome: Outcome) -> Judgement:
+    """The judgement; what is stored accepts, but does not accuse what is evaluated now."""
     if isinstance(outcome, Unsupported):
         return Judgement(Verdict.UNSUPPORTED, outcome.reason)
-    return judge(prepared.judged, *prepared.for_subject(subject), outcome)
+    arrays, expectation = prepared.for_subject(subject)
+    judgement = judge(prepared.judged, arrays, expectation, outcome)
+    is_final = subject.is_stored or not isinstance(arrays, LaterOperands)
+    if is_final or judgement.verdict is Verdict.CONFORMS:
+        return judgement
+    return judge(prepared.judged, *prepared.computed(), outcome)
 
 
 def _write_up(
