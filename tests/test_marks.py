@@ -78,7 +78,7 @@ LAWS = {
     ("same.all-last", CONV1D): "output step i reads input step i + 2*a with kernel step a, where "
     "it should read i + 2*a - 2",
     ("dilation.ignored", CONV1D): "output step i reads input step i + a - 1 with kernel step a, "
-    "where it should read i + 2*a - 2",
+    "where it should read i + 2*a - 2, as where the dilation rate is ignored",
     ("kernel.flipped-first", FIRST): "output row i reads input row 2*i - a + 2 with kernel row a, "
     "where it should read 2*i + a",
     ("kernel.channels-reversed", CONV2D): "channel c of the kernel meets input channel -c + 1, "
@@ -123,6 +123,14 @@ def test_another_law_of_what_is_read_as_padding_is_told() -> None:
     assert told(CONV1D, of_steps(further)) == (
         "inputs are read in the place of the padding: before the first step, output step i reads "
         "input step -i + 3 with kernel step a"
+    )
+
+
+def test_rates_that_are_exchanged_are_told() -> None:
+    laid = replace(CORRECT, laid=lambda s: replace(s, strides=s.dilation, dilation=s.strides))
+    assert told("Conv1D/inputs:2x9x2/filters:2/kernel_size:3/strides:2", of_steps(laid)) == (
+        "output step i reads input step i + 2*a with kernel step a, where it should read 2*i + a, "
+        "as where strides and dilation rate are exchanged"
     )
 
 

@@ -224,8 +224,21 @@ def _law_in_words(reads: Reads, column: int, got: Law, right: Law) -> str:
     place, tap = PLACES[column - 1], TAPS[column - 1]
     return (
         f"output {axis} {place} reads input {axis} {formula(got)} with kernel {axis} {tap}, where "
-        f"it should read {formula(right)}"
+        f"it should read {formula(right)}{_of_rates(got, right, place, tap)}"
     )
+
+
+def _of_rates(got: Law, right: Law, place: str, tap: str) -> str:
+    """What a law of places says of strides and dilation."""
+    stride, dilation = right.get(place, 0), right.get(tap, 0)
+    given = got.get(place, 0), got.get(tap, 0)
+    if stride != dilation and given == (dilation, stride):
+        return ", as where strides and dilation rate are exchanged"
+    if given == (stride, 1) != (stride, dilation):
+        return ", as where the dilation rate is ignored"
+    if given == (1, dilation) != (stride, dilation):
+        return ", as where the strides are ignored"
+    return ""
 
 
 def _in_part(reads: Reads) -> str:
