@@ -12,8 +12,8 @@ import pytest
 
 from conformance.cases.case import Case, parse
 from conformance.cases.facts import Facts, facts
+from conformance.diagnosis.questions.answers import Ask
 from conformance.diagnosis.questions.conditions import conditions
-from conformance.diagnosis.questions.marks import Ask
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Value
 from conformance.results import Evidence, Result

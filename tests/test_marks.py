@@ -19,7 +19,8 @@ from conformance.diagnosis.backward import predict_gradients
 from conformance.diagnosis.evaluation import CORRECT, Steps, predict
 from conformance.diagnosis.faults import FAULTS
 from conformance.diagnosis.hypotheses import Failure
-from conformance.diagnosis.questions.marks import Ask, what_is_read
+from conformance.diagnosis.questions.answers import Ask
+from conformance.diagnosis.questions.marks import what_is_read
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Rejection, Value
 from conformance.results import Evidence, Result

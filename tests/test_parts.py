@@ -17,7 +17,8 @@ from conformance.cases.case import Case, parse
 from conformance.cases.operands import operands
 from conformance.diagnosis.evaluation import CORRECT, predict
 from conformance.diagnosis.hypotheses import Failure
-from conformance.diagnosis.questions.marks import Ask, what_is_read
+from conformance.diagnosis.questions.answers import Ask
+from conformance.diagnosis.questions.marks import what_is_read
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Value
 from conformance.results import Evidence, Result

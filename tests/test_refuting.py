@@ -16,7 +16,7 @@ from conformance.diagnosis.evaluation import CORRECT, Steps, evaluate, geometry
 from conformance.diagnosis.faults import FAULTS
 from conformance.diagnosis.groups import Group
 from conformance.diagnosis.hypotheses import Failure, Hypotheses, failure_of
-from conformance.diagnosis.questions.marks import Ask
+from conformance.diagnosis.questions.answers import Ask
 from conformance.diagnosis.questions.refuting import Refuting
 from conformance.diagnosis.questions.sharing import shared
 from conformance.diagnosis.systematic import SYSTEMATIC

@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from conformance.cases.case import Case, parse
-from conformance.diagnosis.questions.marks import Ask
+from conformance.diagnosis.questions.answers import Ask
 from conformance.diagnosis.questions.rhythm import after_refusal, rhythm
 from conformance.judge.verdict import Verdict
 from conformance.results import Result

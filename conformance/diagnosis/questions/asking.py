@@ -11,8 +11,9 @@ from typing import Final
 from conformance.cases.case import Case
 from conformance.diagnosis.commonality import common
 from conformance.diagnosis.groups import OF_CALLS, Diagnosis, Group
+from conformance.diagnosis.questions.answers import Ask, LateError
 from conformance.diagnosis.questions.conditions import conditions
-from conformance.diagnosis.questions.marks import Ask, LateError, what_is_read
+from conformance.diagnosis.questions.marks import what_is_read
 from conformance.diagnosis.questions.products import Told
 from conformance.diagnosis.questions.refuting import Refuting
 from conformance.diagnosis.questions.rhythm import after_refusal, rhythm

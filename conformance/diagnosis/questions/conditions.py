@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from conformance.cases.case import Case
 from conformance.cases.operands import FLOATING_DTYPES, has_its_dtype
-from conformance.diagnosis.questions.marks import Ask
+from conformance.diagnosis.questions.answers import Ask
 from conformance.diagnosis.questions.numbers import Number, is_valid, numbers_of
 from conformance.diagnosis.wording import enumerated
 from conformance.judge.verdict import Verdict

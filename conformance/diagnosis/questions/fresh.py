@@ -15,7 +15,7 @@ from typing import Final
 from conformance.cases.case import Case
 from conformance.diagnosis.groups import Group
 from conformance.diagnosis.hypotheses import Failure, failure_of, is_predictable
-from conformance.diagnosis.questions.marks import Ask
+from conformance.diagnosis.questions.answers import Ask
 from conformance.diagnosis.questions.numbers import is_valid, numbers_of
 from conformance.judge.verdict import Verdict
 from conformance.layers.registry import LAYERS

@@ -27,8 +27,8 @@ from conformance.diagnosis.hypotheses import (
     are_compatible,
     reproduces,
 )
+from conformance.diagnosis.questions.answers import Ask
 from conformance.diagnosis.questions.fresh import Fresh, fresh
-from conformance.diagnosis.questions.marks import Ask
 from conformance.diagnosis.search import explained_by_one
 from conformance.outcomes import Value
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from conformance.cases.case import Case
 from conformance.diagnosis.hypotheses import prohibition
-from conformance.diagnosis.questions.marks import Ask
+from conformance.diagnosis.questions.answers import Ask
 from conformance.results import FAILING
 
 _TIMES: Final = 260

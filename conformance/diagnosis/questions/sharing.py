@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
-from conformance.diagnosis.questions.marks import Ask
+from conformance.diagnosis.questions.answers import Ask
 from conformance.diagnosis.questions.numbers import is_valid
 from conformance.layers.registry import LAYERS
 from conformance.results import FAILING
