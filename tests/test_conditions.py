@@ -125,6 +125,18 @@ def test_what_other_failing_cases_do_without_is_not_needed() -> None:
     assert conditions(cases[0], ask, cases) == "kernel_size along rows > 2"
 
 
+def test_a_number_that_matters_to_one_failing_case_alone_is_not_told() -> None:
+    """Of few rows a window of three alone fails, of nine any; both cases have three."""
+    small = CONV.replace("7x9x8", "4x9x8").replace("/padding:same", "").replace("2x3", "1x1")
+
+    def holds(f: Facts) -> bool:
+        return f.window[0] == 3 if (f.spatial[0] or 0) < 9 else True
+
+    cases = [parse(small), parse(small.replace("4x9x8", "19x9x8"))]
+    assert conditions(cases[0], failing_where(holds)) == "kernel_size along rows = 3"
+    assert conditions(cases[0], failing_where(holds), cases) == ""
+
+
 def test_settings_that_other_failing_cases_do_not_have_are_not_needed() -> None:
     """The one fails with 'same' alone, the other without."""
 

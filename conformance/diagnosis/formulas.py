@@ -24,7 +24,8 @@ from conformance.judge.definition.rounding import FORMATS
 from conformance.judge.sums import round_to
 
 _DISTINCT: Final = 6
-"""How many different results are seen at least where a formula is named."""
+_DISTINCT_PRECISE: Final = 4
+"""How many different results are seen at least where a formula is named; and of float64."""
 
 
 _NEARLY_ALL: Final = 0.99
@@ -39,7 +40,8 @@ def formula_for(name: str, wrong: Curve, right: Curve) -> tuple[str, bool]:
         wrong: the elements that are wrong.
         right: those that are not, in the same cases.
     """
-    if named(name).rowwise or len(np.unique(wrong.given)) < _DISTINCT:
+    least = _DISTINCT_PRECISE if wrong.dtype == "float64" else _DISTINCT
+    if named(name).rowwise or len(np.unique(wrong.given)) < least:
         return "", False
     found = ""
     for words, formula in (*_PLAINEST, *_of_own(name), *_MADE_OF_PARTS):

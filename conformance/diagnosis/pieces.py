@@ -21,6 +21,9 @@ _MOST_PIECES: Final = 4
 _LEAST: Final = 4
 """How many elements a piece has at least, and by how many more it has than numbers."""
 
+_LEAST_ALIKE: Final = 3
+"""The same of one of one number, which few others give."""
+
 _MOST_DEGREE: Final = 4
 """Beyond, polynomials come near to any smooth function over a few numbers."""
 
@@ -37,6 +40,11 @@ class _Kind:
 
     terms: tuple[str, ...]
     times: bool = False
+
+    @property
+    def least(self) -> int:
+        """How many elements tell it."""
+        return _LEAST + len(self.terms) if self.terms != ("",) or self.times else _LEAST_ALIKE
 
     def matrix(self, x: Floats) -> Floats:
         """The functions at some sums, one a column."""
@@ -136,10 +144,10 @@ def _found(curve: Curve) -> Iterator[_Piece]:
     """The longest simple pieces one after another; of two as long, the plainer one."""
     kinds = [kind for kind in _KINDS if len(kind.terms) <= _most_terms(curve)]
     first, count = 0, 0
-    while len(curve.sums) - first >= _LEAST and count <= _MOST_PIECES:
+    while len(curve.sums) - first >= _LEAST_ALIKE and count <= _MOST_PIECES:
         reached = {kind: _reach(curve, kind, first) for kind in kinds}
         kind = max(reached, key=lambda kind: reached[kind])
-        if reached[kind] - first < _LEAST + len(kind.terms):
+        if reached[kind] - first < kind.least:
             first += 1
             continue
         numbers = _needed(curve.only(slice(first, reached[kind])), kind)
@@ -165,7 +173,7 @@ _APART: Final = 3
 def _reach(curve: Curve, kind: _Kind, first: int) -> int:
     """Up to which element one kind gives all from the first on."""
     low, high = first, len(curve.sums)
-    least = min(first + _LEAST + len(kind.terms), high)
+    least = min(first + kind.least, high)
     if not _fits(curve.only(slice(first, least)), kind):
         return first
     low = least

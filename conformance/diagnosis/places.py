@@ -206,7 +206,7 @@ def _best(seen: dict[Failure, _Seen], passed: Sequence[Case]) -> Located | None:
 
 _MOST_TRIED: Final = 40
 
-_BY_INDEX: Final = frozenset({"edges"})
+_BY_INDEX: Final = frozenset({"edges", "tails"})
 """Kinds of operands whose values follow from the index, so that a place may be that of values."""
 
 

@@ -219,20 +219,23 @@ def _learn(
 ) -> None:
     """What other failing cases have for the number fails too, and what one fails with there.
 
-    A condition has to hold of further failing cases: of one with another number, or of the next.
+    A condition has to hold of a second failing case: of one with another number, or the next.
     """
     own = [(c, {n.name: n for n in numbers_of(c)}.get(number.name)) for c in failing]
     placed = [(other, n) for other, n in own if n is not None]
     fails |= {n.value: True for _, n in placed}
-    ordered = sorted(placed, key=lambda pair: (pair[1].value == number.value, _length(pair[0])))
-    for second, at in ordered[:_FURTHER]:
-        if any(asking.fails(at.put(second, value)) for value in _nearest(at.value, fails)):
-            for value in [value for value, one in fails.items() if not one]:
-                fails[value] = bool(asking.fails(at.put(second, value)))
-
-
-_FURTHER: Final = 2
-"""On how many other failing cases a condition has to hold."""
+    placed.sort(key=lambda pair: _length(pair[0]))  # the first is the case itself
+    second, at = min(
+        placed[1:],
+        key=lambda pair: (pair[1].value == number.value, _length(pair[0])),
+        default=(None, number),
+    )
+    if second is None or not any(
+        asking.fails(at.put(second, value)) for value in _nearest(at.value, fails)
+    ):
+        return
+    for value in [value for value, one in fails.items() if not one]:
+        fails[value] = bool(asking.fails(at.put(second, value)))
 
 
 def _length(case: Case) -> int:
