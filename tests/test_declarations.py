@@ -14,6 +14,7 @@ import pytest
 
 from conformance.cases.case import Case
 from conformance.cases.grids import grid
+from conformance.cases.operands import operands
 from conformance.command_line import main
 from conformance.diagnosis.refusals import REFUSAL
 from conformance.diagnosis.results import diagnosed
@@ -21,6 +22,7 @@ from conformance.implementations.declaration import Declaration
 from conformance.implementations.plugin import Plugin
 from conformance.implementations.protocol import ImplementationError
 from conformance.judge.verdict import Verdict
+from conformance.outcomes import Unsupported
 from conformance.results import Result
 from conformance.running.runner import run
 
@@ -244,3 +246,21 @@ def test_a_program_is_told_how_to_declare_and_may(tmp_path: Path) -> None:
     path.write_text(PROGRAM.replace("TAKES", '["float32"]'), encoding="utf-8")
     with pytest.raises(ImplementationError, match="not a dictionary"):
         list(run(cases, [spec]))
+
+
+def test_what_is_declined_is_told_before_operands_are_made():
+    """Protects declined cases from the time that their operands take, and others from being so."""
+
+    def asked(*arguments: Any) -> None:
+        raise NotImplementedError("asked")
+
+    takes = {"dtypes": ["float32"], "dilation": False}
+    plugin = Plugin("layers", SimpleNamespace(takes=takes, Conv1D=asked, Flatten=asked))
+    cases = grid("standard")[::29]
+    reasons = [plugin.declines(case) for case in cases]
+    for case, reason in zip(cases, reasons, strict=True):
+        given = operands(case) if reason is None else None
+        assert plugin.evaluate(case, given) == Unsupported(reason or "asked"), case
+    assert None in reasons
+    assert "the plug-in has no callable gradients" in reasons
+    assert "it declares that it does not take dilated windows" in reasons

@@ -94,6 +94,11 @@ def _parsed_anew(text: str) -> Any:
 _parsed = lru_cache(maxsize=1 << 10)(_parsed_anew)
 
 
+@lru_cache(maxsize=1 << 10)
+def _parsed_sizes(text: str) -> tuple[int | None, ...]:
+    return tuple(None if size == "None" else int(size) for size in text.split("x"))
+
+
 def parse_value(text: str) -> Any:
     """Read one value of a descriptor.
 
@@ -106,7 +111,7 @@ def parse_value(text: str) -> Any:
         return float(text)
     try:
         if _SIZES.match(text):
-            return tuple(None if size == "None" else int(size) for size in text.split("x"))
+            return _parsed_sizes(text)
         return _parsed_anew(text) if len(text) > _MOST_KEPT else deepcopy(_parsed(text))
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError) as error:
         raise DescriptorError(

@@ -149,6 +149,7 @@ class Plugin:
         self.version = str(getattr(target, "version", None) or "")
         self._target = target
         self._declared = Declaration(f"plug-in {spec!r}", getattr(target, "takes", None))
+        self._declined: tuple[Case | None, str | None] = None, None
         self._steady: dict[str, Earlier] = {}
         self._answered: Counter[str] = Counter()
 
@@ -157,14 +158,10 @@ class Plugin:
 
         Some cases are called a third time, after a call of the case before on the same layer.
         """
-        layer = getattr(self._target, case.layer, None) if LAYERS[case.layer].takes_inputs else None
-        reason = self._unsupported(case) if layer else f"the plug-in has no callable {case.layer}"
+        reason = self.declines(case)
+        layer = self._callable_for(case)
         if layer is None or reason is not None:
             return Unsupported(str(reason))
-        if case.observe == "gradients":
-            layer = self._gradients_of(case.layer)
-            if layer is None:
-                return Unsupported("the plug-in has no callable gradients")
         try:
             if case.observe == "rejection":
                 given = layer(operands.inputs, dict(operands.weights), _config(case))
@@ -176,15 +173,32 @@ class Plugin:
         except _OF_PROGRAMMING as error:
             return rejection(error, place=_place_of(error))
 
-    def _unsupported(self, case: Case) -> str | None:
-        """Why a case of a layer that it has is not asked; None where it is."""
-        reason = _unsupported(case)
-        return self._declared.refusal(case) if reason is None else reason
+    def declines(self, case: Case) -> str | None:
+        """Why the plug-in is not asked of a case; None where it is (`protocol.Implementation`)."""
+        asked, reason = self._declined
+        if asked is not case:
+            reason = self._unsupported(case)
+            self._declined = case, reason
+        return reason
 
-    def _gradients_of(self, name: str) -> Callable[..., Any] | None:
-        """The callable of gradients as one of inputs, weights, configuration and upstream."""
+    def _unsupported(self, case: Case) -> str | None:
+        if self._layer(case) is None:
+            return f"the plug-in has no callable {case.layer}"
+        reason = _unsupported(case) or self._declared.refusal(case)
+        if reason is None and self._callable_for(case) is None:
+            return "the plug-in has no callable gradients"
+        return reason
+
+    def _layer(self, case: Case) -> Callable[..., Any] | None:
+        takes_inputs = LAYERS[case.layer].takes_inputs
+        return getattr(self._target, case.layer, None) if takes_inputs else None
+
+    def _callable_for(self, case: Case) -> Callable[..., Any] | None:
+        """The callable of inputs, weights and configuration, for gradients of upstream as well."""
+        if case.observe != "gradients":
+            return self._layer(case)
         function = getattr(self._target, "gradients", None)
-        return function and (lambda *arguments: function(name, *arguments))
+        return function and (lambda *arguments: function(case.layer, *arguments))
 
     def _made(self, layer: Callable[..., Any], given: Operands, case: Case) -> Made:
         """The callable on weights that stay in the same arrays, whatever numbers they hold."""

@@ -37,4 +37,7 @@ class Implementation(Protocol):
 
         An exception that leaves this method is taken as the implementation's own and becomes a
         `Rejection`.  An adapter must therefore fail before, or elsewhere, for faults of its own.
+
+        An implementation may have a method ``declines(case) -> str | None`` besides, which says
+        why it does not support a case before the case's operands are made.
         """

@@ -105,6 +105,10 @@ def _answer(
 ) -> None:
     try:
         case = of_own_descriptor(descriptor)
+        reason = _declined(implementation, case)
+        if reason is not None:
+            connection.answer("outcome", index, 0.0, True, Unsupported(reason))
+            return
         prepared = operands(case)
     except ImportError as error:  # a dtype that needs a package
         connection.answer("outcome", index, 0.0, True, Unsupported(str(error)))
@@ -128,6 +132,14 @@ def _answer(
     except RecursionError:
         outcome = Value("something nested too deeply to be sent")
         connection.answer("outcome", index, seconds, sound, outcome)
+
+
+def _declined(implementation: Implementation, case: Case) -> str | None:
+    """Why the implementation says it does not support a case; None where it is to be evaluated."""
+    declines = getattr(implementation, "declines", None)
+    with contextlib.suppress(Exception):  # foreign code, whose exceptions evaluation tells of
+        return declines(case) if declines else None
+    return None
 
 
 def _evaluate(implementation: Implementation, case: Case, prepared: Any) -> Outcome:
