@@ -61,6 +61,10 @@ SLIPS: Mapping[tuple[str, str], tuple[Callable[[Array], Array], str]] = {
         lambda x: x / (1 + np.abs(x)) + np.sin(9 * x) / 8,
         "; the sums themselves are right",
     ),
+    ("sigmoid", "a fine table"): (
+        lambda x: np.interp(x, np.arange(-256, 257) / 128, sigmoid(np.arange(-256, 257) / 128)),
+        "and 0.8807971 (its value at 2) from",
+    ),
     ("sigmoid", "softsign"): (
         lambda x: 0.5 + 0.5 * x / (1 + np.abs(x)),
         "(1 + u / (1 + |u|) of u = x) / 2",

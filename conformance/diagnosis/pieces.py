@@ -115,16 +115,33 @@ def pieces(curve: Curve, own: Formula) -> str:
     """
     found = list(_found(curve))
     if len(found) > _MOST_PIECES:
-        return _of_table(curve, found)
+        return _of_table(curve, found) or _limits(curve, own)
     count = sum(piece.last - piece.first for piece in found)
     if not found or count < _SHARE * len(curve.sums):
-        return ""
+        return _limits(curve, own)
     words = [_in_words(piece, own) for piece in found]
     if len(found) == 1 and count == len(curve.sums):
         return words[0]
     ends = [(curve.sums[piece.first], curve.sums[piece.last - 1]) for piece in found]
     told = zip(words, ends, strict=True)
     return ", ".join(f"{piece} from {low:.4g} to {high:.4g}" for piece, (low, high) in told)
+
+
+def _limits(curve: Curve, own: Formula) -> str:
+    """The one number that is given from the least sum on, or up to the largest; empty for none."""
+    told = []
+    for end, order in ((0, 1), (-1, -1)):
+        limit = curve.given[end]
+        with np.errstate(all="ignore"):
+            is_near = np.abs(curve.given[::order] - limit) <= _NEAR * np.abs(limit)
+        count = len(is_near) if is_near.all() else int(np.argmin(is_near))
+        if _LEAST_LIMIT <= count < len(is_near):
+            low, high = sorted((curve.sums[end], curve.sums[::order][count - 1]))
+            told.append(f"{limit:.7g}{_value_at(limit, own)} from {low:.4g} to {high:.4g}")
+    return f"{enumerated(told)}, and as other numbers between" if told else ""
+
+
+_LEAST_LIMIT: Final = 6
 
 
 def _of_table(curve: Curve, found: Sequence[_Piece]) -> str:
