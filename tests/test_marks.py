@@ -191,6 +191,22 @@ def test_a_flat_index_by_another_length_is_told() -> None:
     )
 
 
+def test_places_in_a_window_that_are_counted_anew_are_told() -> None:
+    """The place of the largest in its window of 3 by 3, kept in three bits."""
+
+    def kept(value: Any) -> Any:
+        made = value["inputs"].copy()
+        made[:, 2::3, 2::3] = 0
+        made[:, ::3, ::3] += value["inputs"][:, 2::3, 2::3]
+        return {"inputs": made}
+
+    case = "MaxPooling2D/observe:gradients/inputs:1x9x9x2/pool_size:3"
+    assert told(case, of_change(kept)) == (
+        "the gradient of an output goes to place p - 8 of its window, counted one after another "
+        "from 0, where it should go to a place p from 8 on: they are counted modulo 8"
+    )
+
+
 def test_inputs_that_no_window_looks_at_are_told() -> None:
     def without_last(case: Case, value: Any) -> Any:
         rows = np.s_[:, -1] if case.inputs and case.seed >= 6 * 6 * 2 else np.s_[:, :0]

@@ -28,6 +28,9 @@ Span = tuple[int, int]
 _MOST_WINDOWS: Final = 4
 """Of how many windows the ends are told."""
 
+_LEAST_COUNTED: Final = 2
+"""How many gradients go elsewhere at least where it is told how places are counted."""
+
 
 @dataclass(frozen=True, eq=False)
 class Looks:
@@ -207,12 +210,14 @@ class Sent:
         right: those of the inputs that their gradients belong to.
         got: the same as it was found; `NOTHING` or `SEVERAL` in all columns.
         columns: the lengths of the last spatial axis of the inputs and of the outputs.
+        windows: for each axis, the input places of the windows, those in the padding as well.
     """
 
     outputs: Array
     right: Array
     got: Array
     columns: tuple[int, int]
+    windows: Sequence[Array]
 
 
 def sent_words(sent: Sent) -> Told:
@@ -220,8 +225,35 @@ def sent_words(sent: Sent) -> Told:
     wrong = np.asarray((sent.got != sent.right).any(axis=1))
     if not wrong.any():
         return Told()
-    words = _moved_alike(sent) or _by_other_rows(sent)
+    words = _counted_anew(sent) or _moved_alike(sent) or _by_other_rows(sent)
     return Told((words,)) if words else Told((_first_sent(sent, int(wrong.argmax())),), False)
+
+
+def _counted_anew(sent: Sent) -> str:
+    """From which place of a window on the places are counted from its first one again."""
+    right, got = (_places_in_windows(sent, one) for one in (sent.right, sent.got))
+    wrong = right != got
+    if (got < 0).any() or wrong.sum() < _LEAST_COUNTED:
+        return ""
+    count = int((right - got)[wrong][0])
+    if count < 2 or not np.array_equal(got, right % count):
+        return ""
+    return (
+        f"the gradient of an output goes to place p - {count} of its window, counted one after "
+        f"another from 0, where it should go to a place p from {count} on: they are counted "
+        f"modulo {count}"
+    )
+
+
+def _places_in_windows(sent: Sent, inputs: Array) -> Array:
+    """The places of inputs in the windows of their outputs, row by row; -1 of what is in none."""
+    place = np.zeros(len(inputs), dtype=np.intp)
+    outside = inputs[:, 0] != sent.outputs[:, 0]
+    for axis, windows in enumerate(sent.windows, 1):
+        taps = windows[sent.outputs[:, axis]] == inputs[:, axis, None]
+        place = place * taps.shape[1] + taps.argmax(axis=1)
+        outside |= ~taps.any(axis=1)
+    return np.where(outside, -1, place)
 
 
 def _moved_alike(sent: Sent) -> str:
@@ -250,7 +282,9 @@ def _by_other_rows(sent: Sent) -> str:
     columns, of_outputs = sent.columns
     flat = sent.got[found, 1] * columns + sent.got[found, 2]
     lengths = {int(n) for n in (flat - column)[row > 0] // row[row > 0]}
-    if len(lengths) != 1 or not np.array_equal(row * min(lengths) + column, flat):
+    if len(lengths) != 1 or min(lengths) < 1:
+        return ""
+    if not np.array_equal(row * min(lengths) + column, flat):
         return ""
     (length,) = lengths
     why = ", as many as outputs have columns" if length == of_outputs else ""

@@ -170,7 +170,8 @@ def _sent(case: Case, ask: Ask) -> Sent:
         outputs.append([int(index) for index in np.unravel_index(one.mark, shape)])
         right.append(_only_place(one.right["inputs"]))
         got.append(_only_place(one.given["inputs"]))
-    return Sent(np.array(outputs), np.array(right), np.array(got), (inputs[-2], shape[-2]))
+    windows = places(inputs[1:-1], settings_of(case), CORRECT)
+    return Sent(np.array(outputs), np.array(right), np.array(got), (inputs[-2], shape[-2]), windows)
 
 
 def _only_place(gradient: Array) -> list[int]:
