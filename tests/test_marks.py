@@ -154,6 +154,22 @@ def test_what_lies_next_in_memory_is_told() -> None:
     )
 
 
+@pytest.mark.parametrize("case", [CONV2D, CONV1D, "Conv1D/inputs:1x3x4/filters:2/kernel_size:1"])
+def test_a_loop_over_all_products_that_ends_early_is_told(case: str) -> None:
+    """The last channel alone would be wrong in windows of several elements, and no better in one."""
+
+    def ask(case: Case) -> Result:
+        given = operands(case)
+        kernel = given.weights["kernel"].copy()
+        kernel[(-1,) * (kernel.ndim - 1)] = 0
+        wrong = replace(given, weights={**given.weights, "kernel": kernel})
+        evidence = Evidence("one", case, Value(predict(case, wrong, CORRECT).value), "exact")
+        return Result(case, (), "one", Verdict.DEVIATES, None, "", "", evidence=evidence)
+
+    failures = [Failure(parse(case), Value(None), "exact")]
+    assert "the last of the products of a sum is left out" in what_is_read(failures, ask).words
+
+
 def test_windows_that_give_what_no_input_holds_tell_of_no_place() -> None:
     """The largest of each window and 128."""
     padded = ask_of(CORRECT, lambda _, value: Value(np.maximum(value, value.dtype.type(128))))

@@ -105,6 +105,8 @@ def _ends(index: int, count: int, what: str) -> Iterator[str]:
             "their number, as where they are counted in 8 bits"
         )
     if index:
+        if index == count - 1:
+            yield f"the last of the {what} of a sum is left out"
         yield from (
             f"the {what} beyond the last multiple of {block} are left out"
             for block in _BLOCKS

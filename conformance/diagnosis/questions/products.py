@@ -101,6 +101,9 @@ class Reads:
             yield f"input {axis}s", self.right[:, 1 + a]
         yield "input channels", self.right[:, -2]
         yield from ((name, values) for _, name, values in self.variables())
+        taps_and_channel = self.entries[:, 1 + self.rank : -1]
+        sizes = tuple(taps_and_channel.max(axis=0, initial=0) + 1)
+        yield "products of a sum", np.ravel_multi_index(tuple(taps_and_channel.T), sizes)
 
 
 def formula(law: Law) -> str:
