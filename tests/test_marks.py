@@ -156,7 +156,7 @@ def test_what_lies_next_in_memory_is_told() -> None:
 
 @pytest.mark.parametrize("case", [CONV2D, CONV1D, "Conv1D/inputs:1x3x4/filters:2/kernel_size:1"])
 def test_a_loop_over_all_products_that_ends_early_is_told(case: str) -> None:
-    """The last channel alone would be wrong in windows of several elements, and no better in one."""
+    """Protects from "the last of the channels", which is the same in windows of one element."""
 
     def ask(case: Case) -> Result:
         given = operands(case)
