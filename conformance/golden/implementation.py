@@ -7,7 +7,6 @@ judged by the expected values from which its answers are stored as differences (
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from conformance.golden.expected import expected_value, stored_expectation
 from conformance.golden.fixture import EXPECTED, OBSERVED
 from conformance.golden.stored import stored_outcome
 from conformance.implementations.protocol import Implementation, ImplementationError
-from conformance.judge.expectation import Expectation
+from conformance.judge.expectation import Expectation, LookUp
 from conformance.outcomes import Outcome, Rejection, Unsupported, Value
 from conformance.spec.clauses import spec_sha256
 
@@ -61,7 +60,7 @@ class Golden:
         return stored_outcome(observed, descriptor)
 
 
-def expectations() -> Callable[[Case], Expectation | None]:
+def expectations() -> LookUp:
     """What the fixtures in use say is expected of a case, None of one that they do not hold.
 
     They say nothing where they are not whole, or were made for other clauses: what they would say

@@ -12,7 +12,7 @@ import importlib.util
 import re
 import shlex
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -40,8 +40,7 @@ from conformance.implementations.protocol import ImplementationError
 from conformance.version import __version__
 
 if TYPE_CHECKING:
-    from conformance.cases.case import Case
-    from conformance.judge.expectation import Expectation
+    from conformance.judge.expectation import LookUp
 
 _PLUGIN_LOADER: Final = "conformance.implementations.plugin:load"
 _PROGRAM_LOADER: Final = "conformance.implementations.program:load"
@@ -390,8 +389,7 @@ def _stored(function: str, entry: Entry) -> dict[str, str]:
     return dict(found)
 
 
-def stored_expectations() -> Callable[[Case], Expectation | None]:
+def stored_expectations() -> LookUp:
     """What the fixtures in use say is expected of a case; None of one that they do not hold."""
-    expected: Callable[[Case], Expectation | None]
-    expected = importlib.import_module(_STORED).expectations()
+    expected: LookUp = importlib.import_module(_STORED).expectations()
     return expected

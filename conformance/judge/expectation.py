@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -97,6 +98,10 @@ class Expectation:
             self.__dict__["_gauge"] = LAYERS[case.layer].gauge(case, operands)
         gauge: Gauge | None = self.__dict__["_gauge"]
         return gauge
+
+
+LookUp = Callable[[Case], Expectation | None]
+"""What is stored as expected of a case; None where nothing is."""
 
 
 def expect(case: Case, operands: Operands) -> Expectation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ from conformance.cases.far import condensed
 from conformance.cases.operands import LaterOperands, Operands, has_its_dtype, operands
 from conformance.judge.expectation import (
     Expectation,
+    LookUp,
     expect,
     expect_by_definition,
     expect_without_packages,
@@ -24,9 +25,6 @@ from conformance.outcomes import Outcome, Rejection, Unsupported, Value
 from conformance.results import FAILING, Evidence, Result
 from conformance.spec.coverage import clauses_of
 from reference_impl.config import as_never_set
-
-LookUp = Callable[[Case], Expectation | None]
-"""What fixtures say is expected of a case; None where they do not hold it."""
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from conformance.cases.case import Case
 from conformance.implementations import registry
-from conformance.judge.expectation import Expectation
+from conformance.judge.expectation import Expectation, LookUp
 
 FIRST: Final = 250
 """How many expected values the oracle computes in about the time that reading fixtures takes."""
@@ -25,7 +24,7 @@ class LookedUp:
 
     def __init__(self, *, at_once: bool = False) -> None:
         self._left = 0 if at_once else FIRST
-        self._expected: Callable[[Case], Expectation | None] | None = None
+        self._expected: LookUp | None = None
 
     def __call__(self, case: Case) -> Expectation | None:
         """What is stored as expected of a case; None where it has to be computed."""

@@ -11,10 +11,7 @@ import numpy as np
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
 from conformance.diagnosis.backward import predict_gradients
-from conformance.diagnosis.evaluation import (
-    predict,
-    to_channels_last,
-)
+from conformance.diagnosis.evaluation import predict, to_channels_last
 from conformance.diagnosis.hypotheses import operands_of
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Value

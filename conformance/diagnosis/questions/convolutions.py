@@ -10,12 +10,7 @@ import numpy as np
 
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
-from conformance.diagnosis.evaluation import (
-    CORRECT,
-    Array,
-    places,
-    settings_of,
-)
+from conformance.diagnosis.evaluation import CORRECT, Array, places, settings_of
 from conformance.diagnosis.questions.answers import Answer, Ask, answers, moved
 from conformance.diagnosis.questions.products import (
     NOTHING,
@@ -30,11 +25,11 @@ from conformance.diagnosis.questions.reads import read_words
 from conformance.layers.registry import LAYERS
 
 _Part = tuple[Array, Array, Array]
-"""Entries, what is read for them, and how often (see `reads.Reads`)."""
+"""Entries, what is read for them, and how often (see `products.Reads`)."""
 
 
 class _Convolution:
-    """Sizes of a convolution; entries are its products (see `reads.Reads`)."""
+    """Sizes of a convolution; entries are its products (see `products.Reads`)."""
 
     def __init__(self, case: Case) -> None:
         known = facts(case)
