@@ -13,6 +13,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from conformance.cases.operands import INTEGER_DTYPES, has_its_dtype, operands
 from conformance.explain.code import NOTATIONS, Unsayable, code
 from conformance.explain.subject import of_case
 from conformance.implementations import registry
-from conformance.known import Who, own
+from conformance.known import Record, Who, own
 
 IMPLEMENTATIONS = {
     "torch.nn": ("torch.nn",),
@@ -161,6 +162,8 @@ def judge(notation: str, case: Case) -> str:
         program = code(of_case(case), notation)
     except Unsayable:
         return "unsayable"
+    if may_end_process(notation, case):
+        return "known"
     arrays = operands(case)
     try:
         outputs = execute(notation, program, {"inputs": arrays.inputs, **arrays.weights})
@@ -174,21 +177,31 @@ def judge(notation: str, case: Case) -> str:
     return "conforms"
 
 
-def is_known_of(implementation: str, case: Case) -> bool:
-    """Whether a deviation is recorded of an installed implementation for this very case."""
-    who = Who((implementation,), registry.versions(registry.resolve(implementation)))
-    speaking = (record for record in own() if replace(record, machine={}).speaks_of(who))
-    return any(record.concerns(case) for record in speaking)
+def recorded_of(notation: str, case: Case) -> Iterator[Record]:
+    """The deviations recorded, on any machine, of the notation's framework for this very case."""
+    for name in IMPLEMENTATIONS.get(notation, ()):
+        yield from (record for record in speaking_of(name) if record.concerns(case))
+
+
+@cache
+def speaking_of(name: str) -> tuple[Record, ...]:
+    """The records of an installed implementation, of whatever machine."""
+    who = Who((name,), registry.versions(registry.resolve(name)))
+    return tuple(record for record in own() if replace(record, machine={}).speaks_of(who))
+
+
+def may_end_process(notation: str, case: Case) -> bool:
+    """Whether the framework may end or spoil this process, so that it is not asked here."""
+    return any(record.alone for record in recorded_of(notation, case))
 
 
 def is_known(notation: str, case: Case) -> bool:
     """Whether a deviation is known of the notation's framework for this very case."""
-    if any(concerned(case) for concerned in RUNTIME_FAULTS.get(notation, {}).values()):
-        return True
-    return any(is_known_of(name, case) for name in IMPLEMENTATIONS.get(notation, ()))
+    faults = RUNTIME_FAULTS.get(notation, {}).values()
+    return any(concerns(case) for concerns in faults) or any(recorded_of(notation, case))
 
 
-_INFINITE = ("one_infinity", "specials", "overflow")
+_INFINITE = ("one_infinity", "kernel_infinity", "specials", "overflow")
 
 RUNTIME_FAULTS: dict[str, dict[str, Callable[[Case], bool]]] = {
     "torch.nn": {

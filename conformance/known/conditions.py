@@ -160,6 +160,9 @@ FIELDS: Final[Mapping[str, Callable[[Facts], Any]]] = MappingProxyType(
         "least_stride": lambda known: min(known.strides),
         "greatest_stride": lambda known: max(known.strides),
         "greatest_dilation": lambda known: max(known.dilation),
+        "first_gap": lambda known: known.strides[0] - known.window[0],
+        "first_meeting_taps": lambda known: len(known.axes[0].meeting_taps),
+        "last_output": lambda known: known.axes[-1].output,
         "positions": lambda known: math.prod(length or 0 for length in known.spatial),
         "products": lambda known: known.products,
         "input_rank": lambda known: len(known.case.inputs or ()) - known.rank,
@@ -173,7 +176,9 @@ FIELDS: Final[Mapping[str, Callable[[Facts], Any]]] = MappingProxyType(
 
 Sizes are those of the canonical configuration; ``input_rank`` is the number of axes beside the
 spatial ones, 2 where batch and channels are there; ``positions`` are the places of the inputs along
-the spatial axes.
+the spatial axes; ``first_gap`` is how many places lie between one window and the next along the
+first of them, and ``first_meeting_taps`` how many taps meet an input there; ``last_output`` is the
+length of the outputs along the last.
 """
 
 

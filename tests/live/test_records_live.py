@@ -35,9 +35,12 @@ BY_PROCESSOR = {
     "tf_onednn_bfloat16_infinity.py",
     "tf_onednn_fused_relu.py",
     "tf_onednn_gradient_pointwise.py",
+    "tf_onednn_rows_between_windows.py",
     "torch_nn_bfloat16_infinity.py",
+    "torch_nn_bfloat16_windows_of_padding.py",
     "torch_nn_gradient_float16.py",
     "torch_nn_gradient_pointwise.py",
+    "torch_nn_rows_between_windows.py",
     "torch_nn_winograd.py",
 }
 """Programs that show what some processors do; on another the defect may be absent."""
