@@ -41,6 +41,9 @@ BEYOND_SMOKE = tuple(
             "MaxPooling1D/inputs:2x5x3/dtype:float64/operands:lowest/pool_size:(2,)/strides:(1,)",
             "MaxPooling2D/inputs:1x15x7x1/pool_size:7x7",
             "MaxPooling1D/inputs:1x400x3/pool_size:(80,)/strides:(16,)",
+            "Flatten/inputs:2x3x8",
+            "Flatten/inputs:1x2x3x16",
+            "Flatten/inputs:2x3x1x32",
         ),
     )
 )

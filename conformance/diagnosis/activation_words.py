@@ -144,7 +144,8 @@ _CANCELS: Final = (
 
 _NO_FUNCTION: Final = (
     "where a larger sum gives a smaller output: what is wrong depends on more than the sum, as "
-    "where the activation is applied before the bias is added"
+    "where the activation is applied before the bias is added, or to a part of the sum such as a "
+    "block of channels"
 )
 
 

@@ -779,6 +779,12 @@ def _pooling() -> tuple[Fault, ...]:
                 (-(2.0**128) + 2.0**104, "the least finite number of float32"),
             )
         ),
+        pool(
+            "from-smallest-beside-padding",
+            "pooling starts from the smallest positive normal number in windows that reach into "
+            "the padding",
+            v.pool_from_smallest_beside_padding,
+        ),
         pool("mean", "pooling takes the mean", v.pool_mean),
         pool("least", "pooling takes the least element", lambda x, inside: -largest(-x, inside)),
         pool(
@@ -880,6 +886,15 @@ def _flatten() -> tuple[Fault, ...]:
                 Steps(flatten=v.flattened_through(name)),
             )
             for name in ("float16", "float32", "float64")
+        ),
+        *(
+            Fault(
+                f"flatten.blocks-of-{count}",
+                f"Flatten leaves channels in blocks of {count}, as packed layouts have them: one "
+                "block of channels after the other, each with all of its places",
+                Steps(flatten=v.in_blocks(count)),
+            )
+            for count in (4, 8, 16)
         ),
         Fault("flatten.batch", "Flatten flattens the batch as well", Steps(flatten=v.with_batch)),
     )

@@ -15,6 +15,7 @@ from conformance.diagnosis.hypotheses import (
     Hypothesis,
 )
 from conformance.diagnosis.stage_words import IN_STAGE
+from conformance.judge.activations import ACTIVATIONS
 from conformance.layers.registry import LAYERS
 
 Claim = Callable[[Failure], bool]
@@ -116,7 +117,13 @@ class Group:
         unknown = not self.faults or self._is_doubtful
         has_sizes = LAYERS[self.smallest.layer].rank > 0 or not self.common
         told = self.stage in OF_CALLS | _OF_VALUES | _TELL_A_PLACE
-        return observed and unknown and has_sizes and not told
+        return observed and unknown and has_sizes and (not told or self._is_of_rows)
+
+    @property
+    def _is_of_rows(self) -> bool:
+        """Whether it is of an activation of rows, for which the number of filters matters."""
+        name = str(self.smallest.keywords.get("activation"))
+        return self.stage == "activation" and name in ACTIVATIONS and ACTIVATIONS[name].rowwise
 
     @property
     def may_have_rhythm(self) -> bool:

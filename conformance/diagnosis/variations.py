@@ -703,6 +703,19 @@ def pool_from_finite_least(windows: Array, inside: Array) -> Array:
     return np.asarray(np.maximum(largest(windows, inside), least))
 
 
+def pool_from_smallest_beside_padding(windows: Array, inside: Array) -> Array:
+    """The same with the smallest positive normal number, where a window reaches into padding."""
+    found = largest(windows, inside)
+    if windows.dtype.kind in "iu":
+        return found
+    is_carried = windows.dtype == CARRIER
+    fmt = FORMATS["bfloat16" if is_carried else windows.dtype.name]
+    taps = tuple(range(-1 - (windows.ndim // 2 - 1), -1))
+    is_cut = ~np.broadcast_to(inside, windows.shape).all(axis=taps)
+    smallest = np.asarray(fmt.smallest_normal, windows.dtype)
+    return np.where(is_cut, np.maximum(found, smallest), found)
+
+
 def pool_mean(windows: Array, inside: Array) -> Array:
     """The mean in place of the maximum."""
     taps = tuple(range(-1 - (windows.ndim // 2 - 1), -1))
@@ -794,6 +807,20 @@ def channels_before(x: Array, channels_first: bool) -> Array:
 def channels_before_if_last(x: Array, channels_first: bool) -> Array:
     """The same of channels_last inputs alone."""
     return flatten(x, True) if channels_first else channels_before(x, False)
+
+
+def in_blocks(count: int) -> Callable[[Array, bool], Array]:
+    """Channels in blocks of so many, where they are several whole ones."""
+
+    def flat(x: Array, channels_first: bool) -> Array:
+        last = np.moveaxis(x, 1, -1) if channels_first and x.ndim > 2 else x
+        channels = last.shape[-1]
+        if last.ndim < 3 or channels % count or channels == count or not last.size:
+            return flatten(x, channels_first)
+        blocks = last.reshape(len(x), -1, channels // count, count)
+        return np.asarray(blocks.swapaxes(1, 2).reshape(len(x), -1))
+
+    return flat
 
 
 def column_major(x: Array, channels_first: bool) -> Array:

@@ -272,15 +272,37 @@ def relation(failure: Failure) -> str:
         return ""
     wrong = ~right.allows(actual) & np.isfinite(right.wide)
     given, wanted = actual[wrong].astype(np.float64), right.wide[wrong].astype(np.float64)
-    if len(given) > 1 and np.ptp(wanted) == np.ptp(given) == 0:
-        return f"what should be {wanted[0]:g} is {given[0]:g}"
-    if len(given) < _LEAST_RELATED or not np.isfinite(given).all() or np.ptp(wanted) == 0:
-        return ""
+    flushed = _are_flushed(given, wanted, case.dtype)
+    told = _FLUSHED if flushed else _of_one_number(given, wanted)
+    if told or not _are_several(given, wanted):
+        return told
     if actual.dtype.itemsize > 1 and right.allows(actual.byteswap()).all():
         return "the bytes of every element are in the other order"
     is_plain = case.keywords.get("activation") in (None, "linear")
     return _related(given, wanted, _roundoff(case.dtype), is_plain=is_plain)
 
+
+def _of_one_number(given: Floats, wanted: Floats) -> str:
+    """What is given for one number that should be there in several places; empty for several."""
+    if len(given) < 2 or np.ptp(wanted) or np.ptp(given):
+        return ""
+    return f"what should be {wanted[0]:g} is {given[0]:g}"
+
+
+def _are_several(given: Floats, wanted: Floats) -> bool:
+    """Whether there are enough numbers to be related, all finite, and not all to be the same."""
+    is_enough = len(given) >= _LEAST_RELATED and bool(np.isfinite(given).all())
+    return is_enough and bool(np.ptp(wanted) != 0)
+
+
+def _are_flushed(given: NDArray[Any], wanted: NDArray[Any], dtype: str) -> bool:
+    """Whether all, of which there are some, are zero where they should be subnormal numbers."""
+    if dtype not in FORMATS or not len(given) or given.any() or not wanted.all():
+        return False
+    return bool((np.abs(wanted) < FORMATS[dtype].smallest_normal).all())
+
+
+_FLUSHED: Final = "results that are subnormal are given as zero"
 
 _LEAST_ON_STEPS: Final = 24
 _MOST_LEVELS: Final = MappingProxyType({16: "4", 256: "8"})
@@ -345,9 +367,8 @@ def nearness(failure: Failure) -> str:
     if arrays.inputs is None or actual.shape != right.value.shape or actual.dtype.kind not in "fV":
         return ""
     wrong = ~right.allows(actual)
-    least = FORMATS[case.dtype].smallest_normal
-    if wrong.any() and not actual[wrong].any() and (np.abs(right.wide[wrong]) < least).all():
-        return "results that are subnormal are given as zero"
+    if _are_flushed(actual[wrong], right.wide[wrong], case.dtype):
+        return _FLUSHED
     with np.errstate(all="ignore"):
         magnitudes = Operands(
             np.abs(arrays.inputs), {name: np.abs(w) for name, w in arrays.weights.items()}

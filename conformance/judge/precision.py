@@ -253,6 +253,8 @@ def _short_accumulator(parts: Parts) -> str | None:
     c = gauge.convolution
     if not c.random_sign or named(c.activation).rounds:
         return None
+    if not _err_at_random(parts):
+        return None
     squares, largest = 0.0, 0.0
     for part in parts:
         relative = _relative_surplus(part)
@@ -276,6 +278,20 @@ def _short_accumulator(parts: Parts) -> str | None:
     ):
         return f"computed in {nearest.name}"
     return f"{nearest.name} accumulation (by the size of the errors)"
+
+
+_ENOUGH: Final = 6
+"""Errors, of which all have one sign by chance once in 32 times."""
+
+
+def _err_at_random(parts: Parts) -> bool:
+    """Whether several outputs err, some upwards and some downwards, as by roundings on the way."""
+    up, down = 0, 0
+    for part in parts:
+        errs = _relative_surplus(part) > 0
+        up += int(np.count_nonzero(errs & (part.actual > part.expected)))
+        down += int(np.count_nonzero(errs & (part.actual < part.expected)))
+    return up + down >= _ENOUGH and min(up, down) > 0
 
 
 def _relative_surplus(part: Part) -> Floats:

@@ -42,7 +42,14 @@ _SHAPES: Final = (
     (2, 4, 0, 3),
     (2, 3, 2, 2, 2, 2),
     (17, 2, 3),
+    (2, 3, 8),
+    (2, 8, 3),
+    (1, 2, 3, 16),
+    (1, 16, 3, 2),
+    (2, 3, 1, 32),
 )
+"""With channels in whole blocks of four and more, too, which packed layouts keep apart."""
+
 _FORMATS: Final[tuple[dict[str, Any], ...]] = (
     {},
     {"data_format": "channels_last"},

@@ -75,6 +75,7 @@ class Windowed(Plain):
         ),
         "standard": (
             windows.coincidences,
+            windows.cubes,
             windows.pointwise,
             windows.extremes,
             windows.tiled,

@@ -82,7 +82,7 @@ def standard() -> Iterator[Case]:
         windows.empties,
     )
     yield from differentiated(chain.from_iterable(block() for block in blocks))
-    for block in (windows.extremes, windows.batches):
+    for block in (windows.extremes, windows.batches, windows.cubes):
         yield from differentiated(islice(block(), 0, None, 2))
     for block in (windows.coincidences, windows.widths):
         yield from differentiated(islice(block(), 0, None, 5))

@@ -94,6 +94,15 @@ def coincidences() -> Iterator[Case]:
                 yield _with_sizes(layer, _DISTINCT | _equal(one, other), data_format)
 
 
+def cubes() -> Iterator[Case]:
+    """As many channels as every axis is long: neither shape nor strides tell the data format."""
+    for layer, padding, step in product(windowed_layers(), PADDINGS, (1, 2)):
+        rank, size = LAYERS[layer].rank, 2 + 3 * step
+        chosen = (Axis(size, 3, step), Axis(size, 2, step))[:rank]
+        for data_format in ("channels_last", "channels_first"):
+            yield windowed(layer, chosen, padding, channels=size, data_format=data_format)
+
+
 def tiled() -> Iterator[Case]:
     """Windows side by side over lengths that they do not divide: the last one is cut, or left out.
 

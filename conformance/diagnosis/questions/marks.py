@@ -59,12 +59,14 @@ def what_is_read(failures: Sequence[Failure], ask: Ask) -> Told:
     Returns:
         What can be said of some small failing cases, in all words that hold, those of one as often
         as they hold: of a small case several do, and others tell which is meant.  What is said of
-        one element alone is there only where nothing else is; where a law is found, it alone.
+        one element alone is there only where nothing else is; where a law is found, it alone; and
+        what is said of the padding, only where no input is read wrongly.
     """
     cases = _to_ask(failure.case for failure in failures)
     told = list(_told_of(cases, ask, _MOST_TOLD))
     if cases and _are_several(told):
         told += _told_of(_larger(cases[0]), ask, _MOST_CASES)
+    told = [one for one in told if one.words and not one.of_padding] or told
     laws = [word for one in told if one.is_law for word in one.words]
     of_all = [word for one in told if one.for_all for word in one.words]
     every = [word for one in told for word in one.words]

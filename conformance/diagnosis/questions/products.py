@@ -30,11 +30,13 @@ class Told:
         words: all words that hold; of few reads several may, of which others tell which is meant.
         for_all: whether they say what is read for all that was asked, not for one element.
         is_law: whether they are a law, which few reads do not follow by chance.
+        of_padding: whether they are of the places of the padding alone, all others being right.
     """
 
     words: tuple[str, ...] = ()
     for_all: bool = True
     is_law: bool = False
+    of_padding: bool = False
 
 
 @dataclass(frozen=True, eq=False)

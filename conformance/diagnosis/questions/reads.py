@@ -41,7 +41,7 @@ def read_words(reads: Reads) -> Told:
     if not wrong.any():
         return Told()
     if not (reads.inside & wrong).any():
-        return Told((_of_padding(reads.only(wrong)),))
+        return Told((_of_padding(reads.only(wrong)),), of_padding=True)
     words = _weighted(reads)
     if words or (reads.got[wrong] == SEVERAL).all():
         return Told(words)
