@@ -55,12 +55,16 @@ class _Judged:
     """What a run has come to so far.
 
     Attributes:
+        cases: those that are selected.
+        earlier: the run that is gone on with.
         header: the report's header; empty before the implementations are loaded.
         results: those that are there, in order.
         total: how many there will be.
         ended_by: what ended the run before its end.
     """
 
+    cases: Sequence[Case] = ()
+    earlier: Earlier | None = None
     header: dict[str, Any] = field(default_factory=dict)
     results: list[Result] = field(default_factory=list)
     total: int = 0
@@ -79,19 +83,14 @@ def run(options: argparse.Namespace) -> int:
         UsageError: for an implementation, clause or descriptor that does not exist, or a report
             that cannot be written.
     """
-    cases = select_cases(options)
     names = select_implementations(options.implementation)
-    earlier = earlier_run(options.resume, cases, options.grid if not options.case else None)
-    if options.resume is not None:
-        options.jsonl = options.resume
-    _check(options)
-    _check_memory(cases, options.workers or 1)
-    judged = _Judged(total=len(cases) * len(names))
-    _judge(options, cases, names, earlier, judged)
+    _check_records(options)
+    judged = _Judged()
+    _judge(options, names, judged)
     if not judged.header and judged.ended_by is not None:
         raise _as_usage(judged.ended_by)
-    if earlier is not None:
-        places = {case: place for place, case in enumerate(cases)}
+    if judged.earlier is not None:
+        places = {case: place for place, case in enumerate(judged.cases)}
         judged.results.sort(key=lambda result: places[result.case])
     _report(options, judged)
     return _say(options, judged)
@@ -112,8 +111,16 @@ def _each(workers: int) -> str:
     return f" in {workers} pairs of processes" if workers > 1 else ""
 
 
+def _check_records(options: argparse.Namespace) -> None:
+    """Refuse files of records that cannot be read."""
+    try:
+        known.load(options.known)
+    except (OSError, ValueError) as error:
+        raise UsageError(str(error)) from error
+
+
 def _check(options: argparse.Namespace) -> None:
-    """Refuse options that exclude each other, and files that cannot be written or read."""
+    """Refuse options that exclude each other, and files that cannot be written."""
     if options.cluster is not None and options.workers is not None:
         raise UsageError(
             "-n is for processes of this machine, --cluster for those of others: "
@@ -121,24 +128,34 @@ def _check(options: argparse.Namespace) -> None:
         )
     try:
         check_outputs(outputs(options))
-        known.load(options.known)
     except (OSError, ValueError) as error:
         raise UsageError(str(error)) from error
 
 
-def _judge(
-    options: argparse.Namespace,
-    cases: Sequence[Case],
-    names: Sequence[str],
-    earlier: Earlier | None,
-    judged: _Judged,
-) -> None:
-    """Judge, and write each result as it comes; what ends it before the end is kept, not raised."""
-    kept = earlier.results if earlier else []
+def _chosen(options: argparse.Namespace, names: Sequence[str], judged: _Judged) -> Iterator[Case]:
+    """The cases that are left to be judged, chosen while the implementations are loading.
+
+    Raises:
+        UsageError: for a clause or descriptor that does not exist, a run that cannot be gone on
+            with, or a report that cannot be written.
+    """
+    cases = select_cases(options)
+    grid = None if options.case else options.grid
+    earlier = earlier_run(options.resume, cases, grid)
+    if options.resume is not None:
+        options.jsonl = options.resume
+    _check(options)
+    _check_memory(cases, options.workers or 1)
+    judged.cases, judged.earlier, judged.total = cases, earlier, len(cases) * len(names)
     done = earlier.cases if earlier else frozenset()
+    yield from (case for case in cases if case not in done)
+
+
+def _judge(options: argparse.Namespace, names: Sequence[str], judged: _Judged) -> None:
+    """Judge, and write each result as it comes; what ends it before the end is kept, not raised."""
     try:
         with Runner(
-            [case for case in cases if case not in done],
+            _chosen(options, names, judged),
             names,
             workers=options.workers or 1,
             limits=_limits(options),
@@ -146,12 +163,11 @@ def _judge(
             known=options.known,
             cluster=options.cluster,
         ) as runner:
-            header = _header(options, runner)
-            if earlier is not None:
-                header = earlier.continued(header)
-            judged.header = header
+            header, earlier = _header(options, runner), judged.earlier
+            kept = earlier.results if earlier else []
+            judged.header = earlier.continued(header) if earlier else header
             judged.results.extend(kept)
-            with _jsonl(options.jsonl, header, kept) as report:
+            with _jsonl(options.jsonl, judged.header, kept) as report:
                 for result in bounded(until_failures(runner, options.max_failures)):
                     judged.results.append(result)
                     if report is not None:

@@ -81,7 +81,6 @@ class Runner:
         keep: bool = False,
         cluster: str | None = None,
     ) -> None:
-        self._cases: Sequence[Case] = list(dict.fromkeys(cases))
         self._specs = list(dict.fromkeys(specs))
         self._progress = progress or (lambda recorded, total: None)
         self._finished = False
@@ -89,17 +88,20 @@ class Runner:
         for spec in self._specs:
             registry.resolve(spec)
         records = deviations.load(known)
+        judge = CaseJudge(self._specs, limits, records, keep=keep)
+        is_here = cluster is None and workers == 1
+        self._cases: Sequence[Case] = _made(cases, judge if is_here else None)
         self._judge: CaseJudge | None = None
         self._pool: Pool | Cluster | None = None
-        if cluster is not None and self._cases and self._specs:
+        if is_here or not self._cases or not self._specs:
+            self._judge = judge
+            judge.start()
+        elif cluster is not None:
             from conformance.running.cluster import Cluster
 
             self._pool = Cluster(
                 self._cases, self._specs, cluster, limits, known, keep, self._have_cases
             )
-        elif workers == 1 or not self._cases or not self._specs:
-            self._judge = CaseJudge(self._specs, limits, records, keep=keep)
-            self._judge.start()
         else:
             self._pool = Pool(
                 self._cases, self._specs, workers, limits, known, keep, self._have_cases
@@ -160,3 +162,15 @@ class Runner:
         each = len(self._specs)
         for number in range((count - 1) * each + 1, count * each + 1):
             self._progress(number, len(self._cases) * each)
+
+
+def _made(cases: Iterable[Case], judge: CaseJudge | None) -> list[Case]:
+    """The cases, each once, made while the isolated processes of a judge are loading."""
+    if judge is None:
+        return list(dict.fromkeys(cases))
+    judge.start()
+    try:
+        return list(dict.fromkeys(cases))
+    except BaseException:
+        judge.close(at_once=True)
+        raise
