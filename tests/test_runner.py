@@ -259,6 +259,25 @@ def test_the_users_keras_json_has_no_part_in_a_verdict(
 
 
 @has_proc
+def test_cases_are_chosen_while_implementations_load_and_what_fails_leaves_no_process(
+    tmp_path: Path,
+) -> None:
+    plugin = tmp_path / "mine.py"
+    plugin.write_text("def Flatten(inputs, weights, config):\n    return inputs\n")
+    running: list[int] = []
+
+    def chosen() -> Iterator[Case]:
+        running.extend(children())
+        yield parse("Flatten/inputs:2x3")
+        raise KeyError("no such case")
+
+    with pytest.raises(KeyError, match="no such case"):
+        Runner(chosen(), [str(plugin)])
+    assert len(running) == 1
+    assert children() == []
+
+
+@has_proc
 def test_an_abandoned_run_leaves_no_process() -> None:
     iterator: Iterator[object] = run([misbehaving("hangs"), *CASES], [ILL_BEHAVED], workers=2)
     with contextlib.closing(iterator):  # type: ignore[type-var]
