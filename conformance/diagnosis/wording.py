@@ -272,14 +272,31 @@ def relation(failure: Failure) -> str:
         return ""
     wrong = ~right.allows(actual) & np.isfinite(right.wide)
     given, wanted = actual[wrong].astype(np.float64), right.wide[wrong].astype(np.float64)
-    flushed = _are_flushed(given, wanted, case.dtype)
-    told = _FLUSHED if flushed else _of_one_number(given, wanted)
+    if _are_flushed(given, wanted, case.dtype):
+        return _FLUSHED
+    told = _COMPUTED if _is_computed(failure, given, wanted) else _of_one_number(given, wanted)
     if told or not _are_several(given, wanted):
         return told
     if actual.dtype.itemsize > 1 and right.allows(actual.byteswap()).all():
         return "the bytes of every element are in the other order"
     is_plain = case.keywords.get("activation") in (None, "linear")
     return _related(given, wanted, _roundoff(case.dtype), is_plain=is_plain)
+
+
+def _is_computed(failure: Failure, given: Floats, wanted: Floats) -> bool:
+    """Whether maxima are near the right ones, as by roundings of numbers like the inputs."""
+    case, inputs = failure.case, operands_of(failure.case).inputs
+    if not LAYERS[case.layer].pools or case.dtype not in FORMATS or inputs is None:
+        return False
+    finite = as_float64(inputs[np.isfinite(inputs)])
+    room = 2 * _roundoff(case.dtype) * np.abs(finite).max(initial=0.0)
+    return len(given) > 0 and bool((np.abs(given - wanted) <= room).all())
+
+
+_COMPUTED: Final = (
+    "maxima are off by rounding errors, as where they are computed, such as by max(a - b, 0) + b, "
+    "and not chosen"
+)
 
 
 def _of_one_number(given: Floats, wanted: Floats) -> str:
