@@ -274,7 +274,8 @@ def relation(failure: Failure) -> str:
     given, wanted = actual[wrong].astype(np.float64), right.wide[wrong].astype(np.float64)
     if _are_flushed(given, wanted, case.dtype):
         return _FLUSHED
-    told = _COMPUTED if _is_computed(failure, given, wanted) else _of_one_number(given, wanted)
+    is_computed = _is_computed(failure, wrong, given, wanted)
+    told = _COMPUTED if is_computed else _of_one_number(given, wanted)
     if told or not _are_several(given, wanted):
         return told
     if actual.dtype.itemsize > 1 and right.allows(actual.byteswap()).all():
@@ -283,14 +284,16 @@ def relation(failure: Failure) -> str:
     return _related(given, wanted, _roundoff(case.dtype), is_plain=is_plain)
 
 
-def _is_computed(failure: Failure, given: Floats, wanted: Floats) -> bool:
-    """Whether maxima are near the right ones, as by roundings of numbers like the inputs."""
+def _is_computed(failure: Failure, wrong: Mask, given: Floats, wanted: Floats) -> bool:
+    """Whether maxima are near the right ones, as by roundings of numbers like those of a window."""
     case, inputs = failure.case, operands_of(failure.case).inputs
     if not LAYERS[case.layer].pools or case.dtype not in FORMATS or inputs is None:
         return False
-    finite = as_float64(inputs[np.isfinite(inputs)])
-    room = 2 * _roundoff(case.dtype) * np.abs(finite).max(initial=0.0)
-    return len(given) > 0 and bool((np.abs(given - wanted) <= room).all())
+    numbers = as_float64(inputs)
+    magnitudes = Operands(np.where(np.isfinite(numbers), np.abs(numbers), 0.0), {})
+    largest = predict(case.replace(dtype="float64"), magnitudes).wide[wrong]
+    near = np.abs(given - wanted) <= 2 * _roundoff(case.dtype) * largest
+    return len(given) > 0 and bool(near.all())
 
 
 _COMPUTED: Final = (
