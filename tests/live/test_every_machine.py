@@ -22,7 +22,7 @@ pytestmark = pytest.mark.live
 
 NARROW = ("float16", "bfloat16")
 SPECIAL = ("one_nan", "one_infinity", "specials", "kernel_nan", "kernel_infinity", "subnormal")
-INSTRUCTION_SETS = ("sse41", "avx2", "avx512", "avx512_bf16")
+INSTRUCTION_SETS = ("sse41", "avx2", "avx512", "avx512_bf16", "avx512_fp16")
 TORCH = ("torch.nn[isa={}]", "torch.nn[channels_last,isa={}]")
 TENSORFLOW = ("tf.keras[isa={}]", "tf.keras[graph,isa={}]")
 THREADS = ("torch.nn[threads=1]", "torch.nn[channels_last,threads=4]", "tf.keras[threads=1]")
