@@ -693,26 +693,26 @@ def pool_ignoring_nan(windows: Array, inside: Array) -> Array:
     return largest(windows, inside & ~is_nan(windows))
 
 
+def _format_of(windows: Array) -> Format:
+    return FORMATS["bfloat16" if windows.dtype == CARRIER else windows.dtype.name]
+
+
 def pool_from_finite_least(windows: Array, inside: Array) -> Array:
     """The greatest of the window and the least finite number."""
     if windows.dtype.kind in "iu":
         return largest(windows, inside)
-    is_carried = windows.dtype == CARRIER
-    fmt = FORMATS["bfloat16" if is_carried else windows.dtype.name]
-    least = np.asarray(-fmt.largest, windows.dtype)
+    least = np.asarray(-_format_of(windows).largest, windows.dtype)
     return np.asarray(np.maximum(largest(windows, inside), least))
 
 
 def pool_from_smallest_beside_padding(windows: Array, inside: Array) -> Array:
-    """The same with the smallest positive normal number, where a window reaches into padding."""
+    """The greatest of the window and, where it reaches into padding, the smallest normal number."""
     found = largest(windows, inside)
     if windows.dtype.kind in "iu":
         return found
-    is_carried = windows.dtype == CARRIER
-    fmt = FORMATS["bfloat16" if is_carried else windows.dtype.name]
     taps = tuple(range(-1 - (windows.ndim // 2 - 1), -1))
     is_cut = ~np.broadcast_to(inside, windows.shape).all(axis=taps)
-    smallest = np.asarray(fmt.smallest_normal, windows.dtype)
+    smallest = np.asarray(_format_of(windows).smallest_normal, windows.dtype)
     return np.where(is_cut, np.maximum(found, smallest), found)
 
 
@@ -813,7 +813,7 @@ def in_blocks(count: int) -> Callable[[Array, bool], Array]:
     """Channels in blocks of so many, where they are several whole ones."""
 
     def flat(x: Array, channels_first: bool) -> Array:
-        last = np.moveaxis(x, 1, -1) if channels_first and x.ndim > 2 else x
+        last = to_channels_last(x) if channels_first and x.ndim > 2 else x
         channels = last.shape[-1]
         if last.ndim < 3 or channels % count or channels == count or not last.size:
             return flatten(x, channels_first)

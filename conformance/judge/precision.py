@@ -253,13 +253,15 @@ def _short_accumulator(parts: Parts) -> str | None:
     c = gauge.convolution
     if not c.random_sign or named(c.activation).rounds:
         return None
-    if not _err_at_random(parts):
-        return None
-    squares, largest = 0.0, 0.0
+    squares, largest, up, down = 0.0, 0.0, 0, 0
     for part in parts:
         relative = _relative_surplus(part)
+        up += int(np.count_nonzero((relative > 0) & (part.actual > part.expected)))
+        down += int(np.count_nonzero((relative > 0) & (part.actual < part.expected)))
         squares += float((relative**2).sum())
         largest = max(largest, float(relative.max(initial=0.0)))
+    if up + down < _ENOUGH or not (up and down):
+        return None
     typical = math.sqrt(squares / parts.given.size)
     candidates = [
         fmt
@@ -281,17 +283,7 @@ def _short_accumulator(parts: Parts) -> str | None:
 
 
 _ENOUGH: Final = 6
-"""Errors, of which all have one sign by chance once in 32 times."""
-
-
-def _err_at_random(parts: Parts) -> bool:
-    """Whether several outputs err, some upwards and some downwards, as by roundings on the way."""
-    up, down = 0, 0
-    for part in parts:
-        errs = _relative_surplus(part) > 0
-        up += int(np.count_nonzero(errs & (part.actual > part.expected)))
-        down += int(np.count_nonzero(errs & (part.actual < part.expected)))
-    return up + down >= _ENOUGH and min(up, down) > 0
+"""Errors, of which all have one sign by chance once in 32 times; roundings go both ways."""
 
 
 def _relative_surplus(part: Part) -> Floats:

@@ -90,12 +90,17 @@ class Runner:
         records = deviations.load(known)
         judge = CaseJudge(self._specs, limits, records, keep=keep)
         is_here = cluster is None and workers == 1
-        self._cases: Sequence[Case] = _made(cases, judge if is_here else None)
+        if is_here:
+            judge.start()  # the isolated processes load while the cases are made
+        try:
+            self._cases: Sequence[Case] = list(dict.fromkeys(cases))
+        except BaseException:
+            judge.close(at_once=True)
+            raise
         self._judge: CaseJudge | None = None
         self._pool: Pool | Cluster | None = None
         if is_here or not self._cases or not self._specs:
             self._judge = judge
-            judge.start()
         elif cluster is not None:
             from conformance.running.cluster import Cluster
 
@@ -162,15 +167,3 @@ class Runner:
         each = len(self._specs)
         for number in range((count - 1) * each + 1, count * each + 1):
             self._progress(number, len(self._cases) * each)
-
-
-def _made(cases: Iterable[Case], judge: CaseJudge | None) -> list[Case]:
-    """The cases, each once, made while the isolated processes of a judge are loading."""
-    if judge is None:
-        return list(dict.fromkeys(cases))
-    judge.start()
-    try:
-        return list(dict.fromkeys(cases))
-    except BaseException:
-        judge.close(at_once=True)
-        raise
