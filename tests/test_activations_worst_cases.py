@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from math import frexp
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -158,3 +158,40 @@ def test_one_element_alone_goes_the_other_way_to_the_same_value() -> None:
             function = getattr(activations, name)
             many = function(np.full(100, x))
             assert (many == function(np.array([x]))[0]).all()
+
+
+HALVED_NEAR_ZERO: dict[str, Callable[[Any], np.ndarray[Any, Any]]] = {
+    "silu": activations.silu,
+    "gelu": activations.gelu,
+    "gelu by tanh": lambda x: activations.gelu(x, approximate=True),
+}
+"""The activations that are ``x / 2`` and a positive multiple of ``x**2`` near 0."""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", HALVED_NEAR_ZERO)
+def test_halves_of_subnormal_numbers_are_rounded_upwards(name: str, dtype: str) -> None:
+    """``x / 2`` is a midpoint for every other subnormal number, and the square decides.
+
+    So the k-th number gives the one of ``floor((k + 1) / 2)``.
+    """
+    kind: Any = pytest.importorskip("ml_dtypes").bfloat16 if dtype == "bfloat16" else np.float32
+    numbers = 127 if dtype == "bfloat16" else 4000
+    k = np.arange(-numbers, numbers + 1)
+    smallest = 2.0 ** -(133 if dtype == "bfloat16" else 149)
+    result = HALVED_NEAR_ZERO[name]((k * smallest).astype(kind))
+    assert result.dtype == kind
+    assert (result.astype(np.float64) == ((k + 1) // 2) * smallest).all()
+    assert (np.signbit(result) == (k < 0)).all()
+
+
+@pytest.mark.parametrize("name", HALVED_NEAR_ZERO)
+def test_where_the_half_begins_and_ends_to_decide(name: str) -> None:
+    """Around ``2**-450`` and ``2**-60`` in float64, as few elements, resolved, are rounded."""
+    function = HALVED_NEAR_ZERO[name]
+    rng = np.random.default_rng(15)
+    magnitudes = [rng.integers(2**52, 2**53, 12) * 2.0**e for e in (-503, -502, -114, -113, -112)]
+    x = np.concatenate([*magnitudes, 2.0 ** np.array([-450.0, -449, -61, -60, -54])])
+    x = np.concatenate([x, -x])
+    few = np.array([function(one.reshape(1))[0] for one in x])
+    assert (function(x) == few).all()

@@ -18,6 +18,7 @@ its radius infinite; elsewhere it is beside numbers above ``2**-900``, and far b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -86,6 +87,32 @@ def guarded(function: Unguarded) -> Function:
         with np.errstate(all="ignore"):
             blocks = [regular(Pair(*(part[i : i + BLOCK] for part in x))) for i in starts]
         return Expansion(*map(np.concatenate, zip(*blocks, strict=True)))
+
+    return evaluate
+
+
+_BESIDE_HALF: Final = 2.0**-450, 2.0**-60
+"""Magnitudes for which `halved_near_zero` is stated: no square underflows, nor is any large."""
+
+
+def halved_near_zero(function: Unguarded, curvature: float) -> Unguarded:
+    """A function ``x / 2 + c x**2 + r``, which is told from ``x / 2`` wherever x is exact and tiny.
+
+    Half of a number with an odd last bit is a midpoint of the subnormal ones of its format, and
+    ``c x**2`` beside it too small for a relative error.  As a pair its error is relative to itself:
+    ``3 u`` for the two products and the constant, ``2**-120`` for r, which is at most ``x**2``
+    times as large; ``2**-50`` has room for these.
+    """
+
+    def evaluate(x: Pair) -> Expansion:
+        result = function(x)
+        if not isinstance(result, Expansion):
+            result = expansion(*result)
+        size = np.abs(x.high)
+        near = (x.low == 0) & (size >= _BESIDE_HALF[0]) & (size <= _BESIDE_HALF[1])
+        beside = x.high * x.high * curvature
+        parts = x.high * 0.5, beside, beside * 2.0**-50
+        return Expansion(*(np.where(near, *both) for both in zip(parts, result, strict=True)))
 
     return evaluate
 
@@ -408,8 +435,8 @@ VALUES: Final[dict[str, Callable[..., Unguarded]]] = {
     "celu": _celu,
     "elu": _elu,
     "exponential": _fixed(_exponential),
-    "gelu": _fixed(_gelu),
-    "gelu_tanh": _fixed(_gelu_tanh),
+    "gelu": _fixed(halved_near_zero(_gelu, 1 / math.sqrt(2 * math.pi))),
+    "gelu_tanh": _fixed(halved_near_zero(_gelu_tanh, 1 / math.sqrt(2 * math.pi))),
     "hard_shrink": piece_expansions.kept_outside,
     "hard_sigmoid": lambda: piece_expansions.ramp(3.0, 6.0),
     "hard_sigmoid_keras2": lambda: piece_expansions.ramp(2.5, 5.0),
@@ -419,7 +446,7 @@ VALUES: Final[dict[str, Callable[..., Unguarded]]] = {
     "relu": piece_expansions.rectified,
     "selu": _selu,
     "sigmoid": _fixed(_sigmoid),
-    "silu": _fixed(_silu),
+    "silu": _fixed(halved_near_zero(_silu, 0.25)),
     "softplus": _fixed(_softplus),
     "soft_shrink": piece_expansions.soft_shrink,
     "softsign": _fixed(piece_expansions.softsign),
