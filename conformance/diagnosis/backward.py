@@ -162,13 +162,13 @@ class _Windowed:
         add(target, position[valid], moved)
         return np.moveaxis(target, 1, 0).reshape(self.x.shape)
 
-    def _reaching(self, reaching: Callable[[Array, int], Array]) -> Array:
+    def _reaching(self, reaching: Callable[[Array, int, int], Array]) -> Array:
         """Which taps of which windows give something, of the shape (*outputs, *taps)."""
         kept = np.ones((1,) * (2 * self.rank), bool)
         for axis, index in enumerate(self.places):
             shape = [1] * (2 * self.rank)
             shape[axis], shape[self.rank + axis] = index.shape
-            kept = kept & reaching(index, axis).reshape(shape)
+            kept = kept & reaching(index, axis, self.settings.strides[axis]).reshape(shape)
         return kept
 
     def gathered(self, x: Array) -> Array:

@@ -148,7 +148,7 @@ def _of_fields(case: Case) -> Iterator[str]:
     yield case.layer
     yield case.dtype
     yield _OBSERVED.get(case.observe, case.observe.replace("_", " "))
-    yield f"operands of the kind '{case.operands}'{_meaning(case.operands)}"
+    yield f"operands of the kind '{case.operands}'{meaning(case.operands)}"
     layer = LAYERS[case.layer]
     yield from filter(None, (layer.noun,))
     if layer.rank:
@@ -159,7 +159,7 @@ def _of_fields(case: Case) -> Iterator[str]:
         yield f"elements of {_BYTES[case.dtype]}"
 
 
-def _meaning(kind: str) -> str:
+def meaning(kind: str) -> str:
     """What a kind is that is about the arrays themselves, not their elements; else empty."""
     about = KINDS[kind].layout or KINDS[kind].history
     return f" ({KINDS[kind].meaning})" if about else ""

@@ -148,7 +148,7 @@ class Backward:
         shares: which share of an output's gradient each tap of its window gets, from the windows
             and what is inside.
         reaching: which taps of which windows give inputs what is theirs along an axis, given its
-            places, one row for each window, and its number.
+            places, one row for each window, its number and its stride.
         gate: how `shares` are seen from the inputs, given a function that scatters and gathers.
     """
 
@@ -162,7 +162,7 @@ class Backward:
     flips: Callable[[Array], Array] = lambda w: w
     scatter: Callable[[Array, Array, Array], None] = np.add.at
     shares: Callable[[Array, Array], Array] | None = None
-    reaching: Callable[[Array, int], Array] | None = None
+    reaching: Callable[[Array, int, int], Array] | None = None
     gate: Callable[[Array, Callable[..., Array]], Array] | None = None
 
 

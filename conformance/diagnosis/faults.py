@@ -805,6 +805,21 @@ def _pooling() -> tuple[Fault, ...]:
             )
             for count in (4, 8, 9, 16, 32, 64)
         ),
+        *(
+            pool(
+                f"whole-{block}",
+                f"of a window with more than {block} elements, those beyond the last multiple of "
+                f"{block} are not read",
+                v.pool_in_passes(block, block),
+            )
+            for block in (2, 4, 8, 16)
+        ),
+        pool(
+            "passes",
+            "a window of more than 9 elements is read in passes, the first 9 and then 8 at a time, "
+            "and what they leave over is not read",
+            v.pool_in_passes(9, 8),
+        ),
         pool(
             "positive",
             "pooling gives nothing below zero",

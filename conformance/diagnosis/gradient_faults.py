@@ -24,6 +24,7 @@ from conformance.diagnosis.evaluation import (
 from conformance.diagnosis.faults import BITS, OF_GEOMETRY, Fault
 from conformance.judge.activations import through_activation, through_slope
 from conformance.judge.definition.rounding import FORMATS
+from conformance.judge.sums import NARROW, round_to
 
 Change = Callable[[Array, Any], Array]
 
@@ -214,6 +215,31 @@ def _without_last_outputs(axis: int) -> Change:
         return np.asarray(found.of_kernel(found.windows[place], found.g[place]))
 
     return kernel
+
+
+def _kernel_by_samples(w: Array, found: Any) -> Array:
+    """The kernel's gradient of 16-bit formats, rounded after each sample is added."""
+    ones = (found.of_kernel(*one) for one in _samples(found.windows, found.g))
+    return _rounded_sum(w, ones, found)
+
+
+def _bias_by_samples(b: Array, found: Any) -> Array:
+    """The bias' gradient of 16-bit formats, rounded after each sample is added."""
+    over = tuple(range(1 + found.rank))
+    return _rounded_sum(b, (g.sum(axis=over) for _, g in _samples(found.windows, found.g)), found)
+
+
+def _samples(windows: Array, g: Array) -> Iterator[tuple[Array, Array]]:
+    return ((windows[n : n + 1], g[n : n + 1]) for n in range(len(g)))
+
+
+def _rounded_sum(right: Array, terms: Iterator[Array], found: Any) -> Array:
+    if found.format.name not in NARROW:
+        return right
+    total = np.zeros_like(right)
+    for term in terms:
+        total = round_to(total + term, found.format)
+    return total
 
 
 def _undilated(settings: Settings) -> Settings:
@@ -462,6 +488,18 @@ _ALL: Final = (
         "kernel.last-column",
         "the gradient of the kernel leaves the last outputs along the last axis out",
         kernel=_without_last_outputs(-1),
+    ),
+    _fault(
+        "kernel.rounded-by-samples",
+        "the gradient of the kernel is added up over the samples in the 16-bit dtype itself, and "
+        "so rounded after each",
+        kernel=_kernel_by_samples,
+    ),
+    _fault(
+        "bias.rounded-by-samples",
+        "the gradient of the bias is added up over the samples in the 16-bit dtype itself, and so "
+        "rounded after each",
+        bias=_bias_by_samples,
     ),
     Fault(
         "gradient.inputs.reshaped",

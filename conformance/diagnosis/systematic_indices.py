@@ -183,16 +183,49 @@ def _reached() -> Iterator[Fault]:
         )
 
 
-def _without_one(index: Array, number: int, *, which: str, axis: int) -> Array:
+def _without_one(index: Array, number: int, stride: int, *, which: str, axis: int) -> Array:
     """Which taps of which windows along an axis give inputs what is theirs."""
     kept = np.ones(index.shape, bool)
     if number != axis or len(index) < 2:
         return kept
-    stride, (output, tap) = index[1, 0] - index[0, 0], np.indices(index.shape)
+    output, tap = np.indices(index.shape)
     has_sooner = (output > 0) & (tap + stride < index.shape[1])
     has_later = tap >= stride
     one = has_sooner & ~has_later if which == "last" else has_later & ~has_sooner
     return np.asarray(~one)
+
+
+_PHASES: Final = (
+    ("first", "only inputs at multiples of the stride, counted with the padding, get anything"),
+    ("all-but-first", "inputs at multiples of the stride, counted with the padding, get nothing"),
+    (
+        "all-but-last",
+        "inputs just before multiples of the stride, counted with the padding, get nothing",
+    ),
+)
+"""Of the remainders of the places by the stride, those that are computed."""
+
+
+def _phases() -> Iterator[Fault]:
+    """Some remainders of the places of inputs by the stride are left out, each a sum of its own."""
+    axes = (("", (0, 1, 2)), (" along the first axis", (0,)), (" along the last axis", (1,)))
+    for (which, words), (where, numbers) in product(_PHASES, axes):
+        yield Fault(
+            f"gradient.systematic.inputs.phases.{which}{where.replace(' along the ', '.')[:6]}",
+            f"in the gradient of the inputs, {words}{where}, as where of the sums for each "
+            "remainder by the stride some are not made",
+            Steps(backward=Backward(reaching=partial(_of_phases, which=which, axes=numbers))),
+            is_systematic=True,
+        )
+
+
+def _of_phases(index: Array, number: int, stride: int, *, which: str, axes: Sequence[int]) -> Array:
+    """Which taps of which windows along an axis meet inputs that are given something."""
+    if number not in axes or stride == 1 or not index.size:
+        return np.ones(index.shape, bool)
+    phase = (index - index[0, 0]) % stride
+    kept = {"first": phase == 0, "all-but-first": phase != 0, "all-but-last": phase != stride - 1}
+    return np.asarray(kept[which])
 
 
 def _changed(x: Array, _: Any, *, change: _Change, axis: int) -> Array:
@@ -214,3 +247,4 @@ def of_gradients() -> Iterator[Fault]:
     yield from _indices_of_gradients()
     yield from _upstreams()
     yield from _reached()
+    yield from _phases()

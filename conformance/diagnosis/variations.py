@@ -737,11 +737,22 @@ def pool_by_magnitude(windows: Array, inside: Array) -> Array:
 
 def pool_first(count: int) -> Callable[[Array, Array], Array]:
     """The greatest of the first elements of each window alone."""
+    return _pool_some(lambda _: count)
+
+
+def pool_in_passes(first: int, block: int) -> Callable[[Array, Array], Array]:
+    """The greatest of the first elements of a window, and of whole blocks of those after them."""
+    return _pool_some(lambda elements: first + max(elements - first, 0) // block * block)
+
+
+def _pool_some(count: Callable[[int], int]) -> Callable[[Array, Array], Array]:
+    """The greatest of as many elements as are read of a window of so many."""
 
     def pooled(windows: Array, inside: Array) -> Array:
         rank = windows.ndim // 2 - 1
         taps = windows.shape[1 + rank : -1]
-        read = np.arange(math.prod(taps)).reshape(*taps, 1) < count
+        elements = math.prod(taps)
+        read = np.arange(elements).reshape(*taps, 1) < count(elements)
         return largest(windows, inside & read)
 
     return pooled

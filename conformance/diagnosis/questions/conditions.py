@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from conformance.cases.case import Case
 from conformance.cases.operands import FLOATING_DTYPES, has_its_dtype
+from conformance.diagnosis.commonality import meaning
 from conformance.diagnosis.questions.answers import Ask
 from conformance.diagnosis.questions.numbers import Number, is_valid, numbers_of
 from conformance.diagnosis.wording import enumerated
@@ -38,6 +39,9 @@ _SEVERAL: Final = 2
 """How many numbers meet at least, and how many do not, what is said of parities and multiples."""
 
 _BLOCKS: Final = (3, 4, 8, 16, 32, 64)
+
+_MOST_KINDS: Final = 4
+"""Of how many kinds of operands it is told that the failing cases have one of them."""
 
 
 def conditions(case: Case, ask: Ask, failing: Sequence[Case] = ()) -> str:
@@ -144,8 +148,10 @@ def _of_fields(case: Case, asking: _Asking, failing: Sequence[Case]) -> Iterator
     """The dtypes and the kind of operands, where the plain ones conform."""
     if case.dtype != _PLAIN["dtype"] and not any(c.dtype == _PLAIN["dtype"] for c in failing):
         yield _of_dtype(case, asking, failing)
-    if case.operands != _PLAIN["operands"] and all(c.operands == case.operands for c in failing):
-        yield f"operands of the kind '{case.operands}'"
+    kinds = sorted({case.operands, *(c.operands for c in failing)})
+    if _PLAIN["operands"] not in kinds and len(kinds) <= _MOST_KINDS:
+        named = " or ".join(f"'{kind}'{meaning(kind)}" for kind in kinds)
+        yield f"operands of the kind{'s' * (len(kinds) > 1)} {named}"
 
 
 def _of_dtype(case: Case, asking: _Asking, failing: Sequence[Case]) -> str:

@@ -74,6 +74,13 @@ def _where(reads: Reads) -> Iterator[str]:
                     f"the output places {over} beyond the last multiple of {block}, counted one "
                     "after another,"
                 )
+    whole_rows = np.array_equal(np.broadcast_to(wrong[..., :1], shape), wrong)
+    if reads.rank > 1 and whole_rows and shape[-1] > 1:
+        for block in _remainders(wrong[..., 0].ravel()):
+            yield (
+                f"the output {AXES[reads.rank][-2]}s of all samples beyond the last multiple of "
+                f"{block}, counted one after another,"
+            )
     if np.array_equal(np.broadcast_to(wrong[0], shape), wrong):
         yield from _corners(wrong[0], AXES[reads.rank])
 

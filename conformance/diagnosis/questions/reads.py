@@ -8,14 +8,15 @@ told which terms are left out or counted how often, or for which indices the rea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations, permutations
-from typing import Final
+from itertools import permutations
 
 import numpy as np
 
 from conformance.diagnosis.attribution import how_often, in_words, which
 from conformance.diagnosis.evaluation import Array
 from conformance.diagnosis.questions.kernel_order import kernel_in_another_order
+from conformance.diagnosis.questions.laws import ENOUGH, law_of
+from conformance.diagnosis.questions.memory import elsewhere_in_memory
 from conformance.diagnosis.questions.orders import in_another_order
 from conformance.diagnosis.questions.parts import parts_of_outputs
 from conformance.diagnosis.questions.products import (
@@ -31,9 +32,6 @@ from conformance.diagnosis.questions.products import (
     place_in_words,
 )
 
-_ENOUGH: Final = 6
-"""How many more reads a law must explain than it has numbers."""
-
 
 def read_words(reads: Reads) -> Told:
     """In which way reads are wrong; without words where they are not, or are of no element."""
@@ -46,8 +44,9 @@ def read_words(reads: Reads) -> Told:
     if words or (reads.got[wrong] == SEVERAL).all():
         return Told(words)
     law = _law(reads) or in_another_order(reads) or kernel_in_another_order(reads)
-    if law:
-        return Told((law,), is_law=True)
+    laws = (law,) if law else elsewhere_in_memory(reads)
+    if laws:
+        return Told(laws, is_law=True)
     parts = parts_of_outputs(reads)
     return Told(parts) if parts else Told((_in_part(reads) or _example(reads),), for_all=False)
 
@@ -73,7 +72,7 @@ def _continued(wrong: Reads) -> str:
     """In which familiar way the input goes on beyond its ends; empty for none."""
     right, lengths = wrong.right[:, 1:-2], np.array(wrong.lengths)
     others = np.delete(wrong.got == wrong.right, range(1, 1 + wrong.rank), axis=1)
-    if not others.all() or len(wrong.got) < _ENOUGH:
+    if not others.all() or len(wrong.got) < ENOUGH:
         return ""
     ways = {
         "continued periodically": right % lengths,
@@ -90,7 +89,7 @@ def _is_next_in_memory(wrong: Reads) -> bool:
     """Whether places beyond an axis are those of the next index of the axis before it."""
     got, right = (_in_memory(places, wrong.lengths) for places in (wrong.got, wrong.right))
     same = np.array_equal(wrong.got[:, -2:], wrong.right[:, -2:])
-    several = len(np.unique(wrong.right, axis=0)) > _ENOUGH
+    several = len(np.unique(wrong.right, axis=0)) > ENOUGH
     return same and several and np.array_equal(got, right)
 
 
@@ -115,7 +114,7 @@ def _law_before_the_first(wrong: Reads) -> str:
     within = (wrong.right[:, 1:-2] < np.array(wrong.lengths)).all(axis=1)
     for number, axis in enumerate(axes):
         part = wrong.only(np.asarray(within & before[:, number] & (before.sum(axis=1) == 1)))
-        laws = [_other_law(part, part.got[:, 1 + a]) for a in range(len(axes))]
+        laws = [law_of(part, part.got[:, 1 + a]) for a in range(len(axes))]
         if len(part.got) and (part.got >= 0).all() and None not in laws:
             indices = ", ".join(f"{name} {PLACES[a]}" for a, name in enumerate(axes))
             read = zip(axes, laws, strict=True)
@@ -172,36 +171,12 @@ def _law(reads: Reads) -> str:
     found = reads.only(np.asarray((reads.got >= 0).all(axis=1)))
     told = []
     for column, right in enumerate(reads.laws):
-        other = _other_law(found, found.got[:, column] - found.right[:, column])
+        other = law_of(found, found.got[:, column] - found.right[:, column])
         if other is None:
             return ""
         if other:
             told.append(_law_in_words(reads, column, _sum(right, other), right))
     return "; ".join(told)
-
-
-def _other_law(reads: Reads, difference: Array) -> Law | None:
-    """What a difference is a sum of: a constant, one index or two; None where of none."""
-    if not difference.any():
-        return {}
-    columns = {symbol: values for symbol, _, values in reads.variables() if np.ptp(values)}
-    for count in (0, 1, 2, len(columns)):
-        for symbols in combinations(columns, count):
-            numbers = _numbers([columns[symbol] for symbol in symbols], difference)
-            if numbers:
-                return dict(zip(("", *symbols), numbers, strict=True))
-    return None
-
-
-def _numbers(columns: Sequence[Array], sums: Array) -> list[int]:
-    """The constant and the factors of columns that add up to sums; empty where there are none."""
-    if len(sums) < len(columns) + 1 + _ENOUGH:
-        return []
-    matrix = np.stack([np.ones(len(sums)), *columns], axis=1)
-    if np.linalg.matrix_rank(matrix) < matrix.shape[1]:
-        return []
-    numbers = np.rint(np.linalg.lstsq(matrix, sums, rcond=None)[0]).astype(int)
-    return list(numbers.tolist()) if np.array_equal(matrix @ numbers, sums) else []
 
 
 def _sum(one: Law, other: Law) -> Law:
