@@ -28,6 +28,9 @@ SQUARE = parse(
 WIDE = parse(
     "Conv1D/observe:gradients/inputs:2x9x3/dtype:float64/operands:reals/filters:4/kernel_size:(2,)"
 )
+NARROW = parse(
+    "Conv1D/observe:gradients/inputs:9x40x3/dtype:float16/operands:reals/filters:4/kernel_size:(2,)"
+)
 Judged = list[tuple[Case, Any, Expectation]]
 
 INDISTINCT = {
@@ -45,7 +48,7 @@ outputs are seen in the gradients alone."""
 @pytest.fixture(scope="module")
 def judged() -> Judged:
     cases = [case for case in grid("smoke") if case.observe == "gradients"]
-    cases = [SQUARE, WIDE, *(case for case in cases if case.layer != "Flatten")]
+    cases = [SQUARE, WIDE, NARROW, *(case for case in cases if case.layer != "Flatten")]
     return [(case, operands_of(case), expect(case, operands_of(case))) for case in cases]
 
 

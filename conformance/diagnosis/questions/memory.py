@@ -24,6 +24,10 @@ from conformance.diagnosis.questions.products import (
     Reads,
 )
 
+_FEW: Final = 0.5
+"""Up to which share of the wrong reads may be of several inputs, as where outputs are at a wrong
+pitch and hold, besides their own, what belongs to the next sample."""
+
 _BLOCKS: Final = (2, 4, 8, 16, 32, 64)
 
 
@@ -58,7 +62,7 @@ class _Frame(NamedTuple):
 
 def elsewhere_in_memory(reads: Reads) -> tuple[str, ...]:
     """By which wrong pitch, or offset, reads are displaced, in all words that hold."""
-    if (reads.got[reads.wrong] == SEVERAL).any():
+    if np.mean(reads.got[reads.wrong] == SEVERAL) > _FEW:
         return ()
     found = reads.only(np.asarray((reads.got >= 0).all(axis=1)))
     if len(found.got) < ENOUGH or not found.wrong.any():
