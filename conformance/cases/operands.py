@@ -359,6 +359,15 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "refilled": _on_grid("called before with other inputs in their array", history="inputs"),
         "resized": _on_grid("called before on larger and smaller inputs", history="sizes"),
         "threaded": _on_grid("called while another thread calls another", history="threads"),
+        "unused_infinity": Kind(
+            "one infinity among the inputs, one tap a filter and else zeros in the kernel",
+            kernel=recipes.one_tap,
+            bias=recipes.nothing,
+            damping=0,
+            exact=True,
+            random_sign=True,
+            place="inputs:infinity",
+        ),
         "kernel_mark": _marked("inputs numbered, one element of the kernel one", "kernel"),
         "input_mark": _marked("kernel numbered, one input one", "inputs"),
         "upstream_mark": _marked(

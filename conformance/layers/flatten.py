@@ -138,6 +138,7 @@ class Flatten(Plain):
             _gradients,
             calls.histories,
             calls.byte_orders,
+            calls.moved_views,
         ),
         "full": (),
     }

@@ -80,6 +80,19 @@ def byte_orders() -> Iterator[Case]:
             yield _swapped(layer, **_FIRST)
 
 
+def moved_views() -> Iterator[Case]:
+    """Layers that only move elements, on arrays that lie otherwise in memory."""
+    for layer, kind, inputs in product(_moving(), _VIEWS, (*_MOVED, (1, 7, 3), (4, 5))):
+        yield Case.of(layer, inputs, operands=kind)
+        if len(inputs) > _PLAIN:
+            yield Case.of(layer, inputs, operands=kind, **_FIRST)
+
+
+_VIEWS: Final = ("strided", "reversed", "fortran")
+_PLAIN: Final = 2
+"""The rank of inputs without spatial axes."""
+
+
 def _wide_integers(layer: str) -> tuple[str, ...]:
     return tuple(name for name in LAYERS[layer].integer_dtypes if not name.endswith("8"))
 

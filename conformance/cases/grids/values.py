@@ -34,6 +34,7 @@ ONLY_OF_SUMS: Final = frozenset(
     {
         *("constant", "cancellation", "overflow", "spike", "kernel_nan", "kernel_infinity"),
         *("one_power", "one_product", "one_weight", "odd_bias", "tails", "edges", "slopes"),
+        "unused_infinity",
     }
 )
 """Kinds that say nothing about a layer that only moves or compares values."""
@@ -44,12 +45,12 @@ OF_WHOLE_WINDOWS: Final = frozenset({"one_power", "one_product"})
 ELSEWHERE: Final = frozenset(
     {
         *("swapped", "reweighted", "refilled", "resized", "threaded"),
-        *("one_weight", "odd_bias", "edges", "slopes", "far"),
+        *("one_weight", "odd_bias", "edges", "slopes", "far", "unused_infinity"),
         *(name for name, kind in KINDS.items() if kind.mark),
     }
 )
-"""Kinds that have grids of their own, `calls`, `single_products`, `tails`, `beyond` and that of
-gradients; and those by which a diagnosis asks."""
+"""Kinds that have grids of their own, `calls`, `single_products`, `tails`, `beyond`,
+`unused_weights` and that of gradients; and those by which a diagnosis asks."""
 
 POOLED_DTYPES: Final = tuple(name for name in INTEGER_DTYPES if name not in ("uint32", "uint64"))
 _INTEGER_KINDS: Final = ("integers", "small", "negative", "lowest", "specials", "strided")
@@ -286,6 +287,13 @@ def locality(kinds: tuple[str, ...] = LOCAL_KINDS) -> Iterator[Case]:
         yield windowed("Conv1D", (Axis(9, 3),), batch=16, channels=2, filters=3, operands=kind)
 
 
+def unused_weights() -> Iterator[Case]:
+    """An infinity beside kernel elements of zero, which must not be skipped, in every dtype."""
+    for layer, dtype in product(convolution_layers(), FLOATING_DTYPES):
+        for windows, padding in _geometries(layer):
+            yield windowed(layer, windows, padding, operands="unused_infinity", dtype=dtype)
+
+
 def on_padding_alone() -> Iterator[Case]:
     """Dilated windows all of whose taps stand on padding: no output may feel any input."""
     around = (Axis(1, 2, 1, 2), Axis(2, 2, 1, 4))
@@ -307,6 +315,7 @@ def more_locality() -> Iterator[Case]:
         yield windowed("Conv1D", (Axis(24, 3, 4),), channels=16, filters=2, **rest)
         yield windowed("Conv1D", (Axis(24, 4, 1, 5),), "same", channels=2, **rest)
     yield from on_padding_alone()
+    yield from unused_weights()
     for kind, channels in product(("kernel_infinity", "kernel_nan"), (1, 3, 16, 32, 64)):
         windows = (Axis(3, 3), Axis(4, 3))
         for rank, layer in enumerate(convolution_layers(), start=1):

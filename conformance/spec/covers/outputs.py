@@ -131,7 +131,9 @@ CONVOLUTION_OUTPUT: Final[Table] = {
         "reals", "positive", "negative", "constant", "wide", "cancellation"
     ),
     "conv.values.nan": _operands("one_nan", "kernel_nan", "specials"),
-    "conv.values.infinity": _operands("one_infinity", "kernel_infinity", "specials"),
+    "conv.values.infinity": _operands(
+        "one_infinity", "kernel_infinity", "unused_infinity", "specials"
+    ),
     "conv.values.signed-zero": _operands("specials"),
     "conv.values.range": _operands("huge", "overflow", "subnormal", "wide"),
     "conv.output.locality": _operands("spike", "one_nan", "one_infinity"),
