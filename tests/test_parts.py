@@ -64,6 +64,20 @@ def without_rest(y: Array, block: int = 4) -> Array:
     return made.reshape(y.shape)
 
 
+def last_rows_left_out(y: Array) -> Array:
+    """Rows of all samples are shared out by fours, and what is left over is not made."""
+    rows: Array = y.reshape(-1, *y.shape[2:]).copy()
+    rows[len(rows) // 4 * 4 :] = 0
+    return np.asarray(rows.reshape(y.shape))
+
+
+def twice_where_blocks_overlap(y: Array) -> Array:
+    """The last block of eight places is moved back, and what it shares is added again."""
+    places: Array = y.reshape(-1, y.shape[-1]).copy()
+    places[len(places) - 8 : len(places) // 8 * 8] *= 2
+    return np.asarray(places.reshape(y.shape))
+
+
 def column_before(y: Array) -> Array:
     """The last column of the last row holds that of the row before."""
     made = y.copy()
@@ -100,6 +114,22 @@ CHANGES: dict[str, tuple[str, Ask, str]] = {
         (
             "only the output places of each sample beyond the last multiple of 4, counted one "
             "after another, are wrong: they are left out"
+        ),
+    ),
+    "rows of all samples": (
+        PLAIN,
+        of_change(last_rows_left_out),
+        (
+            "only the output rows of all samples beyond the last multiple of 4, counted one after "
+            "another, are wrong: they are left out"
+        ),
+    ),
+    "blocks that overlap": (
+        PLAIN,
+        of_change(twice_where_blocks_overlap),
+        (
+            "only the output places of all samples that a last block of 8, moved back to end with "
+            "them, shares with the block before are wrong: in them, all terms are counted twice"
         ),
     ),
     "a corner": (

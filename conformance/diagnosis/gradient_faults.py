@@ -20,6 +20,7 @@ from conformance.diagnosis.evaluation import (
     Steps,
     gather,
     geometry,
+    span,
 )
 from conformance.diagnosis.faults import BITS, OF_GEOMETRY, Fault
 from conformance.judge.activations import through_activation, through_slope
@@ -217,6 +218,29 @@ def _without_last_outputs(axis: int) -> Change:
     return kernel
 
 
+def _reshaped_not_transposed(w: Array) -> Array:
+    """What is used where the memory of the kernel is taken for that of the transposed one."""
+    *taps, channels, filters = w.shape
+    return np.swapaxes(w.reshape(*taps, filters, channels), -1, -2)
+
+
+def _kernel_shifted_by_rest(w: Array, found: Any) -> Array:
+    """The kernel's gradient of windows that lie further on by what the strides leave over."""
+
+    def together(axes: list[Along]) -> list[Along]:
+        return [replace(a, before=a.before - _left_over(a)) for a in axes]
+
+    windows, inside = gather(found.x, found.settings, replace(CORRECT, together=together))
+    return np.asarray(found.of_kernel(np.where(inside, windows, 0.0), found.g).reshape(w.shape))
+
+
+def _left_over(along: Along) -> int:
+    """How many places of the padded input lie beyond the last window."""
+    total = v.total_of(along) if along.padding == "same" else along.before
+    end = (along.outputs - 1) * along.stride + span(along.window, along.dilation)
+    return max(along.length + total - end, 0)
+
+
 def _kernel_by_samples(w: Array, found: Any) -> Array:
     """The kernel's gradient of 16-bit formats, rounded after each sample is added."""
     ones = (found.of_kernel(*one) for one in _samples(found.windows, found.g))
@@ -357,6 +381,18 @@ _ALL: Final = (
         "the gradient of the inputs is taken with the kernel's channels and filters exchanged "
         "where there are as many of both",
         flips=v.transposed_if_square,
+    ),
+    _fault(
+        "inputs.kernel-reshaped",
+        "the gradient of the inputs is taken with the kernel's channels and filters reshaped, not "
+        "transposed",
+        flips=_reshaped_not_transposed,
+    ),
+    _fault(
+        "kernel.shifted-by-rest",
+        "the gradient of the kernel is shifted by what strides leave of the padded length, as "
+        "where it is cut off at the wrong end",
+        kernel=_kernel_shifted_by_rest,
     ),
     _fault(
         "kernel.flipped", "the gradient of the kernel is flipped", kernel=lambda w, _: v.flipped(w)

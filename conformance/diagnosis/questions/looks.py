@@ -11,7 +11,6 @@ import numpy as np
 from conformance.diagnosis.attribution import which
 from conformance.diagnosis.evaluation import Array
 from conformance.diagnosis.questions.products import (
-    AXES,
     NOTHING,
     SEVERAL,
     Law,
@@ -20,6 +19,13 @@ from conformance.diagnosis.questions.products import (
     place_in_words,
 )
 from conformance.diagnosis.questions.reads import along_values
+from conformance.diagnosis.questions.window_looks import (
+    NEXT_IN_MEMORY,
+    Looks,
+    axes_of,
+    next_in_memory,
+    without_middle,
+)
 from conformance.diagnosis.wording import enumerated
 
 Span = tuple[int, int]
@@ -32,30 +38,16 @@ _LEAST_COUNTED: Final = 2
 """How many gradients go elsewhere at least where it is told how places are counted."""
 
 
-@dataclass(frozen=True, eq=False)
-class Looks:
-    """Which outputs of a pooling look at which inputs.
-
-    Attributes:
-        inputs: the sample, place and channel of the inputs that were marked.
-        right: for each of them, which outputs look at it, as an array of their shape.
-        got: the same as it was found.
-        windows: for each axis, the input places of the windows, those in the padding as well.
-        lengths: the spatial lengths of the inputs.
-    """
-
-    inputs: Array
-    right: Array
-    got: Array
-    windows: Sequence[Array] = ()
-    lengths: Sequence[int] = ()
-
-
 def look_words(looks: Looks) -> Told:
     """In which way windows look elsewhere; without words where they do not."""
     wrong: Array = np.asarray(looks.got != looks.right)
     if not wrong.any():
         return Told()
+    if next_in_memory(looks):
+        return Told((NEXT_IN_MEMORY,))
+    middle = without_middle(looks)
+    if middle:
+        return Told((middle,), is_law=True)
     words = _never(looks)
     if words:
         return Told(words)
@@ -64,10 +56,6 @@ def look_words(looks: Looks) -> Told:
         return Told((law,), is_law=True)
     ends = _ends(looks)
     return Told((ends,)) if ends else Told((_first_look(looks, wrong),), for_all=False)
-
-
-def _axes_of(places: Array) -> tuple[str, ...]:
-    return ("sample", *AXES[places.shape[1] - 2], "channel")
 
 
 def _never(looks: Looks) -> tuple[str, ...]:
@@ -81,7 +69,7 @@ def _never(looks: Looks) -> tuple[str, ...]:
     if not np.array_equal(looks.got[~missed], looks.right[~missed]):
         return ()
     told: list[str] = []
-    for axis, values in zip(_axes_of(looks.inputs), looks.inputs.T, strict=True):
+    for axis, values in zip(axes_of(looks.inputs), looks.inputs.T, strict=True):
         along = along_values(values[asked], missed[asked])
         if along is not None and not along.all():
             told += (f"{w} looked at by no window" for w in which(along, f"input {axis}s"))
@@ -90,7 +78,7 @@ def _never(looks: Looks) -> tuple[str, ...]:
 
 def _along(looks: Looks) -> Iterator[tuple[str, int, Array, dict[int, Span], dict[int, Span]]]:
     """Of each axis: its name, length and windows, and where these look, as found and as right."""
-    axes = _axes_of(looks.inputs)[1:-1]
+    axes = axes_of(looks.inputs)[1:-1]
     for number, (axis, length, windows) in enumerate(
         zip(axes, looks.lengths, looks.windows, strict=False), 1
     ):
@@ -159,7 +147,7 @@ def _line(index: Array, ends: Array, length: int, stride: int) -> Law | None:
 
 def _ends(looks: Looks) -> str:
     """Where windows begin and end along the first axis along which they do elsewhere."""
-    for number, axis in enumerate(_axes_of(looks.inputs)[1:-1], 1):
+    for number, axis in enumerate(axes_of(looks.inputs)[1:-1], 1):
         got, right = (
             _spans(looks.inputs[:, number], one, 1 + number) for one in (looks.got, looks.right)
         )
@@ -262,7 +250,7 @@ def _moved_alike(sent: Sent) -> str:
         return ""
     differing = [
         (axis, set(by.tolist()))
-        for axis, by in zip(_axes_of(sent.right), (sent.got - sent.right).T, strict=True)
+        for axis, by in zip(axes_of(sent.right), (sent.got - sent.right).T, strict=True)
         if by.any()
     ]
     if len(differing) != 1 or len(differing[0][1]) != 1:

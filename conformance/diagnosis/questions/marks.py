@@ -31,13 +31,14 @@ from conformance.diagnosis.evaluation import (
 from conformance.diagnosis.hypotheses import Failure
 from conformance.diagnosis.questions.answers import Ask, LateError, NotAnsweredError, answers, moved
 from conformance.diagnosis.questions.convolutions import of_convolution
-from conformance.diagnosis.questions.looks import Looks, Sent, look_words, sent_words
+from conformance.diagnosis.questions.looks import Sent, look_words, sent_words
 from conformance.diagnosis.questions.numbers import is_valid, numbers_of
 from conformance.diagnosis.questions.products import (
     NOTHING,
     SEVERAL,
     Told,
 )
+from conformance.diagnosis.questions.window_looks import Looks
 from conformance.layers.registry import LAYERS
 
 _MOST_READ: Final = 1 << 15

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from conformance.diagnosis.attribution import which
+from conformance.diagnosis.attribution import how_often, which
 from conformance.diagnosis.evaluation import Array
 from conformance.diagnosis.questions.products import AXES, NOTHING, PLACES, Reads
 
@@ -27,6 +27,26 @@ def parts_of_outputs(reads: Reads) -> tuple[str, ...]:
     if not what:
         return ()
     return tuple(f"only {where} are wrong: they {what}" for where in _where(reads))
+
+
+def counted_in_parts(reads: Reads) -> tuple[str, ...]:
+    """In which outputs inputs are read as often as they should not; none where unknown."""
+    wrong = reads.wrong
+    weights = np.unique(reads.weight[wrong])
+    if (wrong & ~reads.inside).any() or len(weights) != 1 or weights[0] not in (0.0, 2.0, 3.0):
+        return ()
+    if np.count_nonzero(wrong) < _LEAST_READ:
+        return ()
+    *_, (name, products) = reads.indices()
+    counted = np.unique(products[wrong])
+    index = np.arange(int(products.max()) + 1)
+    if weights[0] == 0 and len(counted) == len(index):
+        return ()  # such outputs are left out as a whole
+    among = (
+        which(np.isin(index, counted), name)[0] if len(counted) < len(index) else "all terms are"
+    )
+    how = how_often(float(weights[0]))
+    return tuple(f"only {where} are wrong: in them, {among} {how}" for where in _where(reads))
 
 
 def _what(wrong: Reads) -> str:
@@ -74,6 +94,11 @@ def _where(reads: Reads) -> Iterator[str]:
                     f"the output places {over} beyond the last multiple of {block}, counted one "
                     "after another,"
                 )
+            for block in _overlaps(mask.ravel()):
+                yield (
+                    f"the output places {over} that a last block of {block}, moved back to end "
+                    "with them, shares with the block before"
+                )
     whole_rows = np.array_equal(np.broadcast_to(wrong[..., :1], shape), wrong)
     if reads.rank > 1 and whole_rows and shape[-1] > 1:
         for block in _remainders(wrong[..., 0].ravel()):
@@ -90,6 +115,16 @@ def _remainders(mask: Array) -> Iterator[int]:
     index = np.arange(mask.size)
     for block in _BLOCKS:
         if mask.size % block and np.array_equal(mask, index >= mask.size // block * block):
+            yield block
+
+
+def _overlaps(mask: Array) -> Iterator[int]:
+    """The lengths of blocks of which the last, moved back, shares what is wrong with the other."""
+    index = np.arange(mask.size)
+    for block in _BLOCKS:
+        whole = mask.size // block * block
+        shared = (index >= mask.size - block) & (index < whole)
+        if whole and mask.size % block and np.array_equal(mask, shared):
             yield block
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import permutations
+from typing import Final
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from conformance.diagnosis.questions.kernel_order import kernel_in_another_order
 from conformance.diagnosis.questions.laws import ENOUGH, law_of
 from conformance.diagnosis.questions.memory import elsewhere_in_memory
 from conformance.diagnosis.questions.orders import in_another_order
-from conformance.diagnosis.questions.parts import parts_of_outputs
+from conformance.diagnosis.questions.parts import counted_in_parts, parts_of_outputs
 from conformance.diagnosis.questions.products import (
     AXES,
     NOTHING,
@@ -40,7 +41,7 @@ def read_words(reads: Reads) -> Told:
         return Told()
     if not (reads.inside & wrong).any():
         return Told((_of_padding(reads.only(wrong)),), of_padding=True)
-    words = _weighted(reads)
+    words = _weighted(reads) or counted_in_parts(reads)
     if words or (reads.got[wrong] == SEVERAL).all():
         return Told(words)
     law = _law(reads) or in_another_order(reads) or kernel_in_another_order(reads)
@@ -229,6 +230,10 @@ def _in_part(reads: Reads) -> str:
     return ""
 
 
+_TIMES: Final = (2.0, 3.0)
+"""How often an input is rather counted than another one is read, whose number is so large."""
+
+
 def _example(reads: Reads) -> str:
     """The first wrong read."""
     row = int(np.argmax(reads.wrong))
@@ -240,6 +245,9 @@ def _example(reads: Reads) -> str:
     does = read or f"input {place_in_words(got[:-1])}"
     if not read and got[-1] != right[-1]:
         does += f" into channel {got[-1]}"
+    if reads.inside[row] and reads.weight[row] in _TIMES:
+        times = how_often(float(reads.weight[row]))
+        return f"output {place_in_words(output)} has {should} with kernel element {element} {times}"
     return (
         f"output {place_in_words(output)} reads {does} with kernel element {element}, "
         f"where it should read {should}"

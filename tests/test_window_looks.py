@@ -1,0 +1,73 @@
+"""Poolings that read a part of their windows, or what lies beside them in memory, are told so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from test_marks import ask_of, of_steps, told
+
+from conformance.cases.case import Case
+from conformance.cases.operands import operands
+from conformance.diagnosis.evaluation import CORRECT, Steps, largest
+from conformance.diagnosis.questions.answers import Ask
+from conformance.outcomes import Value
+
+Array = np.ndarray[Any, Any]
+
+SAME = "MaxPooling1D/inputs:3x6x2/pool_size:3/strides:1/padding:same"
+
+
+def folded(case: Case, _: Any) -> Value:
+    """The samples one after another as one, padded at its two ends alone."""
+    x = operands(case).inputs
+    assert x is not None
+    batch, length, channels = x.shape
+    one = np.pad(x.reshape(-1, channels), ((1, 1), (0, 0)), constant_values=np.finfo(x.dtype).min)
+    parts = [one[tap : tap + batch * length] for tap in range(3)]
+    return Value(np.max(parts, axis=0).reshape(x.shape))
+
+
+def of_ends(first: int, last: int) -> Ask:
+    """Windows of which only so many first and last places along each axis are read."""
+
+    def pool(windows: Array, inside: Array) -> Array:
+        rank = windows.ndim // 2 - 1
+        read = np.ones((), bool)
+        for axis, size in enumerate(windows.shape[1 + rank : -1]):
+            index = np.arange(size)
+            kept = (index < first) | (index >= size - last)
+            read = read[..., None] & kept if axis else kept
+        return largest(windows, inside & read[..., None])
+
+    return of_steps(Steps(pool=pool))
+
+
+def test_samples_that_are_folded_into_an_axis_are_told_by_what_lies_next() -> None:
+    assert told(SAME, ask_of(CORRECT, folded)) == (
+        "in the place of the padding, windows look at what lies next in memory, such as the next "
+        "sample"
+    )
+
+
+@pytest.mark.parametrize(
+    ("case", "first", "last"),
+    [
+        ("MaxPooling1D/inputs:1x9x2/pool_size:5/strides:1", 2, 2),
+        ("MaxPooling1D/inputs:2x12x1/pool_size:6", 1, 2),
+        ("MaxPooling2D/inputs:1x6x7x2/pool_size:5x6/strides:1", 2, 2),
+        ("MaxPooling2D/inputs:1x7x6x1/pool_size:4x3/strides:1/padding:same", 1, 1),
+    ],
+)
+def test_windows_whose_middle_is_not_read_are_told_by_what_is(
+    case: str, first: int, last: int
+) -> None:
+    assert told(case, of_ends(first, last)) == (
+        f"of a window, only the first {first} and the last {last} places along an axis are read"
+    )
+
+
+def test_windows_that_end_early_are_not_said_to_lack_their_middle() -> None:
+    case = "MaxPooling1D/inputs:1x9x2/pool_size:5/strides:1"
+    assert told(case, of_ends(3, 0)).startswith("along steps, the window of output i ends")
