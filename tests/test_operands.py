@@ -155,6 +155,7 @@ INPUTS: dict[str, Element] = {
     "tails": read_tails,
     "slopes": read_tails,
     "integers": read_grid,
+    "unused_infinity": read_grid,
     "small": read_small,
     "reals": read_uniform,
     "positive": read_positive,
@@ -171,6 +172,7 @@ BIASES: dict[str, Element] = {
     **dict.fromkeys(MARKED, lambda v, n: 0.0),
     "one_weight": lambda v, n: 0.0,
     "edges": lambda v, n: 0.0,
+    "unused_infinity": lambda v, n: 0.0,
     "odd_bias": lambda v, n: 1 + (2 * top(v, n.precision - 3) + 1) * power(1 - n.precision),
     "one_power": lambda v, n: 0.0,
     "one_product": lambda v, n: 0.0,
@@ -231,7 +233,7 @@ def read_marked(array: str, case: Case, count: int, n: Numbers) -> list[float]:
 def read_kernel(kind: str, v: list[int], filters: int, n: Numbers) -> list[Any]:
     if kind in KERNELS:
         return [KERNELS[kind](word, n) for word in v]
-    if kind in ("tails", "slopes", "one_weight", "edges"):
+    if kind in ("tails", "slopes", "one_weight", "edges", "unused_infinity"):
         taps = len(v) // filters
         first = low(v[0], taps)
         places = itertools.product(range(taps), range(filters))
@@ -348,6 +350,13 @@ def same(array: np.ndarray[Any, Any], values: list[float]) -> bool:
 PLAIN_KINDS = [kind for kind in KINDS if KINDS[kind].base in (None, kind)]
 
 
+def with_placed(kind: str, array: np.ndarray[Any, Any], values: list[float]) -> list[float]:
+    """The values, with the one infinity that the kind places among the inputs."""
+    assert KINDS[kind].place == "inputs:infinity"
+    (placed,) = np.flatnonzero(np.isinf(array))
+    return [*values[:placed], float(array.flat[placed]), *values[placed + 1 :]]
+
+
 @pytest.mark.parametrize("dtype", FLOATING_DTYPES)
 @pytest.mark.parametrize("kind", PLAIN_KINDS)
 def test_operands_follow_from_the_specification(kind: str, dtype: str) -> None:
@@ -358,6 +367,8 @@ def test_operands_follow_from_the_specification(kind: str, dtype: str) -> None:
         expected = read(case.replace(operands=kind, dtype=dtype))
         made = operands(case.replace(operands=kind, dtype=dtype))
         assert made.inputs is not None
+        if KINDS[kind].place:
+            expected["inputs"] = with_placed(kind, made.inputs, expected["inputs"])
         for role, array in {"inputs": made.inputs, **made.weights}.items():
             assert same(array, expected[role]), role
 
@@ -410,7 +421,7 @@ def test_long_streams_continue_short_ones() -> None:
     assert split_mix(5, 5000)[:4096].tolist() == split_mix(5, 4096).tolist()
 
 
-DIGEST = "6422f5501bbe2fe85dd25f41f65fc4bc635a0de33f0f70de671287a555abdb38"
+DIGEST = "2b52ebcd44ff178ea12a457ec9184be5af56f05d26a288fa5d3d10f77d5afe7d"
 
 
 def test_operands_never_change() -> None:

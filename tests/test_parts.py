@@ -96,7 +96,7 @@ def mixed(kernel: Array, first: int = 2) -> Array:
 def exchanged(kernel: Array) -> Array:
     """Each two elements of a tap-by-channel order exchanged."""
     flat = kernel.reshape(-1, kernel.shape[-1])
-    return flat[np.arange(len(flat)) ^ 1].reshape(kernel.shape)
+    return np.asarray(flat[np.arange(len(flat)) ^ 1].reshape(kernel.shape))
 
 
 CHANGES: dict[str, tuple[str, Ask, str]] = {
