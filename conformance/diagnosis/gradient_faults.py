@@ -20,7 +20,6 @@ from conformance.diagnosis.evaluation import (
     Steps,
     gather,
     geometry,
-    span,
 )
 from conformance.diagnosis.faults import BITS, OF_GEOMETRY, Fault
 from conformance.judge.activations import through_activation, through_slope
@@ -226,19 +225,16 @@ def _reshaped_not_transposed(w: Array) -> Array:
 
 def _kernel_shifted_by_rest(w: Array, found: Any) -> Array:
     """The kernel's gradient of windows that lie further on by what the strides leave over."""
+    rests = [
+        _rest(length, index, found.settings, axis)
+        for axis, (length, index) in enumerate(zip(found.x.shape[1:-1], found.places, strict=True))
+    ]
 
     def together(axes: list[Along]) -> list[Along]:
-        return [replace(a, before=a.before - _left_over(a)) for a in axes]
+        return [replace(a, before=a.before - rest) for a, rest in zip(axes, rests, strict=True)]
 
     windows, inside = gather(found.x, found.settings, replace(CORRECT, together=together))
     return np.asarray(found.of_kernel(np.where(inside, windows, 0.0), found.g).reshape(w.shape))
-
-
-def _left_over(along: Along) -> int:
-    """How many places of the padded input lie beyond the last window."""
-    total = v.total_of(along) if along.padding == "same" else along.before
-    end = (along.outputs - 1) * along.stride + span(along.window, along.dilation)
-    return max(along.length + total - end, 0)
 
 
 def _kernel_by_samples(w: Array, found: Any) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 from conformance.diagnosis.attribution import which
 from conformance.diagnosis.evaluation import Array
 from conformance.diagnosis.questions.products import (
+    AXES,
     NOTHING,
     SEVERAL,
     Law,
@@ -22,7 +23,6 @@ from conformance.diagnosis.questions.reads import along_values
 from conformance.diagnosis.questions.window_looks import (
     NEXT_IN_MEMORY,
     Looks,
-    axes_of,
     next_in_memory,
     without_middle,
 )
@@ -58,6 +58,10 @@ def look_words(looks: Looks) -> Told:
     return Told((ends,)) if ends else Told((_first_look(looks, wrong),), for_all=False)
 
 
+def _axes_of(places: Array) -> tuple[str, ...]:
+    return ("sample", *AXES[places.shape[1] - 2], "channel")
+
+
 def _never(looks: Looks) -> tuple[str, ...]:
     """Which inputs no window looks at, where that is all."""
     if (looks.got & ~looks.right).any():
@@ -69,7 +73,7 @@ def _never(looks: Looks) -> tuple[str, ...]:
     if not np.array_equal(looks.got[~missed], looks.right[~missed]):
         return ()
     told: list[str] = []
-    for axis, values in zip(axes_of(looks.inputs), looks.inputs.T, strict=True):
+    for axis, values in zip(_axes_of(looks.inputs), looks.inputs.T, strict=True):
         along = along_values(values[asked], missed[asked])
         if along is not None and not along.all():
             told += (f"{w} looked at by no window" for w in which(along, f"input {axis}s"))
@@ -78,7 +82,7 @@ def _never(looks: Looks) -> tuple[str, ...]:
 
 def _along(looks: Looks) -> Iterator[tuple[str, int, Array, dict[int, Span], dict[int, Span]]]:
     """Of each axis: its name, length and windows, and where these look, as found and as right."""
-    axes = axes_of(looks.inputs)[1:-1]
+    axes = _axes_of(looks.inputs)[1:-1]
     for number, (axis, length, windows) in enumerate(
         zip(axes, looks.lengths, looks.windows, strict=False), 1
     ):
@@ -147,7 +151,7 @@ def _line(index: Array, ends: Array, length: int, stride: int) -> Law | None:
 
 def _ends(looks: Looks) -> str:
     """Where windows begin and end along the first axis along which they do elsewhere."""
-    for number, axis in enumerate(axes_of(looks.inputs)[1:-1], 1):
+    for number, axis in enumerate(_axes_of(looks.inputs)[1:-1], 1):
         got, right = (
             _spans(looks.inputs[:, number], one, 1 + number) for one in (looks.got, looks.right)
         )
@@ -250,7 +254,7 @@ def _moved_alike(sent: Sent) -> str:
         return ""
     differing = [
         (axis, set(by.tolist()))
-        for axis, by in zip(axes_of(sent.right), (sent.got - sent.right).T, strict=True)
+        for axis, by in zip(_axes_of(sent.right), (sent.got - sent.right).T, strict=True)
         if by.any()
     ]
     if len(differing) != 1 or len(differing[0][1]) != 1:

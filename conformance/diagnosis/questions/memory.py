@@ -105,8 +105,6 @@ def _along_loops(reads: Reads, found: Reads) -> Iterator[str]:
 def _frames(reads: Reads) -> Iterator[_Frame]:
     """The inputs as they are, and within their padding, in both data formats."""
     places, rank = reads.right[:, :-1], reads.rank
-    last = (*range(rank + 2),)
-    orders = {"last": last, "first": (0, rank + 1, *range(1, rank + 1))}
     names = ("sample", *AXES[rank], "channel")
     inside = places[reads.inside]
     start = np.zeros(rank + 2, int)
@@ -114,9 +112,14 @@ def _frames(reads: Reads) -> Iterator[_Frame]:
     padded_start = np.minimum(places.min(axis=0), 0)
     padded = np.maximum(places.max(axis=0) + 1, extents) - padded_start
     for first, sizes in ((start, extents), (padded_start, padded)):
-        for order in orders.values():
+        for order in _orders(rank):
             chosen = list(order)
             yield _Frame([names[i] for i in order], first[chosen], sizes[chosen], order)
+
+
+def _orders(rank: int) -> tuple[tuple[int, ...], ...]:
+    """The columns of places with channels last, as they are, and with channels first."""
+    return (*range(rank + 2),), (0, rank + 1, *range(1, rank + 1))
 
 
 def _walked(reads: Reads) -> Iterator[tuple[str, Array]]:
@@ -149,13 +152,8 @@ def _is_elsewhere(reads: Reads, frame: _Frame, by: Array) -> bool:
 def _of_outputs(reads: Reads, found: Reads) -> Iterator[str]:
     """Where outputs hold what belongs to others further on in memory."""
     moved = found.got[:, :-2] - found.right[:, :-2]
-    strides = np.array(
-        [
-            law["n" if not a else PLACES[a - 1]]
-            for a, law in enumerate(reads.laws)
-            if a <= reads.rank
-        ]
-    )
+    laws = reads.laws[: 1 + reads.rank]
+    strides = np.array([law["n" if a == 0 else PLACES[a - 1]] for a, law in enumerate(laws)])
     same_channel = np.array_equal(found.got[:, -2], found.right[:, -2])
     if not same_channel or (moved % strides).any():
         return
@@ -167,7 +165,7 @@ def _of_outputs(reads: Reads, found: Reads) -> Iterator[str]:
         [*reads.entries[:, : 1 + rank].max(axis=0) + 1, reads.entries[:, -1].max() + 1]
     )
     names = ("sample", *AXES[rank], "filter")
-    for order in ((0, rank + 1, *range(1, rank + 1)), (*range(rank + 2),)):
+    for order in _orders(rank):
         chosen = list(order)
         frame = _Frame([names[i] for i in order], np.zeros(rank + 2, int), sizes[chosen], order)
         by_memory = frame.number(held) - frame.number(own)

@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 
 from conformance.diagnosis.evaluation import Array
-from conformance.diagnosis.questions.products import AXES
 
 NEXT_IN_MEMORY: Final = (
     "in the place of the padding, windows look at what lies next in memory, such as the next sample"
@@ -91,8 +90,3 @@ def _is_next(looks: Looks, marked: int, output: Array) -> bool:
         own = (own[:, None] * length + taps).ravel()
         number = number * length + int(place[axis])
     return bool(channel == output[-1] and (own == number).any())
-
-
-def axes_of(places: Array) -> tuple[str, ...]:
-    """The names of the columns of places."""
-    return ("sample", *AXES[places.shape[1] - 2], "channel")
