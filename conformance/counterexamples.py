@@ -317,7 +317,7 @@ def _stage(result: Result) -> tuple[str, str, str]:
 @contextlib.contextmanager
 def _storage_elsewhere() -> Iterator[None]:
     """Keep Hypothesis from writing ``.hypothesis`` into the working directory."""
-    before = configuration.storage_directory().path.parent
+    before = configuration.storage_directory().path
     with tempfile.TemporaryDirectory(prefix="conformance-search-") as directory:
         configuration.set_hypothesis_home_dir(Path(directory))
         try:

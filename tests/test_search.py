@@ -12,7 +12,7 @@ import reference_impl
 
 pytest.importorskip("hypothesis")
 
-from hypothesis import HealthCheck, find, given, settings
+from hypothesis import HealthCheck, configuration, find, given, settings
 
 from conformance.cases.case import Case, parse
 from conformance.cases.facts import facts
@@ -115,7 +115,15 @@ def test_the_command_prints_the_descriptor_and_how_to_reproduce_it(
     )
     assert "--seed 1 repeats the search" in lines[-1]
     assert main(["run", "--implementation", rare, "--case", descriptor]) == 1
-    assert not (tmp_path / ".hypothesis").exists()
+
+
+@pytest.mark.usefixtures("rare")
+def test_a_search_leaves_the_storage_of_other_properties_where_it_was(tmp_path: Path) -> None:
+    """Neither a search nor a property of the same process later writes into the directory."""
+    before = configuration.storage_directory().path
+    assert searched(1).findings
+    assert configuration.storage_directory().path == before
+    assert {one.name for one in tmp_path.iterdir()} <= {"rare.py", "__pycache__"}
 
 
 def test_a_failure_of_the_order_of_calls_is_told_as_one(
