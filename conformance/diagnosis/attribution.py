@@ -284,4 +284,8 @@ def which(wrong: Array, what: str) -> list[str]:
     told[f"the {what} from index {first} on are"] = index >= first
     told[f"the {what} before index {int(wrong.sum())} are"] = index < wrong.sum()
     found = [words for words, mask in told.items() if np.array_equal(mask, wrong)]
-    return found or [f"some of the {what} are"]
+    return found or [f"{SOME} {what} are"]
+
+
+SOME: Final = "some of the"
+"""How words begin that do not say which."""

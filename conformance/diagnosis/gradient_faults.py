@@ -114,12 +114,6 @@ def _slope_of_output(name: str, sums: Array, upstream: Array) -> Array:
     return through_slope(name, outputs, nothing, upstream, fmt, exact=True).value
 
 
-def _slope(name: str, sums: Array, upstream: Array) -> Array:
-    """The upstream gradient through the right slope."""
-    nothing = np.zeros_like(sums)
-    return through_slope(name, sums, nothing, upstream, FORMATS["float64"], exact=True).value
-
-
 def _value_for_slope(name: str, sums: Array, upstream: Array) -> Array:
     """The upstream gradient times the activation's output."""
     fmt, nothing = FORMATS["float64"], np.zeros_like(sums)
@@ -129,7 +123,7 @@ def _value_for_slope(name: str, sums: Array, upstream: Array) -> Array:
 def _slope_of(wanted: str, slope: Callable[[Array], Array]) -> Callable[[str, Array, Array], Array]:
     """Another slope of one activation, a function of its sums."""
     return lambda name, sums, upstream: (
-        upstream * slope(sums) if name == wanted else _slope(name, sums, upstream)
+        upstream * slope(sums) if name == wanted else b.through_own_slope(name, sums, upstream)
     )
 
 
@@ -144,7 +138,9 @@ _BY_OUTPUT: Final[dict[str, Callable[[Array], Array]]] = {
 def _formula_of_sum(name: str, sums: Array, upstream: Array) -> Array:
     """A slope that is a function of the output, given the sum in its place."""
     formula = _BY_OUTPUT.get(name)
-    return _slope(name, sums, upstream) if formula is None else upstream * formula(sums)
+    return (
+        b.through_own_slope(name, sums, upstream) if formula is None else upstream * formula(sums)
+    )
 
 
 def _of_first_group(x: Array, found: Any) -> Array:
@@ -237,20 +233,55 @@ def _kernel_shifted_by_rest(w: Array, found: Any) -> Array:
     return np.asarray(found.of_kernel(np.where(inside, windows, 0.0), found.g).reshape(w.shape))
 
 
-def _kernel_by_samples(w: Array, found: Any) -> Array:
+def _kernel_by_samples(parts: Change) -> Change:
     """The kernel's gradient of 16-bit formats, rounded after each sample is added."""
-    ones = (found.of_kernel(*one) for one in _samples(found.windows, found.g))
-    return _rounded_sum(w, ones, found)
+
+    def kernel(w: Array, found: Any) -> Array:
+        ones = (found.of_kernel(*one) for one in _samples(found.windows, found.g))
+        return _rounded_sum(w, (parts(one, found) for one in ones), found)
+
+    return kernel
 
 
-def _bias_by_samples(b: Array, found: Any) -> Array:
+def _bias_by_samples(parts: Change) -> Change:
     """The bias' gradient of 16-bit formats, rounded after each sample is added."""
-    over = tuple(range(1 + found.rank))
-    return _rounded_sum(b, (g.sum(axis=over) for _, g in _samples(found.windows, found.g)), found)
+
+    def bias(b: Array, found: Any) -> Array:
+        over = tuple(range(1 + found.rank))
+        ones = (g.sum(axis=over) for _, g in _samples(found.windows, found.g))
+        return _rounded_sum(b, (parts(one, found) for one in ones), found)
+
+    return bias
 
 
 def _samples(windows: Array, g: Array) -> Iterator[tuple[Array, Array]]:
     return ((windows[n : n + 1], g[n : n + 1]) for n in range(len(g)))
+
+
+def _whole(part: Array, _: Any) -> Array:
+    return part
+
+
+def _rounded(part: Array, found: Any) -> Array:
+    return round_to(part, found.format)
+
+
+_PARTS_OF_SAMPLES: Final = (
+    ("", "", _whole),
+    ("-each", ", the part of each sample rounded as well", _rounded),
+)
+
+
+def _by_samples() -> Iterator[Fault]:
+    """Gradients that are rounded after each sample, of whole parts and of rounded ones."""
+    for name, make in (("kernel", _kernel_by_samples), ("bias", _bias_by_samples)):
+        for which, words, parts in _PARTS_OF_SAMPLES:
+            yield _fault(
+                f"{name}.rounded-by-samples{which}",
+                f"the gradient of the {name} is added up over the samples in the 16-bit dtype "
+                f"itself, and so rounded after each{words}",
+                **{name: make(parts)},
+            )
 
 
 def _rounded_sum(right: Array, terms: Iterator[Array], found: Any) -> Array:
@@ -460,7 +491,7 @@ _ALL: Final = (
     _fault(
         "activation.of-upstream",
         "the activation's slope is taken at the upstream gradient in place of the sum",
-        slope=lambda name, sums, upstream: _slope(name, upstream, upstream),
+        slope=lambda name, sums, upstream: b.through_own_slope(name, upstream, upstream),
     ),
     _fault(
         "activation.formula-of-sum",
@@ -475,7 +506,9 @@ _ALL: Final = (
     _fault(
         "activation.twice",
         "the activation's slope is applied twice",
-        slope=lambda name, sums, upstream: _slope(name, sums, _slope(name, sums, upstream)),
+        slope=lambda name, sums, upstream: b.through_own_slope(
+            name, sums, b.through_own_slope(name, sums, upstream)
+        ),
     ),
     *(
         _fault(
@@ -521,18 +554,7 @@ _ALL: Final = (
         "the gradient of the kernel leaves the last outputs along the last axis out",
         kernel=_without_last_outputs(-1),
     ),
-    _fault(
-        "kernel.rounded-by-samples",
-        "the gradient of the kernel is added up over the samples in the 16-bit dtype itself, and "
-        "so rounded after each",
-        kernel=_kernel_by_samples,
-    ),
-    _fault(
-        "bias.rounded-by-samples",
-        "the gradient of the bias is added up over the samples in the 16-bit dtype itself, and so "
-        "rounded after each",
-        bias=_bias_by_samples,
-    ),
+    *_by_samples(),
     Fault(
         "gradient.inputs.reshaped",
         "the gradient of channels_first inputs is reshaped, not transposed",

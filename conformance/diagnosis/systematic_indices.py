@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from conformance.diagnosis.backward import through_own_slope
 from conformance.diagnosis.evaluation import Array, Backward, Steps, in_parts, one_after_another
 from conformance.diagnosis.faults import Fault
 
@@ -228,6 +229,29 @@ def _of_phases(index: Array, number: int, stride: int, *, which: str, axes: Sequ
     return np.asarray(kept[which])
 
 
+_LEFT_OVER: Final = (4, 8, 16, 32)
+
+
+def _slopes() -> Iterator[Fault]:
+    """What blocks of all outputs leave over has no slope of the activation."""
+    for block in _LEFT_OVER:
+        yield Fault(
+            f"gradient.systematic.slope.beyond.{block}",
+            "in the gradients, the activation's slope is left out for the outputs beyond the last "
+            f"multiple of {block}, all counted one after another, channels last",
+            Steps(backward=Backward(slope=partial(_without_rest, block=block))),
+            is_systematic=True,
+        )
+
+
+def _without_rest(name: str, sums: Array, upstream: Array, *, block: int) -> Array:
+    """The upstream gradient through the slope, but for the last outputs."""
+    made = through_own_slope(name, sums, upstream).copy()
+    whole = sums.size // block * block
+    made.reshape(-1)[whole:] = upstream.reshape(-1)[whole:]
+    return made
+
+
 def _changed(x: Array, _: Any, *, change: _Change, axis: int) -> Array:
     return change(x, axis)
 
@@ -248,3 +272,4 @@ def of_gradients() -> Iterator[Fault]:
     yield from _upstreams()
     yield from _reached()
     yield from _phases()
+    yield from _slopes()

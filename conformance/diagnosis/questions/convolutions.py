@@ -10,9 +10,11 @@ import numpy as np
 
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
+from conformance.diagnosis.attribution import how_often
 from conformance.diagnosis.evaluation import CORRECT, Array, places, settings_of
 from conformance.diagnosis.questions.answers import Answer, Ask, answers, moved
 from conformance.diagnosis.questions.products import (
+    AXES,
     NOTHING,
     PLACES,
     SEVERAL,
@@ -22,6 +24,7 @@ from conformance.diagnosis.questions.products import (
     Told,
 )
 from conformance.diagnosis.questions.reads import read_words
+from conformance.diagnosis.questions.where import where_of
 from conformance.layers.registry import LAYERS
 
 _Part = tuple[Array, Array, Array]
@@ -93,7 +96,27 @@ def of_convolution(case: Case, ask: Ask) -> Told:
         if told.words:
             words = (f"in the gradient of the {name}, {one}" for one in told.words)
             return Told(tuple(words), told.for_all, told.is_law)
-    return Told()
+    return Told(_of_biases(layer, found))
+
+
+def _of_biases(layer: _Convolution, found: Sequence[Answer]) -> tuple[str, ...]:
+    """Which outputs the bias' gradient counts otherwise than once each, in all words that hold."""
+    shape = (*layer.outputs, layer.kernel[-1])
+    if any("bias" not in one.given for one in found):
+        return ()
+    counts = np.ones(shape)
+    for one in found:
+        output = np.unravel_index(one.mark, shape)
+        upstream, given = one.right["bias"][output[-1]], one.given["bias"]
+        counts[output] = given[output[-1]] / upstream
+        if np.count_nonzero(given) > np.count_nonzero(given[output[-1]]):
+            return ()
+    by_place = counts[..., 0]
+    odd = np.unique(by_place[by_place != 1])
+    if len(odd) != 1 or (counts != by_place[..., None]).any():
+        return ()
+    where = where_of(by_place != 1, AXES[layer.rank])
+    return tuple(f"the gradient of the bias has {one} {how_often(float(odd[0]))}" for one in where)
 
 
 def _by_kernel(layer: _Convolution, ask: Ask) -> Reads:

@@ -7,16 +7,14 @@ output that is wrong may hold what belongs to another one a fixed way off.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
 from typing import Final
 
 import numpy as np
 
 from conformance.diagnosis.attribution import how_often, which
-from conformance.diagnosis.evaluation import Array
 from conformance.diagnosis.questions.products import AXES, NOTHING, PLACES, Reads
+from conformance.diagnosis.questions.where import where_of
 
-_BLOCKS: Final = (2, 4, 8, 16, 32)
 _LEAST_READ: Final = 4
 """By how many reads it is known what wrong outputs hold."""
 
@@ -83,65 +81,6 @@ def _where(reads: Reads) -> Iterator[str]:
     place = tuple(reads.entries[:, : 1 + reads.rank].T)
     np.logical_or.at(wrong, place, reads.wrong)
     np.logical_or.at(padded, place, ~reads.inside)
-    if wrong.all():
-        return
-    if np.array_equal(wrong, padded):
+    if np.array_equal(wrong, padded) and not wrong.all():
         yield "outputs whose window reaches into the padding"
-    for over, mask in (("of each sample", wrong[0]), ("of all samples", wrong)):
-        if np.array_equal(np.broadcast_to(mask, shape), wrong):
-            for block in _remainders(mask.ravel()):
-                yield (
-                    f"the output places {over} beyond the last multiple of {block}, counted one "
-                    "after another,"
-                )
-            for block in _overlaps(mask.ravel()):
-                yield (
-                    f"the output places {over} that a last block of {block}, moved back to end "
-                    "with them, shares with the block before"
-                )
-    whole_rows = np.array_equal(np.broadcast_to(wrong[..., :1], shape), wrong)
-    if reads.rank > 1 and whole_rows and shape[-1] > 1:
-        for block in _remainders(wrong[..., 0].ravel()):
-            yield (
-                f"the output {AXES[reads.rank][-2]}s of all samples beyond the last multiple of "
-                f"{block}, counted one after another,"
-            )
-    if np.array_equal(np.broadcast_to(wrong[0], shape), wrong):
-        yield from _corners(wrong[0], AXES[reads.rank])
-
-
-def _remainders(mask: Array) -> Iterator[int]:
-    """The lengths of blocks that leave over what is wrong."""
-    index = np.arange(mask.size)
-    for block in _BLOCKS:
-        if mask.size % block and np.array_equal(mask, index >= mask.size // block * block):
-            yield block
-
-
-def _overlaps(mask: Array) -> Iterator[int]:
-    """The lengths of blocks of which the last, moved back, shares what is wrong with the other."""
-    index = np.arange(mask.size)
-    for block in _BLOCKS:
-        whole = mask.size // block * block
-        shared = (index >= mask.size - block) & (index < whole)
-        if whole and mask.size % block and np.array_equal(mask, shared):
-            yield block
-
-
-def _corners(wrong: Array, axes: tuple[str, ...]) -> Iterator[str]:
-    """Where wrong outputs are those of some rows and some columns."""
-    every = set(range(wrong.ndim))
-    along = [np.asarray(wrong.any(axis=tuple(every - {axis}))) for axis in range(wrong.ndim)]
-    if wrong.ndim < 2 or not np.array_equal(wrong, np.logical_and.outer(*along)):
-        return
-    for tile in _BLOCKS:
-        if all(_is_last(mask, tile) for mask in along):
-            yield f"the outputs of the last tile of {tile} by {tile}"
-    told = [which(mask, f"output {axis}s") for mask, axis in zip(along, axes, strict=True)]
-    for rows, columns in product(*told):
-        yield f"the outputs where {rows}, and {columns},"
-
-
-def _is_last(mask: Array, block: int) -> bool:
-    first = (mask.size - 1) // block * block
-    return np.array_equal(mask, np.arange(mask.size) >= first)
+    yield from where_of(wrong, AXES[reads.rank])

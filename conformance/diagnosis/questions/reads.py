@@ -13,8 +13,9 @@ from typing import Final
 
 import numpy as np
 
-from conformance.diagnosis.attribution import how_often, in_words, which
+from conformance.diagnosis.attribution import SOME, how_often, in_words, which
 from conformance.diagnosis.evaluation import Array
+from conformance.diagnosis.questions.blocks import cut_at_blocks
 from conformance.diagnosis.questions.kernel_order import kernel_in_another_order
 from conformance.diagnosis.questions.laws import ENOUGH, law_of
 from conformance.diagnosis.questions.memory import elsewhere_in_memory
@@ -41,7 +42,7 @@ def read_words(reads: Reads) -> Told:
         return Told()
     if not (reads.inside & wrong).any():
         return Told((_of_padding(reads.only(wrong)),), of_padding=True)
-    words = _weighted(reads) or counted_in_parts(reads)
+    words = cut_at_blocks(reads) or _counted(reads)
     if words or (reads.got[wrong] == SEVERAL).all():
         return Told(words)
     law = _law(reads) or in_another_order(reads) or kernel_in_another_order(reads)
@@ -50,6 +51,13 @@ def read_words(reads: Reads) -> Told:
         return Told(laws, is_law=True)
     parts = parts_of_outputs(reads)
     return Told(parts) if parts else Told((_in_part(reads) or _example(reads),), for_all=False)
+
+
+def _counted(reads: Reads) -> tuple[str, ...]:
+    """Where the right elements are read, but not once each: along an axis, or in a part."""
+    along = _weighted(reads)
+    told = tuple(words for words in along if not words.startswith(SOME))
+    return told or counted_in_parts(reads) or along
 
 
 def _of_padding(wrong: Reads) -> str:
