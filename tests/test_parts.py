@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_marks import CONV2D, ask_of, of_change, told
+from test_marks import CONV2D, ask_of, gradients, of_change, told
 
 from conformance.cases.case import Case, parse
 from conformance.cases.operands import operands
+from conformance.diagnosis.backward import predict_gradients
 from conformance.diagnosis.evaluation import CORRECT, predict
 from conformance.diagnosis.hypotheses import Failure
 from conformance.diagnosis.questions.answers import Ask
@@ -159,6 +160,87 @@ CHANGES: dict[str, tuple[str, Ask, str]] = {
         ),
     ),
 }
+
+
+def in_blocks(far: int, block: int = 8) -> Ask:
+    """Blocks of causal outputs, each with so many inputs before its own."""
+
+    def ask(case: Case) -> Result:
+        x = operands(case)
+        parts = []
+        for first in range(0, x.inputs.shape[1], block):
+            seen = x.inputs.copy()
+            seen[:, : max(first - far, 0)] = 0
+            parts.append(predict(case, replace(x, inputs=seen)).value[:, first : first + block])
+        evidence = Evidence("one", case, Value(np.concatenate(parts, 1)), "exact")
+        return Result(case, (), "one", Verdict.DEVIATES, None, "", "", evidence=evidence)
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("far", "words"),
+    [
+        (0, "no input step"),
+        (1, "only one input step"),
+        (2, "only as many input steps as the kernel has steps less one, without dilation,"),
+        (4, None),
+    ],
+)
+def test_how_little_blocks_read_before_their_own_is_told(far: int, words: str | None) -> None:
+    """Blocks of 8 outputs of a kernel of 3 with a dilation of 2 need 4 inputs before their own."""
+    case = "Conv1D/inputs:1x19x2/filters:2/kernel_size:3/padding:causal/dilation_rate:2"
+    expected = (
+        "output steps are made in blocks of 8, each of which reads {} before that of its first "
+        "output, and leaves out what lies further off"
+    )
+    found = most_told(case, in_blocks(far))
+    assert found == ("" if words is None else expected.format(words))
+
+
+def columns_twice(y: Array) -> Array:
+    """The last four columns begin before the end of the four before them, and are added."""
+    made, columns = y.copy(), y.shape[2]
+    made[:, :, columns - 4 : columns // 4 * 4] *= 2
+    return made
+
+
+def test_columns_that_two_blocks_share_are_told() -> None:
+    assert most_told(PLAIN.replace("7x7", "5x8"), of_change(columns_twice)) == (
+        "only the output columns that a last block of 4, moved back to end with them, shares with "
+        "the block before are wrong: in them, all terms are counted twice"
+    )
+
+
+def without_rest_in_bias(times: float) -> Ask:
+    """Of all places of all outputs, those that eights leave over count otherwise for the bias."""
+
+    def ask(case: Case) -> Result:
+        arrays = operands(case)
+        assert arrays.upstream is not None
+        given = dict(predict_gradients(case, arrays).value)
+        counted = np.ones(arrays.upstream.shape[:-1])
+        counted.reshape(-1)[counted.size // 8 * 8 :] = times
+        over = tuple(range(counted.ndim))
+        given["bias"] = (arrays.upstream * counted[..., None]).sum(axis=over, dtype=np.float32)
+        evidence = Evidence("one", case, Value(given), "exact")
+        return Result(case, (), "one", Verdict.DEVIATES, None, "", "", evidence=evidence)
+
+    return ask
+
+
+@pytest.mark.parametrize(("times", "how"), [(0.0, "left out"), (2.0, "counted twice")])
+def test_which_outputs_the_gradient_of_the_bias_counts_is_told(times: float, how: str) -> None:
+    case = gradients("Conv1D/inputs:3x5x2/filters:3/kernel_size:2")
+    assert most_told(case, without_rest_in_bias(times)) == (
+        "the gradient of the bias has the output places of all samples beyond the last multiple of "
+        f"8, counted one after another, {how}"
+    )
+
+
+def test_a_right_gradient_of_the_bias_tells_nothing() -> None:
+    case = gradients("Conv1D/inputs:3x5x2/filters:3/kernel_size:2")
+    assert most_told(case, without_rest_in_bias(1.0)) == ""
 
 
 @pytest.mark.parametrize("name", CHANGES)
