@@ -48,7 +48,7 @@ _CONCLUDED: Final = frozenset({"part", "terms", "slope", "quantised"})
 OF_CALLS: Final = frozenset({"order", "inputs", "state", "threads", "repeat", "process"})
 """Stages of what calls do to each other."""
 
-_OF_VALUES: Final = frozenset({"activation", "slope", "nan", "infinity", "quantised", "precision"})
+_OF_VALUES: Final = frozenset({"activation", "slope", "nan", "infinity", "quantised"})
 """Stages of what shows by chance, with the numbers that happen to be drawn."""
 
 

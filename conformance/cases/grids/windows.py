@@ -112,6 +112,8 @@ def tiled() -> Iterator[Case]:
         axes = (Axis(2 * window + 1, window, window), Axis(3 * window - 1, window, window))
         for chosen in (axes, axes[::-1]):
             yield windowed(layer, chosen[: LAYERS[layer].rank], padding)
+            if LAYERS[layer].rank == 2:
+                yield windowed(layer, chosen, padding, data_format="channels_first")
 
 
 def _has(layer: str, name: str) -> bool:

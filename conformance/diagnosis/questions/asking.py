@@ -12,7 +12,7 @@ from conformance.cases.case import Case
 from conformance.diagnosis.commonality import common
 from conformance.diagnosis.groups import OF_CALLS, Diagnosis, Group
 from conformance.diagnosis.questions.answers import Ask, LateError
-from conformance.diagnosis.questions.conditions import conditions
+from conformance.diagnosis.questions.conditions import conditions, steadiest
 from conformance.diagnosis.questions.marks import what_is_read
 from conformance.diagnosis.questions.products import Told
 from conformance.diagnosis.questions.refuting import Refuting
@@ -146,7 +146,9 @@ def _told_by(group: Group, passed: Sequence[Case], ask: Ask) -> str:
         return shared([failure.case for failure in group.failures], ask)
     if not group.may_have_conditions:
         return ""
-    found = conditions(group.smallest, ask, [failure.case for failure in group.failures])
+    cases = [failure.case for failure in group.failures]
+    case = group.smallest if group.stage != "precision" else steadiest(cases, ask)
+    found = conditions(case, ask, cases) if case else ""
     return f"the smallest case fails only with {found}" if found else ""
 
 

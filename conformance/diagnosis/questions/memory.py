@@ -70,6 +70,28 @@ def elsewhere_in_memory(reads: Reads) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*_of_inputs(reads, found), *_of_outputs(reads, found))))
 
 
+def one_after_another(reads: Reads) -> tuple[str, ...]:
+    """Whether outputs read the first places of a sample in turn, with a kernel of one place."""
+    rank, found = reads.rank, reads.only(np.asarray((reads.got >= 0).all(axis=1)))
+    others = [0, 1 + rank, 2 + rank]
+    if len(found.got) != len(reads.got) or reads.entries[:, 1 + rank : 1 + 2 * rank].any():
+        return ()
+    outputs = tuple(reads.entries[:, 1 : 1 + rank].max(axis=0) + 1)
+    number = np.ravel_multi_index(tuple(reads.entries[:, 1 : 1 + rank].T), outputs)
+    read = np.ravel_multi_index(tuple(reads.got[:, 1 : 1 + rank].T), reads.lengths)
+    same = np.array_equal(reads.got[:, others], reads.right[:, others])
+    if not same or np.prod(outputs) < _LEAST_IN_TURN or not np.array_equal(number, read):
+        return ()
+    return (_IN_TURN,)
+
+
+_IN_TURN: Final = (
+    "the outputs read the first places of a sample's inputs in turn, one after another in memory, "
+    "as where the strides are ignored"
+)
+_LEAST_IN_TURN: Final = 3
+
+
 def _of_inputs(reads: Reads, found: Reads) -> Iterator[str]:
     """Where inputs are looked for in other places of memory: at another pitch, or along a loop."""
     if not np.array_equal(found.got[:, -1], found.right[:, -1]):

@@ -18,7 +18,7 @@ from conformance.diagnosis.evaluation import Array
 from conformance.diagnosis.questions.blocks import cut_at_blocks
 from conformance.diagnosis.questions.kernel_order import kernel_in_another_order
 from conformance.diagnosis.questions.laws import ENOUGH, law_of
-from conformance.diagnosis.questions.memory import elsewhere_in_memory
+from conformance.diagnosis.questions.memory import elsewhere_in_memory, one_after_another
 from conformance.diagnosis.questions.orders import in_another_order
 from conformance.diagnosis.questions.parts import counted_in_parts, parts_of_outputs
 from conformance.diagnosis.questions.products import (
@@ -45,8 +45,9 @@ def read_words(reads: Reads) -> Told:
     words = cut_at_blocks(reads) or _counted(reads)
     if words or (reads.got[wrong] == SEVERAL).all():
         return Told(words)
-    law = _law(reads) or in_another_order(reads) or kernel_in_another_order(reads)
-    laws = (law,) if law else elsewhere_in_memory(reads)
+    law = in_another_order(reads) or kernel_in_another_order(reads)
+    laws = one_after_another(reads) or _laws(reads) or ((law,) if law else ())
+    laws = laws or elsewhere_in_memory(reads)
     if laws:
         return Told(laws, is_law=True)
     parts = parts_of_outputs(reads)
@@ -175,6 +176,17 @@ def along_values(values: Array, what: Array) -> Array | None:
     return first if np.array_equal(first[values], what) else None
 
 
+def _laws(reads: Reads) -> tuple[str, ...]:
+    """The laws of the columns that follow another one, and what of any numbers they are like."""
+    law = _law(reads)
+    reasons = {one for axis in law.split("; ") for one in axis.split(_AS_WHERE)[1:]}
+    generic = [f"inputs are read{_AS_WHERE}{reason}" for reason in reasons if len(reasons) == 1]
+    return (law, *generic) if law else ()
+
+
+_AS_WHERE: Final = ", as where "
+
+
 def _law(reads: Reads) -> str:
     """The laws of the columns that follow another one; empty where one follows none."""
     found = reads.only(np.asarray((reads.got >= 0).all(axis=1)))
@@ -217,11 +229,11 @@ def _of_rates(got: Law, right: Law, place: str, tap: str) -> str:
     stride, dilation = right.get(place, 0), right.get(tap, 0)
     given = got.get(place, 0), got.get(tap, 0)
     if stride != dilation and given == (dilation, stride):
-        return ", as where strides and dilation rate are exchanged"
+        return f"{_AS_WHERE}strides and dilation rate are exchanged"
     if given == (stride, 1) != (stride, dilation):
-        return ", as where the dilation rate is ignored"
+        return f"{_AS_WHERE}the dilation rate is ignored"
     if given == (1, dilation) != (stride, dilation):
-        return ", as where the strides are ignored"
+        return f"{_AS_WHERE}the strides are ignored"
     return ""
 
 
