@@ -361,3 +361,70 @@ def test_the_second_half_of_a_batch_that_is_given_the_first_is_told() -> None:
     assert told("Conv1D/inputs:6x5x1/filters:2/kernel_size:2", of_change(halved)) == (
         "the second half of the output samples holds what belongs to the first half"
     )
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "Conv1D/inputs:2x9x2/filters:3/kernel_size:1/strides:3",
+        "Conv2D/inputs:1x5x7x2/filters:2/kernel_size:1/strides:2",
+        "Conv2D/inputs:1x2x5x7/filters:2/kernel_size:1/strides:2/data_format:channels_first",
+    ],
+)
+def test_places_that_are_read_in_turn_are_told(case: str) -> None:
+    """A kernel of one place is taken for a product of matrices, whatever the strides."""
+
+    def in_turn(case: Case, value: Any) -> Any:
+        dense = predict(case.replace(strides=1), operands(case)).value
+        first = case.keywords.get("data_format") == "channels_first"
+        y, shape = (np.moveaxis(a, 1, -1) if first else a for a in (dense, value))
+        y = y.reshape(len(y), -1, y.shape[-1])[:, : np.prod(shape.shape[1:-1])]
+        y = y.reshape(shape.shape)
+        return Value(np.moveaxis(y, -1, 1) if first else y)
+
+    assert told(case, ask_of(CORRECT, in_turn)) == (
+        "the outputs read the first places of a sample's inputs in turn, one after another in "
+        "memory, as where the strides are ignored"
+    )
+
+
+@pytest.mark.parametrize(("length", "rate"), [(8, 3), (11, 2), (11, 4)])
+def test_inputs_that_a_rate_leaves_over_are_told(length: int, rate: int) -> None:
+    """The inputs are dealt out to as many phases as the dilation rate, of equal length."""
+
+    def without_rest(case: Case, _: Any) -> Any:
+        arrays = operands(case)
+        assert arrays.inputs is not None
+        x = arrays.inputs.copy()
+        x[:, length // rate * rate :] = 0
+        return Value(predict(case, replace(arrays, inputs=x)).value)
+
+    case = f"Conv1D/inputs:1x{length}x2/filters:2/kernel_size:2/dilation_rate:{rate}"
+    words = what_is_read(
+        [Failure(parse(case), Value(None), "exact")], ask_of(CORRECT, without_rest)
+    ).words
+    assert (
+        "inputs beyond the last multiple of the dilation rate along an axis, counted with the "
+        "padding, are left out"
+    ) in words
+
+
+@pytest.mark.parametrize("shape", ["1x7x2", "1x6x7x2"])
+def test_places_counted_in_cut_windows_are_told(shape: str) -> None:
+    """Windows of three begin one place before the input; counted there, all go one too early."""
+
+    def cut(case: Case, value: Any) -> Any:
+        outputs = operands(case).upstream
+        assert outputs is not None
+        index = np.argwhere(outputs)[0][1:-1]
+        axes = tuple(axis for axis, first in enumerate(index, 1) if first == 0)
+        right = value["inputs"]
+        padded = np.pad(right, [(0, 0), *[(1, 0)] * (right.ndim - 2), (0, 0)])
+        moved = np.roll(padded, -1, axes)[(slice(None), *[slice(1, None)] * (right.ndim - 2))]
+        return Value({"inputs": moved})
+
+    layer = "MaxPooling1D" if shape.count("x") == 2 else "MaxPooling2D"
+    case = f"{layer}/observe:gradients/inputs:{shape}/pool_size:3/strides:1/padding:same"
+    assert "counted in the part of the window that lies within the input" in told(
+        case, ask_of(CORRECT, cut)
+    )

@@ -153,6 +153,12 @@ def log_of_softmax(y: Array) -> Array:
         return np.log((powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32))
 
 
+def softmax_of_largest_of_all(y: Array) -> Array:
+    with np.errstate(all="ignore"):
+        powers = np.exp((y - y.max()).astype(np.float32))
+        return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
 def on_steps(case: Case, arrays: Operands) -> Array:
     """Outputs of 8 bits, of which one step is the range divided by 255."""
     y = np.asarray(right(case, arrays))
@@ -205,6 +211,13 @@ SLIPS = (
         SOFTMAX,
         of_activation("softmax", naive_softmax),
         "softmax gives NaN where the sum is ",
+    ),
+    Slip(
+        "softmax subtracts the largest of all",
+        SOFTMAX,
+        of_activation("softmax", softmax_of_largest_of_all),
+        "below the largest of all rows, which may be what is subtracted from each, as where exp(x) "
+        "becomes zero in float32",
     ),
     Slip(
         "log_softmax by softmax",

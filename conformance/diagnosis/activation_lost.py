@@ -34,6 +34,10 @@ class _Lost:
 
 _OWN: Final = "where the sum is {}"
 _LARGEST: Final = "where the largest sum of the row is {}"
+_ROW_BELOW: Final = (
+    "where the largest sum of the row lies {} below the largest of all rows, which may be what is "
+    "subtracted from each"
+)
 _BELOW: Final = "where the sum lies {} below the largest of its row"
 
 
@@ -78,7 +82,7 @@ def _lost(name: str, failure: Failure) -> _Lost | None:
     keys = {_OWN: sums}
     if named(name).rowwise and sums.size:
         largest = np.broadcast_to(sums.max(axis=-1, keepdims=True), sums.shape)
-        keys |= {_BELOW: largest - sums, _LARGEST: largest}
+        keys |= {_BELOW: largest - sums, _ROW_BELOW: sums.max() - largest, _LARGEST: largest}
     return _Lost(
         np.where(np.isnan(given), np.nan, given)[is_lost],
         {key: values[is_lost] for key, values in keys.items()},
@@ -99,7 +103,7 @@ def _beyond(key: str, wrong: Floats, right: Floats) -> str:
 
 def _limit(key: str, most: float, least: float) -> str:
     """The limit of a formula between what is right and what is wrong, where it is but one."""
-    limits = _UNDERFLOW if key == _BELOW else _OVERFLOW
+    limits = _UNDERFLOW if key in (_BELOW, _ROW_BELOW) else _OVERFLOW
     found = [words for words, limit in limits.items() if most <= limit <= least]
     return f", as where {found[0]}" if len(found) == 1 else ""
 

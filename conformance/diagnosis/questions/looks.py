@@ -51,9 +51,9 @@ def look_words(looks: Looks) -> Told:
     words = _never(looks)
     if words:
         return Told(words)
-    law = _moved_to_fit(looks) or _other_ends(looks)
-    if law:
-        return Told((law,), is_law=True)
+    laws = tuple(law for law in (_moved_to_fit(looks), _other_ends(looks)) if law)
+    if laws:
+        return Told(laws, is_law=True)
     ends = _ends(looks)
     return Told((ends,)) if ends else Told((_first_look(looks, wrong),), for_all=False)
 
@@ -217,8 +217,28 @@ def sent_words(sent: Sent) -> Told:
     wrong = np.asarray((sent.got != sent.right).any(axis=1))
     if not wrong.any():
         return Told()
-    words = _counted_anew(sent) or _moved_alike(sent) or _by_other_rows(sent)
+    words = (
+        _by_cut_windows(sent) or _counted_anew(sent) or _moved_alike(sent) or _by_other_rows(sent)
+    )
     return Told((words,)) if words else Told((_first_sent(sent, int(wrong.argmax())),), False)
+
+
+def _by_cut_windows(sent: Sent) -> str:
+    """Whether places in windows cut to the input are taken for those in whole windows."""
+    inner = slice(1, 1 + len(sent.windows))
+    starts = np.stack(
+        [w[sent.outputs[:, axis], 0] for axis, w in enumerate(sent.windows, 1)], axis=1
+    )
+    moved = sent.right.copy()
+    moved[:, inner] += np.minimum(starts, 0)
+    moved[(moved < 0).any(axis=1)] = NOTHING
+    if not np.array_equal(moved, sent.got):
+        return ""
+    return (
+        "of windows that begin before the first input, the gradient goes as many places before the "
+        "input that it belongs to, as where its place is counted in the part of the window that "
+        "lies within the input, and used as one of the whole window"
+    )
 
 
 def _counted_anew(sent: Sent) -> str:

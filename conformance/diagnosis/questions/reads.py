@@ -145,11 +145,30 @@ def _weighted(reads: Reads) -> tuple[str, ...]:
     if len(odd) != 1 or not np.isfinite(odd).all():
         return ()
     told = ["no input is read at all"] * bool((reads.got[reads.inside] == NOTHING).all())
+    told += _beyond_multiples(reads, weight, odd[0])
     told += _from_other_length(reads, weight, odd[0])
     for name, values in reads.indices():
         along = along_values(values[reads.inside], weight[reads.inside])
         told += [] if along is None else in_words(along, name)
     return tuple(told)
+
+
+def _beyond_multiples(reads: Reads, weight: Array, times: float) -> list[str]:
+    """Whether what is not read once are the inputs that a rate's multiples leave over."""
+    told = list[str]()
+    for name, symbols in (("dilation rate", TAPS), ("stride", PLACES)):
+        beyond = np.zeros(len(weight), bool)
+        for a in range(reads.rank):
+            place = reads.right[:, 1 + a] - min(int(reads.right[:, 1 + a].min()), 0)
+            rate = reads.laws[1 + a][symbols[a]]
+            beyond |= place >= (int(place.max()) + 1) // rate * rate
+        beyond &= reads.inside
+        if beyond.any() and np.array_equal(beyond, reads.inside & (weight == times)):
+            told.append(
+                f"inputs beyond the last multiple of the {name} along an axis, counted with the "
+                f"padding, are {how_often(float(times))}"
+            )
+    return told
 
 
 def _from_other_length(reads: Reads, weight: Array, times: float) -> list[str]:
