@@ -185,3 +185,24 @@ def test_of_several_places_the_smallest_is_told() -> None:
         "the bias is left out, only in the output places of all samples, counted one after the "
         "other, beyond the last multiple of 2"
     ) in found.message
+
+
+def test_outputs_that_are_a_remainder_as_a_whole_belong_to_it() -> None:
+    """Planes of two and three places have no bias at all, larger ones but in what fours leave."""
+    failures = []
+    for rows, columns in ((1, 2), (1, 3), (3, 3), (3, 5), (5, 5), (2, 3), (3, 7)):
+        case = parse(f"Conv2D/inputs:2x{rows}x{columns}x2/filters:7/kernel_size:1")
+        arrays = operands(case)
+        y = evaluate(case, arrays).copy()
+        planes = y.reshape(2, -1, 7)
+        planes[:, planes.shape[1] // 4 * 4 :] -= arrays.weights["bias"]
+        failures.append(Failure(case, Value(planes.reshape(y.shape)), "exact"))
+    fours = ((1, 4), (2, 4), (4, 4), (3, 8))
+    passed = [parse(f"Conv2D/inputs:2x{r}x{c}x2/filters:7/kernel_size:1") for r, c in fours]
+    found = diagnose(failures, passed)
+    assert found is not None
+    assert len(found.groups) == 1
+    assert (
+        "the bias is left out, only in the places of an output plane, counted row by row, beyond "
+        "the last multiple of 4"
+    ) in found.message

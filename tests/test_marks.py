@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from conformance.cases.case import Case, parse
+from conformance.cases.facts import facts
 from conformance.cases.operands import operands
 from conformance.diagnosis.backward import predict_gradients
 from conformance.diagnosis.evaluation import CORRECT, Steps, predict
@@ -427,4 +428,68 @@ def test_places_counted_in_cut_windows_are_told(shape: str) -> None:
     case = f"{layer}/observe:gradients/inputs:{shape}/pool_size:3/strides:1/padding:same"
     assert "counted in the part of the window that lies within the input" in told(
         case, ask_of(CORRECT, cut)
+    )
+
+
+@pytest.mark.parametrize(
+    ("layer", "at_both", "words"),
+    [
+        (
+            "Conv1D/inputs:1x3x2/filters:2/kernel_size:5",
+            True,
+            "first and end beyond the last input",
+        ),
+        ("Conv1D/inputs:1x9x2/filters:2/kernel_size:5", False, "before the first input,"),
+        ("Conv1D/inputs:1x9x2/filters:2/kernel_size:3/dilation_rate:2", False, "first input,"),
+    ],
+)
+def test_kernels_that_are_not_moved_on_are_told(layer: str, at_both: bool, words: str) -> None:
+    """Of a window that begins before the input, as many taps are used as are left, from the first.
+
+    Of three inputs and five taps the windows of the first two outputs are cut at both ends; those
+    of nine at one.
+    """
+
+    def cut(case: Case, value: Any) -> Any:
+        arrays, made = operands(case), value.copy()
+        kernel, length = arrays.weights["kernel"], value.shape[1]
+        (dilation,) = facts(case).dilation
+        before = (len(kernel) - 1) * dilation // 2
+        for output in range(before):
+            passed = -(-(before - output) // dilation)
+            if at_both and output - before + (len(kernel) - 1) * dilation < length:
+                continue
+            moved = np.zeros_like(kernel)
+            moved[passed:] = kernel[: len(kernel) - passed]
+            weights = {**arrays.weights, "kernel": moved}
+            made[:, output] = predict(case, replace(arrays, weights=weights)).value[:, output]
+        return Value(made)
+
+    found = told(f"{layer}/padding:same", ask_of(CORRECT, cut))
+    assert words in found
+    assert found.startswith("of windows that begin before the first")
+
+
+def test_what_all_windows_read_too_late_is_a_law() -> None:
+    """Of one output it cannot be told whether its window is cut, or all lie elsewhere."""
+    case = "Conv1D/inputs:1x2x2/filters:6/kernel_size:3/strides:2/padding:same"
+    steps = FAULTS["same.all-last"].steps
+    assert "kernel's first elements" not in told(case.replace("x2x", "x1x"), of_steps(steps))
+
+
+@pytest.mark.parametrize(("size", "stride"), [(4, 3), (7, 3), (6, 4)])
+def test_taps_of_one_remainder_that_are_left_out_are_told(size: int, stride: int) -> None:
+    """The last remainder has so few taps that one of them is not counted in its sum."""
+
+    def without(case: Case, value: Any) -> Any:
+        arrays = operands(case)
+        kernel = arrays.weights["kernel"].copy()
+        kernel[size - 1 - (size % stride) :: stride] = 0
+        wrong = replace(arrays, weights={**arrays.weights, "kernel": kernel})
+        return Value({**value, "inputs": predict_gradients(case, wrong).value["inputs"]})
+
+    case = f"Conv1D/inputs:1x17x2/filters:2/kernel_size:{size}/strides:{stride}"
+    assert told(gradients(case), ask_of(CORRECT, without)) == (
+        "in the gradient of the inputs, kernel elements of one remainder by the stride along an "
+        "axis are left out, as where the sums for each remainder are made of too few"
     )

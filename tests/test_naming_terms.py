@@ -194,7 +194,7 @@ SLIPS = (
             for kind in ("", "/operands:reals")
         ),
         of_operands(bias_of_each_block),
-        "the bias is counted once for every 64 products",
+        "the bias is added once for each 64 products of a sum",
     ),
     Slip(
         "filters rounded up",

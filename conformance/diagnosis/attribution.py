@@ -123,15 +123,7 @@ def _of_bias(case: Case, operands: Operands, actual: Array) -> tuple[str, ...]:
         return ()
     if not _is_told(weights[1]):
         return ()
-    each = (
-        f"the bias is counted once for every {block} products"
-        for block in _BLOCKS
-        if -(-facts(case).products // block) == round(weights[1]) > 1
-    )
-    return (*each, f"the bias is {how_often(weights[1])}")
-
-
-_BLOCKS: Final = (4, 8, 16, 32, 64, 128, 256, 512)
+    return (f"the bias is {how_often(weights[1])}",)
 
 
 def _without_bias(operands: Operands) -> Operands:

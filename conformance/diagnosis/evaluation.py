@@ -187,6 +187,7 @@ class Steps:
         pad_value: what a convolution finds in the padding.
         beyond: the index read in place of one outside the input; None where that is padding.
         add_bias: adds it, before the activation unless `bias_last`.
+        bias_times: how often the bias is added, given the kernel.
         activations: applies the activation of that name.
         bias_last: whether the bias comes after the activation.
         pool: reduces windows, given which elements are no padding.
@@ -213,6 +214,7 @@ class Steps:
     pad_value: float = 0.0
     beyond: Callable[[Array, int], Array] | None = None
     add_bias: Callable[[Array, Array], Array] = lambda y, b: y + b
+    bias_times: Callable[[Array], int] = lambda w: 1
     activations: Callable[[str | None, Array], Array] = activate
     bias_last: bool = False
     pool: Callable[[Array, Array], Array] = largest
@@ -356,7 +358,8 @@ class _Convolution:
         self.windows = np.where(inside, windows.astype(np.float64), steps.pad_value)
         self.kernel = steps.kernel(operands.weights["kernel"]).astype(np.float64)
         bias = operands.weights.get("bias")
-        self.bias = None if bias is None else bias.astype(np.float64)
+        times = steps.bias_times(self.kernel)
+        self.bias = None if bias is None else times * bias.astype(np.float64)
 
     def predict(self, *, with_error: bool) -> Prediction:
         steps = self.steps

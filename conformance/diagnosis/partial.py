@@ -15,7 +15,14 @@ import numpy as np
 from conformance.diagnosis.evaluation import Prediction
 from conformance.diagnosis.faults import FAULTS, Fault
 from conformance.diagnosis.hypotheses import Failure, Hypotheses
-from conformance.diagnosis.places import OVER_SEVERAL, Place, begins_within, places_of, size_of
+from conformance.diagnosis.places import (
+    OVER_SEVERAL,
+    Place,
+    begins_within,
+    is_within,
+    places_of,
+    size_of,
+)
 from conformance.outcomes import Value
 
 Array = np.ndarray[Any, Any]
@@ -26,6 +33,9 @@ _LEAST: Final = 3
 
 _MEASURED: Final = 12
 """In how many failures places are compared."""
+
+_SHARE: Final = 0.5
+"""In which share of the failures a place is seen at least; the others do not contradict it."""
 
 _DISTINCT: Final = 5
 """How many different wrong elements tell a fault: a few limits are given by many.
@@ -58,8 +68,9 @@ class Partial:
 def partial_faults(failures: Sequence[Failure], hypotheses: Hypotheses) -> list[Partial]:
     """The faults that explain most failures in part, one after the other."""
     every = {f: w for f in failures if (w := _wrong(f, hypotheses)) is not None}
-    wrong = {f: w for f, w in every.items() if _tells(f, w)}
-    few = {f: w for f, w in every.items() if f not in wrong}
+    wrong = {f: w for f, w in every.items() if not w.all() and _tells(f, w)}
+    few = {f: w for f, w in every.items() if not w.all() and f not in wrong}
+    whole = {f: w for f, w in every.items() if w.all()}
     found: list[Partial] = []
     catalogue = [fault for fault in FAULTS.values() if (fault,) not in hypotheses.refuted]
     while len(wrong) >= _LEAST:
@@ -81,19 +92,23 @@ def partial_faults(failures: Sequence[Failure], hypotheses: Hypotheses) -> list[
         place = _place(own, hypotheses)
         if place is None and fault.identifier.startswith("activation."):
             break  # what an activation gives for some sums is told by these
+        if place is not None:
+            all_there = [f for f in whole if not begins_within(place, f, hypotheses)]
+            own += [f for f in all_there if _explains(fault, f, whole[f], hypotheses)]
+        whole = {f: w for f, w in whole.items() if f not in set(own)}
         found.append(Partial(fault, tuple(own), place))
         wrong = {f: w for f, w in wrong.items() if f not in set(own)}
     return found
 
 
 def explains_in_part(fault: Fault, failure: Failure, hypotheses: Hypotheses) -> bool:
-    """Whether a fault gives all that is wrong in a failure, while others are right."""
+    """Whether a fault gives all that is wrong in a failure."""
     wrong = _wrong(failure, hypotheses)
     return wrong is not None and _explains(fault, failure, wrong, hypotheses)
 
 
 def _wrong(failure: Failure, hypotheses: Hypotheses) -> Array | None:
-    """Which outputs are wrong, where others are right."""
+    """Which outputs are wrong; None where none are, or where that is not known."""
     outcome = failure.outcome
     if failure.case.observe != "output" or not isinstance(outcome, Value):
         return None
@@ -101,7 +116,7 @@ def _wrong(failure: Failure, hypotheses: Hypotheses) -> Array | None:
     if not isinstance(right, Prediction) or not _is_like(actual, right.value):
         return None
     wrong: Array = ~right.allows(actual)
-    return None if wrong.all() or not wrong.any() else wrong
+    return wrong if wrong.any() else None
 
 
 def _tells(failure: Failure, wrong: Array) -> bool:
@@ -134,8 +149,10 @@ def _place(failures: Sequence[Failure], hypotheses: Hypotheses) -> Place | None:
 
     Of several such places the smallest.
     """
-    first, *others = (places_of(failure, hypotheses) for failure in failures)
-    shared = [p for p in first.intersection(*others) if _is_part(p, failures, hypotheses)]
+    every = Counter(p for failure in failures for p in places_of(failure, hypotheses))
+    often = [place for place, count in every.items() if count >= _SHARE * len(failures)]
+    within = (p for p in often if all(is_within(p, f, hypotheses) for f in failures))
+    shared = [place for place in within if _is_part(place, failures, hypotheses)]
 
     def order(place: Place) -> tuple[float, bool, bool, int, Place]:
         size = sum(size_of(place, failure, hypotheses) for failure in failures[:_MEASURED])

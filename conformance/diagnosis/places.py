@@ -157,6 +157,14 @@ def begins_within(place: Place, failure: Failure, hypotheses: Hypotheses) -> boo
     return seen is not None and place.first(seen.lengths[place.axis]) > 0
 
 
+def is_within(place: Place, failure: Failure, hypotheses: Hypotheses) -> bool:
+    """Whether all that is wrong lies at the place, of an axis that the output has."""
+    seen = _seen(failure, hypotheses)
+    if seen is None or place.axis not in seen.starts:
+        return False
+    return seen.starts[place.axis] >= place.first(seen.lengths[place.axis])
+
+
 def size_of(place: Place, failure: Failure, hypotheses: Hypotheses) -> float:
     """Which share of the elements of a failure lies at a place; all where that is not known."""
     seen = _seen(failure, hypotheses)

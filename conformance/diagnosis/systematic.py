@@ -27,6 +27,7 @@ from conformance.diagnosis.evaluation import (
 )
 from conformance.diagnosis.faults import Fault
 from conformance.diagnosis.systematic_indices import (
+    biases_by_parts,
     indices,
     of_gradients,
     remainders,
@@ -329,11 +330,12 @@ def _running(y: Array, axis: int) -> Array:
     return np.asarray(np.maximum.accumulate(y, axis)) if y.size else y
 
 
-_EVERY: Final = tuple(
-    fault
-    for make in (_arguments, _pads, _limited, _displaced, _counts, indices, remainders, _kept)
-    for fault in make()
+_FAMILIES: Final = (
+    *(_arguments, _pads, _limited, _displaced, _counts, _kept),
+    *(indices, remainders, biases_by_parts),
 )
+
+_EVERY: Final = tuple(fault for make in _FAMILIES for fault in make())
 
 _LAID_IN_ONE_GRADIENT: Final = tuple(
     replace(fault.of_gradient(name), is_systematic=True)

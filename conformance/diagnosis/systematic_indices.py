@@ -136,6 +136,27 @@ def remainders() -> Iterator[Fault]:
             )
 
 
+_PARTS_OF_SUMS: Final = (
+    ("channels", "channels", (4, 8, 16, 32, 64), lambda w: w.shape[-2]),
+    ("products", "products of a sum", (4, 8, 16, 32, 64, 128, 256, 512), lambda w: w[..., 0].size),
+    ("taps", "elements of the window", (1, 2, 4, 8), lambda w: w[..., 0, 0].size),
+)
+"""What sums are made in parts of: names, words, lengths of the parts, and how many there are."""
+
+
+def biases_by_parts() -> Iterator[Fault]:
+    """The bias is added to each part of a sum that is made in several."""
+    for name, words, lengths, count in _PARTS_OF_SUMS:
+        for length in lengths:
+            each = f"{length} {words}" if length > 1 else "element of the window"
+            yield systematic_fault(
+                f"bias.parts.{name}.{length}",
+                f"the bias is added once for each {each}, as where it is added to every part of a "
+                "sum",
+                bias_times=lambda w, count=count, length=length: -(-count(w) // length),
+            )
+
+
 _OF_GRADIENTS: Final = (
     *(("inputs", "sample", 0), ("inputs", "channel", -1)),
     *(("kernel", "channel", -2), ("kernel", "filter", -1)),

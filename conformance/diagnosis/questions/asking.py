@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -109,6 +109,8 @@ def _with_reads(tried: Sequence[tuple[Group, Told]], ask: Ask) -> list[Group]:
     What is read is known element by element.  Few failures that a fault explains as well, but of
     which the same is read as of more others, are of these.
     """
+    every = {words for _, one in tried for words in one.words}
+    tried = [(group, replace(one, words=_with_also(one, every))) for group, one in tried]
     counts = Counter(words for _, one in tried for words in one.words)
     made = [
         replace(
@@ -119,6 +121,11 @@ def _with_reads(tried: Sequence[tuple[Group, Told]], ask: Ask) -> list[Group]:
         for group, one in tried
     ]
     return [_as_larger(group, made, ask) for group in made]
+
+
+def _with_also(one: Told, every: Collection[str]) -> tuple[str, ...]:
+    """The words of what is read, with those that hold as well and are told elsewhere."""
+    return (*one.words, *(words for words in one.also if words in every))
 
 
 def _as_larger(group: Group, groups: Sequence[Group], ask: Ask) -> Group:

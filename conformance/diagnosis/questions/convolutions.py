@@ -94,8 +94,11 @@ def of_convolution(case: Case, ask: Ask) -> Told:
     for name, decoded in (("kernel", _of_kernels), ("inputs", _of_inputs)):
         told = read_words(_reads(layer, [decoded(layer, one) for one in found]))
         if told.words:
-            words = (f"in the gradient of the {name}, {one}" for one in told.words)
-            return Told(tuple(words), told.for_all, told.is_law)
+            words, also = (
+                tuple(f"in the gradient of the {name}, {one}" for one in ones)
+                for ones in (told.words, told.also)
+            )
+            return Told(words, told.for_all, told.is_law, also=also)
     return Told(_of_biases(layer, found))
 
 

@@ -71,7 +71,8 @@ def what_is_read(failures: Sequence[Failure], ask: Ask) -> Told:
     laws = [word for one in told if one.is_law for word in one.words]
     of_all = [word for one in told if one.for_all for word in one.words]
     every = [word for one in told for word in one.words]
-    return Told(tuple(laws or of_all or every), bool(of_all), bool(laws))
+    also = tuple(word for one in told for word in one.also)
+    return Told(tuple(laws or of_all or every), bool(of_all), bool(laws), also=also)
 
 
 def _told_of(cases: Iterable[Case], ask: Ask, most: int) -> Iterator[Told]:

@@ -31,12 +31,14 @@ class Told:
         for_all: whether they say what is read for all that was asked, not for one element.
         is_law: whether they are a law, which few reads do not follow by chance.
         of_padding: whether they are of the places of the padding alone, all others being right.
+        also: words that hold as well, but are told only where they are those of another case.
     """
 
     words: tuple[str, ...] = ()
     for_all: bool = True
     is_law: bool = False
     of_padding: bool = False
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

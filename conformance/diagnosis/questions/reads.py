@@ -16,6 +16,7 @@ import numpy as np
 from conformance.diagnosis.attribution import SOME, how_often, in_words, which
 from conformance.diagnosis.evaluation import Array
 from conformance.diagnosis.questions.blocks import cut_at_blocks
+from conformance.diagnosis.questions.cuts import kernel_not_moved_on
 from conformance.diagnosis.questions.kernel_order import kernel_in_another_order
 from conformance.diagnosis.questions.laws import ENOUGH, law_of
 from conformance.diagnosis.questions.memory import elsewhere_in_memory, one_after_another
@@ -46,10 +47,11 @@ def read_words(reads: Reads) -> Told:
     if words or (reads.got[wrong] == SEVERAL).all():
         return Told(words)
     law = in_another_order(reads) or kernel_in_another_order(reads)
-    laws = one_after_another(reads) or _laws(reads) or ((law,) if law else ())
+    cut = kernel_not_moved_on(reads, by_some=True)
+    laws = one_after_another(reads) or cut or _laws(reads) or ((law,) if law else ())
     laws = laws or elsewhere_in_memory(reads)
     if laws:
-        return Told(laws, is_law=True)
+        return Told(laws, is_law=True, also=kernel_not_moved_on(reads, by_some=False))
     parts = parts_of_outputs(reads)
     return Told(parts) if parts else Told((_in_part(reads) or _example(reads),), for_all=False)
 
@@ -58,7 +60,28 @@ def _counted(reads: Reads) -> tuple[str, ...]:
     """Where the right elements are read, but not once each: along an axis, or in a part."""
     along = _weighted(reads)
     told = tuple(words for words in along if not words.startswith(SOME))
-    return told or counted_in_parts(reads) or along
+    return told or counted_in_parts(reads) or _of_phases(reads) or along
+
+
+def _of_phases(reads: Reads) -> tuple[str, ...]:
+    """Whether all elements of the kernel that are left out have one remainder by the stride."""
+    inside = reads.only(reads.inside)
+    missing = inside.weight == 0
+    told = np.zeros(len(missing), bool)
+    for a in range(reads.rank):
+        stride, tap = reads.laws[1 + a][PLACES[a]], inside.entries[:, 1 + reads.rank + a]
+        without = [t for t in np.unique(tap) if missing[tap == t].all()]
+        if len({int(t) % stride for t in without}) == 1 < stride:
+            told |= np.isin(tap, without)
+    if not np.array_equal(told, inside.wrong):
+        return ()
+    return (_TOO_FEW,)
+
+
+_TOO_FEW: Final = (
+    "kernel elements of one remainder by the stride along an axis are left out, as where the sums "
+    "for each remainder are made of too few"
+)
 
 
 def _of_padding(wrong: Reads) -> str:
