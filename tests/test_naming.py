@@ -278,7 +278,7 @@ SLIPS = (
         "the bias is added for each block of channels",
         WIDE,
         of_operands(bias_by_blocks),
-        "the bias is added once for each 4 channels",
+        "in the sums of the outputs, the bias is counted 3 times",
     ),
     Slip(
         "the bias for the first sample alone",

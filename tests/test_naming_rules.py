@@ -58,6 +58,7 @@ TWO = (
     "MaxPooling2D/inputs:2x7x8x3/pool_size:2x3/strides:3x2/padding:same",
     "MaxPooling1D/inputs:2x9x4/pool_size:2/strides:1",
     "Conv1D/inputs:2x3x37/filters:43/kernel_size:2",
+    "Conv1D/inputs:1x3x520/filters:2/kernel_size:2",
     "Conv2D/inputs:2x6x7x2/filters:3/kernel_size:1x3/padding:same/strides:2x2",
 )
 
@@ -66,7 +67,7 @@ OF_OUTPUTS = [name for name in SYSTEMATIC if not name.startswith("gradient.")]
 OF_GRADIENTS = [
     name
     for name in SYSTEMATIC
-    if any(part in name for part in (".windows.", ".upstream.", "samples.half"))
+    if any(part in name for part in (".windows.", ".upstream.", "samples.half", "slope."))
     and name.startswith("gradient.")
 ]
 IN_GRADIENTS = (
@@ -76,6 +77,8 @@ IN_GRADIENTS = (
     "Conv1D/observe:gradients/inputs:4x9x3/filters:6/kernel_size:3",
     "Conv1D/observe:gradients/inputs:3x9x3/filters:5/kernel_size:2",
     "Conv2D/observe:gradients/inputs:4x6x7x2/filters:4/kernel_size:2x3",
+    "Conv1D/observe:gradients/inputs:3x8x3/filters:5/kernel_size:2/activation:relu",
+    "Conv1D/observe:gradients/inputs:3x7x3/filters:5/kernel_size:2/activation:relu",
 )
 
 
