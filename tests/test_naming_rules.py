@@ -59,6 +59,8 @@ TWO = (
     "MaxPooling1D/inputs:2x9x4/pool_size:2/strides:1",
     "Conv1D/inputs:2x3x37/filters:43/kernel_size:2",
     "Conv1D/inputs:1x3x520/filters:2/kernel_size:2",
+    "Conv1D/inputs:1x4x70/filters:5/kernel_size:2/activation:relu",
+    "Conv1D/inputs:2x5x6/filters:5/kernel_size:2/activation:silu",
     "Conv2D/inputs:2x6x7x2/filters:3/kernel_size:1x3/padding:same/strides:2x2",
 )
 
@@ -82,7 +84,10 @@ IN_GRADIENTS = (
 )
 
 
-@pytest.mark.parametrize("identifier", OF_OUTPUTS[::3])
+FUSED = [name for name in OF_OUTPUTS if ".fused." in name]
+
+
+@pytest.mark.parametrize("identifier", [*OF_OUTPUTS[::3], *FUSED])
 def test_a_fault_made_by_a_rule_is_named(identifier: str) -> None:
     """One index or argument taken for another, wherever there is one."""
     fault, hypotheses = SYSTEMATIC[identifier], Hypotheses()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -75,8 +76,9 @@ def _of_errors(failures: Sequence[Failure], widest: Seen, seen: Seen) -> str:
     if by_number:
         return f"; the sums themselves are right, and {by_number}"
     related = set(map(relation, failures[:_TAKEN_FOR]))
-    if len(related) == 1 and all(related):
-        return f"; the sums themselves are right, and {related.pop()}"
+    related |= {_BY_ROWS} if _are_by_rows(failures) else set()
+    if len(related - {""}) == 1 and (all(related) or _BY_ROWS in related):
+        return f"; the sums themselves are right, and {max(related)}"
     simple = _in_pieces(failures[0], widest)
     if simple:
         return f", where it is given as {simple}, x being the sum, which is right"
@@ -86,6 +88,40 @@ def _of_errors(failures: Sequence[Failure], widest: Seen, seen: Seen) -> str:
         return f", {SINGLE[1]}"
     cancels = float(seen.roundings[wrong].max()) <= _FEW_ROUNDINGS
     return f"; the sums themselves are right{_CANCELS if cancels else ''}"
+
+
+def _are_by_rows(failures: Sequence[Failure]) -> bool:
+    """Whether each row is off by one factor alone; of a logarithm, by one number."""
+    rows = [one for failure in failures[:_TAKEN_FOR] for one in _off_by_rows(failure)]
+    return len(rows) >= _LEAST_ROWS and all(rows)
+
+
+def _off_by_rows(failure: Failure) -> Iterator[bool]:
+    """Of each wrong row, whether all of it is off alike."""
+    case, outcome = failure.case, failure.outcome
+    name, actual = case.keywords["activation"], outcome.value if isinstance(outcome, Value) else 0.0
+    right = predict(case, operands_of(case)).wide
+    if name not in _SCALE or np.shape(actual) != right.shape:
+        return
+    off = _SCALE[name](np.asarray(actual).astype(np.float64), right)
+    room = _NEAR_IN_ROWS.get(case.dtype, _FAR_IN_ROWS)
+    for row in off.reshape(-1, right.shape[-1]):
+        if np.abs(row).max() > room and np.isfinite(row).all():
+            yield bool(np.ptp(row) <= room)
+
+
+_SCALE: Final[Mapping[str, Callable[[Floats, Floats], Floats]]] = MappingProxyType(
+    {"softmax": lambda given, right: np.log(given / right), "log_softmax": np.subtract}
+)
+_LEAST_ROWS: Final = 6
+_NEAR_IN_ROWS: Final = MappingProxyType({"float32": 2.0**-12, "float64": 2.0**-24})
+_FAR_IN_ROWS: Final = 2.0**-5
+"""How far rows are off, and how much they may differ in it, for what is said of them."""
+
+_BY_ROWS: Final = (
+    "each wrong row is off as a whole, its outputs being right but for one factor: the sum of the "
+    "row is wrong"
+)
 
 
 def _in_pieces(failure: Failure, widest: Seen) -> str:

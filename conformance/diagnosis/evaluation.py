@@ -190,6 +190,8 @@ class Steps:
         bias_times: how often the bias is added, given the kernel.
         activations: applies the activation of that name.
         bias_last: whether the bias comes after the activation.
+        fused: sums, bias and activation in one, given the activation, the windows, the kernel and
+            the bias; None for one after the other.  Of activations of elements alone.
         pool: reduces windows, given which elements are no padding.
         flatten: flattens, given whether the channels come first.
         outputs: a last change of the output.
@@ -217,6 +219,7 @@ class Steps:
     bias_times: Callable[[Array], int] = lambda w: 1
     activations: Callable[[str | None, Array], Array] = activate
     bias_last: bool = False
+    fused: Callable[[str, Array, Array, Array], Array] | None = None
     pool: Callable[[Array, Array], Array] = largest
     flatten: Callable[[Array, bool], Array] = flatten
     outputs: Callable[[Array], Array] = lambda y: y
@@ -367,7 +370,7 @@ class _Convolution:
         if self.bias is not None and not steps.bias_last:
             sums = steps.add_bias(sums, self.bias)
         sums = steps.sums(sums, FORMATS[self.case.dtype])
-        wide = steps.activations(self.settings.activation, self._laid_out(sums))
+        wide = self._laid_out(self._fused(sums)) if steps.fused else self._activated(sums)
         if self.bias is not None and steps.bias_last:
             wide = wide + self._laid_out(np.broadcast_to(self.bias, sums.shape))
         error = steps.outputs(self._error(sums, wide)) if with_error else None
@@ -375,6 +378,18 @@ class _Convolution:
         if steps.results is not None:
             wide, error = self._rounded(steps.results, wide, error)
         return Prediction(wide.astype(self.dtype), wide, error)
+
+    def _activated(self, sums: Array) -> Array:
+        return self.steps.activations(self.settings.activation, self._laid_out(sums))
+
+    def _fused(self, sums: Array) -> Array:
+        """The outputs, channels last, where sums, bias and activation are made in one."""
+        name = self.settings.activation or "linear"
+        is_of_elements = name != "linear" and not named(name).rowwise
+        if self.steps.fused is None or not is_of_elements or facts(self.case).groups > 1:
+            raise ValueError(f"{name} is not fused with the sums")
+        bias = np.zeros(sums.shape[-1]) if self.bias is None else self.bias
+        return self.steps.fused(name, self.windows, self.kernel, bias)
 
     def _rounded(
         self, results: Callable[[Array, Format], Array], wide: Array, error: Array | None

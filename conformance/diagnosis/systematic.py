@@ -26,6 +26,7 @@ from conformance.diagnosis.evaluation import (
     largest,
 )
 from conformance.diagnosis.faults import Fault
+from conformance.diagnosis.fused import fused_faults
 from conformance.diagnosis.systematic_indices import (
     biases_by_parts,
     indices,
@@ -332,7 +333,7 @@ def _running(y: Array, axis: int) -> Array:
 
 _FAMILIES: Final = (
     *(_arguments, _pads, _limited, _displaced, _counts, _kept),
-    *(indices, remainders, biases_by_parts),
+    *(indices, remainders, biases_by_parts, fused_faults),
 )
 
 _EVERY: Final = tuple(fault for make in _FAMILIES for fault in make())

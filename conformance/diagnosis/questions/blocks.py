@@ -28,6 +28,43 @@ def cut_at_blocks(reads: Reads) -> tuple[str, ...]:
     return tuple(words for axis in range(reads.rank) for words in _along(own, axis))
 
 
+def shifted_from_block(reads: Reads) -> tuple[str, ...]:
+    """By how much all windows from a block of outputs on lie elsewhere, in all words that hold."""
+    read = np.asarray((reads.got >= 0).all(axis=1))
+    nothing = np.asarray((reads.got == NOTHING).all(axis=1))
+    if not (read | nothing).all():
+        return ()
+    moved = reads.got[read] - reads.right[read]
+    told: list[str] = []
+    for axis, name in enumerate(AXES[reads.rank]):
+        if not np.delete(moved, 1 + axis, axis=1).any():
+            told += _shifted(reads, axis, name, read, moved[:, 1 + axis])
+    return tuple(told)
+
+
+def _shifted(reads: Reads, axis: int, name: str, read: Array, moved: Array) -> Iterator[str]:
+    """The same along one axis; nothing is read only where that lies beyond the input."""
+    output, place = reads.entries[:, 1 + axis], reads.right[:, 1 + axis]
+    for block in _BLOCKS:
+        later = output >= block
+        far = np.unique(moved[later[read]])
+        if not later.any() or len(far) != 1 or not far[0] or moved[~later[read]].any():
+            continue
+        by = place + np.where(later, far[0], 0)
+        if np.array_equal((by >= 0) & (by < reads.lengths[axis]), read):
+            yield f"from output {name} {block} on, windows lie {_how_far_on(reads, axis, far[0])}"
+
+
+def _how_far_on(reads: Reads, axis: int, far: int) -> str:
+    padding = -reads.laws[1 + axis].get("", 0)
+    if far == padding:
+        return (
+            "as many inputs too far on as there is padding before the first, as where that is "
+            "subtracted in the first block alone"
+        )
+    return f"{abs(far)} input {AXES[reads.rank][axis]}s too far {'on' if far > 0 else 'back'}"
+
+
 def _along(own: Reads, axis: int) -> Iterator[str]:
     """The same along one axis."""
     output, read = own.entries[:, 1 + axis], own.right[:, 1 + axis]

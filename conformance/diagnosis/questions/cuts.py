@@ -1,4 +1,4 @@
-"""Windows that reach beyond the input, of which the kernel's first elements are used.
+"""Windows that reach beyond the input, of which the kernel's first elements, or outputs, are used.
 
 A window that begins before the input is cut: the elements of the kernel that lie on the padding
 are passed over.  Where the kernel is not moved on by as many, those from its first on are used for
@@ -50,20 +50,62 @@ def _along(name: str) -> str:
     return f", along{name}s" if name else ""
 
 
+def outputs_not_moved_on(reads: Reads) -> tuple[str, ...]:
+    """Whether kernel elements that lie on the padding first meet the inputs too soon.
+
+    An element of the kernel meets no input in the first outputs, whose windows are cut; where these
+    are passed over and the outputs are counted from the first on all the same, each is taken for
+    one before it.
+    """
+    told = []
+    for axes in _choices(reads.rank):
+        moved = {axis: _outputs_passed_over(reads, axis) for axis in axes}
+        differs = all(np.ptp(by) > 0 for by in moved.values())
+        expected = _expected(reads, moved, cut=False)
+        expected[_beyond_last_outputs(reads, moved)] = NOTHING
+        if differs and np.array_equal(expected, reads.got):
+            names = AXES[reads.rank]
+            where = f" along {names[axes[0]]}s" if len(axes) == 1 < reads.rank else ""
+            told.append(
+                "of kernel elements that lie on the padding before the first input in the first "
+                f"outputs{where}, the outputs are counted from the first on, not from that in "
+                "which they lie on the input"
+            )
+    return tuple(told)
+
+
+def _outputs_passed_over(reads: Reads, axis: int) -> Array:
+    """How many inputs further on each element of the kernel meets the first output."""
+    law, tap = reads.laws[1 + axis], reads.entries[:, 1 + reads.rank + axis]
+    stride = law[PLACES[axis]]
+    before = np.maximum(-(law[""] + law[TAPS[axis]] * tap), 0)
+    return np.asarray(-(-before // stride) * stride)
+
+
+def _beyond_last_outputs(reads: Reads, moved: Mapping[int, Array]) -> Array:
+    """Which outputs are left over where so many inputs are passed over before them."""
+    beyond = np.zeros(len(reads.right), bool)
+    for axis, by in moved.items():
+        output = reads.entries[:, 1 + axis]
+        beyond |= output + by // reads.laws[1 + axis][PLACES[axis]] > output.max()
+    return beyond
+
+
 def _choices(rank: int) -> list[tuple[int, ...]]:
     """All axes, and each of several."""
     every = tuple(range(rank))
     return [every, *((axis,) for axis in every if rank > 1)]
 
 
-def _expected(reads: Reads, moved: Mapping[int, Array]) -> Array:
-    """What is read so many inputs too late along some axes."""
+def _expected(reads: Reads, moved: Mapping[int, Array], *, cut: bool = True) -> Array:
+    """What is read so many inputs too late along some axes; if cut, within the window alone."""
     read, outside = reads.right.copy(), np.zeros(len(reads.right), bool)
     for axis, length in enumerate(reads.lengths):
         place = reads.right[:, 1 + axis] + moved.get(axis, 0)
         read[:, 1 + axis] = place
-        _, last = _ends_of_windows(reads, axis)
-        outside |= (place < 0) | (place >= length) | (place > last)
+        outside |= (place < 0) | (place >= length)
+        if cut:
+            outside |= place > _ends_of_windows(reads, axis)[1]
     return np.where(outside[:, None], NOTHING, read)
 
 

@@ -38,6 +38,7 @@ from conformance.diagnosis.questions.products import (
     SEVERAL,
     Told,
 )
+from conformance.diagnosis.questions.reads import AS_A_WHOLE
 from conformance.diagnosis.questions.window_looks import Looks
 from conformance.layers.registry import LAYERS
 
@@ -65,14 +66,23 @@ def what_is_read(failures: Sequence[Failure], ask: Ask) -> Told:
     """
     cases = _to_ask(failure.case for failure in failures)
     told = list(_told_of(cases, ask, _MOST_TOLD))
-    if cases and _are_several(told):
+    if cases and LAYERS[cases[0].layer].pools and not _has_numbers(told):
+        told = _as_larger_ones(told, list(_told_of(_larger(cases[0]), ask, _MOST_TOLD)))
+    elif cases and _are_several(told):
         told += _told_of(_larger(cases[0]), ask, _MOST_CASES)
     told = [one for one in told if one.words and not one.of_padding] or told
-    laws = [word for one in told if one.is_law for word in one.words]
+    laws = _without_rare([one.words for one in told if one.is_law])
     of_all = [word for one in told if one.for_all for word in one.words]
     every = [word for one in told for word in one.words]
     also = tuple(word for one in told for word in one.also)
     return Told(tuple(laws or of_all or every), bool(of_all), bool(laws), also=also)
+
+
+def _without_rare(laws: Sequence[tuple[str, ...]]) -> list[str]:
+    """The words of laws; those of whatever numbers only where most cases follow them."""
+    every = [word for words in laws for word in words]
+    most = len(laws) / 2
+    return [word for word in every if AS_A_WHOLE not in word or every.count(word) > most]
 
 
 def _told_of(cases: Iterable[Case], ask: Ask, most: int) -> Iterator[Told]:
@@ -89,6 +99,22 @@ def _told_of(cases: Iterable[Case], ask: Ask, most: int) -> Iterator[Told]:
         count += bool(one.words) and one.for_all
         if count == most:
             return
+
+
+def _has_numbers(told: Sequence[Told]) -> bool:
+    """Whether all words have numbers of their case, and hold of no other."""
+    words = [word for one in told for word in one.words]
+    return all(any(letter.isdigit() for letter in word) for word in words)
+
+
+def _as_larger_ones(told: list[Told], larger: list[Told]) -> list[Told]:
+    """What is said, or where larger cases tell something else, what these tell.
+
+    Of windows that are few several words hold.
+    """
+    telling = [one for one in larger if one.words]
+    shared = [one for one in telling if any(set(one.words) & set(own.words) for own in told)]
+    return told if len(shared) == len(telling) else telling
 
 
 def _are_several(told: Sequence[Told]) -> bool:

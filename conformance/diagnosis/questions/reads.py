@@ -15,8 +15,8 @@ import numpy as np
 
 from conformance.diagnosis.attribution import SOME, how_often, in_words, which
 from conformance.diagnosis.evaluation import Array
-from conformance.diagnosis.questions.blocks import cut_at_blocks
-from conformance.diagnosis.questions.cuts import kernel_not_moved_on
+from conformance.diagnosis.questions.blocks import cut_at_blocks, shifted_from_block
+from conformance.diagnosis.questions.cuts import kernel_not_moved_on, outputs_not_moved_on
 from conformance.diagnosis.questions.kernel_order import kernel_in_another_order
 from conformance.diagnosis.questions.laws import ENOUGH, law_of
 from conformance.diagnosis.questions.memory import elsewhere_in_memory, one_after_another
@@ -47,8 +47,9 @@ def read_words(reads: Reads) -> Told:
     if words or (reads.got[wrong] == SEVERAL).all():
         return Told(words)
     law = in_another_order(reads) or kernel_in_another_order(reads)
-    cut = kernel_not_moved_on(reads, by_some=True)
-    laws = one_after_another(reads) or cut or _laws(reads) or ((law,) if law else ())
+    cut = kernel_not_moved_on(reads, by_some=True) or outputs_not_moved_on(reads)
+    laws = one_after_another(reads) or cut or _laws(reads)
+    laws = laws or (*shifted_from_block(reads), *([law] if law else []))
     laws = laws or elsewhere_in_memory(reads)
     if laws:
         return Told(laws, is_law=True, also=kernel_not_moved_on(reads, by_some=False))
@@ -168,30 +169,49 @@ def _weighted(reads: Reads) -> tuple[str, ...]:
     if len(odd) != 1 or not np.isfinite(odd).all():
         return ()
     told = ["no input is read at all"] * bool((reads.got[reads.inside] == NOTHING).all())
-    told += _beyond_multiples(reads, weight, odd[0])
     told += _from_other_length(reads, weight, odd[0])
     for name, values in reads.indices():
         along = along_values(values[reads.inside], weight[reads.inside])
         told += [] if along is None else in_words(along, name)
+    told += _beyond_multiples(reads, weight, odd[0])
     return tuple(told)
 
 
 def _beyond_multiples(reads: Reads, weight: Array, times: float) -> list[str]:
-    """Whether what is not read once are the inputs that a rate's multiples leave over."""
+    """Whether what is not read once are the places, or taps, that a rate's multiples leave over."""
     told = list[str]()
-    for name, symbols in (("dilation rate", TAPS), ("stride", PLACES)):
+    for what, name, symbols in _OF_RATES:
         beyond = np.zeros(len(weight), bool)
         for a in range(reads.rank):
-            place = reads.right[:, 1 + a] - min(int(reads.right[:, 1 + a].min()), 0)
             rate = reads.laws[1 + a][symbols[a]]
-            beyond |= place >= (int(place.max()) + 1) // rate * rate
+            index = _taps(reads, a) if what is _KERNEL else _padded_places(reads, a)
+            count = int(index.max()) + 1
+            beyond |= (index >= count // rate * rate) & (count > rate)
         beyond &= reads.inside
         if beyond.any() and np.array_equal(beyond, reads.inside & (weight == times)):
             told.append(
-                f"inputs beyond the last multiple of the {name} along an axis, counted with the "
-                f"padding, are {how_often(float(times))}"
+                f"{what.format(f'beyond the last multiple of the {name} along an axis')} are "
+                f"{how_often(float(times))}"
             )
     return told
+
+
+_KERNEL: Final = "kernel elements {}"
+_INPUTS: Final = "inputs {}, counted with the padding,"
+_OF_RATES: Final = (
+    (_KERNEL, "stride", PLACES),
+    (_INPUTS, "dilation rate", TAPS),
+    (_INPUTS, "stride", PLACES),
+)
+
+
+def _taps(reads: Reads, axis: int) -> Array:
+    return np.asarray(reads.entries[:, 1 + reads.rank + axis])
+
+
+def _padded_places(reads: Reads, axis: int) -> Array:
+    read = reads.right[:, 1 + axis]
+    return np.asarray(read - min(int(read.min()), 0))
 
 
 def _from_other_length(reads: Reads, weight: Array, times: float) -> list[str]:
@@ -222,11 +242,13 @@ def _laws(reads: Reads) -> tuple[str, ...]:
     """The laws of the columns that follow another one, and what of any numbers they are like."""
     law = _law(reads)
     reasons = {one for axis in law.split("; ") for one in axis.split(_AS_WHERE)[1:]}
-    generic = [f"inputs are read{_AS_WHERE}{reason}" for reason in reasons if len(reasons) == 1]
+    generic = [f"{AS_A_WHOLE}{_AS_WHERE}{reason}" for reason in reasons if len(reasons) == 1]
     return (law, *generic) if law else ()
 
 
 _AS_WHERE: Final = ", as where "
+AS_A_WHOLE: Final = "inputs are read"
+"""How words begin that tell laws of whatever numbers."""
 
 
 def _law(reads: Reads) -> str:
