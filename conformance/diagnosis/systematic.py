@@ -16,6 +16,8 @@ from typing import Final
 
 import numpy as np
 
+from conformance.cases.case import Case
+from conformance.cases.facts import facts
 from conformance.diagnosis import variations as v
 from conformance.diagnosis.evaluation import (
     Along,
@@ -34,6 +36,7 @@ from conformance.diagnosis.systematic_indices import (
     remainders,
     systematic_fault,
 )
+from conformance.layers.registry import LAYERS
 
 Sizes = tuple[int, ...]
 
@@ -148,6 +151,19 @@ def _arguments() -> Iterator[Fault]:
             f"the {words} size of the pool is used for all axes, not of strides that default to it",
             settings=lambda s, case, of=of: v.with_pool(s, case, of, strides=False),
         )
+
+    yield systematic_fault(
+        "pool.clamped",
+        "a pool longer than the input is taken to be as long as that, before it is padded",
+        settings=_clamped_pool,
+    )
+
+
+def _clamped_pool(settings: Settings, case: Case) -> Settings:
+    lengths = tuple(max(n or 0, 1) for n in facts(case).spatial)
+    if not LAYERS[case.layer].pools:
+        return settings
+    return replace(settings, window=tuple(map(min, settings.window, lengths)))
 
 
 _OF_PADS: Final = MappingProxyType(

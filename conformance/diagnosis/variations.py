@@ -781,13 +781,19 @@ def pool_by_bits(windows: Array, inside: Array, *, padded: bool = False) -> Arra
 
     Where the windows are `padded`, what is outside is -inf, whose bits are compared as well.
     """
-    if windows.dtype.kind != "f":
+    if windows.dtype.kind in "iub":
         return largest(windows, inside)
-    bits = np.ascontiguousarray(windows).view(f"i{windows.dtype.itemsize}")
-    infinity = np.asarray(-np.inf, windows.dtype).view(bits.dtype)
+    numbers = np.ascontiguousarray(windows, _comparable(windows.dtype))
+    bits = numbers.view(f"i{numbers.dtype.itemsize}")
+    infinity = np.asarray(-np.inf, numbers.dtype).view(bits.dtype)
     least = np.iinfo(bits.dtype).min
     found = largest(np.where(inside, bits, infinity if padded else least), np.ones_like(inside))
-    return np.where(found == least, infinity, found).view(windows.dtype)
+    return np.where(found == least, infinity, found).view(numbers.dtype).astype(windows.dtype)
+
+
+def _comparable(dtype: np.dtype[Any]) -> Any:
+    """The dtype itself in native order; float32 for bfloat16, whose bits are the upper ones."""
+    return dtype.newbyteorder("=") if dtype.kind == "f" else np.float32
 
 
 def pool_channels(windows: Array, inside: Array) -> Array:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import product
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -89,6 +90,49 @@ def _beyond_last_outputs(reads: Reads, moved: Mapping[int, Array]) -> Array:
         output = reads.entries[:, 1 + axis]
         beyond |= output + by // reads.laws[1 + axis][PLACES[axis]] > output.max()
     return beyond
+
+
+def ends_missed(reads: Reads) -> tuple[str, ...]:
+    """Which kernel elements at the ends of cut windows are left out, in all words that hold."""
+    inside = reads.only(reads.inside)
+    nothing = np.asarray((inside.got == NOTHING).all(axis=1))
+    if not nothing.any() or not np.array_equal(nothing, inside.wrong):
+        return ()
+    told = []
+    for axes, side, only_rest in product(_choices(reads.rank), _SIDES, (False, True)):
+        missed = np.zeros(len(nothing), bool)
+        for axis in axes:
+            missed |= _is_missed(inside, axis, side, only_rest=only_rest)
+        if np.array_equal(missed, nothing):
+            where = f" along {AXES[reads.rank][axes[0]]}s" if len(axes) == 1 < reads.rank else ""
+            rest = _REST if only_rest else ""
+            told.append(
+                f"of windows that {_SIDES[side]} of the inputs{where}, {_MISSED[side]}{rest}"
+            )
+    return tuple(told)
+
+
+_SIDES: Final = MappingProxyType({"end": "end beyond the last", "start": "begin before the first"})
+_MISSED: Final = MappingProxyType(
+    {
+        side: f"the {which} of the kernel elements that lie on an input is left out"
+        for side, which in (("end", "last"), ("start", "first"))
+    }
+)
+_REST: Final = ", where what is left of the dilated window is no multiple of the dilation rate"
+
+
+def _is_missed(reads: Reads, axis: int, side: str, *, only_rest: bool) -> Array:
+    """Which reads are of the outermost element on an input, of windows cut there."""
+    tap, dilation = reads.entries[:, 1 + reads.rank + axis], reads.laws[1 + axis][TAPS[axis]]
+    first, last = _ends_of_windows(reads, axis)
+    length = reads.lengths[axis]
+    if side == "end":
+        rest, outermost, is_cut = length - first, (length - 1 - first) // dilation, last >= length
+    else:
+        rest, outermost, is_cut = -first, -(first // dilation), first < 0
+    missed = (tap == outermost) & is_cut
+    return np.asarray(missed & (rest % dilation != 0) if only_rest else missed)
 
 
 def _choices(rank: int) -> list[tuple[int, ...]]:

@@ -201,14 +201,15 @@ class Sent:
         outputs: the sample, place and channel of the outputs that were marked.
         right: those of the inputs that their gradients belong to.
         got: the same as it was found; `NOTHING` or `SEVERAL` in all columns.
-        columns: the lengths of the last spatial axis of the inputs and of the outputs.
+        lengths, counts: the spatial lengths of the inputs and of the outputs.
         windows: for each axis, the input places of the windows, those in the padding as well.
     """
 
     outputs: Array
     right: Array
     got: Array
-    columns: tuple[int, int]
+    lengths: tuple[int, ...]
+    counts: tuple[int, ...]
     windows: Sequence[Array]
 
 
@@ -217,10 +218,8 @@ def sent_words(sent: Sent) -> Told:
     wrong = np.asarray((sent.got != sent.right).any(axis=1))
     if not wrong.any():
         return Told()
-    words = (
-        _by_cut_windows(sent) or _counted_anew(sent) or _moved_alike(sent) or _by_other_rows(sent)
-    )
-    return Told((words,)) if words else Told((_first_sent(sent, int(wrong.argmax())),), False)
+    words = tuple(told for tell in _WAYS_TO_SEND if (told := tell(sent)))
+    return Told(words) if words else Told((_first_sent(sent, int(wrong.argmax())),), False)
 
 
 def _by_cut_windows(sent: Sent) -> str:
@@ -285,13 +284,33 @@ def _moved_alike(sent: Sent) -> str:
     return f"the gradient of an output goes {far} {side} the input that it belongs to"
 
 
+def _by_window_height(sent: Sent) -> str:
+    """Whether the place in a window is taken apart by its height in place of its width."""
+    if len(sent.windows) != len(("rows", "columns")):
+        return ""
+    rows, columns = sent.windows
+    height, width = rows.shape[1], columns.shape[1]
+    taps = divmod(_places_in_windows(sent, sent.right), height)
+    moved = sent.right.copy()
+    for axis, (windows, tap) in enumerate(zip(sent.windows, taps, strict=True), 1):
+        moved[:, axis] = windows[sent.outputs[:, axis], 0] + tap
+    inner = moved[:, 1 : 1 + len(sent.windows)]
+    moved[((inner < 0) | (inner >= np.array(sent.lengths))).any(axis=1)] = NOTHING
+    if height == width or not np.array_equal(moved, sent.got):
+        return ""
+    return (
+        "the place of the largest in its window, counted row by row, is taken apart by the number "
+        "of the window's rows, where it should be by that of its columns"
+    )
+
+
 def _by_other_rows(sent: Sent) -> str:
     """Where the flat indices of inputs are made with another length of rows."""
     if sent.right.shape[1] != len(("sample", "row", "column", "channel")):
         return ""
     found = (sent.got >= 0).all(axis=1)
     row, column = sent.right[found, 1], sent.right[found, 2]
-    columns, of_outputs = sent.columns
+    columns, of_outputs = sent.lengths[-1], sent.counts[-1]
     flat = sent.got[found, 1] * columns + sent.got[found, 2]
     lengths = {int(n) for n in (flat - column)[row > 0] // row[row > 0]}
     if len(lengths) != 1 or min(lengths) < 1:
@@ -314,3 +333,9 @@ def _first_sent(sent: Sent, row: int) -> str:
         f"the gradient of output {place_in_words(sent.outputs[row])} goes {does}, where it should "
         f"go to input {place_in_words(sent.right[row])}, which is the largest of its window"
     )
+
+
+_WAYS_TO_SEND: Final = (
+    *(_by_cut_windows, _by_window_height, _counted_anew),
+    *(_moved_alike, _by_other_rows),
+)

@@ -201,7 +201,9 @@ def _sent(case: Case, ask: Ask) -> Sent:
         right.append(_only_place(one.right["inputs"]))
         got.append(_only_place(one.given["inputs"]))
     windows = places(inputs[1:-1], settings_of(case), CORRECT)
-    return Sent(np.array(outputs), np.array(right), np.array(got), (inputs[-2], shape[-2]), windows)
+    return Sent(
+        np.array(outputs), np.array(right), np.array(got), inputs[1:-1], shape[1:-1], windows
+    )
 
 
 def _only_place(gradient: Array) -> list[int]:

@@ -16,7 +16,11 @@ import numpy as np
 from conformance.diagnosis.attribution import SOME, how_often, in_words, which
 from conformance.diagnosis.evaluation import Array
 from conformance.diagnosis.questions.blocks import cut_at_blocks, shifted_from_block
-from conformance.diagnosis.questions.cuts import kernel_not_moved_on, outputs_not_moved_on
+from conformance.diagnosis.questions.cuts import (
+    ends_missed,
+    kernel_not_moved_on,
+    outputs_not_moved_on,
+)
 from conformance.diagnosis.questions.kernel_order import kernel_in_another_order
 from conformance.diagnosis.questions.laws import ENOUGH, law_of
 from conformance.diagnosis.questions.memory import elsewhere_in_memory, one_after_another
@@ -43,7 +47,7 @@ def read_words(reads: Reads) -> Told:
         return Told()
     if not (reads.inside & wrong).any():
         return Told((_of_padding(reads.only(wrong)),), of_padding=True)
-    words = cut_at_blocks(reads) or _counted(reads)
+    words = cut_at_blocks(reads) or ends_missed(reads) or _counted(reads)
     if words or (reads.got[wrong] == SEVERAL).all():
         return Told(words)
     law = in_another_order(reads) or kernel_in_another_order(reads)
