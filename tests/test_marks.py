@@ -493,3 +493,102 @@ def test_taps_of_one_remainder_that_are_left_out_are_told(size: int, stride: int
         "in the gradient of the inputs, kernel elements of one remainder by the stride along an "
         "axis are left out, as where the sums for each remainder are made of too few"
     )
+
+
+@pytest.mark.parametrize("padding", ["same", "causal"])
+def test_blocks_that_forget_the_padding_are_told(padding: str) -> None:
+    """The padding before is subtracted in the first block of eight outputs alone."""
+
+    def forgotten(case: Case, _: Any) -> Any:
+        arrays = operands(case)
+        assert arrays.inputs is not None
+        before = 1 if padding == "same" else 2
+        moved = np.concatenate([arrays.inputs[:, before:], 0 * arrays.inputs[:, :before]], 1)
+        first, later = (
+            predict(case, replace(arrays, inputs=x)).value for x in (arrays.inputs, moved)
+        )
+        return Value(np.concatenate([first[:, :8], later[:, 8:]], 1))
+
+    case = f"Conv1D/inputs:1x21x2/filters:2/kernel_size:3/padding:{padding}"
+    assert told(case, ask_of(CORRECT, forgotten)) == (
+        "from output step 8 on, windows lie as many inputs too far on as there is padding before "
+        "the first, as where that is subtracted in the first block alone"
+    )
+
+
+def test_outputs_that_are_counted_from_the_first_are_told() -> None:
+    """The first tap of three meets no input in the first of seven outputs, which is passed over."""
+
+    def counted(case: Case, value: Any) -> Any:
+        arrays = operands(case)
+        x, g = arrays.inputs, arrays.upstream
+        assert x is not None
+        assert g is not None
+        kernel = value["kernel"].copy()
+        kernel[0] = np.tensordot(x[:, :-1], g[:, :-1], ((0, 1), (0, 1)))
+        return Value({**value, "kernel": kernel})
+
+    case = gradients("Conv1D/inputs:1x7x2/filters:2/kernel_size:3/padding:same")
+    assert told(case, ask_of(CORRECT, counted)) == (
+        "in the gradient of the kernel, of kernel elements that lie on the padding before the "
+        "first input in the first outputs, the outputs are counted from the first on, not from "
+        "that in which they lie on the input"
+    )
+
+
+@pytest.mark.parametrize(("only_rest", "length"), [(False, 8), (True, 8), (False, 11), (True, 11)])
+def test_ends_of_cut_windows_that_are_missed_are_told(only_rest: bool, length: int) -> None:
+    """Windows of three taps, two apart, whose last tap on an input is not counted at the end."""
+
+    def missed(case: Case, value: Any) -> Any:
+        arrays, made = operands(case), value.copy()
+        for output in range(length):
+            rest = length - (output - 2)
+            if rest > 4 or (only_rest and rest % 2 == 0):
+                continue
+            kernel = arrays.weights["kernel"].copy()
+            kernel[(rest - 1) // 2] = 0
+            weights = {**arrays.weights, "kernel": kernel}
+            made[:, output] = predict(case, replace(arrays, weights=weights)).value[:, output]
+        return Value(made)
+
+    case = f"Conv1D/inputs:1x{length}x2/filters:2/kernel_size:3/dilation_rate:2/padding:same"
+    found = told(case, ask_of(CORRECT, missed))
+    assert found.startswith(
+        "of windows that end beyond the last of the inputs, the last of the kernel elements that "
+        "lie on an input is left out"
+    )
+    assert found.endswith("is no multiple of the dilation rate") is only_rest
+
+
+def test_places_that_are_taken_apart_by_the_height_are_told() -> None:
+    """Of windows of two rows and three columns, place 3 is [1, 0]; by two it is [1, 1]."""
+
+    def by_height(value: Any) -> Any:
+        right, made = value["inputs"], np.zeros_like(value["inputs"])
+        for sample, row, column, channel in np.argwhere(right):
+            place = row % 2 * 3 + column % 3
+            to = row - row % 2 + place // 2, column - column % 3 + place % 2
+            if to[0] < right.shape[1]:
+                made[sample, *to, channel] = right[sample, row, column, channel]
+        return {"inputs": made}
+
+    case = "MaxPooling2D/observe:gradients/inputs:1x6x9x2/pool_size:2x3"
+    assert told(case, of_change(by_height)) == (
+        "the place of the largest in its window, counted row by row, is taken apart by the number "
+        "of the window's rows, where it should be by that of its columns"
+    )
+
+
+def test_what_few_windows_do_is_tried_on_larger_inputs() -> None:
+    """Of two inputs, one before each window looks like the last window moved back."""
+
+    def with_one_before(case: Case, value: Any) -> Any:
+        x = operands(case).inputs
+        assert x is not None
+        return Value(np.maximum(value, np.concatenate([x[:, :1], x[:, :-1]], axis=1)))
+
+    case = "MaxPooling1D/inputs:1x2x2/pool_size:2/strides:1/padding:same"
+    found = told(case, ask_of(CORRECT, with_one_before))
+    assert "moved back" not in found
+    assert "begins at input step i - 1, where it should begin at i" in found
