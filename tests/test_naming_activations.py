@@ -127,3 +127,26 @@ def test_what_gives_the_wrong_elements_alone_is_no_whole_formula() -> None:
     curve = curve_of(sums, np.where(sums < 0, sums / 2, sums), np.zeros_like(sums), "float32")
     negative = curve.sums < 0
     assert formula_for("relu", curve.only(~negative), curve.only(negative)) == ("x", False)
+
+
+def test_the_part_of_the_outputs_where_an_activation_is_wrong_is_told() -> None:
+    """The first four of each five filters, and eight of nine, have another tanh."""
+
+    def body(y: Array) -> Array:
+        made, count = np.tanh(y), y.shape[-1] // 4 * 4
+        made[..., :count] = y[..., :count] / (1 + np.abs(y[..., :count]))
+        return made
+
+    cases = tuple(
+        f"Conv1D/inputs:2x{n}x3/operands:reals/filters:{f}/kernel_size:2/activation:tanh"
+        for n in (7, 9)
+        for f in (5, 9)
+    )
+    assert_is_said_of_most(
+        Slip(
+            "another tanh",
+            (*cases, *PLAIN),
+            of_activation("tanh", body),
+            "only in the filters up to the last multiple of 4, not those beyond",
+        )
+    )

@@ -89,6 +89,21 @@ def seen_of(failure: Failure) -> Seen | None:
     return Seen(case.dtype, *(one[np.isfinite(sums)] for one in every))
 
 
+def reached_sums(failure: Failure) -> tuple[Mask, Mask] | None:
+    """Which elements are wrong, and which have sums between those of wrong ones."""
+    case, outcome = failure.case, failure.outcome
+    actual = outcome.value if isinstance(outcome, Value) else None
+    arrays = operands_of(case)
+    right, sums = predict(case, arrays), sums_of(case, arrays)
+    if not isinstance(actual, np.ndarray) or not actual.shape == right.value.shape == sums.shape:
+        return None
+    wrong = np.asarray(~right.allows(actual))
+    if not wrong.any():
+        return None
+    low, high = sums[wrong].min(), sums[wrong].max()
+    return wrong, np.asarray((sums >= low) & (sums <= high))
+
+
 _SLIGHT: Final = 2.0**-6
 
 

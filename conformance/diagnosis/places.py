@@ -79,6 +79,13 @@ class Place:
         above = f", where there are more than {self.block}" if self.above else ""
         return f"the {self.axis} beyond the last multiple of {self.block}{above}"
 
+    def mask(self, length: int) -> Array:
+        """Which indices of an axis of that length lie at the place."""
+        index = np.arange(length)
+        if self.whole:
+            return np.asarray(index < length // self.block * self.block)
+        return np.asarray(index >= self.first(length))
+
     def first(self, length: int) -> int:
         """The first index that is wrong; `length` where none is."""
         if not self.block:
@@ -162,7 +169,8 @@ def is_within(place: Place, failure: Failure, hypotheses: Hypotheses) -> bool:
     seen = _seen(failure, hypotheses)
     if seen is None or place.axis not in seen.starts:
         return False
-    return seen.starts[place.axis] >= place.first(seen.lengths[place.axis])
+    mask = place.mask(seen.lengths[place.axis])
+    return bool(mask[seen.starts[place.axis]] and mask[seen.ends[place.axis]])
 
 
 def size_of(place: Place, failure: Failure, hypotheses: Hypotheses) -> float:
@@ -297,7 +305,7 @@ def _seen(failure: Failure, hypotheses: Hypotheses) -> _Seen | None:
         return _seen_in_gradients(case, outcome.value, right)
     if not isinstance(right, Prediction) or case.observe != "output":
         return None
-    return _seen_in(outcome.value, right, _axes(case), first=facts(case).channels_first)
+    return _seen_in(outcome.value, right, axes_of_output(case), first=facts(case).channels_first)
 
 
 def _seen_in_gradients(
@@ -368,7 +376,7 @@ def _end(axis: str, seen: Sequence[_Seen]) -> int | None:
     return ends.pop() if len(ends) == 1 and follow else None
 
 
-def _axes(case: Case) -> tuple[str, ...]:
+def axes_of_output(case: Case) -> tuple[str, ...]:
     """The axes of an output whose channels are last, each in words for several elements."""
     last = "filters" if facts(case).is_convolution else "channels"
     return ("samples", *_inner(case), last)
@@ -474,7 +482,7 @@ def _lengths(case: Case) -> dict[str, int] | None:
         last = filters if known.is_convolution else channels
         over = {_ORDER: prod((batch, *inner, last)), _SPREAD: prod((batch, *inner))}
         over |= {_PLANE: prod(inner)} if known.rank == 2 else {}
-        return dict(zip(_axes(case), (batch, *inner, last), strict=True)) | over
+        return dict(zip(axes_of_output(case), (batch, *inner, last), strict=True)) | over
     sizes = {"inputs": (batch, *(n or 0 for n in known.spatial), channels)}
     if known.is_convolution:
         sizes |= {"kernel": (*known.window, channels // known.groups, filters), "bias": (filters,)}

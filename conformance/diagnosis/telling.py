@@ -11,6 +11,7 @@ from typing import Final
 from conformance.cases.case import Case
 from conformance.cases.operands import KINDS
 from conformance.diagnosis.absorbing import of_gradient, of_outputs
+from conformance.diagnosis.activation_places import only_at
 from conformance.diagnosis.activation_words import ALL_SUMS, off_activation
 from conformance.diagnosis.attribution import left_out, left_out_of_outputs
 from conformance.diagnosis.claims import claim_of
@@ -107,7 +108,7 @@ class _Telling:
         explained: Sequence[Failure],
         hypotheses: Hypotheses,
     ) -> None:
-        self.failures = failures
+        self.failures, self._hypotheses = failures, hypotheses
         self._linear = {case.layer for case in passed if _is_plain(case)}
         plain = (failure.case for failure in (*failures, *explained) if _is_plain(failure.case))
         self._wrong_sums = {(case.layer, case.dtype) for case in plain}
@@ -232,7 +233,8 @@ class _Telling:
     def words(self, stage: str, kind: str, group: Sequence[Failure]) -> str:
         """What is said besides the stage."""
         if stage == "activation":
-            return off_activation(kind, group)
+            told, where = off_activation(kind, group), only_at(group, self._hypotheses)
+            return f"{told}; {where}" if told and where else told
         return kind.removeprefix("accepted: ")
 
 
