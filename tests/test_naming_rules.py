@@ -59,6 +59,8 @@ TWO = (
     "MaxPooling1D/inputs:2x9x4/pool_size:2/strides:1",
     "MaxPooling1D/inputs:2x3x4/pool_size:5/strides:1/padding:same",
     "Conv1D/inputs:2x3x37/filters:43/kernel_size:2",
+    "Conv1D/inputs:2x4x7/filters:2/kernel_size:3/strides:2/padding:same/data_format:channels_first",
+    "Conv1D/inputs:2x7x4/filters:2/kernel_size:3/strides:2/padding:same",
     "Conv1D/inputs:1x3x520/filters:2/kernel_size:2",
     "Conv1D/inputs:2x9x3/filters:4/kernel_size:2/dilation_rate:6/padding:same",
     "Conv1D/inputs:1x4x70/filters:5/kernel_size:2/activation:relu",

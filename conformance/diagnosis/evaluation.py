@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -51,7 +51,11 @@ class Along:
 
 @dataclass(frozen=True)
 class Settings:
-    """The canonical arguments that the evaluation reads."""
+    """The canonical arguments that the evaluation reads.
+
+    Attributes:
+        lengths: from which lengths the padding before the inputs is computed; None for their own.
+    """
 
     window: tuple[int, ...]
     strides: tuple[int, ...]
@@ -59,6 +63,7 @@ class Settings:
     padding: str
     channels_first: bool
     activation: str | None
+    lengths: tuple[int, ...] | None = None
 
 
 def span(k: int, d: int) -> int:
@@ -454,6 +459,8 @@ def places(lengths: tuple[int, ...], settings: Settings, steps: Steps) -> list[N
     padding = settings.padding
     given = [Along(*steps.geometry(*one, padding), *one, padding) for one in sizes]
     axes, laid = steps.together(given), steps.laid(settings)
+    if settings.lengths is not None:
+        axes = [_padded_as(a, n, steps) for a, n in zip(axes, settings.lengths, strict=True)]
     found = []
     for axis, along in enumerate(axes):
         taps = np.arange(laid.window[axis]) * laid.dilation[axis]
@@ -463,6 +470,12 @@ def places(lengths: tuple[int, ...], settings: Settings, steps: Steps) -> list[N
             index = steps.beyond(index, lengths[axis])
         found.append(index)
     return found
+
+
+def _padded_as(along: Along, length: int, steps: Steps) -> Along:
+    """With the padding that inputs of another length have."""
+    sizes = (length, along.window, along.stride, along.dilation, along.padding)
+    return replace(along, before=steps.geometry(*sizes)[1])
 
 
 def gather(x: Array, settings: Settings, steps: Steps) -> tuple[Array, Array]:

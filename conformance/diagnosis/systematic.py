@@ -211,6 +211,28 @@ def _pads() -> Iterator[Fault]:
     )
 
 
+def _of_other_layout() -> Iterator[Fault]:
+    """SAME padding from the axes of the shape where the other data format has its lengths."""
+    for own, other, first in (
+        ("channels_first", "channels_last", True),
+        ("channels_last", "channels_first", False),
+    ):
+        yield systematic_fault(
+            f"same.shape-of.{own}",
+            f"the SAME padding of {own} inputs is computed from the axes of their shape that "
+            f"{other} inputs have their lengths in",
+            settings=partial(_of_other_axes, first=first),
+        )
+
+
+def _of_other_axes(settings: Settings, case: Case, *, first: bool) -> Settings:
+    if settings.channels_first is not first or settings.padding != "same":
+        return settings
+    own = 2 if first else 1
+    shape = [n or 0 for n in case.inputs or ()][3 - own :]
+    return replace(settings, lengths=tuple(shape[: len(settings.window)]))
+
+
 _MODES: Final[Mapping[str, str]] = MappingProxyType({"same": "SAME", "causal": "causal"})
 """Modes that pad before the first input, in words."""
 
@@ -348,7 +370,7 @@ def _running(y: Array, axis: int) -> Array:
 
 
 _FAMILIES: Final = (
-    *(_arguments, _pads, _limited, _displaced, _counts, _kept),
+    *(_arguments, _pads, _of_other_layout, _limited, _displaced, _counts, _kept),
     *(indices, remainders, biases_by_parts, fused_faults),
 )
 
