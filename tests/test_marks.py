@@ -397,7 +397,7 @@ def test_inputs_that_a_rate_leaves_over_are_told(length: int, rate: int) -> None
         arrays = operands(case)
         assert arrays.inputs is not None
         x = arrays.inputs.copy()
-        x[:, length // rate * rate :] = 0
+        x[:, x.shape[1] // rate * rate :] = 0
         return Value(predict(case, replace(arrays, inputs=x)).value)
 
     case = f"Conv1D/inputs:1x{length}x2/filters:2/kernel_size:2/dilation_rate:{rate}"
@@ -592,3 +592,35 @@ def test_what_few_windows_do_is_tried_on_larger_inputs() -> None:
     found = told(case, ask_of(CORRECT, with_one_before))
     assert "moved back" not in found
     assert "begins at input step i - 1, where it should begin at i" in found
+
+
+def test_gradients_that_all_go_to_the_first_sample_are_told() -> None:
+    summed = of_change(
+        lambda value: {
+            "inputs": np.concatenate(
+                [value["inputs"].sum(axis=0, keepdims=True), 0 * value["inputs"][1:]]
+            )
+        }
+    )
+    case = "MaxPooling1D/observe:gradients/inputs:3x6x2/pool_size:2"
+    assert told(case, summed) == (
+        "the gradients of all samples go to the first, as where the index of an input does not "
+        "count the samples before it"
+    )
+
+
+def test_what_few_cases_share_by_chance_is_not_told() -> None:
+    """That inputs from index 4 on are left out is no matter of the other axis, of four as well."""
+
+    def from_fourth(case: Case, _: Any) -> Any:
+        arrays = operands(case)
+        assert arrays.inputs is not None
+        x = arrays.inputs.copy()
+        x[:, :, 4:] = 0
+        return Value(predict(case, replace(arrays, inputs=x)).value)
+
+    cases = (f"Conv2D/inputs:1x{rows}x6x1/filters:2/kernel_size:1" for rows in (2, 3, 4, 5))
+    failures = [Failure(parse(case), Value(None), "exact") for case in cases]
+    words = what_is_read(failures, ask_of(CORRECT, from_fourth)).words
+    assert "the input columns from index 4 on are left out" in words
+    assert not [one for one in words if "as many on as there are rows" in one]

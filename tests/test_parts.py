@@ -191,11 +191,35 @@ def test_how_little_blocks_read_before_their_own_is_told(far: int, words: str | 
     """Blocks of 8 outputs of a kernel of 3 with a dilation of 2 need 4 inputs before their own."""
     case = "Conv1D/inputs:1x19x2/filters:2/kernel_size:3/padding:causal/dilation_rate:2"
     expected = (
-        "output steps are made in blocks of 8, each of which reads {} before that of its first "
-        "output, and leaves out what lies further off"
+        "output steps are made in blocks of 8, each of which reads {} before the end of its first "
+        "window, and leaves out what lies further off"
     )
     found = most_told(case, in_blocks(far))
     assert found == ("" if words is None else expected.format(words))
+
+
+@pytest.mark.parametrize("length", [13, 19])
+def test_a_halo_without_the_dilation_is_told(length: int) -> None:
+    """Tiles of eight windows load ten inputs, as many as three taps side by side need."""
+
+    def ask(case: Case) -> Result:
+        x = operands(case)
+        assert x.inputs is not None
+        outputs, parts = predict(case, x).value.shape[1], []
+        for first in range(0, outputs, 8):
+            seen = x.inputs.copy()
+            seen[:, first + 10 :] = 0
+            parts.append(predict(case, replace(x, inputs=seen)).value[:, first : first + 8])
+        evidence = Evidence("one", case, Value(np.concatenate(parts, 1)), "exact")
+        return Result(case, (), "one", Verdict.DEVIATES, None, "", "", evidence=evidence)
+
+    case = f"Conv1D/inputs:1x{length}x2/filters:2/kernel_size:3/dilation_rate:3"
+    words = what_is_read([Failure(parse(case), Value(None), "exact")], ask).words
+    assert (
+        "output steps are made in blocks of 8, each of which reads only as many input steps as the "
+        "kernel has steps less one, without dilation, after the start of its last window, and "
+        "leaves out what lies further off"
+    ) in words
 
 
 def columns_twice(y: Array) -> Array:

@@ -71,3 +71,40 @@ def test_windows_whose_middle_is_not_read_are_told_by_what_is(
 def test_windows_that_end_early_are_not_said_to_lack_their_middle() -> None:
     case = "MaxPooling1D/inputs:1x9x2/pool_size:5/strides:1"
     assert told(case, of_ends(3, 0)).startswith("along steps, the window of output i ends")
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_rows_at_a_wrong_pitch_are_told(first: bool) -> None:
+    """Of five columns, of which windows of two take four, each row is taken to be one shorter."""
+
+    def pitched(case: Case, value: Array) -> Value:
+        x = operands(case).inputs
+        assert x is not None
+        x = x if first else np.moveaxis(x, -1, 1)
+        planes = np.ascontiguousarray(x).reshape(*x.shape[:2], -1)[..., : 4 * x.shape[2]]
+        tiles = planes.reshape(*x.shape[:2], x.shape[2] // 2, 2, 2, 2)
+        made = tiles.max(axis=(3, 5))
+        assert value.size == made.size
+        return Value(made if first else np.moveaxis(made, 1, -1))
+
+    shape = "2x3x4x5/data_format:channels_first" if first else "2x4x5x3"
+    assert told(f"MaxPooling2D/inputs:{shape}/pool_size:2", ask_of(CORRECT, pitched)) == (
+        "input rows are taken to lie at a wrong pitch in memory, by 1 element too few"
+    )
+
+
+def test_windows_at_a_wrong_offset_are_told() -> None:
+    """A pointer moved by less than two rows after each row of outputs."""
+
+    def behind(case: Case, value: Array) -> Value:
+        x = operands(case).inputs
+        assert x is not None
+        flat = x.reshape(*x.shape[:2], -1)
+        at = np.arange(value.shape[2])[:, None] * 9 + np.arange(value.shape[3]) * 2
+        return Value(np.max([flat[..., at + i] for i in (0, 1, 5, 6)], axis=0))
+
+    case = "MaxPooling2D/inputs:1x2x6x5/pool_size:2/data_format:channels_first"
+    assert told(case, ask_of(CORRECT, behind)) == (
+        "the windows of each output row lie 1 element further back in memory than they should, "
+        "counted from the row before"
+    )

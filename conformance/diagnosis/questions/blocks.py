@@ -7,6 +7,7 @@ after it.  Where that is too short, exactly the reads beyond it are left out.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -17,15 +18,21 @@ from conformance.diagnosis.questions.products import AXES, NOTHING, PLACES, TAPS
 _BLOCKS: Final = (2, 4, 8, 16, 32, 64)
 
 
-def cut_at_blocks(reads: Reads) -> tuple[str, ...]:
-    """Beyond which inputs blocks of outputs read none, in all words that hold."""
+def cut_at_blocks(reads: Reads, *, of_one: bool) -> tuple[str, ...]:
+    """Beyond which inputs blocks of outputs read none, in all words that hold.
+
+    Args:
+        reads: what is read.
+        of_one: whether there is one block alone, of which less is told: what other cases may have
+            as well.
+    """
     nothing = (reads.got == NOTHING).all(axis=1)
     if not np.array_equal(reads.wrong, nothing & reads.inside):
         return ()
     own = reads.only(reads.inside)
     if not own.wrong.any():
         return ()
-    return tuple(words for axis in range(reads.rank) for words in _along(own, axis))
+    return tuple(words for axis in range(reads.rank) for words in _along(own, axis, of_one=of_one))
 
 
 def shifted_from_block(reads: Reads) -> tuple[str, ...]:
@@ -65,29 +72,38 @@ def _how_far_on(reads: Reads, axis: int, far: int) -> str:
     return f"{abs(far)} input {AXES[reads.rank][axis]}s too far {'on' if far > 0 else 'back'}"
 
 
-def _along(own: Reads, axis: int) -> Iterator[str]:
+def _along(own: Reads, axis: int, *, of_one: bool) -> Iterator[str]:
     """The same along one axis."""
     output, read = own.entries[:, 1 + axis], own.right[:, 1 + axis]
-    stride, name = own.laws[1 + axis][PLACES[axis]], AXES[own.rank][axis]
+    law, name = own.laws[1 + axis], AXES[own.rank][axis]
+    stride, taps = law[PLACES[axis]], int(own.entries[:, 1 + own.rank + axis].max())
     for block in _BLOCKS:
-        if output.max(initial=0) < block:
-            return
-        first = stride * block * (output // block)
-        last = first + stride * (block - 1)
+        if bool(output.max(initial=0) < block) is not of_one:
+            continue
+        start = law[""] + stride * block * (output // block)
+        first, last = start + law[TAPS[axis]] * taps, start + stride * (block - 1)
         made = f"output {name}s are made in blocks of {block}"
         for side, beyond in (("before", first - read), ("after", read - last)):
-            for far in _how_far(own, axis, beyond):
+            for far in _how_far(own, axis, beyond, of_one=of_one):
                 yield (
-                    f"{made}, each of which reads {far} {side} that of its "
-                    f"{'first' if side == 'before' else 'last'} output, and leaves out what lies "
+                    f"{made}, each of which reads {far} {_FROM[side]}, and leaves out what lies "
                     "further off"
                 )
 
 
-def _how_far(own: Reads, axis: int, beyond: Array) -> Iterator[str]:
+_FROM: Final = MappingProxyType(
+    {
+        "before": "before the end of its first window",
+        "after": "after the start of its last window",
+    }
+)
+
+
+def _how_far(own: Reads, axis: int, beyond: Array, *, of_one: bool) -> Iterator[str]:
     """How far beyond their own inputs blocks read, in all words that hold; none for no such limit.
 
-    The place of an output among the inputs is its index times the stride.
+    Before a block it is counted from the end of its first window, after it from the start of its
+    last.
     """
     name, missing = AXES[own.rank][axis], beyond[own.wrong]
     least, most = int(beyond[~own.wrong].max(initial=0)), int(missing.min()) - 1
@@ -95,9 +111,9 @@ def _how_far(own: Reads, axis: int, beyond: Array) -> Iterator[str]:
         return
     taps = int(own.entries[:, 1 + own.rank + axis].max()) + 1
     dilation = own.laws[1 + axis][TAPS[axis]]
-    if not least:
-        yield f"no input {name}"
     if dilation > 1 and least <= taps - 1 <= most:
         yield f"only as many input {name}s as the kernel has {name}s less one, without dilation,"
-    if least:
+    if not least and not of_one:
+        yield f"no input {name}"
+    if least and not of_one:
         yield f"only {least} input {name}s" if least > 1 else f"only one input {name}"

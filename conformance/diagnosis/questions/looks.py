@@ -10,6 +10,7 @@ import numpy as np
 
 from conformance.diagnosis.attribution import which
 from conformance.diagnosis.evaluation import Array
+from conformance.diagnosis.questions.displaced_looks import elsewhere_in_memory
 from conformance.diagnosis.questions.products import (
     AXES,
     NOTHING,
@@ -51,7 +52,8 @@ def look_words(looks: Looks) -> Told:
     words = _never(looks)
     if words:
         return Told(words)
-    laws = tuple(law for law in (_moved_to_fit(looks), _other_ends(looks)) if law)
+    laws = elsewhere_in_memory(looks)
+    laws = laws or tuple(law for law in (_moved_to_fit(looks), _other_ends(looks)) if law)
     if laws:
         return Told(laws, is_law=True)
     ends = _ends(looks)
@@ -222,6 +224,17 @@ def sent_words(sent: Sent) -> Told:
     return Told(words) if words else Told((_first_sent(sent, int(wrong.argmax())),), False)
 
 
+def _to_first_sample(sent: Sent) -> str:
+    """Whether what belongs to all samples goes to the first."""
+    others = np.array_equal(sent.got[:, 1:], sent.right[:, 1:])
+    if not others or sent.got[:, 0].any() or not sent.right[:, 0].any():
+        return ""
+    return (
+        "the gradients of all samples go to the first, as where the index of an input does not "
+        "count the samples before it"
+    )
+
+
 def _by_cut_windows(sent: Sent) -> str:
     """Whether places in windows cut to the input are taken for those in whole windows."""
     inner = slice(1, 1 + len(sent.windows))
@@ -336,6 +349,6 @@ def _first_sent(sent: Sent, row: int) -> str:
 
 
 _WAYS_TO_SEND: Final = (
-    *(_by_cut_windows, _by_window_height, _counted_anew),
+    *(_to_first_sample, _by_cut_windows, _by_window_height, _counted_anew),
     *(_moved_alike, _by_other_rows),
 )

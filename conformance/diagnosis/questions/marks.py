@@ -38,7 +38,6 @@ from conformance.diagnosis.questions.products import (
     SEVERAL,
     Told,
 )
-from conformance.diagnosis.questions.reads import AS_A_WHOLE
 from conformance.diagnosis.questions.window_looks import Looks
 from conformance.layers.registry import LAYERS
 
@@ -72,17 +71,25 @@ def what_is_read(failures: Sequence[Failure], ask: Ask) -> Told:
         told += _told_of(_larger(cases[0]), ask, _MOST_CASES)
     told = [one for one in told if one.words and not one.of_padding] or told
     laws = _without_rare([one.words for one in told if one.is_law])
-    of_all = [word for one in told if one.for_all for word in one.words]
-    every = [word for one in told for word in one.words]
+    of_all = _without_rare([one.words for one in told if one.for_all])
+    every = _without_rare([one.words for one in told])
     also = tuple(word for one in told for word in one.also)
     return Told(tuple(laws or of_all or every), bool(of_all), bool(laws), also=also)
 
 
-def _without_rare(laws: Sequence[tuple[str, ...]]) -> list[str]:
-    """The words of laws; those of whatever numbers only where most cases follow them."""
-    every = [word for words in laws for word in words]
-    most = len(laws) / 2
-    return [word for word in every if AS_A_WHOLE not in word or every.count(word) > most]
+def _without_rare(told: Sequence[tuple[str, ...]]) -> list[str]:
+    """The words of all cases; those of whatever numbers only where most cases have them.
+
+    What names no number is alike in several cases by chance; what names some is not.
+    """
+    most = sum(map(bool, told)) / 2
+    every = [word for words in told for word in words]
+    kept = [word for word in every if _names_numbers(word) or every.count(word) > most]
+    return kept or every
+
+
+def _names_numbers(word: str) -> bool:
+    return any(letter.isdigit() for letter in word)
 
 
 def _told_of(cases: Iterable[Case], ask: Ask, most: int) -> Iterator[Told]:
@@ -104,7 +111,7 @@ def _told_of(cases: Iterable[Case], ask: Ask, most: int) -> Iterator[Told]:
 def _has_numbers(told: Sequence[Told]) -> bool:
     """Whether all words have numbers of their case, and hold of no other."""
     words = [word for one in told for word in one.words]
-    return all(any(letter.isdigit() for letter in word) for word in words)
+    return all(map(_names_numbers, words))
 
 
 def _as_larger_ones(told: list[Told], larger: list[Told]) -> list[Told]:

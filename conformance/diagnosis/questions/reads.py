@@ -47,7 +47,8 @@ def read_words(reads: Reads) -> Told:
         return Told()
     if not (reads.inside & wrong).any():
         return Told((_of_padding(reads.only(wrong)),), of_padding=True)
-    words = cut_at_blocks(reads) or ends_missed(reads) or _counted(reads)
+    words = cut_at_blocks(reads, of_one=False) or ends_missed(reads)
+    words = words or (*_counted(reads), *cut_at_blocks(reads, of_one=True))
     if words or (reads.got[wrong] == SEVERAL).all():
         return Told(words)
     law = in_another_order(reads) or kernel_in_another_order(reads)
@@ -120,7 +121,8 @@ def _continued(wrong: Reads) -> str:
         ),
         "mirrored": _mirrored(right, 2 * lengths, 1),
     }
-    return next((words for words, x in ways.items() if np.array_equal(x, wrong.got[:, 1:-2])), "")
+    told = [words for words, x in ways.items() if np.array_equal(x, wrong.got[:, 1:-2])]
+    return told[0] if 0 < len(told) < len(ways) else ""  # of one input all ways are the same
 
 
 def _is_next_in_memory(wrong: Reads) -> bool:
@@ -246,13 +248,11 @@ def _laws(reads: Reads) -> tuple[str, ...]:
     """The laws of the columns that follow another one, and what of any numbers they are like."""
     law = _law(reads)
     reasons = {one for axis in law.split("; ") for one in axis.split(_AS_WHERE)[1:]}
-    generic = [f"{AS_A_WHOLE}{_AS_WHERE}{reason}" for reason in reasons if len(reasons) == 1]
+    generic = [f"inputs are read{_AS_WHERE}{reason}" for reason in reasons if len(reasons) == 1]
     return (law, *generic) if law else ()
 
 
 _AS_WHERE: Final = ", as where "
-AS_A_WHOLE: Final = "inputs are read"
-"""How words begin that tell laws of whatever numbers."""
 
 
 def _law(reads: Reads) -> str:
