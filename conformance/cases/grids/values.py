@@ -141,15 +141,19 @@ def in_turn(position: int) -> str:
     return layers[position % len(layers)]
 
 
-def _activated(layer: str, activation: str, operands: str, **rest: Any) -> Case:
-    windows = (Axis(4, 2), Axis(5, 1))[: LAYERS[layer].rank]
-    return windowed(
-        layer, windows, channels=3, filters=5, activation=activation, operands=operands, **rest
-    )
+def _activated(
+    layer: str, activation: str, operands: str, *, filters: int = 5, last: int = 5, **rest: Any
+) -> Case:
+    windows = (Axis(4, 2), Axis(last, 1))[: LAYERS[layer].rank]
+    given: dict[str, Any] = {"activation": activation, "operands": operands}
+    return windowed(layer, windows, channels=3, filters=filters, **given, **rest)
 
 
 def activations() -> Iterator[Case]:
-    """Every activation by name: in every dtype, on special values, in both data formats."""
+    """Every activation by name: in every dtype, on special values, in both data formats.
+
+    With as many filters, and elements along the last axis, as vectors hold, and with others.
+    """
     for position, activation in enumerate(ACTIVATIONS):
         for layer, kind in product(convolution_layers(), ("reals", "integers")):
             yield _activated(layer, activation, kind)
@@ -159,6 +163,10 @@ def activations() -> Iterator[Case]:
         yield _activated("Conv1D", activation, "one_infinity")
         yield _activated("Conv1D", activation, "wide")
         yield _activated("Conv2D", activation, "reals", data_format="channels_first")
+        yield _activated("Conv1D", activation, "integers", filters=16)
+        yield _activated("Conv2D", activation, "reals", filters=8)
+        planar: dict[str, Any] = {"last": 8, "data_format": "channels_first"}
+        yield _activated("Conv2D", activation, "integers", filters=3, **planar)
         case = _activated("Conv2D", activation, "integers", padding="same")
         yield case.replace(use_bias=False, seed=1)
     for layer, dtype in product(convolution_layers(), ("float32", "float64")):
