@@ -680,6 +680,11 @@ def _arithmetic() -> tuple[Fault, ...]:
             "the terms of inputs that are zero are left out, though the weight is not finite",
             Steps(contract=v.without_terms_of_zero),
         ),
+        Fault(
+            "values.zero-weights",
+            "the terms of weights that are zero are left out, though the input is not finite",
+            Steps(contract=v.without_terms_of_zero_weights),
+        ),
         Fault("values.subnormal", "subnormal inputs are taken for zero", Steps(inputs=v.flushed)),
         Fault("values.nan", "NaN inputs are replaced by zero", Steps(inputs=v.without_nan)),
         Fault(

@@ -118,19 +118,29 @@ def _restarted(block: int) -> _Change:
     return change
 
 
+def _repeating(block: int) -> _Change:
+    """Every block is the first one."""
+    return lambda x, axis: np.take(x, np.arange(x.shape[axis]) % block, axis)
+
+
+_RESTARTS: Final = (
+    ("restarts", "beyond the last multiple of {} have the {{}} of the first ones", _restarted),
+    ("repeats", "of every block of {} have the {{}} of the first block", _repeating),
+)
+
+
 def remainders() -> Iterator[Fault]:
-    """What blocks of filters or channels leave over is taken from the start."""
-    for block in _BLOCKS:
-        change = _restarted(block)
-        words = f"beyond the last multiple of {block} have the {{}} of the first ones"
+    """What blocks of filters or channels leave over, or each of them, is taken from the start."""
+    for (name, sentence, of_block), block in product(_RESTARTS, _BLOCKS):
+        change, words = of_block(block), sentence.format(block)
         yield systematic_fault(
-            f"bias.restarts.{block}",
+            f"bias.{name}.{block}",
             f"the filters {words.format('biases')}",
             add_bias=lambda y, b, change=change: y + change(b, 0),
         )
         for axis, one in ((-1, "filters"), (-2, "channels")):
             yield systematic_fault(
-                f"kernel.{one}.restarts.{block}",
+                f"kernel.{one}.{name}.{block}",
                 f"the {one} {words.format('kernels')}",
                 kernel=lambda w, change=change, axis=axis: change(w, axis),
             )

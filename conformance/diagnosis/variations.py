@@ -423,9 +423,22 @@ def without_terms_of_zero(windows: Array, kernel: Array) -> Array:
     """Sums without the products of inputs that are zero, whatever the weight is."""
     if np.isfinite(kernel).all():
         return contract(windows, kernel)
-    rows = windows.reshape(*windows.shape[: windows.ndim - kernel.ndim + 1], -1, 1)
-    taps = kernel.reshape(-1, kernel.shape[-1])
+    rows, taps = _rows_and_taps(windows, kernel)
     return np.asarray(np.where(rows == 0, 0.0, rows * taps).sum(axis=-2))
+
+
+def without_terms_of_zero_weights(windows: Array, kernel: Array) -> Array:
+    """Sums without the products of weights that are zero, whatever the input is."""
+    if np.isfinite(windows).all():
+        return contract(windows, kernel)
+    rows, taps = _rows_and_taps(windows, kernel)
+    return np.asarray(np.where(taps == 0, 0.0, rows * taps).sum(axis=-2))
+
+
+def _rows_and_taps(windows: Array, kernel: Array) -> tuple[Array, Array]:
+    """The elements of each window in one axis, beside one for the filters; and the kernel's."""
+    rows = windows.reshape(*windows.shape[: windows.ndim - kernel.ndim + 1], -1, 1)
+    return rows, kernel.reshape(-1, kernel.shape[-1])
 
 
 def nan_as(value: float) -> Callable[[Array, Format], Array]:

@@ -123,13 +123,18 @@ def _are_finite(magnitudes: Floats) -> bool:
 
 
 def _rounded_twice(gauge: Gauge) -> list[tuple[Mask, Floats]]:
-    """In narrow formats, what comes of exact sums that are rounded before their bias is added."""
+    """In narrow formats, what comes of exact sums that are rounded before their bias is added.
+
+    Of sums that NaN or infinite operands make so, nothing comes of the finite ones.
+    """
     if gauge.format.name not in NARROW:
         return []
     twice = gauge.convolution.laid_out(gauge.rounded_twice)
     name, nothing = gauge.convolution.activation, np.zeros_like(twice)
     value = through_activation(name, twice, nothing, gauge.format).value
-    return [(np.ones(twice.shape, bool), value)]
+    if gauge.special is None:
+        return [(np.ones(twice.shape, bool), value)]
+    return [(gauge.convolution.laid_out(~gauge.special), value)]
 
 
 def _settled_centre(gauge: Gauge) -> Floats:
