@@ -19,7 +19,7 @@ from arithmetic import (
 )
 from naive_activations import NAIVE
 
-from conformance.cases.case import Case
+from conformance.cases.case import Case, parse
 from conformance.cases.operands import KINDS, operands
 from conformance.judge.activations import ACTIVATIONS
 from conformance.judge.bounds import output_bound
@@ -352,3 +352,21 @@ def test_an_exponential_by_halved_powers_is_within_its_bound_and_no_more(whole: 
     assert largest == pytest.approx(2 if whole is np.floor else math.sqrt(2), rel=1e-3)
     assert np.all(bound[exact > 2.001 * least] < exact[exact > 2.001 * least])
     assert np.all(bound <= 2.001 * least)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("kind", ["unused_infinity", "one_nan", "one_infinity", "kernel_nan"])
+def test_the_sum_of_the_finite_products_is_no_answer_beside_others(kind: str, dtype: str) -> None:
+    """Also in 16 bits, where exact sums may be rounded before their bias is added."""
+    case = parse(f"Conv1D/inputs:2x5x3/dtype:{dtype}/operands:{kind}/filters:4/kernel_size:(2,)")
+    arrays = operands(case)
+    expectation = expect(case, arrays)
+    gauge = expectation.gauge(case, arrays)
+    assert gauge is not None
+    undefined = ~np.isfinite(expectation.value.astype(np.float64))
+    assert undefined.any()
+    finite = gauge.rounded_twice.astype(expectation.value.dtype)
+    given = np.where(undefined, finite, expectation.value)
+    assert judge(case, arrays, expectation, Value(given)).verdict is Verdict.DEVIATES
+    right = judge(case, arrays, expectation, Value(expectation.value.copy()))
+    assert right.verdict in (Verdict.CONFORMS, Verdict.UNTRUSTED)

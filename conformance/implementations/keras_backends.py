@@ -21,6 +21,7 @@ from conformance.implementations.keras_style import (
     call_directly,
     own_gradients,
 )
+from conformance.implementations.machine import torch_facts
 from conformance.implementations.protocol import Implementation
 from conformance.outcomes import Outcome
 
@@ -128,12 +129,7 @@ def _refused_by_torch(case: Case) -> str | None:
 def _facts(backend: str, library: Any) -> dict[str, str]:
     """What the backend tells of how it runs here."""
     if backend == "torch":
-        return {
-            "device": "cpu",
-            "threads": str(library.get_num_threads()),
-            "onednn": "on" if library.backends.mkldnn.enabled else "off",
-            "aten": library.backends.cpu.get_cpu_capability().lower(),
-        }
+        return {"device": "cpu", **torch_facts(library)}
     if backend == "jax":
         wide = "on" if library.config.jax_enable_x64 else "off"
         return {"device": library.default_backend(), "x64": wide, "threads": str(os.cpu_count())}

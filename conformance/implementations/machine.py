@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from conformance.implementations.options import INSTRUCTION_SETS
 
@@ -65,6 +65,23 @@ def onednn_facts(compute: Callable[[], object]) -> dict[str, str]:
     if version is not None:
         facts["onednn_version"] = version[1].decode()
     return facts
+
+
+def torch_facts(torch: Any) -> dict[str, str]:
+    """How the given torch runs on this processor, and what its oneDNN says of itself."""
+    facts = {
+        "onednn": "on" if torch.backends.mkldnn.enabled else "off",
+        "threads": str(torch.get_num_threads()),
+        "aten": torch.backends.cpu.get_cpu_capability().lower(),
+    }
+    if not torch.backends.mkldnn.is_available():
+        return facts | {"onednn": "off"}
+    image, kernel = torch.ones(1, 1, 2, 2), torch.ones(1, 1, 1, 1)
+    with torch.backends.mkldnn.verbose(torch.backends.mkldnn.VERBOSE_ON):
+        said = onednn_facts(
+            lambda: torch.mkldnn_convolution(image, kernel, None, (0, 0), (1, 1), (1, 1), 1)
+        )
+    return facts | said
 
 
 @contextmanager

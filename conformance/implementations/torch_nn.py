@@ -22,7 +22,7 @@ from conformance.cases.facts import canonical_config
 from conformance.cases.operands import Operands
 from conformance.implementations.canonical import has_plain_geometry, uncanonical
 from conformance.implementations.histories import Made, observe_layer
-from conformance.implementations.machine import onednn_facts
+from conformance.implementations.machine import torch_facts
 from conformance.implementations.observation import as_array, describe_result
 from conformance.implementations.protocol import Implementation, ImplementationError
 from conformance.implementations.torch_activations import ACTIVATIONS
@@ -109,22 +109,9 @@ def _facts_of_cuda() -> dict[str, str]:
 
 def _facts(device: str) -> dict[str, str]:
     """What torch and its libraries tell of how they run here."""
-    facts = {
-        "device": device,
-        "onednn": "on" if torch.backends.mkldnn.enabled else "off",
-        "threads": str(torch.get_num_threads()),
-        "aten": torch.backends.cpu.get_cpu_capability().lower(),
-    }
     if device == "cuda":
-        return facts | _facts_of_cuda()
-    if not torch.backends.mkldnn.is_available():
-        return facts | {"onednn": "off"}
-    image, kernel = torch.ones(1, 1, 2, 2), torch.ones(1, 1, 1, 1)
-    with torch.backends.mkldnn.verbose(torch.backends.mkldnn.VERBOSE_ON):
-        said = onednn_facts(
-            lambda: torch.mkldnn_convolution(image, kernel, None, (0, 0), (1, 1), (1, 1), 1)
-        )
-    return facts | said
+        return {"device": device, **torch_facts(torch), **_facts_of_cuda()}
+    return {"device": device, **torch_facts(torch)}
 
 
 class TorchNN:
