@@ -394,6 +394,12 @@ def to_least(windows: Array, inside: Array) -> Array:
     return to_first(-windows, inside)
 
 
+def to_first_with_zeros(windows: Array, inside: Array) -> Array:
+    """As `to_first` of windows whose padding is zero; what the padding wins goes nowhere."""
+    within = np.broadcast_to(inside, windows.shape)
+    return np.asarray(to_first(np.where(within, windows, 0.0), np.ones_like(within)) * within)
+
+
 def to_last(windows: Array, inside: Array) -> Array:
     """One for the last of them."""
     rows, shape = _rows(to_all(windows, inside))

@@ -87,6 +87,12 @@ def _same() -> tuple[Fault, ...]:
             v.same(v.half_window, v.outputs_of_half_window),
         ),
         Fault(
+            "same.whole-stride",
+            "SAME pads by a whole stride more where the stride divides the length, as where the "
+            "remainder of zero is not taken for the stride",
+            v.same(v.before_with_whole_stride),
+        ),
+        Fault(
             "same.half-less-one",
             "SAME pads (window - 1) // 2 on both sides, the window with its dilation",
             v.pads_on_both_sides(lambda k, d: (span(k, d) - 1) // 2),
@@ -792,6 +798,12 @@ def _pooling() -> tuple[Fault, ...]:
         ),
         pool("mean", "pooling takes the mean", v.pool_mean),
         pool("least", "pooling takes the least element", lambda x, inside: -largest(-x, inside)),
+        pool(
+            "mask",
+            "pooling selects by arithmetic, as m b + (1 - m) a with m one or zero, and zero times "
+            "infinity is NaN",
+            v.pool_by_mask,
+        ),
         pool(
             "magnitude",
             "pooling takes the greatest magnitude",

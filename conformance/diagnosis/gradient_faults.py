@@ -585,6 +585,11 @@ _ALL: Final = (
         for name, place in (("first", 0), ("last", -1))
     ),
     _fault(
+        "pooling.padded-by-zero",
+        "in the gradient of pooling, the padding takes part as zero, and what it wins is lost",
+        shares=b.to_first_with_zeros,
+    ),
+    _fault(
         "pooling.least",
         "the least element of a window gets its gradient",
         shares=b.to_least,

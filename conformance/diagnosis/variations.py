@@ -51,6 +51,13 @@ def same(before: Length, outputs: Length | None = None) -> Steps:
     return Steps(geometry=faulty)
 
 
+def before_with_whole_stride(n: int, k: int, s: int, d: int) -> int:
+    """Half of what the window reaches beyond the remainder of n by the stride, zero or not."""
+    if s == 1:
+        return total_padding(n, k, s, d) // 2
+    return max(span(k, d) - n % s, 0) // 2
+
+
 def before_from_end(n: int, k: int, s: int, d: int) -> int:
     """The padding before the first input where the smaller half stands after the last one."""
     outputs, _ = geometry(n, k, s, d, "same")
@@ -735,6 +742,24 @@ def pool_mean(windows: Array, inside: Array) -> Array:
     count = np.broadcast_to(inside, windows.shape).sum(axis=taps)
     total = np.where(inside, windows, np.asarray(0, windows.dtype)).sum(axis=taps)
     return np.asarray(total / np.maximum(count, 1), windows.dtype)
+
+
+def pool_by_mask(windows: Array, inside: Array) -> Array:
+    """The larger of two by ``m b + (1 - m) a`` with m one or zero, element by element of a window.
+
+    The padding is the least finite number.
+    """
+    if windows.dtype.kind in "iu":
+        return largest(windows, inside)
+    rank = windows.ndim // 2 - 1
+    filled = np.where(inside, windows.astype(np.float64), -_format_of(windows).largest)
+    moved = np.moveaxis(filled, -1, 1 + rank)
+    taps = moved.reshape(*moved.shape[: 2 + rank], math.prod(moved.shape[2 + rank :]))
+    found = taps[..., 0]
+    for one in np.moveaxis(taps[..., 1:], -1, 0):
+        mask = (found < one).astype(np.float64)
+        found = mask * one + (1 - mask) * found
+    return np.asarray(found, windows.dtype)
 
 
 def pool_by_magnitude(windows: Array, inside: Array) -> Array:
