@@ -199,6 +199,7 @@ EQUIVALENT = (
         "onnxruntime-pooling-lowest": {"values.infinity"},
         "onnxruntime-pooling-nan": LOSES_NAN | AS_ZERO,
         "opencv-auto-pad-of-unit-strides": {
+            "same.whole-stride",  # the same where windows are odd
             "values.clamped",
             *("dilation.shape", "same.all-first", "same.odd-first", "same.stride-one"),
             *("same.first-axis", "same.first-axis-twice", "window.earlier"),
