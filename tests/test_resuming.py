@@ -73,6 +73,13 @@ def heed_every_signal() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
+def lines_of(jsonl: Path) -> int:
+    """How many there are; the file is made once to see whether it can be, and taken away again."""
+    with contextlib.suppress(FileNotFoundError):
+        return len(jsonl.read_text(encoding="utf-8").splitlines())
+    return 0
+
+
 def cut_off(arguments: Sequence[str], jsonl: Path, number: int) -> tuple[int, str, str]:
     """Run a command, send it a signal once it has some results; status, output and errors."""
     temporary = jsonl.parent / "temporary"
@@ -87,7 +94,7 @@ def cut_off(arguments: Sequence[str], jsonl: Path, number: int) -> tuple[int, st
         preexec_fn=heed_every_signal,  # noqa: PLW1509 - no threads are running
     ) as running:
         deadline = time.monotonic() + 60
-        while not jsonl.exists() or len(jsonl.read_text(encoding="utf-8").splitlines()) < 8:
+        while lines_of(jsonl) < 8:
             assert running.poll() is None, running.stderr
             assert time.monotonic() < deadline
             time.sleep(0.02)
