@@ -129,7 +129,7 @@ def _refused_by_torch(case: Case) -> str | None:
 def _facts(backend: str, library: Any) -> dict[str, str]:
     """What the backend tells of how it runs here."""
     if backend == "torch":
-        return {"device": "cpu", **torch_facts(library)}
+        return torch_facts(library)
     if backend == "jax":
         wide = "on" if library.config.jax_enable_x64 else "off"
         return {"device": library.default_backend(), "x64": wide, "threads": str(os.cpu_count())}

@@ -67,13 +67,16 @@ def onednn_facts(compute: Callable[[], object]) -> dict[str, str]:
     return facts
 
 
-def torch_facts(torch: Any) -> dict[str, str]:
-    """How the given torch runs on this processor, and what its oneDNN says of itself."""
+def torch_facts(torch: Any, device: str = "cpu") -> dict[str, str]:
+    """How the given torch runs here, and on a processor what its oneDNN says of itself."""
     facts = {
+        "device": device,
         "onednn": "on" if torch.backends.mkldnn.enabled else "off",
         "threads": str(torch.get_num_threads()),
         "aten": torch.backends.cpu.get_cpu_capability().lower(),
     }
+    if device != "cpu":
+        return facts
     if not torch.backends.mkldnn.is_available():
         return facts | {"onednn": "off"}
     image, kernel = torch.ones(1, 1, 2, 2), torch.ones(1, 1, 1, 1)

@@ -109,9 +109,8 @@ def _facts_of_cuda() -> dict[str, str]:
 
 def _facts(device: str) -> dict[str, str]:
     """What torch and its libraries tell of how they run here."""
-    if device == "cuda":
-        return {"device": device, **torch_facts(torch), **_facts_of_cuda()}
-    return {"device": device, **torch_facts(torch)}
+    facts = torch_facts(torch, device)
+    return facts | _facts_of_cuda() if device == "cuda" else facts
 
 
 class TorchNN:
