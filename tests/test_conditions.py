@@ -62,6 +62,19 @@ CONDITIONS: dict[str, tuple[str, Callable[[Facts], bool]]] = {
         CONV.replace("7x9x8", "7x8x8"),
         lambda f: f.spatial[1] == f.channels,
     ),
+    "input columns > input rows": (
+        CONV,
+        lambda f: (f.spatial[1] or 0) > (f.spatial[0] or 0),
+    ),
+    "kernel_size = strides": (
+        "Conv1D/inputs:2x15x3/filters:4/kernel_size:3/strides:3",
+        lambda f: f.window[0] == f.strides[0],
+    ),
+    "strides >= kernel_size": (
+        "Conv1D/inputs:2x35x3/filters:4/kernel_size:3/strides:5",
+        lambda f: f.strides[0] >= f.window[0],
+    ),
+    "a bias": (CONV, lambda f: f.config["use_bias"]),
     "samples > 1": (CONV, lambda f: (f.batch or 0) > 1),
     "channels > 255": (
         "MaxPooling1D/inputs:1x7x301/pool_size:2",

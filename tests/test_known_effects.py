@@ -144,6 +144,7 @@ AS_ZERO = {"values.subnormal", "pooling.positive", "pooling.from1.17549e-38"}
 ALL_ZERO = {
     *("values.subnormal", "window.without-first", "window.without-last"),
     *("pooling.float16", "pooling.float32", "window.one-column", "window.one-row"),
+    "pooling.float32-saturating",
     *(f"window.without-{end}-{line}" for end in ("first", "last") for line in ("row", "column")),
 }
 """A maximum of subnormal numbers is zero whichever of them it is of."""
@@ -221,7 +222,7 @@ EQUIVALENT = (
         "openvino-bfloat16-rounding": ROUNDED | {"arithmetic.float16"},
         "openvino-float64-in-float32": IN_FLOAT32
         | {"arithmetic.float32", "arithmetic.transform", "kernel.tap", "pooling.float32"}
-        | {"values.subnormal"},
+        | {"pooling.float32-saturating", "values.subnormal"},
         "openvino-pooling-nan": LOSES_NAN,
         "tinygrad-pooling-nan": LOSES_NAN,
         "tinygrad-selu-constants": {"arithmetic.transform", "values.infinity"},

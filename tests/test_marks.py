@@ -470,6 +470,27 @@ def test_kernels_that_are_not_moved_on_are_told(layer: str, at_both: bool, words
     assert found.startswith("of windows that begin before the first")
 
 
+@pytest.mark.parametrize("padding", ["same", "causal"])
+def test_dilated_windows_that_go_on_from_the_first_input_are_told(padding: str) -> None:
+    """Of a window that begins before the input, the first tap on an input reads the first one."""
+
+    def cut(case: Case, value: Any) -> Any:
+        arrays, made = operands(case), value.copy()
+        kernel, x = arrays.weights["kernel"], arrays.inputs
+        (dilation,) = facts(case).dilation
+        before = (len(kernel) - 1) * dilation // (1 if padding == "causal" else 2)
+        for output in range(before):
+            passed = -(-(before - output) // dilation)
+            places = [(tap, (tap - passed) * dilation) for tap in range(passed, len(kernel))]
+            terms = [x[:, place] @ kernel[tap] for tap, place in places if place < x.shape[1]]
+            made[:, output] = arrays.weights["bias"] + sum(terms, np.zeros_like(made[:, output]))
+        return Value(made)
+
+    case = "Conv1D/inputs:1x9x2/filters:2/kernel_size:3/dilation_rate:3"
+    found = told(f"{case}/padding:{padding}", ask_of(CORRECT, cut))
+    assert found.startswith("of dilated windows that begin before the first input, the first elem")
+
+
 def test_what_all_windows_read_too_late_is_a_law() -> None:
     """Of one output it cannot be told whether its window is cut, or all lie elsewhere."""
     case = "Conv1D/inputs:1x2x2/filters:6/kernel_size:3/strides:2/padding:same"

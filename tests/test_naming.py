@@ -398,6 +398,7 @@ FAR = tuple(
             "Conv1D/observe:gradients/inputs:2x8x2/filters:3/kernel_size:3/padding:causal",
             f"{_FAR_1D}/kernel_size:2/padding:causal/dilation_rate:3",
             "Conv1D/observe:gradients/inputs:2x10x2/filters:3/kernel_size:2/padding:same/strides:5",
+            "Conv1D/observe:gradients/inputs:2x9x2/filters:3/kernel_size:5/padding:same/strides:2",
             *(
                 f"Conv1D/observe:gradients/inputs:3x9x2/filters:3/kernel_size:2/activation:{name}"
                 for name in ("relu", "tanh", "sigmoid", "softmax")

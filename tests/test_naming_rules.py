@@ -66,15 +66,23 @@ TWO = (
     "Conv1D/inputs:1x4x70/filters:5/kernel_size:2/activation:relu",
     "Conv1D/inputs:2x5x6/filters:5/kernel_size:2/activation:silu",
     "Conv2D/inputs:2x6x7x2/filters:3/kernel_size:1x3/padding:same/strides:2x2",
+    "Conv1D/inputs:2x9x3/filters:3/kernel_size:3/padding:same/activation:tanh",
+    "Conv1D/inputs:2x9x3/filters:3/kernel_size:4/padding:causal/activation:tanh",
+    "Conv2D/inputs:2x3x12x2/filters:2/kernel_size:2x2/padding:same",
+    "Conv2D/inputs:2x12x3x2/filters:2/kernel_size:2x2/padding:same",
+    "MaxPooling1D/inputs:2x9x3/pool_size:4/strides:2/padding:same",
 )
 
 
+_SHOWN_IN_GRADIENTS = (
+    *(".windows.", ".upstream.", "samples.half", "slope."),
+    *(".taps.", ".rest."),
+)
 OF_OUTPUTS = [name for name in SYSTEMATIC if not name.startswith("gradient.")]
 OF_GRADIENTS = [
     name
     for name in SYSTEMATIC
-    if any(part in name for part in (".windows.", ".upstream.", "samples.half", "slope."))
-    and name.startswith("gradient.")
+    if any(part in name for part in _SHOWN_IN_GRADIENTS) and name.startswith("gradient.")
 ]
 IN_GRADIENTS = (
     "MaxPooling1D/observe:gradients/inputs:4x9x3/pool_size:3/strides:1",
@@ -85,6 +93,11 @@ IN_GRADIENTS = (
     "Conv2D/observe:gradients/inputs:4x6x7x2/filters:4/kernel_size:2x3",
     "Conv1D/observe:gradients/inputs:3x8x3/filters:5/kernel_size:2/activation:relu",
     "Conv1D/observe:gradients/inputs:3x7x3/filters:5/kernel_size:2/activation:relu",
+    "Conv1D/observe:gradients/inputs:3x39x2/filters:2/kernel_size:2",
+    "Conv1D/observe:gradients/inputs:35x3x2/filters:2/kernel_size:2",
+    "Conv2D/observe:gradients/inputs:2x5x38x1/filters:2/kernel_size:2x2",
+    "Conv2D/observe:gradients/inputs:2x38x5x1/filters:2/kernel_size:2x2",
+    "Conv2D/observe:gradients/inputs:2x9x10x2/filters:3/kernel_size:4x3/strides:2x3",
 )
 
 

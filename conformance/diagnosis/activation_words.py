@@ -72,22 +72,37 @@ def _further(failures: Sequence[Failure], widest: Seen, seen: Seen) -> str:
 
 def _of_errors(failures: Sequence[Failure], widest: Seen, seen: Seen) -> str:
     """What the errors themselves are like."""
-    by_number, wrong = scaled(widest), seen.ratios > 1
-    if by_number:
-        return f"; the sums themselves are right, and {by_number}"
-    related = set(map(relation, failures[:_TAKEN_FOR]))
-    related |= {_BY_ROWS} if _are_by_rows(failures) else set()
-    if len(related - {""}) == 1 and (all(related) or _BY_ROWS in related):
-        return f"; the sums themselves are right, and {max(related)}"
-    simple = _in_pieces(failures[0], widest)
-    if simple:
-        return f", where it is given as {simple}, x being the sum, which is right"
+    of_function = _of_function(failures, widest)
+    if of_function:
+        return of_function
     if changes_smoothly(widest):
         return f", {_SMOOTH}"
+    wrong = seen.ratios > 1
     if all(f.case.dtype == "float64" for f in failures) and _are_single(seen.relative[wrong]):
         return f", {SINGLE[1]}"
     cancels = float(seen.roundings[wrong].max()) <= _FEW_ROUNDINGS
     return f"; the sums themselves are right{_CANCELS if cancels else ''}"
+
+
+def _of_function(failures: Sequence[Failure], widest: Seen) -> str:
+    """As what function of the sums the activation is given; empty for no simple one."""
+    related = scaled(widest) or _related(failures)
+    if related:
+        return f"; the sums themselves are right, and {related}"
+    simple = _in_pieces(failures[0], widest)
+    if simple:
+        return f", where it is given as {simple}, x being the sum, which is right"
+    if all(map(_gives_sums, failures[:_MOST_LOOKED_AT])):
+        return "; there, the sums themselves are given, which are right"
+    return ""
+
+
+def _related(failures: Sequence[Failure]) -> str:
+    """What all wrong outputs are to the right ones, element by element or row by row."""
+    related = set(map(relation, failures[:_TAKEN_FOR]))
+    if related == {""} and _are_by_rows(failures):
+        return _BY_ROWS
+    return related.pop() if len(related) == 1 else ""
 
 
 def _are_by_rows(failures: Sequence[Failure]) -> bool:
@@ -210,12 +225,29 @@ def _falls(failure: Failure) -> bool:
     return bool(np.count_nonzero(fall & apart) > max(2, len(given) // 16))
 
 
+def _gives_sums(failure: Failure) -> bool:
+    """Whether all wrong elements are the sums that the activation is of."""
+    case, outcome = failure.case, failure.outcome
+    actual = outcome.value if isinstance(outcome, Value) else None
+    arrays = operands_of(case)
+    right, sums = predict(case, arrays), sums_of(case, arrays)
+    if not isinstance(actual, np.ndarray) or actual.shape != sums.shape or right.error is None:
+        return False
+    wrong = ~right.allows(actual)
+    near = np.abs(actual.astype(np.float64) - sums) <= right.error
+    return bool(wrong.any() and near[wrong].all())
+
+
 def _are_single(relative: Floats) -> bool:
     """Whether errors are mostly those of float32; results that leave its range are not."""
+    if relative.max() < SINGLE[0] * _LEAST_OF_SINGLE:
+        return False
     return float((relative <= SINGLE[0]).mean()) > _MOSTLY
 
 
 _MOSTLY: Final = 0.75
+_LEAST_OF_SINGLE: Final = 2.0**-6
+"""Which part of the largest error of float32 one of them comes to at least."""
 
 
 ALL_SUMS: Final = "all that were seen"

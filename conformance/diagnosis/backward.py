@@ -382,6 +382,18 @@ def to_all(windows: Array, inside: Array) -> Array:
     return _put_back(equal.astype(np.float64), shape)
 
 
+def to_near(distance: float) -> Callable[[Array, Array], Array]:
+    """One for each element of a window that is so near to the largest."""
+
+    def shares(windows: Array, inside: Array) -> Array:
+        rows, shape = _rows(np.where(inside, windows, -np.inf))
+        most = rows.max(axis=-1, keepdims=True, initial=-np.inf)
+        near = (rows == most) | (most - rows < distance)
+        return _put_back(near.astype(np.float64), shape)
+
+    return shares
+
+
 def to_first(windows: Array, inside: Array) -> Array:
     """One for the first of the largest elements of a window, in row-major order."""
     rows, shape = _rows(to_all(windows, inside))

@@ -197,6 +197,10 @@ class Steps:
         bias_last: whether the bias comes after the activation.
         fused: sums, bias and activation in one, given the activation, the windows, the kernel and
             the bias; None for one after the other.  Of activations of elements alone.
+        sums_at, activated_at: a change of the sums, given the bias, and of what the activation
+            makes of them, given the sums, at some outputs; given those whose window begins before
+            the first input, and those whose window ends beyond the last.  Of activations of
+            elements alone.
         pool: reduces windows, given which elements are no padding.
         flatten: flattens, given whether the channels come first.
         outputs: a last change of the output.
@@ -225,6 +229,8 @@ class Steps:
     activations: Callable[[str | None, Array], Array] = activate
     bias_last: bool = False
     fused: Callable[[str, Array, Array, Array], Array] | None = None
+    sums_at: Callable[[Array, Array, Array, Array], Array] | None = None
+    activated_at: Callable[[Array, Array, Array, Array], Array] | None = None
     pool: Callable[[Array, Array], Array] = largest
     flatten: Callable[[Array, bool], Array] = flatten
     outputs: Callable[[Array], Array] = lambda y: y
@@ -375,6 +381,8 @@ class _Convolution:
         if self.bias is not None and not steps.bias_last:
             sums = steps.add_bias(sums, self.bias)
         sums = steps.sums(sums, FORMATS[self.case.dtype])
+        if steps.sums_at is not None and self.bias is not None:
+            sums = steps.sums_at(sums, self.bias, *self._cut_windows())
         wide = self._laid_out(self._fused(sums)) if steps.fused else self._activated(sums)
         if self.bias is not None and steps.bias_last:
             wide = wide + self._laid_out(np.broadcast_to(self.bias, sums.shape))
@@ -385,7 +393,23 @@ class _Convolution:
         return Prediction(wide.astype(self.dtype), wide, error)
 
     def _activated(self, sums: Array) -> Array:
-        return self.steps.activations(self.settings.activation, self._laid_out(sums))
+        name, laid_out = self.settings.activation, self._laid_out(sums)
+        activated = self.steps.activations(name, laid_out)
+        if self.steps.activated_at is None or name is None or named(name).rowwise:
+            return activated
+        masks = (self._laid_out(np.broadcast_to(m, sums.shape)) for m in self._cut_windows())
+        return self.steps.activated_at(activated, laid_out, *masks)
+
+    def _cut_windows(self) -> tuple[Array, Array]:
+        """Which outputs have windows that begin before the first input, and end beyond the last."""
+        lengths = tuple(length or 0 for length in facts(self.case).spatial)
+        found = [np.zeros((1,) * (len(lengths) + 2), bool)] * 2
+        for axis, index in enumerate(places(lengths, self.settings, self.steps)):
+            shape = [-1 if one == 1 + axis else 1 for one in range(len(lengths) + 2)]
+            cut = ((index < 0).any(axis=1), (index >= lengths[axis]).any(axis=1))
+            found = [one | own.reshape(shape) for one, own in zip(found, cut, strict=True)]
+        before, after = found
+        return before, after
 
     def _fused(self, sums: Array) -> Array:
         """The outputs, channels last, where sums, bias and activation are made in one."""

@@ -150,6 +150,11 @@ def _same() -> tuple[Fault, ...]:
         Fault("same.all-last", "all SAME padding goes last", v.same(lambda n, k, s, d: 0)),
         Fault("same.all-first", "all SAME padding goes first", v.same(total_padding)),
         Fault(
+            "same.less-stride",
+            "SAME pads by the window less the stride, whatever the stride leaves of the length",
+            v.same(lambda n, k, s, d: max(span(k, d) - s, 0) // 2),
+        ),
+        Fault(
             "same.not-clipped",
             "a negative SAME padding, where the strides exceed the window, is not clipped to zero",
             v.same(v.half_not_clipped),
@@ -831,6 +836,18 @@ def _pooling() -> tuple[Fault, ...]:
             )
             for block in (2, 4, 8, 16)
         ),
+        *(
+            pool(
+                f"halved-{name}",
+                f"the elements of a window are reduced by halves, {words}, and the odd one that "
+                "is left over of each step is not read",
+                v.pool_halved(of_pairs=of_pairs),
+            )
+            for name, words, of_pairs in (
+                ("parts", "the first half with the second", False),
+                ("pairs", "each two neighbours in one", True),
+            )
+        ),
         pool(
             "passes",
             "a window of more than 9 elements is read in passes, the first 9 and then 8 at a time, "
@@ -846,6 +863,14 @@ def _pooling() -> tuple[Fault, ...]:
         pool("float16", "pooling computes in float16", v.pool_through("float16")),
         pool("float32", "pooling computes in float32", v.pool_through("float32")),
         pool("float64", "pooling computes in float64", v.pool_through("float64")),
+        *(
+            pool(
+                f"{name}-saturating",
+                f"pooling computes in {name}, and what leaves the range of integers is its end",
+                v.pool_through(name, saturates=True),
+            )
+            for name in ("float32", "float64")
+        ),
         pool(
             "bits",
             "pooling compares the bits of floating-point numbers as those of integers, so that of "

@@ -519,6 +519,12 @@ _ALL: Final = (
         for bits, words in BITS.items()
     ),
     _fault(
+        "upstream.contiguous",
+        "the upstream gradient is read as it lies in memory, as if it were contiguous, channels "
+        "last",
+        upstream=v.memory_order,
+    ),
+    _fault(
         "activation.tanh-unsquared",
         "the slope of tanh is taken for 1 - tanh(x), without the square",
         slope=_slope_of("tanh", lambda y: 1 - np.tanh(y)),
@@ -575,6 +581,15 @@ _ALL: Final = (
         "pooling.ties-all",
         "each of several largest elements of a window gets its whole gradient",
         shares=b.to_all,
+    ),
+    *(
+        _fault(
+            f"pooling.near-{distance:g}",
+            f"each element of a window that is within {distance:g} of the largest gets its whole "
+            "gradient",
+            shares=b.to_near(distance),
+        )
+        for distance in (1e-2, 1e-3)
     ),
     *(
         _fault(

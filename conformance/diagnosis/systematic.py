@@ -19,6 +19,7 @@ import numpy as np
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
 from conformance.diagnosis import variations as v
+from conformance.diagnosis.borders import border_faults
 from conformance.diagnosis.evaluation import (
     Along,
     Array,
@@ -31,10 +32,12 @@ from conformance.diagnosis.faults import Fault
 from conformance.diagnosis.fused import fused_faults
 from conformance.diagnosis.systematic_indices import (
     biases_by_parts,
+    biases_by_place,
     indices,
     of_gradients,
     remainders,
     systematic_fault,
+    unweighted,
 )
 from conformance.layers.registry import LAYERS
 
@@ -51,6 +54,17 @@ def _last(sizes: Sizes) -> Sizes:
 
 def _clamped(settings: Settings) -> Sizes:
     return tuple(map(min, settings.strides, settings.window))
+
+
+def _clamped_along(axis: int) -> Callable[[Settings], dict[str, Sizes]]:
+    """The strides where one of them alone is at most as long as the window."""
+
+    def change(settings: Settings) -> dict[str, Sizes]:
+        clamped, made = _clamped(settings), list(settings.strides)
+        made[axis] = clamped[axis]
+        return {_STRIDES: tuple(made)}
+
+    return change
 
 
 _STRIDES: Final = "strides"
@@ -97,6 +111,15 @@ _LAID: Final = (
         "strides.first",
         "the first stride is used for all axes",
         lambda s: {_STRIDES: _first(s.strides)},
+    ),
+    _READ[1],
+    *(
+        (
+            f"strides.clamped.{name}",
+            f"strides larger than the window along the {name} axis are taken to be its size",
+            _clamped_along(axis),
+        )
+        for name, axis in (("first", 0), ("last", -1))
     ),
     ("strides.ignored", "the strides are ignored", lambda s: {_STRIDES: v.ones(s.strides)}),
     (
@@ -365,13 +388,40 @@ def _kept() -> Iterator[Fault]:
         )
 
 
+def _as_many() -> Iterator[Fault]:
+    """Sums that are made along one spatial axis for as many places as there are on the other."""
+    for (axis, own, other), block in product(
+        ((-2, "columns", "rows"), (-3, "rows", "columns")), _TILES
+    ):
+        rounded = f", rounded up to a multiple of {block}" if block > 1 else ""
+        yield systematic_fault(
+            f"sums.{own}.as-many.{block}",
+            f"the sums are made for as many {own} of outputs as there are {other}{rounded}, and "
+            "those beyond are zero",
+            contract=partial(_for_as_many, axis=axis, block=block),
+        )
+
+
+_TILES: Final = (1, 2, 4, 8)
+
+
+def _for_as_many(windows: Array, kernel: Array, *, axis: int, block: int) -> Array:
+    sums = contract(windows, kernel)
+    if sums.ndim < 4:
+        return sums
+    count = -(-sums.shape[-5 - axis] // block) * block
+    kept = np.arange(sums.shape[axis]) < count
+    return np.where(kept.reshape(-1, *[1] * (-1 - axis)), sums, 0.0)
+
+
 def _running(y: Array, axis: int) -> Array:
     return np.asarray(np.maximum.accumulate(y, axis)) if y.size else y
 
 
 _FAMILIES: Final = (
     *(_arguments, _pads, _of_other_layout, _limited, _displaced, _counts, _kept),
-    *(indices, remainders, biases_by_parts, fused_faults),
+    *(indices, remainders, unweighted, biases_by_parts, biases_by_place),
+    *(fused_faults, border_faults, _as_many),
 )
 
 _EVERY: Final = tuple(fault for make in _FAMILIES for fault in make())

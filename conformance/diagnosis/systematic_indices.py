@@ -146,6 +146,57 @@ def remainders() -> Iterator[Fault]:
             )
 
 
+def unweighted() -> Iterator[Fault]:
+    """What blocks of channels leave over is added as it is, without its weights."""
+    for block in _BLOCKS:
+        yield systematic_fault(
+            f"channels.unweighted.{block}",
+            f"the channels beyond the last multiple of {block} are added without their weights, as "
+            "if these were one",
+            kernel=partial(_ones_beyond, block=block),
+        )
+
+
+def _ones_beyond(w: Array, *, block: int) -> Array:
+    beyond = np.arange(w.shape[-2]) >= w.shape[-2] // block * block
+    return np.where(beyond[:, None], np.ones_like(w), w)
+
+
+def _places_of(y: Array) -> Array:
+    """The number of each place of the outputs, one after another, of the shape (*places, 1)."""
+    return np.arange(y[0, ..., 0].size if len(y) else 0).reshape(*y.shape[1:-1], 1)
+
+
+def _up_to_last(y: Array, filters: int) -> Array:
+    return np.minimum(_places_of(y), filters - 1)
+
+
+def _in_circles(y: Array, filters: int) -> Array:
+    return _places_of(y) % filters
+
+
+def _in_memory(y: Array, filters: int) -> Array:
+    places = _places_of(y)
+    return (np.arange(filters) * places.size + places) % filters
+
+
+_BIAS_BY_PLACE: Final = (
+    ("up-to-last", "place of the output, counted one after another, up to the last", _up_to_last),
+    ("circle", "place of the output, counted one after another in a circle", _in_circles),
+    ("memory", "place of the output in memory, channels first, in a circle", _in_memory),
+)
+
+
+def biases_by_place() -> Iterator[Fault]:
+    """The bias is taken by the place of an output in the place of its filter."""
+    for name, words, index in _BIAS_BY_PLACE:
+        yield systematic_fault(
+            f"bias.by-place.{name}",
+            f"the bias is taken by the {words}, not by the filter",
+            add_bias=lambda y, b, index=index: y + b[index(y, len(b))] if len(y) else y,
+        )
+
+
 _PARTS_OF_SUMS: Final = (
     ("channels", "channels", (4, 8, 16, 32, 64), lambda w: w.shape[-2]),
     ("products", "products of a sum", (4, 8, 16, 32, 64, 128, 256, 512), lambda w: w[..., 0].size),
@@ -227,6 +278,66 @@ def _without_one(index: Array, number: int, stride: int, *, which: str, axis: in
     return np.asarray(~one)
 
 
+_NEAR_STRIDE: Final = (
+    ("before", "before the last place of the first stride are left out"),
+    ("beyond", "beyond the first stride are left out"),
+)
+
+
+def _taps() -> Iterator[Fault]:
+    """Elements of the window that give inputs nothing, by where they lie beside the stride."""
+    axes = (("", (0, 1, 2)), (" along the first axis", (0,)), (" along the last axis", (1,)))
+    for (which, words), (where, numbers) in product(_NEAR_STRIDE, axes):
+        yield Fault(
+            f"gradient.systematic.inputs.taps.{which}{where.replace(' along the ', '.')[:6]}",
+            f"in the gradient of the inputs, the elements of the window {words}{where}, as where "
+            "the windows that read an input are counted with the wrong rounding",
+            Steps(backward=Backward(reaching=partial(_by_stride, which=which, axes=numbers))),
+            is_systematic=True,
+        )
+
+
+def _by_stride(index: Array, number: int, stride: int, *, which: str, axes: Sequence[int]) -> Array:
+    """Which taps of windows along an axis lie before, or beyond, the first stride of each."""
+    if number not in axes or not index.size:
+        return np.ones(index.shape, bool)
+    place = index - index[:, :1]
+    return np.asarray(place >= stride - 1 if which == "before" else place < stride)
+
+
+_LEFT_OUT: Final = (
+    ("samples", "samples", 0),
+    ("first-axis", "outputs along the first axis", 1),
+    ("last-axis", "outputs along the last axis", -2),
+    ("places", "outputs of a sample, counted one after another,", None),
+)
+
+
+def _remainders_of_sums() -> Iterator[Fault]:
+    """What blocks of outputs, or samples, leave over is left out of the sum over them."""
+    for (of, words, axis), block, name in product(_LEFT_OUT, _BLOCKS, ("kernel", "bias")):
+        yield Fault(
+            f"gradient.systematic.{name}.rest.{of}.{block}",
+            f"in the gradient of the {name}, the {words} beyond the last multiple of {block} are "
+            f"left out, where there are more than {block}",
+            Steps(backward=Backward(upstream=partial(_without_last, axis=axis, block=block))),
+            only=name,
+            is_systematic=True,
+        )
+
+
+def _without_last(g: Array, *, axis: int | None, block: int) -> Array:
+    """Zeros for what blocks leave over along an axis, or of the places of each sample."""
+    if axis is None:
+        flat = g.reshape(len(g), -1, g.shape[-1])
+        return _without_last(flat, axis=1, block=block).reshape(g.shape)
+    count = g.shape[axis]
+    if count <= block:
+        return g
+    shape = [-1 if one == axis % g.ndim else 1 for one in range(g.ndim)]
+    return np.where((np.arange(count) < count // block * block).reshape(shape), g, 0.0)
+
+
 _PHASES: Final = (
     ("first", "only inputs at multiples of the stride, counted with the padding, get anything"),
     ("all-but-first", "inputs at multiples of the stride, counted with the padding, get nothing"),
@@ -303,4 +414,6 @@ def of_gradients() -> Iterator[Fault]:
     yield from _upstreams()
     yield from _reached()
     yield from _phases()
+    yield from _taps()
+    yield from _remainders_of_sums()
     yield from _slopes()

@@ -783,25 +783,53 @@ def pool_in_passes(first: int, block: int) -> Callable[[Array, Array], Array]:
     return _pool_some(lambda elements: first + max(elements - first, 0) // block * block)
 
 
+def pool_halved(*, of_pairs: bool) -> Callable[[Array, Array], Array]:
+    """The greatest by halves, in pairs of neighbours or of both halves; odd ones are not read."""
+
+    def read(elements: int) -> Array:
+        left = [{index} for index in range(elements)]
+        while len(left) > 1:
+            half = len(left) // 2
+            pairs = (left[: 2 * half : 2], left[1 : 2 * half : 2])
+            first, second = pairs if of_pairs else (left[:half], left[half : 2 * half])
+            left = [one | other for one, other in zip(first, second, strict=True)]
+        return np.isin(np.arange(elements), list(left[0]) if left else [])
+
+    return _pool_read(read)
+
+
 def _pool_some(count: Callable[[int], int]) -> Callable[[Array, Array], Array]:
     """The greatest of as many elements as are read of a window of so many."""
+    return _pool_read(lambda elements: np.arange(elements) < count(elements))
+
+
+def _pool_read(of: Callable[[int], Array]) -> Callable[[Array, Array], Array]:
+    """The greatest of the elements that are read of a window of so many."""
 
     def pooled(windows: Array, inside: Array) -> Array:
         rank = windows.ndim // 2 - 1
         taps = windows.shape[1 + rank : -1]
         elements = math.prod(taps)
-        read = np.arange(elements).reshape(*taps, 1) < count(elements)
-        return largest(windows, inside & read)
+        return largest(windows, inside & of(elements).reshape(*taps, 1))
 
     return pooled
 
 
-def pool_through(dtype: str) -> Callable[[Array, Array], Array]:
-    """Elements converted to a dtype and back."""
+def pool_through(dtype: str, *, saturates: bool = False) -> Callable[[Array, Array], Array]:
+    """Elements converted to a dtype and back; if it saturates, beyond the range to its ends.
+
+    Its upper end is one of the numbers of float64, in which limits are compared.
+    """
 
     def pooled(windows: Array, inside: Array) -> Array:
         with np.errstate(all="ignore"):
-            return largest(windows.astype(dtype), inside).astype(windows.dtype)
+            found = largest(windows.astype(dtype), inside)
+            given = found.astype(windows.dtype)
+        if not saturates or windows.dtype.kind not in "iu":
+            return given
+        ends = np.iinfo(windows.dtype)
+        given = np.where(found >= ends.max, ends.max, given)
+        return np.where(found <= ends.min, ends.min, given).astype(windows.dtype)
 
     return pooled
 

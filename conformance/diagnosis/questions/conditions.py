@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, pairwise, product
+from operator import eq, ge, gt, le, lt
 from typing import Any, Final
 
 from conformance.cases.case import Case
@@ -61,10 +62,16 @@ def conditions(case: Case, ask: Ask, failing: Sequence[Case] = ()) -> str:
         return ""
     case = _without_needless(case, asking)
     others = [other for other in failing if other.layer == case.layer]
-    numbers = {n: _of_number(case, n, asking, others) for n in numbers_of(case)}
-    needed = {number: words for number, words in numbers.items() if words}
+    tried = {number: _tried(case, number, asking) for number in numbers_of(case)}
+    learnt = {n: _learnt(n, asking, fails, others) for n, fails in tried.items()}
+    needed = {n for n, fails in learnt.items() if not all(fails.values())}
     told = [*_of_fields(case, asking, others), *_of_settings(case, others)]
-    return enumerated([*told, *_as_many(needed, case, asking)])
+    told += _of_bias(case, asking, others)
+    asked = {number: fails for number, fails in tried.items() if number in needed}
+    compared = _compared(asked, case, asking)
+    beside = {number for pair in compared for number in pair}
+    words = (_of_number(n, learnt[n]) for n in asked if n not in beside)
+    return enumerated([*told, *compared.values(), *filter(None, words)])
 
 
 def steadiest(cases: Sequence[Case], ask: Ask) -> Case | None:
@@ -81,24 +88,49 @@ def _fails_always(case: Case, ask: Ask) -> bool:
     return all(ask(case.replace(seed=seed)).verdict in FAILING for seed in seeds)
 
 
-def _as_many(needed: dict[Number, str], case: Case, asking: _Asking) -> Iterator[str]:
-    """What is said of each number that is needed; of two of one value, whether that they are alike.
+def _compared(
+    asked: dict[Number, dict[int, bool]], case: Case, asking: _Asking
+) -> dict[tuple[Number, Number], str]:
+    """Of which two numbers it matters which is the larger one, or that they are alike."""
+    told: dict[tuple[Number, Number], str] = {}
+    for one, other in combinations(asked, 2):
+        if any(one in pair or other in pair for pair in told):
+            continue
+        words = _relation(one, other, asked, case, asking)
+        if words:
+            told[one, other] = words
+    return told
 
-    Two that must be as they are, and may be others together, are as many as each other.
-    """
-    left = dict(needed)
-    for one, other in combinations(needed, 2):
-        if one.value == other.value > 1 and _is_only(one, left) and _is_only(other, left):
-            tried = (one.put(other.put(case, n), n) for n in (one.value + 1, 2 * one.value))
-            if any(asking.fails(both) for both in tried):
-                yield f"as many {one.name} as {other.name}"
-                del left[one], left[other]
-    yield from left.values()
+
+def _relation(
+    one: Number,
+    other: Number,
+    asked: dict[Number, dict[int, bool]],
+    case: Case,
+    asking: _Asking,
+) -> str:
+    """Which relation of two numbers tells whether the case fails, whatever they are."""
+    seen = {(value, other.value): fails for value, fails in asked[one].items()}
+    seen |= {(one.value, value): fails for value, fails in asked[other].items()}
+    for words, holds in _RELATIONS:
+        if any(holds(*pair) is not fails for pair, fails in seen.items()):
+            continue
+        further = [(one.value + by, other.value + by) for by in (1, one.value)]
+        if any(asking.fails(one.put(other.put(case, b), a)) for a, b in further):
+            told = _AS_MANY if holds is eq and one.field == other.field else words
+            return told.format(one=one.name, other=other.name)
+    return ""
 
 
-def _is_only(number: Number, told: dict[Number, str]) -> bool:
-    """Whether no other number than this one was found to fail."""
-    return told.get(number) == f"{number.name} = {number.value}"
+_AS_MANY: Final = "as many {one} as {other}"
+_RELATIONS: Final = (
+    ("{one} = {other}", eq),
+    ("{one} > {other}", gt),
+    ("{other} > {one}", lt),
+    ("{one} >= {other}", ge),
+    ("{other} >= {one}", le),
+)
+"""The words, and what holds of the one and the other; the plainest first."""
 
 
 class _Asking:
@@ -190,17 +222,28 @@ def _of_settings(case: Case, failing: Sequence[Case]) -> Iterator[str]:
             yield f"{name} {value!r}" if isinstance(value, str) else f"{name}={value}"
 
 
-def _of_number(case: Case, number: Number, asking: _Asking, failing: Sequence[Case]) -> str:
-    """What a number must be for the case to fail; empty where it does not matter."""
+def _tried(case: Case, number: Number, asking: _Asking) -> dict[int, bool]:
+    """With which values of a number the case fails, those that were asked."""
     fails = {number.value: True}
     _ask_for(case, number, _others(number.value), asking, fails)
-    if all(fails.values()):
-        return ""
-    _bisect(case, number, asking, fails)
-    _learn(number, asking, fails, failing)
-    if all(fails.values()) or _is_out_of_reach(number, fails):
-        return ""
-    return _condition(number.name, fails)
+    if not all(fails.values()):
+        _bisect(case, number, asking, fails)
+    return fails
+
+
+def _of_number(number: Number, fails: dict[int, bool]) -> str:
+    """What a number must be for the case to fail; empty where it is told in no few words."""
+    return "" if _is_out_of_reach(number, fails) else _condition(number.name, fails)
+
+
+def _of_bias(case: Case, asking: _Asking, failing: Sequence[Case]) -> list[str]:
+    """Whether it takes a bias to fail."""
+    if not LAYERS[case.layer].convolves or not case.keywords.get("use_bias", True):
+        return []
+    if not all(other.keywords.get("use_bias", True) for other in failing):
+        return []
+    plain = (one.replace(use_bias=False) for one in (case, *failing[-1:]))
+    return ["a bias"] if all(asking.fails(one) is False for one in plain) else []
 
 
 def _is_out_of_reach(number: Number, fails: dict[int, bool]) -> bool:
@@ -237,13 +280,16 @@ def _bisect(case: Case, number: Number, asking: _Asking, fails: dict[int, bool])
             low, high = (middle, high) if fails[middle] == fails[low] else (low, middle)
 
 
-def _learn(
-    number: Number, asking: _Asking, fails: dict[int, bool], failing: Sequence[Case]
-) -> None:
-    """What other failing cases have for the number fails too, and what one fails with there.
+def _learnt(
+    number: Number, asking: _Asking, tried: dict[int, bool], failing: Sequence[Case]
+) -> dict[int, bool]:
+    """The same; what other failing cases have for the number fails, and what one fails with there.
 
     A condition has to hold of a second failing case: of one with another number, or the next.
     """
+    fails = dict(tried)
+    if all(fails.values()):
+        return fails
     own = [(c, {n.name: n for n in numbers_of(c)}.get(number.name)) for c in failing]
     placed = [(other, n) for other, n in own if n is not None]
     fails |= {n.value: True for _, n in placed}
@@ -256,9 +302,10 @@ def _learn(
     if second is None or not any(
         asking.fails(at.put(second, value)) for value in _nearest(at.value, fails)
     ):
-        return
+        return fails
     for value in [value for value, one in fails.items() if not one]:
         fails[value] = bool(asking.fails(at.put(second, value)))
+    return fails
 
 
 def _length(case: Case) -> int:

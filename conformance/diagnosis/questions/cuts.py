@@ -51,6 +51,33 @@ def _along(name: str) -> str:
     return f", along{name}s" if name else ""
 
 
+def phase_lost(reads: Reads) -> tuple[str, ...]:
+    """Whether dilated windows that begin before the input go on from its first place.
+
+    The first element of the kernel that lies on an input lies up to a dilation rate beyond it.
+    """
+    told = []
+    for axes in _choices(reads.rank):
+        moved = {axis: _beyond_first_input(reads, axis) for axis in axes}
+        if any(by.any() for by in moved.values()) and np.array_equal(
+            _expected(reads, moved), reads.got
+        ):
+            names = AXES[reads.rank]
+            where = f" along {names[axes[0]]}s" if len(axes) == 1 < reads.rank else ""
+            told.append(
+                f"of dilated windows that begin before the first input{where}, the first element "
+                "of the kernel that lies on an input is taken to lie on the first one, and the "
+                "others beside it, wherever the dilation puts them"
+            )
+    return tuple(told)
+
+
+def _beyond_first_input(reads: Reads, axis: int) -> Array:
+    """How far before its place each element of a window cut at its start is read, negative."""
+    first, _ = _ends_of_windows(reads, axis)
+    return np.where(first < 0, -(first % reads.laws[1 + axis][TAPS[axis]]), 0)
+
+
 def outputs_not_moved_on(reads: Reads) -> tuple[str, ...]:
     """Whether kernel elements that lie on the padding first meet the inputs too soon.
 

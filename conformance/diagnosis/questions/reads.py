@@ -20,6 +20,7 @@ from conformance.diagnosis.questions.cuts import (
     ends_missed,
     kernel_not_moved_on,
     outputs_not_moved_on,
+    phase_lost,
 )
 from conformance.diagnosis.questions.kernel_order import kernel_in_another_order
 from conformance.diagnosis.questions.laws import ENOUGH, law_of
@@ -47,7 +48,7 @@ def read_words(reads: Reads) -> Told:
         return Told()
     if not (reads.inside & wrong).any():
         return Told((_of_padding(reads.only(wrong)),), of_padding=True)
-    words = cut_at_blocks(reads, of_one=False) or ends_missed(reads)
+    words = cut_at_blocks(reads, of_one=False) or ends_missed(reads) or phase_lost(reads)
     words = words or (*_counted(reads), *cut_at_blocks(reads, of_one=True))
     if words or (reads.got[wrong] == SEVERAL).all():
         return Told(words)

@@ -1,0 +1,86 @@
+"""Faults of outputs at a border, whose windows reach beyond the input, and of windows cut there.
+
+A kernel often has a loop of its own for them, in which a step may be missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import product
+from typing import Final
+
+import numpy as np
+
+from conformance.diagnosis.evaluation import Array, Steps, largest
+from conformance.diagnosis.faults import Fault
+
+_Mask = Callable[[Array, Array], Array]
+"""Which outputs, given those whose window begins too soon, and those whose window ends too late."""
+
+_WHICH: Final[tuple[tuple[str, str, _Mask], ...]] = (
+    ("before", "whose window begins before the first input", lambda before, after: before),
+    ("after", "whose window ends beyond the last input", lambda before, after: after),
+    ("any", "whose window reaches into the padding", lambda before, after: before | after),
+    ("inner", "whose window lies within the inputs", lambda before, after: ~(before | after)),
+)
+
+
+def border_faults() -> Iterator[Fault]:
+    """What is left out of some outputs, by where their windows lie; and of windows that are cut."""
+    for which, words, mask in _WHICH:
+        yield _fault(
+            f"activation.{which}",
+            f"the activation is left out in the outputs {words}",
+            Steps(activated_at=partial(_without_activation, mask=mask)),
+        )
+        yield _fault(
+            f"bias.{which}",
+            f"the bias is left out in the outputs {words}",
+            Steps(sums_at=partial(_without_bias, mask=mask)),
+        )
+    for (side, cut, place), keeps_one in product(_SIDES, (True, False)):
+        more = ", unless it is the only one" if keeps_one else ""
+        yield _fault(
+            f"pool.{side}{'.but-one' if keeps_one else ''}",
+            f"of a pool that {cut}, the {place} that it holds along the axis is left out{more}",
+            Steps(pool=partial(_pool_without, side=side, keeps_one=keeps_one)),
+        )
+
+
+_SIDES: Final = (
+    ("end", "ends beyond the last input", "last input"),
+    ("start", "begins before the first input", "first input"),
+)
+
+
+def _fault(name: str, words: str, steps: Steps) -> Fault:
+    return Fault(f"systematic.border.{name}", words, steps, is_systematic=True)
+
+
+def _without_activation(
+    activated: Array, sums: Array, before: Array, after: Array, *, mask: _Mask
+) -> Array:
+    return np.where(mask(before, after), sums, activated)
+
+
+def _without_bias(sums: Array, bias: Array, before: Array, after: Array, *, mask: _Mask) -> Array:
+    return np.where(mask(before, after), sums - bias, sums)
+
+
+def _pool_without(windows: Array, inside: Array, *, side: str, keeps_one: bool) -> Array:
+    """The greatest without the outermost input of windows that are cut, along each axis."""
+    rank = windows.ndim // 2 - 1
+    kept = np.broadcast_to(inside, (1, *windows.shape[1:-1], 1))
+    for axis in range(1 + rank, 1 + 2 * rank):
+        kept = kept & _without_outermost(np.moveaxis(kept, axis, -1), axis, side, keeps_one)
+    return largest(windows, inside & kept)
+
+
+def _without_outermost(inside: Array, axis: int, side: str, keeps_one: bool) -> Array:
+    """Which elements stay, of what is inside along the last axis; with that axis in its place."""
+    along = inside if side == "end" else inside[..., ::-1]
+    after = np.concatenate([along[..., 1:], np.zeros_like(along[..., :1])], axis=-1)
+    is_cut = ~along[..., -1:] & (along.sum(axis=-1, keepdims=True) > int(keeps_one))
+    kept = ~(along & ~after & is_cut)
+    return np.moveaxis(kept if side == "end" else kept[..., ::-1], -1, axis)
