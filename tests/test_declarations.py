@@ -16,8 +16,8 @@ from conformance.cases.case import Case
 from conformance.cases.grids import grid
 from conformance.cases.operands import operands
 from conformance.command_line import main
-from conformance.diagnosis.refusals import REFUSAL
 from conformance.diagnosis.results import diagnosed
+from conformance.diagnosis.stage_words import REFUSAL
 from conformance.implementations.declaration import Declaration
 from conformance.implementations.plugin import Plugin
 from conformance.implementations.protocol import ImplementationError

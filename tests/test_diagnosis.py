@@ -19,12 +19,13 @@ from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.evaluation import CORRECT, evaluate
 from conformance.diagnosis.faults import FAULTS, combined
 from conformance.diagnosis.hypotheses import Failure
-from conformance.diagnosis.results import UNEXPLAINED, bounded, diagnosed, diagnosed_if_possible
+from conformance.diagnosis.results import UNEXPLAINED, diagnosed, diagnosed_if_possible
 from conformance.diagnosis.selftest import CORRECT_VARIANTS, Bench, Compute
 from conformance.diagnosis.stages import STAGES, first_difference
 from conformance.judge.verdict import Verdict
 from conformance.outcomes import Crash, Rejection, Value
 from conformance.results import Evidence, Result
+from conformance.running.evidence import bounded
 from reference_impl import layers
 
 Array = np.ndarray[Any, Any]

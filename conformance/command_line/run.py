@@ -23,7 +23,6 @@ from conformance.command_line.repeating import Judge, retried, until_failures
 from conformance.command_line.resuming import Earlier, earlier_run
 from conformance.command_line.selection import select_cases
 from conformance.command_line.signals import signal_of
-from conformance.diagnosis.results import bounded, diagnosed_if_possible
 from conformance.implementations import registry
 from conformance.implementations.protocol import ImplementationError
 from conformance.judge.verdict import Verdict
@@ -32,10 +31,9 @@ from conformance.report.files import STANDARD_OUTPUT, check_outputs, is_special
 from conformance.report.formats import outputs, print_summary, write_formats
 from conformance.report.jsonl import JsonLinesReport, json_lines_report, write_json_lines
 from conformance.results import ACCEPTED, Result, stale
+from conformance.running.evidence import bounded
 from conformance.running.limits import ClusterError
-from conformance.running.order import order_of
 from conformance.running.runner import Limits, Runner
-from conformance.running.session import Session
 from conformance.spec.clauses import spec_sha256
 from conformance.version import __version__
 
@@ -218,6 +216,12 @@ def _report(options: argparse.Namespace, judged: _Judged) -> None:
 
 def _diagnosed(options: argparse.Namespace, judged: _Judged) -> tuple[list[Result], str]:
     """The results with their diagnoses; of a whole run what is asked anew tells more."""
+    if not any(result.evidence for result in judged.results):
+        return judged.results, ""
+    from conformance.diagnosis.results import diagnosed_if_possible
+    from conformance.running.order import order_of
+    from conformance.running.session import Session
+
     if judged.ended_by is not None:
         return diagnosed_if_possible(judged.results)
     order = order_of(judged.results, _limits(options), options.known)

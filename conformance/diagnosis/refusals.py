@@ -21,9 +21,6 @@ from conformance.implementations.protocol import ImplementationError
 from conformance.outcomes import Rejection
 from conformance.results import FAILING, Result
 
-REFUSAL: Final = "refusal"
-"""The stage of results that are refusals of a whole kind."""
-
 _LEAST: Final = 2
 """How many cases a key of the declaration tells at least, besides those of other keys."""
 

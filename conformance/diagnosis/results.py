@@ -1,9 +1,9 @@
-"""The diagnosis of a run: which evidence is kept, and what it says of each implementation."""
+"""The diagnosis of a run: what the evidence says of each implementation."""
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -16,13 +16,10 @@ from conformance.diagnosis.hypotheses import Failure, failure_of
 from conformance.diagnosis.kept import kept
 from conformance.diagnosis.order_words import command_of, depending_on_order
 from conformance.diagnosis.questions.asking import asked
-from conformance.diagnosis.refusals import REFUSAL, meaningless, told_apart
+from conformance.diagnosis.refusals import meaningless, told_apart
+from conformance.diagnosis.stage_words import REFUSAL
 from conformance.judge.verdict import Verdict
-from conformance.outcomes import Value
 from conformance.results import Result
-
-EVIDENCE_BYTES: Final = 256 << 20
-"""Outputs of failing cases that are kept for the diagnosis; a case beyond it goes without."""
 
 Ask = Callable[[str, Case], Result]
 """Judges a case on an implementation, given as it is asked for."""
@@ -45,20 +42,6 @@ class Order(Protocol):
 
 
 _NO_ORDER: Mapping[str, Order] = MappingProxyType({})
-
-
-def bounded(results: Iterable[Result], limit: int = EVIDENCE_BYTES) -> Iterator[Result]:
-    """The results; the evidence of those beyond so many bytes of outputs is dropped."""
-    used = 0
-    for result in results:
-        size = _size(result)
-        used += size
-        yield replace(result, evidence=None) if size and used > limit else result
-
-
-def _size(result: Result) -> int:
-    outcome = result.evidence.outcome if result.evidence else None
-    return int(getattr(outcome.value, "nbytes", 0)) if isinstance(outcome, Value) else 0
 
 
 def diagnosed(

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+REFUSAL: Final = "refusal"
+"""The stage of results that are refusals of a whole kind of cases (`refusals`)."""
+
 IN_STAGE: Final[Mapping[str, str]] = MappingProxyType(
     {
         "padding": "only outputs whose window reaches into the padding are wrong",

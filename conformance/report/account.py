@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
-from conformance.diagnosis.refusals import REFUSAL
+from conformance.diagnosis.stage_words import REFUSAL
 from conformance.judge.verdict import Verdict
 from conformance.report.text import one_line
 from conformance.report.words import alike, cause_of, instead_of, is_refusal

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conformance.diagnosis.results import bounded, diagnosed_if_possible
 from conformance.known import Records
 from conformance.report.account import Account
 from conformance.report.terminal import Style, readings, wrong
 from conformance.report.text import printable, wrapped
 from conformance.results import ACCEPTED, Result, stale
+from conformance.running.evidence import bounded
 
 
 def lines(results: Sequence[Result], records: Records, style: Style) -> list[str]:
@@ -17,6 +17,8 @@ def lines(results: Sequence[Result], records: Records, style: Style) -> list[str
     account = Account()
     account.stale = stale(records, results)
     if any(result.verdict not in ACCEPTED for result in results):
+        from conformance.diagnosis.results import diagnosed_if_possible
+
         results, trouble = diagnosed_if_possible(list(bounded(results)))
         account.notes += [trouble] if trouble else []
     for result in results:
