@@ -69,6 +69,9 @@ TWO = (
     "Conv1D/inputs:2x9x3/filters:3/kernel_size:3/padding:same/activation:tanh",
     "Conv1D/inputs:2x9x3/filters:3/kernel_size:4/padding:causal/activation:tanh",
     "Conv2D/inputs:2x3x12x2/filters:2/kernel_size:2x2/padding:same",
+    "Conv2D/inputs:1x35x5x1/filters:2/kernel_size:2x2",
+    "Conv2D/inputs:1x5x35x1/filters:2/kernel_size:2x2",
+    "Conv2D/inputs:2x3x6x3/filters:2/kernel_size:2x2/data_format:channels_first",
     "Conv2D/inputs:2x12x3x2/filters:2/kernel_size:2x2/padding:same",
     "MaxPooling1D/inputs:2x9x3/pool_size:4/strides:2/padding:same",
 )

@@ -582,6 +582,7 @@ FLAGS: dict[str, Callable[[np.ndarray[Any, Any]], bool]] = {
     "reversed": lambda a: max(a.strides) < 0,
     "fortran": lambda a: a.flags.f_contiguous and not a.flags.c_contiguous,
     "readonly": lambda a: not a.flags.writeable,
+    "sliced": lambda a: a.flags.c_contiguous and a.base is not None and len(a.base) == len(a) + 2,
 }
 
 

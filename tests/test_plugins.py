@@ -196,7 +196,9 @@ def test_weights_are_those_of_the_layer(descriptor: str, shapes: dict[str, Any])
     assert type(inputs) is np.ndarray
 
 
-@pytest.mark.parametrize("kind", ["strided", "reversed", "fortran", "broadcast", "readonly"])
+@pytest.mark.parametrize(
+    "kind", ["strided", "reversed", "fortran", "broadcast", "readonly", "sliced"]
+)
 def test_inputs_keep_their_layout_in_both_calls(kind: str) -> None:
     case = Case.of("Flatten", (2, 3, 4), operands=kind)
     expected = operands(case).inputs

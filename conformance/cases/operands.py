@@ -368,6 +368,9 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             random_sign=True,
             place="inputs:infinity",
         ),
+        "sliced": _on_grid(
+            "arrays that are contiguous parts of longer ones, not the first", layout="sliced"
+        ),
         "kernel_mark": _marked("inputs numbered, one element of the kernel one", "kernel"),
         "input_mark": _marked("kernel numbered, one input one", "inputs"),
         "upstream_mark": _marked(
@@ -384,11 +387,21 @@ are those of `recipes.integers`.
 
 def _strided(array: Array) -> Array:
     """A view of every second element; what lies between is the dtype's largest value or NaN."""
-    filler = np.iinfo(array.dtype).max if array.dtype.kind in "iu" else np.nan
-    larger = np.full([2 * size + 1 for size in array.shape], filler, dtype=array.dtype)
+    larger = np.full([2 * size + 1 for size in array.shape], _filler(array), dtype=array.dtype)
     view: Array = larger[(slice(1, None, 2),) * array.ndim]
     view[...] = array
     return view
+
+
+def _sliced(array: Array) -> Array:
+    """All but the first and the last of a longer array, which hold its largest value or NaN."""
+    larger = np.full((len(array) + 2, *array.shape[1:]), _filler(array), dtype=array.dtype)
+    larger[1:-1] = array
+    return larger[1:-1]
+
+
+def _filler(array: Array) -> Any:
+    return np.iinfo(array.dtype).max if array.dtype.kind in "iu" else np.nan
 
 
 def _reversed(array: Array) -> Array:
@@ -418,6 +431,7 @@ LAYOUTS: Final[Mapping[str, Callable[[Array], Array]]] = MappingProxyType(
         "broadcast": _broadcast,
         "readonly": _readonly,
         "swapped": _swapped,
+        "sliced": _sliced,
     }
 )
 """How the arrays lie in memory."""

@@ -393,12 +393,12 @@ class _Convolution:
         return Prediction(wide.astype(self.dtype), wide, error)
 
     def _activated(self, sums: Array) -> Array:
-        name, laid_out = self.settings.activation, self._laid_out(sums)
-        activated = self.steps.activations(name, laid_out)
-        if self.steps.activated_at is None or name is None or named(name).rowwise:
-            return activated
-        masks = (self._laid_out(np.broadcast_to(m, sums.shape)) for m in self._cut_windows())
-        return self.steps.activated_at(activated, laid_out, *masks)
+        name, steps = self.settings.activation, self.steps
+        is_rowwise = name not in (None, "linear") and named(str(name)).rowwise
+        if steps.activated_at is None or is_rowwise:
+            return steps.activations(name, self._laid_out(sums))
+        activated = steps.activations(name, sums)
+        return self._laid_out(steps.activated_at(activated, sums, *self._cut_windows()))
 
     def _cut_windows(self) -> tuple[Array, Array]:
         """Which outputs have windows that begin before the first input, and end beyond the last."""

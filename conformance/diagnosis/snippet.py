@@ -32,6 +32,9 @@ _LAYOUTS: Final = {
     "fortran": "{0} = np.asfortranarray({0})",
     "broadcast": "{0} = np.broadcast_to({0}[:1].copy(), {0}.shape)",
     "readonly": "{0}.flags.writeable = False",
+    "sliced": "longer = np.zeros((len({0}) + 2, *{0}.shape[1:]), {0}.dtype)\n"
+    "longer[1:-1] = {0}\n"
+    "{0} = longer[1:-1]",
     "swapped": "{0} = {0}.astype({0}.dtype.newbyteorder())",
 }
 """How the arrays are brought into the memory layout of a kind of operands."""

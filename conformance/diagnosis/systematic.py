@@ -27,6 +27,7 @@ from conformance.diagnosis.evaluation import (
     contract,
     geometry,
     largest,
+    to_channels_last,
 )
 from conformance.diagnosis.faults import Fault
 from conformance.diagnosis.fused import fused_faults
@@ -38,6 +39,7 @@ from conformance.diagnosis.systematic_indices import (
     remainders,
     systematic_fault,
     unweighted,
+    without_rest,
 )
 from conformance.layers.registry import LAYERS
 
@@ -247,6 +249,13 @@ def _of_other_layout() -> Iterator[Fault]:
             settings=partial(_of_other_axes, first=first),
         )
 
+    yield systematic_fault(
+        "layout.guessed",
+        "channels_first inputs are taken for channels_last where their last axis is as long as "
+        "their channels",
+        to_last=lambda x: x if x.shape[-1] == x.shape[1] else to_channels_last(x),
+    )
+
 
 def _of_other_axes(settings: Settings, case: Case, *, first: bool) -> Settings:
     if settings.channels_first is not first or settings.padding != "same":
@@ -291,12 +300,23 @@ _FROM: Final[Mapping[str, tuple[str, Callable[[Along], int]]]] = MappingProxyTyp
 
 def _displaced() -> Iterator[Fault]:
     """Padding before the first input that is too little, or too much, by another number."""
-    sides = (("less", -1), ("more", 1))
-    for padding, (name, (words, by)), (side, sign) in product(_MODES, _FROM.items(), sides):
+    sides = (
+        ("less", -1, "", False),
+        ("less", -1, ".clipped", True),
+        ("more", 1, "", False),
+    )
+    for padding, (name, (words, by)), (side, sign, how, clipped) in product(
+        _MODES, _FROM.items(), sides
+    ):
+        at_least = ", as far as there is so much" if clipped else ""
         yield systematic_fault(
-            f"{padding}.{side}-by.{name}",
-            f"the {_MODES[padding]} padding before the first input is {side} by {words}",
-            together=partial(_padded, padding=padding, before=partial(_moved, by, sign)),
+            f"{padding}.{side}-by.{name}{how}",
+            f"the {_MODES[padding]} padding before the first input is {side} by {words}{at_least}",
+            together=partial(
+                _padded,
+                padding=padding,
+                before=partial(_moved, by, sign, clipped=clipped),
+            ),
         )
 
 
@@ -309,8 +329,9 @@ def _at_most(limit: Callable[[Along], int], along: Along) -> int:
     return min(along.before, limit(along))
 
 
-def _moved(by: Callable[[Along], int], sign: int, along: Along) -> int:
-    return along.before + sign * by(along)
+def _moved(by: Callable[[Along], int], sign: int, along: Along, *, clipped: bool) -> int:
+    moved = along.before + sign * by(along)
+    return max(moved, 0) if clipped else moved
 
 
 def _counts() -> Iterator[Fault]:
@@ -414,6 +435,38 @@ def _for_as_many(windows: Array, kernel: Array, *, axis: int, block: int) -> Arr
     return np.where(kept.reshape(-1, *[1] * (-1 - axis)), sums, 0.0)
 
 
+_PLACES: Final = (
+    ("first-axis", "places along the first axis", 1),
+    ("last-axis", "places along the last axis", -2),
+    ("all", "places of a sample, counted one after another,", None),
+)
+
+
+def _left_over() -> Iterator[Fault]:
+    """What blocks of places leave over is not computed: its sums are zero, or its outputs."""
+    for (name, words, axis), block in product(_PLACES, _LEFT_OVER):
+        left = f"for the {words} beyond the last multiple of {block}"
+        without = partial(_without_rest, axis=axis, block=block)
+        yield systematic_fault(
+            f"sums.rest.{name}.{block}",
+            f"{left}, nothing is summed, so that they hold what the bias alone gives",
+            contract=lambda x, w, without=without: without(contract(x, w)),
+        )
+        yield systematic_fault(
+            f"outputs.rest.{name}.{block}",
+            f"{left}, outputs are not written, and zero",
+            activated_at=lambda y, _, before, after, without=without: without(y),
+        )
+
+
+_LEFT_OVER: Final = (2, 4, 8, 16, 32)
+
+
+def _without_rest(y: Array, *, axis: int | None, block: int) -> Array:
+    """Less than one block is left over as a whole by pairs; of others it would be everything."""
+    return without_rest(y, axis=axis, block=block, least=1 if block == 2 else block + 1)
+
+
 def _running(y: Array, axis: int) -> Array:
     return np.asarray(np.maximum.accumulate(y, axis)) if y.size else y
 
@@ -421,7 +474,7 @@ def _running(y: Array, axis: int) -> Array:
 _FAMILIES: Final = (
     *(_arguments, _pads, _of_other_layout, _limited, _displaced, _counts, _kept),
     *(indices, remainders, unweighted, biases_by_parts, biases_by_place),
-    *(fused_faults, border_faults, _as_many),
+    *(fused_faults, border_faults, _as_many, _left_over),
 )
 
 _EVERY: Final = tuple(fault for make in _FAMILIES for fault in make())

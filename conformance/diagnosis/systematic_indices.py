@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import product
@@ -320,22 +321,29 @@ def _remainders_of_sums() -> Iterator[Fault]:
             f"gradient.systematic.{name}.rest.{of}.{block}",
             f"in the gradient of the {name}, the {words} beyond the last multiple of {block} are "
             f"left out, where there are more than {block}",
-            Steps(backward=Backward(upstream=partial(_without_last, axis=axis, block=block))),
+            Steps(
+                backward=Backward(
+                    upstream=partial(without_rest, axis=axis, block=block, least=block + 1)
+                )
+            ),
             only=name,
             is_systematic=True,
         )
 
 
-def _without_last(g: Array, *, axis: int | None, block: int) -> Array:
-    """Zeros for what blocks leave over along an axis, or of the places of each sample."""
+def without_rest(y: Array, *, axis: int | None, block: int, least: int) -> Array:
+    """Zeros for what blocks leave over along an axis, or of the places of each sample.
+
+    Only where there are at least so many.
+    """
     if axis is None:
-        flat = g.reshape(len(g), -1, g.shape[-1])
-        return _without_last(flat, axis=1, block=block).reshape(g.shape)
-    count = g.shape[axis]
-    if count <= block:
-        return g
-    shape = [-1 if one == axis % g.ndim else 1 for one in range(g.ndim)]
-    return np.where((np.arange(count) < count // block * block).reshape(shape), g, 0.0)
+        flat = y.reshape(len(y), math.prod(y.shape[1:-1]), y.shape[-1])
+        return without_rest(flat, axis=1, block=block, least=least).reshape(y.shape)
+    count = y.shape[axis]
+    if count < least:
+        return y
+    shape = [-1 if one == axis % y.ndim else 1 for one in range(y.ndim)]
+    return np.where((np.arange(count) < count // block * block).reshape(shape), y, 0.0)
 
 
 _PHASES: Final = (

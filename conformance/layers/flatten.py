@@ -56,7 +56,7 @@ _FORMATS: Final[tuple[dict[str, Any], ...]] = (
     {"data_format": "channels_first"},
     {"data_format": None},
 )
-_LAYOUTS: Final = ("strided", "reversed", "fortran", "broadcast", "readonly")
+_LAYOUTS: Final = ("strided", "reversed", "fortran", "broadcast", "readonly", "sliced")
 
 
 def _smoke() -> Iterator[Case]:

@@ -88,7 +88,7 @@ def moved_views() -> Iterator[Case]:
             yield Case.of(layer, inputs, operands=kind, **_FIRST)
 
 
-_VIEWS: Final = ("strided", "reversed", "fortran")
+_VIEWS: Final = ("strided", "reversed", "fortran", "sliced")
 _PLAIN: Final = 2
 """The rank of inputs without spatial axes."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice, product
 from typing import Any, Final
 
@@ -31,6 +31,9 @@ _KINDS: Final = (
     "readonly",
 )
 """Kinds of operands besides `integers`: those of finite numbers whose sums stay finite."""
+
+_FURTHER_KINDS: Final = ("sliced",)
+"""The same; after all other cases, by whose places others are chosen."""
 
 _EVERY: Final = {1: 6, 2: 9}
 """By number of axes, of how many cases of `windows.standard` one is differentiated."""
@@ -87,12 +90,14 @@ def standard() -> Iterator[Case]:
     for block in (windows.coincidences, windows.widths):
         yield from differentiated(islice(block(), 0, None, 5))
     yield from differentiated(_pairs())
-    yield from _of_kinds()
+    yield from _of_kinds(_KINDS)
+    yield from _of_dtypes()
     for kind in ("integers", "reals"):
         yield from _ties(kind)
     yield from _of_activations()
     yield from _far_slopes()
     yield from _long_sums()
+    yield from _of_kinds(_FURTHER_KINDS)
 
 
 def full() -> Iterator[Case]:
@@ -110,14 +115,17 @@ def _pairs() -> Iterator[Case]:
         yield from islice(own, 0, None, _EVERY[LAYERS[layer].rank])
 
 
-def _of_kinds() -> Iterator[Case]:
-    for layer, (turn, kind) in product(windowed_layers(), enumerate(_KINDS)):
+def _of_kinds(kinds: Sequence[str]) -> Iterator[Case]:
+    for layer, (turn, kind) in product(windowed_layers(), enumerate(kinds)):
         rank = LAYERS[layer].rank
         geometries = ((_VALID[:rank], "valid"), (_SAME[:rank], "same"))
         for position, (axes, padding) in enumerate(geometries):
             yield _gradients(layer, axes, padding, operands=kind)
             dtype = ("float64", "float16", "bfloat16")[(turn + position) % 3]
             yield _gradients(layer, axes, padding, operands=kind, dtype=dtype)
+
+
+def _of_dtypes() -> Iterator[Case]:
     for layer, dtype in product(windowed_layers(), FLOATING_DTYPES):
         yield _gradients(layer, _SAME[: LAYERS[layer].rank], "same", dtype=dtype)
 

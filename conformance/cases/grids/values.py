@@ -111,8 +111,9 @@ def kinds() -> Iterator[Case]:
         for kind in kinds_of(layer):
             for windows, padding in geometries:
                 yield windowed(layer, windows, padding, operands=kind)
-        for turn, (dtype, kind) in enumerate(product(FLOATING_DTYPES, kinds_of(layer))):
-            windows, padding = geometries[turn % 2]
+        numbered = product(enumerate(FLOATING_DTYPES), enumerate(kinds_of(layer)))
+        for (row, dtype), (column, kind) in numbered:
+            windows, padding = geometries[(row + column) % 2]
             yield windowed(layer, windows, padding, operands=kind, dtype=dtype)
     for turn, (layer, dtype, kind) in enumerate(
         product(_of_integers(), POOLED_DTYPES, _INTEGER_KINDS)

@@ -236,21 +236,31 @@ def _to_first_sample(sent: Sent) -> str:
 
 
 def _by_cut_windows(sent: Sent) -> str:
-    """Whether places in windows cut to the input are taken for those in whole windows."""
+    """Whether places in windows cut to the input are taken for those in whole ones, or these so."""
     inner = slice(1, 1 + len(sent.windows))
+    lengths = np.array(sent.lengths)
     starts = np.stack(
         [w[sent.outputs[:, axis], 0] for axis, w in enumerate(sent.windows, 1)], axis=1
     )
-    moved = sent.right.copy()
-    moved[:, inner] += np.minimum(starts, 0)
-    moved[(moved < 0).any(axis=1)] = NOTHING
-    if not np.array_equal(moved, sent.got):
-        return ""
-    return (
-        "of windows that begin before the first input, the gradient goes as many places before the "
-        "input that it belongs to, as where its place is counted in the part of the window that "
-        "lies within the input, and used as one of the whole window"
-    )
+    for sign, words in ((1, _IN_PART), (-1, _IN_WHOLE)):
+        moved = sent.right.copy()
+        moved[:, inner] += sign * np.minimum(starts, 0)
+        outside = (moved < 0).any(axis=1) | (moved[:, inner] >= lengths).any(axis=1)
+        moved[outside] = NOTHING
+        if np.array_equal(moved, sent.got):
+            return f"of windows that begin before the first input, {words}"
+    return ""
+
+
+_IN_PART: Final = (
+    "the gradient goes as many places before the input that it belongs to, as where its place is "
+    "counted in the part of the window that lies within the input, and used as one of the whole "
+    "window"
+)
+_IN_WHOLE: Final = (
+    "the gradient goes as many places beyond the input that it belongs to, as where its place is "
+    "counted in the whole window, and used as one of the part that lies within the input"
+)
 
 
 def _counted_anew(sent: Sent) -> str:

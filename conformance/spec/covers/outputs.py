@@ -76,7 +76,7 @@ def _is_plain_real(f: Facts) -> bool:
 
 
 _SMALL_FLOATS: Final = ("float16", "bfloat16", "float64")
-_VIEWS: Final = ("strided", "reversed", "fortran", "broadcast", "readonly")
+_VIEWS: Final = ("strided", "reversed", "fortran", "broadcast", "readonly", "sliced")
 
 _WINDOW_SHAPE: Final[Table] = {
     "{layer}.padding.valid": _padding("valid"),
