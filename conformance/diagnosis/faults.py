@@ -489,12 +489,12 @@ def _layout() -> tuple[Fault, ...]:
         ),
         Fault(
             "memory.contiguous",
-            "the input is read as if it were contiguous",
+            "the input is read from the beginning of its memory, as if it were contiguous",
             Steps(inputs=v.memory_order),
         ),
         Fault(
             "memory.kernel",
-            "the kernel is read as if it were contiguous",
+            "the kernel is read from the beginning of its memory, as if it were contiguous",
             Steps(kernel=v.memory_order),
         ),
         Fault(

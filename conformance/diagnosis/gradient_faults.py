@@ -522,7 +522,7 @@ _ALL: Final = (
         "upstream.contiguous",
         "the upstream gradient is read as it lies in memory, as if it were contiguous, channels "
         "last",
-        upstream=v.memory_order,
+        upstream=v.along_memory,
     ),
     _fault(
         "activation.tanh-unsquared",

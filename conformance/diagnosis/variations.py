@@ -361,6 +361,11 @@ def memory_order(x: Array) -> Array:
     return np.resize(owner.ravel(order="K"), x.shape)
 
 
+def along_memory(x: Array) -> Array:
+    """The elements by their order in memory, taken for a contiguous array of the same shape."""
+    return x.ravel(order="K").reshape(x.shape)
+
+
 def flushed(x: Array) -> Array:
     """Subnormal numbers replaced by zero."""
     fmt = FORMATS.get(x.dtype.name)
