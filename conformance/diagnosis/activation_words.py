@@ -128,7 +128,7 @@ def _off_by_rows(failure: Failure) -> Iterator[bool]:
 _SCALE: Final[Mapping[str, Callable[[Floats, Floats], Floats]]] = MappingProxyType(
     {"softmax": lambda given, right: np.log(given / right), "log_softmax": np.subtract}
 )
-_LEAST_ROWS: Final = 6
+_LEAST_ROWS: Final = 4
 _NEAR_IN_ROWS: Final = MappingProxyType({"float32": 2.0**-12, "float64": 2.0**-24})
 _FAR_IN_ROWS: Final = 2.0**-5
 """How far rows are off, and how much they may differ in it, for what is said of them."""

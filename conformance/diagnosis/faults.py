@@ -108,6 +108,11 @@ def _same() -> tuple[Fault, ...]:
             v.pads_on_both_sides(lambda k, d: k // 2),
         ),
         Fault(
+            "same.half-times-dilation",
+            "SAME takes half of the padding of a window without dilation, times the dilation rate",
+            v.same(lambda n, k, s, d: d * (total_padding(n, k, s, 1) // 2)),
+        ),
+        Fault(
             "same.size",
             "SAME pads until there are as many outputs as inputs, though strides leave fewer",
             v.same(v.half_to_keep_size, lambda n, k, s, d: n),

@@ -282,6 +282,7 @@ def _without_one(index: Array, number: int, stride: int, *, which: str, axis: in
 _NEAR_STRIDE: Final = (
     ("before", "before the last place of the first stride are left out"),
     ("beyond", "beyond the first stride are left out"),
+    ("rest", "beyond its last whole stride are left out, where it is longer than one"),
 )
 
 
@@ -303,7 +304,9 @@ def _by_stride(index: Array, number: int, stride: int, *, which: str, axes: Sequ
     if number not in axes or not index.size:
         return np.ones(index.shape, bool)
     place = index - index[:, :1]
-    return np.asarray(place >= stride - 1 if which == "before" else place < stride)
+    whole = max((int(place.max()) + 1) // stride, 1) * stride
+    kept = {"before": place >= stride - 1, "beyond": place < stride, "rest": place < whole}
+    return np.asarray(kept[which])
 
 
 _LEFT_OUT: Final = (

@@ -103,6 +103,8 @@ class Windowed(Plain):
             rejections.values,
             rejections.relations,
             gradients.standard,
+            windows.corners,
+            values.rows,
         ),
         "full": (exhaustive.small_windows, windows.uneven_batches, gradients.full),
     }

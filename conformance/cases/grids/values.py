@@ -176,6 +176,15 @@ def activations() -> Iterator[Case]:
         )
 
 
+def rows() -> Iterator[Case]:
+    """Activations of rows that vectors and blocks do not divide, longer than each of these."""
+    rowwise = [name for name in ACTIVATIONS if NAMED[name].rowwise]
+    for activation, filters in product(rowwise, (9, 17, 35, 130)):
+        yield _activated("Conv1D", activation, "reals", filters=filters)
+    for activation, filters in product(rowwise, (9, 35)):
+        yield _activated("Conv1D", activation, "reals", filters=filters, observe="gradients")
+
+
 _BETWEEN: Final = 23
 """A seed whose float64 sums lie between 15 and 30, where formulas of narrower formats end."""
 

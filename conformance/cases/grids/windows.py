@@ -9,7 +9,7 @@ from typing import Any, Final
 from conformance.cases.case import Case
 from conformance.cases.grids.axes import FAMILIES, Axis, axes, compatible
 from conformance.cases.grids.build import rotated, shape, windowed
-from conformance.layers.registry import LAYERS, windowed_layers
+from conformance.layers.registry import LAYERS, convolution_layers, windowed_layers
 
 PADDINGS: Final = ("valid", "same")
 
@@ -114,6 +114,27 @@ def tiled() -> Iterator[Case]:
             yield windowed(layer, chosen[: LAYERS[layer].rank], padding)
             if LAYERS[layer].rank == 2:
                 yield windowed(layer, chosen, padding, data_format="channels_first")
+
+
+def corners() -> Iterator[Case]:
+    """More outputs, filters and channels than tiles of a product hold, each with a rest.
+
+    A corner tile, at which two of them end, may be a loop of its own.
+    """
+    forms: tuple[dict[str, Any], ...] = (
+        {},
+        {"data_format": "channels_first"},
+        {"dtype": "float64"},
+    )
+    for layer in convolution_layers():
+        rank = LAYERS[layer].rank
+        axes = (Axis(4, 2), Axis(24, 2)) if rank == 2 else (Axis(68, 2),)
+        for form in forms:
+            yield windowed(layer, axes, channels=5, filters=37, **form)
+        axes = (Axis(4, 2), Axis(8, 2)) if rank == 2 else (Axis(22, 3),)
+        rest: dict[str, Any] = {"channels": 13, "filters": 21}
+        yield windowed(layer, axes, observe="gradients", **rest)
+        yield windowed(layer, axes, **rest)
 
 
 def _has(layer: str, name: str) -> bool:

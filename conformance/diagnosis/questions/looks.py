@@ -336,7 +336,7 @@ def _by_other_rows(sent: Sent) -> str:
     columns, of_outputs = sent.lengths[-1], sent.counts[-1]
     flat = sent.got[found, 1] * columns + sent.got[found, 2]
     lengths = {int(n) for n in (flat - column)[row > 0] // row[row > 0]}
-    if len(lengths) != 1 or min(lengths) < 1:
+    if len(lengths) != 1 or min(lengths) < 1 or lengths == {columns}:
         return ""
     if not np.array_equal(row * min(lengths) + column, flat):
         return ""
