@@ -101,6 +101,7 @@ IN_GRADIENTS = (
     "Conv2D/observe:gradients/inputs:2x5x38x1/filters:2/kernel_size:2x2",
     "Conv2D/observe:gradients/inputs:2x38x5x1/filters:2/kernel_size:2x2",
     "Conv2D/observe:gradients/inputs:2x9x10x2/filters:3/kernel_size:4x3/strides:2x3",
+    "Conv2D/observe:gradients/inputs:2x9x12x2/filters:3/kernel_size:4x5/strides:2x3",
 )
 
 

@@ -191,6 +191,7 @@ class Steps:
         contract: sums over taps and channels.
         pad_value: what a convolution finds in the padding.
         beyond: the index read in place of one outside the input; None where that is padding.
+        bias: what is taken for the bias.
         add_bias: adds it, before the activation unless `bias_last`.
         bias_times: how often the bias is added, given the kernel.
         activations: applies the activation of that name.
@@ -224,6 +225,7 @@ class Steps:
     contract: Callable[[Array, Array], Array] = contract
     pad_value: float = 0.0
     beyond: Callable[[Array, int], Array] | None = None
+    bias: Callable[[Array], Array] = lambda b: b
     add_bias: Callable[[Array, Array], Array] = lambda y, b: y + b
     bias_times: Callable[[Array], int] = lambda w: 1
     activations: Callable[[str | None, Array], Array] = activate
@@ -373,7 +375,7 @@ class _Convolution:
         self.kernel = steps.kernel(operands.weights["kernel"]).astype(np.float64)
         bias = operands.weights.get("bias")
         times = steps.bias_times(self.kernel)
-        self.bias = None if bias is None else times * bias.astype(np.float64)
+        self.bias = None if bias is None else times * steps.bias(bias).astype(np.float64)
 
     def predict(self, *, with_error: bool) -> Prediction:
         steps = self.steps

@@ -74,6 +74,12 @@ class Fault:
         return Fault(f"gradient.{name}.{self.identifier}", sentence, self.steps, name)
 
 
+def _with(step: str, change: Callable[[Any], Any]) -> Steps:
+    """The evaluation with one step replaced."""
+    changed: dict[str, Any] = {step: change}
+    return Steps(**changed)
+
+
 def _same() -> tuple[Fault, ...]:
     return (
         Fault(
@@ -492,15 +498,21 @@ def _layout() -> tuple[Fault, ...]:
             "data_format defaults to channels_first",
             Steps(settings=v.channels_first_by_default),
         ),
-        Fault(
-            "memory.contiguous",
-            "the input is read from the beginning of its memory, as if it were contiguous",
-            Steps(inputs=v.memory_order),
-        ),
-        Fault(
-            "memory.kernel",
-            "the kernel is read from the beginning of its memory, as if it were contiguous",
-            Steps(kernel=v.memory_order),
+        *(
+            Fault(
+                f"memory.{name}{how}",
+                f"the {words} is read from {start}, as if it were contiguous",
+                _with(step, read),
+            )
+            for name, words, step in (
+                ("inputs", "input", "inputs"),
+                ("kernel", "kernel", "kernel"),
+                ("bias", "bias", "bias"),
+            )
+            for how, start, read in (
+                ("", "the beginning of its memory", v.memory_order),
+                (".from-first", "its first element on", v.from_first_on),
+            )
         ),
         Fault(
             "batch.first",

@@ -355,10 +355,21 @@ def pool_from(start: float) -> Callable[[Array, Array], Array]:
 
 def memory_order(x: Array) -> Array:
     """The elements as they lie in memory, taken for a contiguous array of the same shape."""
-    owner = x
-    while isinstance(owner.base, np.ndarray):
-        owner = owner.base
-    return np.resize(owner.ravel(order="K"), x.shape)
+    return np.resize(_owner(x).ravel(order="K"), x.shape)
+
+
+def from_first_on(x: Array) -> Array:
+    """The elements of memory from the first one of a view on, whatever the view's strides."""
+    owner = _owner(x)
+    first = (x.ctypes.data - owner.ctypes.data) // x.itemsize if x.size else 0
+    return np.resize(owner.ravel(order="K")[first:], x.shape)
+
+
+def _owner(x: Array) -> Array:
+    """The array whose memory a view shows."""
+    while isinstance(x.base, np.ndarray):
+        x = x.base
+    return x
 
 
 def along_memory(x: Array) -> Array:

@@ -130,9 +130,9 @@ def corners() -> Iterator[Case]:
         rank = LAYERS[layer].rank
         axes = (Axis(4, 2), Axis(24, 2)) if rank == 2 else (Axis(68, 2),)
         for form in forms:
-            yield windowed(layer, axes, channels=5, filters=37, **form)
+            yield windowed(layer, axes, batch=1, channels=3, filters=37, **form)
         axes = (Axis(4, 2), Axis(8, 2)) if rank == 2 else (Axis(22, 3),)
-        rest: dict[str, Any] = {"channels": 13, "filters": 21}
+        rest: dict[str, Any] = {"batch": 1, "channels": 13, "filters": 21}
         yield windowed(layer, axes, observe="gradients", **rest)
         yield windowed(layer, axes, **rest)
 
