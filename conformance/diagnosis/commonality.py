@@ -191,7 +191,9 @@ def _of_geometry(known: Facts) -> Iterator[str]:
         yield f"batch = {known.batch}" if known.batch < 2 else "batch > 1"
         yield from (f"batch > {limit}" for limit in reversed(_LIMITS[1:]) if known.batch > limit)
     if known.descriptor.input_ranks:
-        rank = len(known.case.inputs or ())
+        sizes = known.case.inputs or ()
+        rank = len(sizes)
+        yield from ["an axis of length 1"] * (1 in sizes[1:])
         yield f"inputs of rank {rank}"
         yield from (f"inputs of a rank other than {n}" for n in (3, 4) if n != rank)
     if known.rank:
