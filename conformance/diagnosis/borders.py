@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from conformance.diagnosis.evaluation import Array, Steps, largest
+from conformance.diagnosis.evaluation import Array, Steps, is_rowwise, largest
 from conformance.diagnosis.faults import Fault
 
 _Mask = Callable[[Array, Array], Array]
@@ -59,8 +59,11 @@ def _fault(name: str, words: str, steps: Steps) -> Fault:
 
 
 def _without_activation(
-    activated: Array, sums: Array, before: Array, after: Array, *, mask: _Mask
+    name: str | None, activated: Array, sums: Array, before: Array, after: Array, *, mask: _Mask
 ) -> Array:
+    """Of activations of elements; those of rows are a step of their own."""
+    if name is None or activated.shape != sums.shape or is_rowwise(name):
+        return activated
     return np.where(mask(before, after), sums, activated)
 
 

@@ -138,6 +138,11 @@ def activate(name: str | None, y: Array) -> Array:
     return values
 
 
+def is_rowwise(name: str | None) -> bool:
+    """Whether it is an activation of whole rows, along the last axis of outputs as laid out."""
+    return name not in (None, "linear") and named(str(name)).rowwise
+
+
 @dataclass(frozen=True)
 class Backward:
     """The steps by which gradients are computed; arrays are float64, channels last.
@@ -198,10 +203,9 @@ class Steps:
         bias_last: whether the bias comes after the activation.
         fused: sums, bias and activation in one, given the activation, the windows, the kernel and
             the bias; None for one after the other.  Of activations of elements alone.
-        sums_at, activated_at: a change of the sums, given the bias, and of what the activation
-            makes of them, given the sums, at some outputs; given those whose window begins before
-            the first input, and those whose window ends beyond the last.  Of activations of
-            elements alone.
+        sums_at, activated_at: a change of the sums, given the bias, and of what the activation of
+            that name makes of them, given the sums, at some outputs; given those whose window
+            begins before the first input, and those whose window ends beyond the last.
         pool: reduces windows, given which elements are no padding.
         flatten: flattens, given whether the channels come first.
         outputs: a last change of the output.
@@ -232,7 +236,7 @@ class Steps:
     bias_last: bool = False
     fused: Callable[[str, Array, Array, Array], Array] | None = None
     sums_at: Callable[[Array, Array, Array, Array], Array] | None = None
-    activated_at: Callable[[Array, Array, Array, Array], Array] | None = None
+    activated_at: Callable[[str | None, Array, Array, Array, Array], Array] | None = None
     pool: Callable[[Array, Array], Array] = largest
     flatten: Callable[[Array, bool], Array] = flatten
     outputs: Callable[[Array], Array] = lambda y: y
@@ -396,11 +400,11 @@ class _Convolution:
 
     def _activated(self, sums: Array) -> Array:
         name, steps = self.settings.activation, self.steps
-        is_rowwise = name not in (None, "linear") and named(str(name)).rowwise
-        if steps.activated_at is None or is_rowwise:
+        if steps.activated_at is None or (is_rowwise(name) and self.settings.channels_first):
             return steps.activations(name, self._laid_out(sums))
-        activated = steps.activations(name, sums)
-        return self._laid_out(steps.activated_at(activated, sums, *self._cut_windows()))
+        made = steps.activations(name, sums)
+        before, after = self._cut_windows()
+        return self._laid_out(steps.activated_at(name, made, sums, before, after))
 
     def _cut_windows(self) -> tuple[Array, Array]:
         """Which outputs have windows that begin before the first input, and end beyond the last."""

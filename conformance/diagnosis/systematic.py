@@ -438,24 +438,25 @@ def _for_as_many(windows: Array, kernel: Array, *, axis: int, block: int) -> Arr
 _PLACES: Final = (
     ("first-axis", "places along the first axis", 1),
     ("last-axis", "places along the last axis", -2),
-    ("all", "places of a sample, counted one after another,", None),
+    ("all", "places of a sample, counted one after another", None),
 )
 
 
 def _left_over() -> Iterator[Fault]:
     """What blocks of places leave over is not computed: its sums are zero, or its outputs."""
     for (name, words, axis), block in product(_PLACES, _LEFT_OVER):
-        left = f"for the {words} beyond the last multiple of {block}"
+        above = f", where there are more than {block}," if block > 2 else ","
+        left = f"of the {words} those beyond the last multiple of {block}{above}"
         without = partial(_without_rest, axis=axis, block=block)
         yield systematic_fault(
             f"sums.rest.{name}.{block}",
-            f"{left}, nothing is summed, so that they hold what the bias alone gives",
+            f"{left} are not summed, and hold what the bias alone gives",
             contract=lambda x, w, without=without: without(contract(x, w)),
         )
         yield systematic_fault(
             f"outputs.rest.{name}.{block}",
-            f"{left}, outputs are not written, and zero",
-            activated_at=lambda y, _, before, after, without=without: without(y),
+            f"{left} are not written, and zero",
+            activated_at=lambda name, y, sums, before, after, without=without: without(y),
         )
 
 
