@@ -201,6 +201,7 @@ EQUIVALENT = (
         "onnxruntime-pooling-nan": LOSES_NAN | AS_ZERO,
         "opencv-auto-pad-of-unit-strides": {
             "same.whole-stride",  # the same where windows are odd
+            "same.half-times-dilation",  # the same where they are 2 long
             "values.clamped",
             *("dilation.shape", "same.all-first", "same.odd-first", "same.stride-one"),
             *("same.first-axis", "same.first-axis-twice", "window.earlier"),
