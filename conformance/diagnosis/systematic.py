@@ -445,7 +445,7 @@ _PLACES: Final = (
 def _left_over() -> Iterator[Fault]:
     """What blocks of places leave over is not computed: its sums are zero, or its outputs."""
     for (name, words, axis), block in product(_PLACES, _LEFT_OVER):
-        above = f", where there are more than {block}," if block > 2 else ","
+        above = f", where there are more than {block}," if block > 2 else ""
         left = f"of the {words} those beyond the last multiple of {block}{above}"
         without = partial(_without_rest, axis=axis, block=block)
         yield systematic_fault(
