@@ -279,24 +279,53 @@ def _without_one(index: Array, number: int, stride: int, *, which: str, axis: in
     return np.asarray(~one)
 
 
+_ALONG: Final = (("", (0, 1, 2)), (" along the first axis", (0,)), (" along the last axis", (1,)))
+"""All axes, or one of several, with the end of its words."""
+
+
+def _partly_reached(
+    kind: str,
+    ways: Sequence[tuple[str, str]],
+    why: str,
+    kept: Callable[..., Array],
+) -> Iterator[Fault]:
+    """Gradients of inputs to which some elements of the windows give nothing.
+
+    Args:
+        kind: what the faults are called.
+        ways: which elements, by a name, and in words.
+        why: as where that is so.
+        kept: which elements are left, given the way and the axes beside what `reaching` gets.
+    """
+    for (which, words), (where, numbers) in product(ways, _ALONG):
+        yield Fault(
+            f"gradient.systematic.inputs.{kind}.{which}{where.replace(' along the ', '.')[:6]}",
+            f"in the gradient of the inputs, {words}{where}, as where {why}",
+            Steps(backward=Backward(reaching=partial(kept, which=which, axes=numbers))),
+            is_systematic=True,
+        )
+
+
 _NEAR_STRIDE: Final = (
-    ("before", "before the last place of the first stride are left out"),
-    ("beyond", "beyond the first stride are left out"),
-    ("rest", "beyond its last whole stride are left out, where it is longer than one"),
+    (
+        "before",
+        "the elements of the window before the last place of the first stride are left out",
+    ),
+    ("beyond", "the elements of the window beyond the first stride are left out"),
+    (
+        "rest",
+        (
+            "the elements of the window beyond its last whole stride are left out, where it is "
+            "longer than one"
+        ),
+    ),
 )
 
 
 def _taps() -> Iterator[Fault]:
     """Elements of the window that give inputs nothing, by where they lie beside the stride."""
-    axes = (("", (0, 1, 2)), (" along the first axis", (0,)), (" along the last axis", (1,)))
-    for (which, words), (where, numbers) in product(_NEAR_STRIDE, axes):
-        yield Fault(
-            f"gradient.systematic.inputs.taps.{which}{where.replace(' along the ', '.')[:6]}",
-            f"in the gradient of the inputs, the elements of the window {words}{where}, as where "
-            "the windows that read an input are counted with the wrong rounding",
-            Steps(backward=Backward(reaching=partial(_by_stride, which=which, axes=numbers))),
-            is_systematic=True,
-        )
+    why = "the windows that read an input are counted with the wrong rounding"
+    yield from _partly_reached("taps", _NEAR_STRIDE, why, _by_stride)
 
 
 def _by_stride(index: Array, number: int, stride: int, *, which: str, axes: Sequence[int]) -> Array:
@@ -362,15 +391,8 @@ _PHASES: Final = (
 
 def _phases() -> Iterator[Fault]:
     """Some remainders of the places of inputs by the stride are left out, each a sum of its own."""
-    axes = (("", (0, 1, 2)), (" along the first axis", (0,)), (" along the last axis", (1,)))
-    for (which, words), (where, numbers) in product(_PHASES, axes):
-        yield Fault(
-            f"gradient.systematic.inputs.phases.{which}{where.replace(' along the ', '.')[:6]}",
-            f"in the gradient of the inputs, {words}{where}, as where of the sums for each "
-            "remainder by the stride some are not made",
-            Steps(backward=Backward(reaching=partial(_of_phases, which=which, axes=numbers))),
-            is_systematic=True,
-        )
+    why = "of the sums for each remainder by the stride some are not made"
+    yield from _partly_reached("phases", _PHASES, why, _of_phases)
 
 
 def _of_phases(index: Array, number: int, stride: int, *, which: str, axes: Sequence[int]) -> Array:
