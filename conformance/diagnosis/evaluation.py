@@ -420,7 +420,7 @@ class _Convolution:
     def _fused(self, sums: Array) -> Array:
         """The outputs, channels last, where sums, bias and activation are made in one."""
         name = self.settings.activation or "linear"
-        is_of_elements = name != "linear" and not named(name).rowwise
+        is_of_elements = name != "linear" and not is_rowwise(name)
         if self.steps.fused is None or not is_of_elements or facts(self.case).groups > 1:
             raise ValueError(f"{name} is not fused with the sums")
         bias = np.zeros(sums.shape[-1]) if self.bias is None else self.bias

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import product
+from itertools import permutations, product
 from types import MappingProxyType
 from typing import Final
 
@@ -249,6 +249,9 @@ def _of_other_layout() -> Iterator[Fault]:
             settings=partial(_of_other_axes, first=first),
         )
 
+
+def _guessed() -> Iterator[Fault]:
+    """A data format that is guessed from the shape."""
     yield systematic_fault(
         "layout.guessed",
         "channels_first inputs are taken for channels_last where their last axis is as long as "
@@ -411,26 +414,25 @@ def _kept() -> Iterator[Fault]:
 
 def _as_many() -> Iterator[Fault]:
     """Sums that are made along one spatial axis for as many places as there are on the other."""
-    for (axis, own, other), block in product(
-        ((-2, "columns", "rows"), (-3, "rows", "columns")), _TILES
-    ):
+    axes = {"rows": -3, "columns": -2}
+    for (own, other), block in product(permutations(axes), _TILES):
         rounded = f", rounded up to a multiple of {block}" if block > 1 else ""
         yield systematic_fault(
             f"sums.{own}.as-many.{block}",
             f"the sums are made for as many {own} of outputs as there are {other}{rounded}, and "
             "those beyond are zero",
-            contract=partial(_for_as_many, axis=axis, block=block),
+            contract=partial(_for_as_many, axis=axes[own], other=axes[other], block=block),
         )
 
 
 _TILES: Final = (1, 2, 4, 8)
 
 
-def _for_as_many(windows: Array, kernel: Array, *, axis: int, block: int) -> Array:
+def _for_as_many(windows: Array, kernel: Array, *, axis: int, other: int, block: int) -> Array:
     sums = contract(windows, kernel)
     if sums.ndim < 4:
         return sums
-    count = -(-sums.shape[-5 - axis] // block) * block
+    count = -(-sums.shape[other] // block) * block
     kept = np.arange(sums.shape[axis]) < count
     return np.where(kept.reshape(-1, *[1] * (-1 - axis)), sums, 0.0)
 
@@ -473,7 +475,7 @@ def _running(y: Array, axis: int) -> Array:
 
 
 _FAMILIES: Final = (
-    *(_arguments, _pads, _of_other_layout, _limited, _displaced, _counts, _kept),
+    *(_arguments, _pads, _of_other_layout, _guessed, _limited, _displaced, _counts, _kept),
     *(indices, remainders, unweighted, biases_by_parts, biases_by_place),
     *(fused_faults, border_faults, _as_many, _left_over),
 )

@@ -832,10 +832,7 @@ def _pool_read(of: Callable[[int], Array]) -> Callable[[Array, Array], Array]:
 
 
 def pool_through(dtype: str, *, saturates: bool = False) -> Callable[[Array, Array], Array]:
-    """Elements converted to a dtype and back; if it saturates, beyond the range to its ends.
-
-    Its upper end is one of the numbers of float64, in which limits are compared.
-    """
+    """Elements converted to a dtype and back; if it saturates, beyond the range to its ends."""
 
     def pooled(windows: Array, inside: Array) -> Array:
         with np.errstate(all="ignore"):

@@ -7,7 +7,7 @@ the inputs that are left.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from types import MappingProxyType
 from typing import Final
@@ -51,6 +51,11 @@ def _along(name: str) -> str:
     return f", along{name}s" if name else ""
 
 
+def _where(reads: Reads, axes: Sequence[int]) -> str:
+    """Along which one of several axes; empty for all."""
+    return f" along {AXES[reads.rank][axes[0]]}s" if len(axes) == 1 < reads.rank else ""
+
+
 def phase_lost(reads: Reads) -> tuple[str, ...]:
     """Whether dilated windows that begin before the input go on from its first place.
 
@@ -62,8 +67,7 @@ def phase_lost(reads: Reads) -> tuple[str, ...]:
         if any(by.any() for by in moved.values()) and np.array_equal(
             _expected(reads, moved), reads.got
         ):
-            names = AXES[reads.rank]
-            where = f" along {names[axes[0]]}s" if len(axes) == 1 < reads.rank else ""
+            where = _where(reads, axes)
             told.append(
                 f"of dilated windows that begin before the first input{where}, the first element "
                 "of the kernel that lies on an input is taken to lie on the first one, and the "
@@ -92,8 +96,7 @@ def outputs_not_moved_on(reads: Reads) -> tuple[str, ...]:
         expected = _expected(reads, moved, cut=False)
         expected[_beyond_last_outputs(reads, moved)] = NOTHING
         if differs and np.array_equal(expected, reads.got):
-            names = AXES[reads.rank]
-            where = f" along {names[axes[0]]}s" if len(axes) == 1 < reads.rank else ""
+            where = _where(reads, axes)
             told.append(
                 "of kernel elements that lie on the padding before the first input in the first "
                 f"outputs{where}, the outputs are counted from the first on, not from that in "
@@ -131,7 +134,7 @@ def ends_missed(reads: Reads) -> tuple[str, ...]:
         for axis in axes:
             missed |= _is_missed(inside, axis, side, only_rest=only_rest)
         if np.array_equal(missed, nothing):
-            where = f" along {AXES[reads.rank][axes[0]]}s" if len(axes) == 1 < reads.rank else ""
+            where = _where(reads, axes)
             rest = _REST if only_rest else ""
             told.append(
                 f"of windows that {_SIDES[side]} of the inputs{where}, {_MISSED[side]}{rest}"
