@@ -11,10 +11,11 @@ second derivation of the definition.  It is done so that a mutant costs seconds:
 * an outcome that equals the unchanged oracle's to the bit has its verdict already; only others are
   judged;
 * only cases that reach the changed function are run, those of the smoke grid before the others:
-  the oracle is deterministic, and the others cannot tell.
+  the oracle is deterministic, and the others cannot tell;
+* a case on which a mutant needs a multiple of the unchanged oracle's processor time is its last.
 
 A mutant is killed by a case that does not conform, by failing to import, and by using up its
-processor time (a multiple of what the unchanged oracle needs).  What survives is put to the unit
+processor time.  What survives is put to the unit
 tests that `--tests` names, by pytest on the changed copy.  The working tree is not written.
 Exit status 0 whatever survives.  The survivors are printed, with the reason where one was read and
 recorded in `survivors.toml`, by function and text of its line.
@@ -41,7 +42,7 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -78,6 +79,12 @@ class Prepared(NamedTuple):
     operands: Operands
     digest: bytes
     functions: frozenset[tuple[str, str]]
+    seconds: float
+
+    @property
+    def limit(self) -> float:
+        """Seconds of processor time after which a mutant is taken for one that does not end."""
+        return LIMIT_FACTOR * self.seconds + LIMIT_SECONDS
 
 
 class Fate(NamedTuple):
@@ -133,7 +140,7 @@ def called(run: Callable[[], Outcome], copy: Path) -> tuple[Outcome, frozenset[t
     )
 
 
-def prepare(cases: Sequence[Case], copy: Path) -> tuple[list[Prepared], float]:
+def prepare(cases: Sequence[Case], copy: Path) -> list[Prepared]:
     """The cases as the unchanged oracle does them, and the seconds of processor time it takes."""
     given_to = [operands(case) for case in cases]
 
@@ -141,18 +148,17 @@ def prepare(cases: Sequence[Case], copy: Path) -> tuple[list[Prepared], float]:
         functools.lru_cache = _uncached  # type: ignore[assignment]
         unchanged = oracle(copy)
         for case, given in zip(cases, given_to, strict=True):
+            before = time.process_time()
             outcome, functions = called(partial(evaluate, unchanged, case, given), copy)
-            send((digest(outcome), functions))
+            send((digest(outcome), functions, time.process_time() - before))
 
-    before = os.times().children_user
     answers = list(in_fork(work, seconds=3600))
     if len(answers) != len(cases):
         raise SystemExit(f"the unchanged oracle ended early: {answers[-1:]}")
-    prepared = [
+    return [
         Prepared(case, given, *answer)
         for case, given, answer in zip(cases, given_to, answers, strict=True)
     ]
-    return prepared, os.times().children_user - before
 
 
 def _uncached(*arguments: Any, **options: Any) -> Callable[[Any], Any]:
@@ -215,23 +221,18 @@ def _messages(reading: int, deadline: float) -> Iterator[Any]:
             held = held[8 + size :]
 
 
-def fate(mutant: Mutant, module: str, prepared: list[Prepared], copy: Path, seconds: float) -> Fate:
+def fate(mutant: Mutant, module: str, prepared: list[Prepared], copy: Path) -> Fate:
     """Put one mutant to the cases that reach it; to all where it is not inside a function."""
     reached = [
         index
         for index, one in enumerate(prepared)
         if not mutant.function or (module, mutant.function) in one.functions
     ]
-    return Fate(module, mutant, _killer(mutant, module, prepared, reached, copy, seconds))
+    return Fate(module, mutant, _killer(mutant, module, prepared, reached, copy))
 
 
 def _killer(
-    mutant: Mutant,
-    module: str,
-    prepared: list[Prepared],
-    indices: Iterable[int],
-    copy: Path,
-    seconds: float,
+    mutant: Mutant, module: str, prepared: list[Prepared], indices: Sequence[int], copy: Path
 ) -> str | None:
     """The case that tells the mutant from the unchanged oracle, or how it ended."""
     name = module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
@@ -239,13 +240,15 @@ def _killer(
     def work(send: Callable[[Any], None]) -> None:
         changed = oracle(copy, name, mutant.source)
         for index in indices:
+            signal.setitimer(signal.ITIMER_PROF, prepared[index].limit)
             outcome = evaluate(changed, prepared[index].case, prepared[index].operands)
             if digest(outcome) != prepared[index].digest:
                 send((index, outcome))
         send("done")
 
     message: Any = None
-    for message in in_fork(work, seconds):
+    seconds = sum(prepared[index].seconds for index in indices)
+    for message in in_fork(work, LIMIT_FACTOR * seconds + LIMIT_SECONDS):
         if isinstance(message, BaseException):
             return f"ends by {message}"
         if message != "done":
@@ -301,10 +304,10 @@ def main() -> None:
             return
         smoke = grid("smoke")
         cases = [*smoke, *(case for case in grid(options.grid) if case not in set(smoke))]
-        prepared, seconds = prepare(cases, copy)
-        limit = LIMIT_FACTOR * seconds + LIMIT_SECONDS
+        prepared = prepare(cases, copy)
+        seconds = sum(one.seconds for one in prepared)
         print(f"{len(chosen)} of {len(candidates)} mutants, {len(cases)} cases, {seconds:.0f} s")
-        fates = [_told(fate(m, module, prepared, copy, limit)) for module, m in chosen]
+        fates = [_told(fate(m, module, prepared, copy)) for module, m in chosen]
         _print_figures(fates)
         if options.tests:
             survivors = [one for one in fates if one.killer is None]
