@@ -120,6 +120,40 @@ def test_a_change_is_told_beyond_the_quartiles_alone(load: Any):
     assert lines[:2] == ["only before: g/a: b / a", "only now: g/c: b / a"]
 
 
+def test_a_peer_that_takes_longer_beside_ours_is_no_loss(load: Any):
+    """`compare` is asked what has become of ours, and turns a peer's ratio around."""
+    measuring, writing = load("measuring"), load("writing")
+    before = measuring.Figure("g/a", "torch", "plain", 2.0, 1.6, 2.5, 1e-3, "", 9, True)
+    after = dataclasses.replace(before, ratio=4.0, low=3.2, high=5.0)
+    runs = [writing.run_of([one], {}) for one in (before, after)]
+    lines, is_slower = writing.compare(*runs)
+    assert not is_slower
+    assert lines[0] == (
+        "faster: g/a: plain / torch: 0.5 (0.4 to 0.625) before, 0.25 (0.2 to 0.312) now"
+    )
+    lines, is_slower = writing.compare(*reversed(runs))
+    assert is_slower
+    assert lines[0].startswith("slower: g/a: plain / torch: 0.25 ")
+
+
+def test_peers_are_told_in_the_file_and_an_older_file_is_read_without(load: Any, tmp_path: Path):
+    """A run that did not say who the peers are is compared by what the other one says."""
+    measuring, writing = load("measuring"), load("writing")
+    setup = measuring.Setup({"plain": int, "torch": int}, peers=("torch",))
+    figures = measuring.measured(measuring.Benchmark("g/a", lambda tiny: setup), setup, 0.0, 1)
+    assert [one.is_peer for one in figures] == [False, True]
+    path = tmp_path / "run.json"
+    text = writing.as_json(writing.run_of(figures, {}))
+    path.write_text(text.replace('"is_peer": true', '"is_peer": false'), encoding="utf-8")
+    assert [one.is_peer for one in writing.read(path).figures] == [False, False]
+    older = json.loads(text)
+    for record in older["figures"]:
+        del record["is_peer"]
+    path.write_text(json.dumps(older), encoding="utf-8")
+    lines, _ = writing.compare(writing.read(path), writing.run_of(figures, {}))
+    assert lines[-1] == "0 slower, 0 faster, 1 within the spread"
+
+
 def test_a_file_holds_what_was_measured(load: Any, tmp_path: Path):
     measuring, writing = load("measuring"), load("writing")
     figure = measuring.Figure("g/a", "b", "a", 2.0, 1.9, 2.1, 1e-3, "cases", 9)

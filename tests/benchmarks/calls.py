@@ -44,7 +44,8 @@ def _calling(tiny: bool, *, dtype: str) -> Setup:
         module = framework.nn.Conv2d(3, FILTERS, SIZE).to(getattr(framework, dtype))
         tensor = framework.from_numpy(np.ascontiguousarray(np.moveaxis(x, -1, 1)))
         own["torch"] = partial(_without_gradients, module, tensor)
-    return Setup(own, left_out={k: why for k, why in left_out.items() if k == "torch"})
+    left_out = {k: why for k, why in left_out.items() if k == "torch"}
+    return Setup(own, left_out=left_out, peers=("matmul and bias", "torch"))
 
 
 def _without_gradients(module: object, tensor: object) -> object:
@@ -66,19 +67,20 @@ def _building(tiny: bool) -> Setup:
         own["torch: building and calling once"] = lambda: _without_gradients(
             framework.nn.Conv2d(3, FILTERS, SIZE), tensor
         )
-    return Setup(own, left_out={k: why for k, why in left_out.items() if k == "torch"})
+    left_out = {k: why for k, why in left_out.items() if k == "torch"}
+    return Setup(own, left_out=left_out, peers=("torch: building and calling once",))
 
 
 def _pooling(tiny: bool) -> Setup:
     del tiny
     x = np.random.default_rng(0).standard_normal(SHAPE).astype(np.float32)
-    return Setup({"ours": partial(keras.layers.MaxPooling2D(), x), "copy": x.copy})
+    return Setup({"ours": partial(keras.layers.MaxPooling2D(), x), "copy": x.copy}, peers=("copy",))
 
 
 def _flatten(tiny: bool) -> Setup:
     del tiny
     x = np.random.default_rng(0).standard_normal(SHAPE).astype(np.float32)
-    return Setup({"ours": partial(keras.layers.Flatten(), x), "copy": x.copy})
+    return Setup({"ours": partial(keras.layers.Flatten(), x), "copy": x.copy}, peers=("copy",))
 
 
 BENCHMARKS: Final = (

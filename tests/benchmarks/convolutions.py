@@ -125,7 +125,8 @@ def _forward(name: str, dtype: type[np.generic], tiny: bool) -> Setup:
             "products of slices": _products_of_slices(name),
         }
     others, left_out = calls(CONVOLUTIONS, window, products(window))
-    return Setup(own | others, left_out=left_out)
+    peers = ("matmul", "products of slices", *others)
+    return Setup(own | others, left_out=left_out, peers=peers)
 
 
 def gradients(name: str) -> Call:
@@ -153,7 +154,7 @@ def _gradients(name: str, tiny: bool) -> Setup:
     window, _ = operands(name, np.float32)
     own = _forward_and_gradients(name) | {"products": _products_of_gradients(window)}
     others, left_out = calls(GRADIENTS, window, products(window), " gradients")
-    return Setup(own | others, left_out=left_out)
+    return Setup(own | others, left_out=left_out, peers=("products", *others))
 
 
 def _group(name: str, dtype: type[np.generic]) -> str:

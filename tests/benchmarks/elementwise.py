@@ -102,7 +102,8 @@ def _setup(name: str, tiny: bool, *, slope: bool) -> Setup:
     if not slope and name in OF_SCIPY and "scipy" not in left_out:
         own["scipy"] = partial(_of_scipy(OF_SCIPY[name]), x)
     left_out = {peer: why for peer, why in left_out.items() if peer in {"torch", "scipy"}}
-    return Setup(own, many, "elements", left_out)
+    peers = ("without expansions", "torch", "scipy")
+    return Setup(own, many, "elements", left_out, peers)
 
 
 def _of_scipy(name: str) -> Any:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Final
 
 Call = Callable[[], object]
@@ -40,12 +40,14 @@ class Setup:
         items: how many things of a kind a call does: elements, cases.
         of: what the things are; empty for calls as a whole.
         left_out: candidates that cannot take part here, with the reason.
+        peers: candidates that show what ours are worth: others' code, and ours without a trick.
     """
 
     calls: Mapping[str, Call]
     items: int = 1
     of: str = ""
     left_out: Mapping[str, str] = field(default_factory=dict)
+    peers: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ class Figure:
         seconds: median seconds of an item.
         of: what the items are; empty for calls as a whole.
         rounds: how many rounds there were.
+        is_peer: whether it is what the base is held against, so that a larger ratio is a faster
+            base.
     """
 
     benchmark: str
@@ -88,6 +92,7 @@ class Figure:
     seconds: float
     of: str
     rounds: int
+    is_peer: bool = False
 
 
 @dataclass(frozen=True)
@@ -192,7 +197,8 @@ def _figure(
     ratios = [one / max(other, 1e-9) for one, other in zip(turns, of_base, strict=True)]
     low, middle, high = quartiles(ratios)
     seconds = statistics.median(turns) / setup.items
-    return Figure(benchmark, name, base, middle, low, high, seconds, setup.of, len(turns))
+    is_peer = name in setup.peers
+    return Figure(benchmark, name, base, middle, low, high, seconds, setup.of, len(turns), is_peer)
 
 
 def quartiles(values: list[float]) -> tuple[float, float, float]:
@@ -222,11 +228,17 @@ def growth_of(record: Mapping[str, Any]) -> Growth:
 
 
 def _fields_of(kind: type[Figure | Growth], record: Mapping[str, Any]) -> dict[str, Any]:
+    known = [one for one in fields(kind) if one.name in record or one.default is MISSING]
     try:
-        return {field.name: _READ[field.type](record[field.name]) for field in fields(kind)}
+        return {one.name: _READ[one.type](record[one.name]) for one in known}
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"no figure of a benchmark: {error!r} in {record!r}") from error
 
 
-_READ: Final[Mapping[Any, Callable[[Any], Any]]] = {"str": str, "float": float, "int": int}
+_READ: Final[Mapping[Any, Callable[[Any], Any]]] = {
+    "str": str,
+    "float": float,
+    "int": int,
+    "bool": bool,
+}
 """What the fields are read by, by their annotations."""

@@ -37,7 +37,7 @@ def _setup(name: str, tiny: bool, *, gradient: bool) -> Setup:
         "ours": (lambda: layer.gradients(inputs, upstream)) if gradient else lambda: layer(inputs),
         "copy": inputs.copy,
     }
-    return Setup(own | others, left_out=left_out)
+    return Setup(own | others, left_out=left_out, peers=("copy", *others))
 
 
 BENCHMARKS: Final = tuple(

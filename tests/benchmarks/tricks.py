@@ -219,7 +219,8 @@ def _setup(trick: Trick, tiny: bool) -> Setup:
         with trick.switched_off():
             repeated()
 
-    return Setup({"with it": repeated, "without": without}, times, "calls")
+    own: dict[str, Call] = {"with it": repeated, "without": without}
+    return Setup(own, times, "calls", peers=("without",))
 
 
 BENCHMARKS: Final = tuple(

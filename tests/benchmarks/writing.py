@@ -8,8 +8,8 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from itertools import groupby
@@ -247,9 +247,11 @@ def compare(old: Run, new: Run) -> tuple[list[str], bool]:
     """What changed beyond the spread, in lines, and whether something has become slower.
 
     A figure has changed where the quartiles of its ratio do not overlap, memory where it is more or
-    less by a tenth.
+    less by a tenth.  What a peer is held against stands above the fraction, so that every ratio is
+    smaller where ours is faster.
     """
-    before, after = (_by_name(run.figures) for run in (old, new))
+    peers = {(f.benchmark, f.candidate) for run in (old, new) for f in run.figures if f.is_peer}
+    before, after = (_by_name(run.figures, peers) for run in (old, new))
     lines = [
         f"{what}: {one.get(what, 'none')} before, {other.get(what, 'none')} now"
         for one, other in ((old.machine, new.machine), (old.versions, new.versions))
@@ -293,12 +295,25 @@ LARGER: Final = 1.1
 _Name = tuple[str, str, str]
 
 
-def _by_name(figures: Iterable[Figure]) -> dict[_Name, Figure]:
-    return {
-        (one.benchmark, one.candidate, one.base): one
+def _by_name(figures: Iterable[Figure], peers: Collection[tuple[str, str]]) -> dict[_Name, Figure]:
+    turned = (
+        _turned(one) if (one.benchmark, one.candidate) in peers and one.ratio > 0 else one
         for one in figures
         if one.candidate != one.base
-    }
+    )
+    return {(one.benchmark, one.candidate, one.base): one for one in turned}
+
+
+def _turned(figure: Figure) -> Figure:
+    """The ratio of the base to the candidate; the medians and quartiles are those of inverses."""
+    return replace(
+        figure,
+        candidate=figure.base,
+        base=figure.candidate,
+        ratio=1 / figure.ratio,
+        low=1 / figure.high,
+        high=1 / max(figure.low, sys.float_info.min),
+    )
 
 
 def _is_slower(before: Mapping[_Name, Figure], after: Mapping[_Name, Figure], name: _Name) -> bool:
