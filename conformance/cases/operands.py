@@ -213,6 +213,12 @@ _TAILS: Final = Kind(
     exact=True,
 )
 
+_FAR_TAILS: Final = replace(
+    _TAILS,
+    meaning="one tap a filter, inputs from where exponentials leave the range to the largest",
+    inputs=recipes.far_tails,
+)
+
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
         "integers": Kind(
@@ -370,6 +376,14 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         ),
         "sliced": _on_grid(
             "arrays that are contiguous parts of longer ones, not the first", layout="sliced"
+        ),
+        "far_tails": _FAR_TAILS,
+        "far_slopes": replace(
+            _FAR_TAILS,
+            meaning="as far_tails, small enough for sums, and an upstream gradient of signs",
+            inputs=recipes.far_slopes,
+            upstream=recipes.signs,
+            exact_gradients=False,
         ),
         "kernel_mark": _marked("inputs numbered, one element of the kernel one", "kernel"),
         "input_mark": _marked("kernel numbered, one input one", "inputs"),

@@ -374,6 +374,34 @@ def tails(v: Words, n: Numbers) -> Values:
     return sign(v) * np.where(low(v, 2) == 0, even, np.ldexp(mantissa(v, n), exponents))
 
 
+def far_tails(v: Words, n: Numbers) -> Values:
+    """``sign(v) mantissa(v) 2**E``, up to the largest numbers.
+
+    Where ``low(v, 8) < 4``, ``E = M - low(v, 8)``, else ``E = T + high(v, M - T + 1)``, T as in
+    `tails`.  The elements at the row-major indices 0 and 1 are the largest number, and minus that.
+    """
+    values = _beyond_tails(v, n, n.max_exponent)
+    ends = (2 - 2.0 ** (1 - n.precision)) * 2.0**n.max_exponent * np.array([1.0, -1.0])
+    values.reshape(-1)[:2] = ends[: values.size]
+    return values
+
+
+def far_slopes(v: Words, n: Numbers) -> Values:
+    """As `far_tails`, but with ``M - 8`` for M, so that 255 of them can be summed, and no ends.
+
+    No E is below T.
+    """
+    return _beyond_tails(v, n, n.max_exponent - 8)
+
+
+def _beyond_tails(v: Words, n: Numbers, last: int) -> Values:
+    first = 10 if n.precision > 50 else 7
+    step = low(v, 8).astype(np.int64)
+    anywhere = first + high(v, last - first + 1).astype(np.int64)
+    exponents = np.where(step < 4, np.maximum(last - step, first), anywhere)
+    return np.asarray(sign(v) * np.ldexp(mantissa(v, n), exponents))
+
+
 _KINKS: Final = (0.5, 1.0, 3.0, 6.0)
 """The magnitudes at which the formula of an activation changes, beside zero."""
 

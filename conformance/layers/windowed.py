@@ -105,6 +105,8 @@ class Windowed(Plain):
             gradients.standard,
             windows.corners,
             values.rows,
+            values.far_tails,
+            gradients.farther_slopes,
         ),
         "full": (exhaustive.small_windows, windows.uneven_batches, gradients.full),
     }

@@ -56,6 +56,9 @@ _KINKED: Final = (
 )
 """Activations put together from pieces, with a joint at a small integer or next to it."""
 
+_FLAT: Final = ("sigmoid", "tanh", "relu6", "hard_sigmoid", "hard_tanh", "sparse_sigmoid")
+"""Activations that are constant far out on both sides, in every format."""
+
 _VALID: Final = (Axis(5, 2), Axis(6, 3))
 _SAME: Final = (Axis(7, 3, 2), Axis(8, 2, 3))
 
@@ -182,6 +185,17 @@ def _far_slopes() -> Iterator[Case]:
         rest: dict[str, Any] = {"channels": 3, "filters": filters, "activation": name}
         case = windowed("Conv1D", (Axis(131, 1),), batch=1, operands="slopes", dtype=dtype, **rest)
         yield case.replace(observe="gradients", seed=position % 3)
+
+
+def farther_slopes() -> Iterator[Case]:
+    """The slopes that are not all zero from where `_far_slopes` ends, as far as sums allow."""
+    dtypes = [dtype for dtype in FLOATING_DTYPES if dtype != "float16"]
+    names = [name for name in values.ACTIVATIONS if name not in (*_FLAT, "sparsemax")]
+    for name, dtype in product(names, dtypes):
+        filters = 4 if ACTIVATIONS[name].rowwise else 1
+        rest: dict[str, Any] = {"channels": 3, "filters": filters, "activation": name}
+        rest |= {"operands": "far_slopes", "dtype": dtype}
+        yield windowed("Conv1D", (Axis(67, 1),), batch=1, **rest).replace(observe="gradients")
 
 
 def _long_sums() -> Iterator[Case]:

@@ -34,7 +34,7 @@ ONLY_OF_SUMS: Final = frozenset(
     {
         *("constant", "cancellation", "overflow", "spike", "kernel_nan", "kernel_infinity"),
         *("one_power", "one_product", "one_weight", "odd_bias", "tails", "edges", "slopes"),
-        "unused_infinity",
+        *("unused_infinity", "far_tails", "far_slopes"),
     }
 )
 """Kinds that say nothing about a layer that only moves or compares values."""
@@ -46,6 +46,7 @@ ELSEWHERE: Final = frozenset(
     {
         *("swapped", "reweighted", "refilled", "resized", "threaded"),
         *("one_weight", "odd_bias", "edges", "slopes", "far", "unused_infinity"),
+        *("far_tails", "far_slopes"),
         *(name for name, kind in KINDS.items() if kind.mark),
     }
 )
@@ -218,6 +219,20 @@ def tails() -> Iterator[Case]:
         sizes: dict[str, Any] = {"batch": 1, "channels": channels, "filters": channels}
         rest: dict[str, Any] = {"activation": name, "operands": "edges", "dtype": dtype}
         yield windowed("Conv1D", (Axis(131 // channels, 1),), use_bias=False, **sizes, **rest)
+
+
+def far_tails() -> Iterator[Case]:
+    """Every activation from where `tails` ends to the largest number, on both sides.
+
+    There a power, a product or a sum within the formula leaves the range before the result does.
+    """
+    for name, dtype in product(ACTIVATIONS, FLOATING_DTYPES):
+        if name == "sparsemax" and dtype in ("float16", "bfloat16"):
+            continue  # the 1 that its elements sum up to is lost beside them
+        channels = 4 if NAMED[name].rowwise else 1
+        sizes: dict[str, Any] = {"batch": 1, "channels": channels, "filters": channels}
+        rest: dict[str, Any] = {"activation": name, "operands": "far_tails", "dtype": dtype}
+        yield windowed("Conv1D", (Axis(67, 1),), **sizes, **rest)
 
 
 def special_remainders() -> Iterator[Case]:

@@ -30,7 +30,8 @@ def in_another_order(reads: Reads) -> str:
 def _sources(reads: Reads, column: int, read: Array) -> dict[int, int] | None:
     """For each index of outputs along an axis, the index for which its reads are right.
 
-    None where one has reads of several, or they follow from other indices too.
+    None where one has reads of several, or they follow from other indices too, or where some index
+    reads nothing that tells.
     """
     moved = reads.got[read, column] - reads.right[read, column]
     stride = reads.laws[column]["n" if column == 0 else PLACES[column - 1]]
@@ -43,7 +44,8 @@ def _sources(reads: Reads, column: int, read: Array) -> dict[int, int] | None:
         found[i] == other for i, other in zip(index.tolist(), source.tolist(), strict=True)
     )
     told = len(found) > _LEAST_ORDERED or not moved.any()
-    return found if is_one and told else None
+    is_whole = list(found) == list(range(len(found))) or not moved.any()
+    return found if is_one and told and is_whole else None
 
 
 _LEAST_ORDERED: Final = 2

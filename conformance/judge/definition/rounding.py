@@ -77,7 +77,7 @@ def round_dyadic(integer: int, exponent: int, fmt: Format) -> float:
         magnitude >>= surplus
         magnitude += rest > half or (rest == half and magnitude & 1)
         exponent += surplus
-    if magnitude.bit_length() + exponent > fmt.max_exponent + 1:
+    if magnitude and magnitude.bit_length() + exponent > fmt.max_exponent + 1:
         return -math.inf if integer < 0 else math.inf
     value = math.ldexp(magnitude, exponent)
     return -value if integer < 0 else value

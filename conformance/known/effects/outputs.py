@@ -427,6 +427,30 @@ def _softplus_of_itself(y: Array) -> Array:
     return np.asarray(np.where(y > SOFTPLUS_ENDS, y, np.logaddexp(y, 0)))
 
 
+def hard_silu_by_six_times_the_sum(found: Found) -> bool:
+    """``x relu6(x + 3) / 6`` from left to right, in float32 at least: infinite where 6 x is."""
+    name = facts(found.case).activation or ""
+    fmt = FORMATS[found.case.dtype if found.case.dtype == "float64" else "float32"]
+    return name in ("hard_silu", "hard_swish") and as_steps(
+        found, in_place_of(name, partial(_hard_silu_within, fmt.largest))
+    )
+
+
+def _hard_silu_within(largest: float, y: Array) -> Array:
+    return np.asarray(np.where(y > largest / 6, np.inf, y * np.clip(y + 3.0, 0.0, 6.0) / 6.0))
+
+
+def softsign_by_reciprocal(found: Found) -> bool:
+    """``x (1 / (1 + |x|))``: of large x the reciprocal is subnormal, and has few digits."""
+    return found.case.dtype == "float32" and as_steps(
+        found, in_place_of("softsign", _softsign_by_reciprocal)
+    )
+
+
+def _softsign_by_reciprocal(y: Array) -> Array:
+    return np.asarray(y * (1 / (1 + np.abs(y))).astype(np.float32).astype(np.float64))
+
+
 def _gelu_with_float32_erf(y: Array) -> Array:
     rounded = erf(y * math.sqrt(0.5)).astype(np.float32).astype(np.float64)
     return np.asarray(0.5 * y * (1 + rounded))

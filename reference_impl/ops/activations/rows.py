@@ -258,7 +258,8 @@ class _Sparsemax(Normalized):
 
         The sum ``g(tau)`` of the parts decreases with a slope of at least 1 wherever it is
         positive, so ``|tau' - tau| <= |g(tau') - 1|``; and if no element moves by more than r,
-        neither does tau.  Elements more than 1 below the top one have no part.
+        neither does tau.  Elements more than 1 below the top one have no part.  Of bounds that
+        leave the range of float64 nothing is known but that parts are between 0 and 1.
         """
         distances = _distances(low, high)
         low, high = (np.maximum(bound, -2.0) for bound in distances[:2])
@@ -267,7 +268,9 @@ class _Sparsemax(Normalized):
         total = np.maximum(centre - tau, 0.0).sum(-1, keepdims=True)
         error = np.abs(total - 1.0) + (low.shape[-1] + 4) * UNIT * total
         error += (high - low).max(-1, keepdims=True) + 16 * UNIT
-        return np.maximum(low - tau - error, 0.0), np.maximum(high - tau + error, 0.0)
+        known = np.isfinite(error)
+        lower = np.where(known, np.maximum(low - tau - error, 0.0), 0.0)
+        return lower, np.where(known, np.maximum(high - tau + error, 0.0), 1.0)
 
     def _resolve(self, values: list[Fraction], format: Format) -> list[float]:
         tau = simplex_threshold(values)
@@ -290,12 +293,14 @@ def _threshold(rows: Float64Array) -> Float64Array:
     """Tau of sparsemax in plain float64, one column.
 
     With the elements in descending order and their sums S_k, the support has the largest k with
-    ``1 + k x_k > S_k``, and ``tau = (S_k - 1) / k``.
+    ``1 + k x_k > S_k``, and ``tau = (S_k - 1) / k``.  That holds for k = 1, even where the 1 is
+    lost beside the element.
     """
     ordered = -np.sort(-rows, axis=-1)
     sums = np.cumsum(ordered, axis=-1)
     counts = np.arange(1.0, rows.shape[-1] + 1.0)
-    support = np.count_nonzero(1.0 + counts * ordered > sums, axis=-1, keepdims=True)
+    counted = np.count_nonzero(1.0 + counts * ordered > sums, axis=-1, keepdims=True)
+    support = np.maximum(counted, 1)
     chosen = np.take_along_axis(sums, support - 1, -1)
     threshold: Float64Array = (chosen - 1.0) / support
     return threshold
