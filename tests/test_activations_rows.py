@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from real_functions import exp, log, nearest
 
+import reference_impl as keras
 from reference_impl import activations
 from reference_impl.ops.evaluation import evaluate
 from reference_impl.ops.formats import FORMATS
@@ -205,6 +206,30 @@ def test_numbers_beyond_float64_are_resolved_exactly(activation):
     assert values == wanted.get(activation, [-INF, -INF, 0, -INF])
     assert (lower[0] <= values).all()
     assert (upper[0] >= values).all()
+
+
+@pytest.mark.parametrize("activation", DEFINITIONS)
+def test_bounds_hold_where_sums_are_hardly_known(activation):
+    """Beside huge elements, the bounds of small ones reach far beyond them, and beyond float64."""
+    certified = activations.certified(getattr(activations, activation))
+    rows = np.array([[2.0, -200.0, 1.0, 0.0], [-5.0, 3.0, -90.0, 8.0]])
+    if activation == "sparsemax":  # of exponentials, the definition takes too long there
+        rows = np.array([[2.0, -1e33, 1.0, 0.0], [2e3, -9e33, 130.0, -3e15]])
+    definition = DEFINITIONS[activation]
+    for size in (1e10, 1e17, 1e30, 1e305, 1.7e308):
+        low, high = certified.enclose(rows - size, rows + size)
+        for row, lower, upper in zip(rows.tolist(), low, high, strict=True):
+            assert_between(lower, definition([Fraction(x) for x in row]), upper)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sparsemax_of_sums_beside_huge_ones_is_that_of_the_sums(dtype):
+    """The share of the largest is 1, though its sum is small beside the errors of the others."""
+    layer = keras.layers.Conv1D(4, 1, activation="sparsemax", use_bias=False, dtype=dtype)
+    x = np.array([[[2.0, -1e33, 1.0, 0.0], [-5.0, 3.0, 3.5, -3e38]]], dtype)
+    layer.build(x.shape)
+    layer.set_weights([np.eye(4, dtype=dtype)[np.newaxis]])
+    assert layer(x).tolist() == [[[1.0, 0.0, 0.0, 0.0], [0.0, 0.25, 0.75, 0.0]]]
 
 
 @pytest.mark.parametrize("activation", ["softmax", "log_softmax", "sparsemax"])

@@ -123,6 +123,13 @@ class TestRounding:
         assert round_fraction(midpoint - 1, fmt) == fmt.largest
 
     @pytest.mark.parametrize("fmt", FORMATS.values(), ids=str)
+    def test_zero_is_zero_whatever_its_exponent(self, fmt: Any) -> None:
+        """Sums of products with a huge other operand are zeros of a large exponent."""
+        for exponent in (fmt.max_exponent + 2, 2000, -2000):
+            assert math.copysign(1.0, round_dyadic(0, exponent, fmt)) == 1.0
+            assert round_dyadic(0, exponent, fmt) == 0.0
+
+    @pytest.mark.parametrize("fmt", FORMATS.values(), ids=str)
     def test_below_half_the_quantum_is_zero(self, fmt: Any) -> None:
         half = Fraction(2) ** (fmt.quantum_exponent - 1)
         assert round_fraction(half, fmt) == 0

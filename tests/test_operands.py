@@ -146,6 +146,13 @@ def read_tails(v: int, n: Numbers) -> Fraction:
     return sign(v) * read_mantissa(v, n) * power(exponent)
 
 
+def read_beyond_tails(v: int, n: Numbers, last: int) -> Fraction:
+    first = 10 if n.precision == 53 else 7
+    near = low(v, 8)
+    exponent = max(last - near, first) if near < 4 else first + high(v, last - first + 1)
+    return sign(v) * read_mantissa(v, n) * power(exponent)
+
+
 def read_odd(v: int, n: Numbers) -> Fraction:
     return sign(v) * (1 + (2 * top(v, n.precision - 2) + 1) * power(1 - n.precision))
 
@@ -154,6 +161,7 @@ INPUTS: dict[str, Element] = {
     "one_weight": read_odd,
     "tails": read_tails,
     "slopes": read_tails,
+    "far_slopes": lambda v, n: read_beyond_tails(v, n, n.max_exponent - 8),
     "integers": read_grid,
     "unused_infinity": read_grid,
     "small": read_small,
@@ -178,6 +186,8 @@ BIASES: dict[str, Element] = {
     "one_product": lambda v, n: 0.0,
     "tails": lambda v, n: 0.0,
     "slopes": lambda v, n: 0.0,
+    "far_tails": lambda v, n: 0.0,
+    "far_slopes": lambda v, n: 0.0,
     "integers": read_grid_bias,
     "small": lambda v, n: Fraction(sign(v) * (1 + top(v, n.small_bits))),
     "reals": read_uniform,
@@ -230,10 +240,16 @@ def read_marked(array: str, case: Case, count: int, n: Numbers) -> list[float]:
     return [float(1 + position % (2**n.precision - 1)) for position in range(count)]
 
 
+_OF_ONE_TAP = (
+    *("tails", "slopes", "far_tails", "far_slopes", "one_weight", "edges"),
+    "unused_infinity",
+)
+
+
 def read_kernel(kind: str, v: list[int], filters: int, n: Numbers) -> list[Any]:
     if kind in KERNELS:
         return [KERNELS[kind](word, n) for word in v]
-    if kind in ("tails", "slopes", "one_weight", "edges", "unused_infinity"):
+    if kind in _OF_ONE_TAP:
         taps = len(v) // filters
         first = low(v[0], taps)
         places = itertools.product(range(taps), range(filters))
@@ -299,6 +315,9 @@ def read_inputs(kind: str, v: list[int], shape: tuple[int, ...], n: Numbers) -> 
         ]
     if kind == "edges":
         return [read_edge(position, word, n) for position, word in enumerate(v)]
+    if kind == "far_tails":
+        largest = (2 - power(1 - n.precision)) * power(n.max_exponent)
+        return [largest, -largest, *(read_beyond_tails(w, n, n.max_exponent) for w in v[2:])]
     if kind in ("one_power", "one_product", "odd_bias"):
         size = len(v) // shape[0]
         places = [sample * size + low(v[sample * size], size) for sample in range(shape[0])]
@@ -421,7 +440,7 @@ def test_long_streams_continue_short_ones() -> None:
     assert split_mix(5, 5000)[:4096].tolist() == split_mix(5, 4096).tolist()
 
 
-DIGEST = "b4df8598a6b2c750c962f6a02e69f1a35479df8a9f0c6bb847e2c7032473f4b5"
+DIGEST = "647a1a6424f7a9dbab12d4829c4fa7fe934fb072bad42104c05ff14679b5d874"
 
 
 def test_operands_never_change() -> None:
