@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
@@ -101,7 +102,7 @@ def _related(failures: Sequence[Failure]) -> str:
     """What all wrong outputs are to the right ones, element by element or row by row."""
     related = set(map(relation, failures[:_TAKEN_FOR]))
     if related == {""} and _are_by_rows(failures):
-        return _BY_ROWS
+        return _BY_ROWS + _zeros_beside(failures)
     return related.pop() if len(related) == 1 else ""
 
 
@@ -137,6 +138,41 @@ _BY_ROWS: Final = (
     "each wrong row is off as a whole, its outputs being right but for one factor: the sum of the "
     "row is wrong"
 )
+
+
+def _zeros_beside(failures: Sequence[Failure]) -> str:
+    """How many zeros are counted with rows of each length, where that makes them what they are."""
+    found: dict[int, set[float]] = {}
+    for failure in failures[:_TAKEN_FOR]:
+        for length, more in _more_in_rows(failure):
+            found.setdefault(length, set()).add(more)
+    wrong = {length: counts for length, counts in found.items() if counts != {0.0}}
+    if not wrong or any(len(counts) > 1 or not min(counts) > 0 for counts in wrong.values()):
+        return ""
+    told = [f"{min(counts):.0f} beside the {n} of a row" for n, counts in sorted(wrong.items())]
+    return f", to which zeros are counted that are none of its elements ({', '.join(told[:4])})"
+
+
+def _more_in_rows(failure: Failure) -> Iterator[tuple[int, float]]:
+    """The length of each row of softmax, and how many zeros more it seems to have; NaN for none.
+
+    Of a row ``exp(x_i) / S`` given as ``exp(x_i) / (S + m)``, m is S times what the quotient of
+    right and given is above one.
+    """
+    case, outcome = failure.case, failure.outcome
+    if case.keywords["activation"] != "softmax" or case.dtype not in _NEAR_IN_ROWS:
+        return
+    sums, right = sums_of(case, operands_of(case)), predict(case, operands_of(case)).wide
+    given = np.asarray(outcome.value if isinstance(outcome, Value) else 0.0).astype(np.float64)
+    largest, total = sums.argmax(-1, keepdims=True), np.exp(sums).sum(-1)
+    above = np.take_along_axis(right / given, largest, -1)[..., 0] - 1
+    for more in (above * total)[total < _MOST_IN_ALL].tolist():
+        is_whole = math.isfinite(more) and abs(more - round(more)) < _NEARLY_WHOLE
+        yield right.shape[-1], round(more) if is_whole else math.nan
+
+
+_MOST_IN_ALL: Final = 1e3
+_NEARLY_WHOLE: Final = 0.01
 
 
 def _in_pieces(failure: Failure, widest: Seen) -> str:

@@ -290,7 +290,7 @@ class _Convolved(_Windowed):
         pairs = zip(*(in_parts(a, self.groups) for a in (windows, g)), strict=True)
         return np.concatenate([np.tensordot(x, own, (over, over)) for x, own in pairs], -1)
 
-    def _of_windows(self, kernel: Array, g: Array) -> Array:
+    def of_windows(self, kernel: Array, g: Array) -> Array:
         """What each output gives each element of its window."""
         parts = self.steps.filters(kernel, self.groups)
         pairs = zip(in_parts(g, self.groups), parts, strict=True)
@@ -324,7 +324,7 @@ class _Convolved(_Windowed):
 
     def _gradients(self, windows: Array, kernel: Array, g: Array) -> dict[str, Array]:
         over = tuple(range(1 + self.rank))
-        parts = self._of_windows(self.backward.flips(kernel), g)
+        parts = self.of_windows(self.backward.flips(kernel), g)
         found = {
             "inputs": self.backward.inputs(self.scattered(parts, self.backward.scatter), self),
             "kernel": self.backward.kernel(self.of_kernel(windows, g), self),

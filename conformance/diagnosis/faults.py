@@ -901,6 +901,7 @@ def _pooling() -> tuple[Fault, ...]:
             partial(v.pool_by_bits, padded=True),
         ),
         pool("signed", "pooling compares unsigned integers as signed ones", v.pool_as_signed),
+        pool("unsigned", "pooling compares signed integers as unsigned ones", v.pool_as_unsigned),
         Fault(
             "pooling.strides",
             "the strides of pooling default to 1",

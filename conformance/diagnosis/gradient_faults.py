@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from types import MappingProxyType
@@ -106,6 +107,38 @@ def _everything(x: Array, _: Any) -> Array:
 
 def _first_of_bias(_: Array, found: Any) -> Array:
     return np.asarray(found.g[:1].sum(axis=tuple(range(1 + found.rank))))
+
+
+def _last_block_of_bias(block: int) -> Change:
+    """The bias' gradient of the places that the last block holds, counted through all samples."""
+
+    def bias(b: Array, found: Any) -> Array:
+        terms = found.g.reshape(-1, found.g.shape[-1])
+        return (
+            np.asarray(terms[(len(terms) - 1) // block * block :].sum(axis=0)) if len(terms) else b
+        )
+
+    return bias
+
+
+def _at_pitch_of_inputs(x: Array, found: Any) -> Array:
+    """The inputs' gradient of an upstream gradient whose rows lie as far apart as inputs' do.
+
+    What lies beyond the upstream gradient's places is zero.
+    """
+    if found.rank < 2 or not hasattr(found, "g") or not found.g.size:
+        return x
+    batch, *lengths, filters = found.g.shape
+    place = sum(
+        np.expand_dims(np.arange(length), tuple(range(1, found.rank - axis)))
+        * math.prod(found.x.shape[2 + axis : -1])
+        for axis, length in enumerate(lengths)
+    )
+    count = math.prod(lengths)
+    rows = found.g.reshape(batch, count, filters)[:, np.minimum(place, count - 1)]
+    read = np.where((place < count)[..., np.newaxis], rows, 0.0)
+    parts = found.of_windows(found.backward.flips(found.w), read)
+    return np.asarray(found.scattered(parts, found.backward.scatter))
 
 
 def _slope_of_output(name: str, sums: Array, upstream: Array) -> Array:
@@ -472,6 +505,21 @@ _ALL: Final = (
         "bias.first-sample",
         "the gradient of the bias is that of the first sample alone",
         bias=_first_of_bias,
+    ),
+    *(
+        _fault(
+            f"bias.last-block-{block}",
+            f"the gradient of the bias is that of the last {block} places alone, or of what blocks "
+            f"of {block} leave over, as where blocks overwrite one another",
+            bias=_last_block_of_bias(block),
+        )
+        for block in (16, 32, 64, 128)
+    ),
+    _fault(
+        "inputs.upstream-pitch",
+        "the gradient of the inputs reads the rows of the upstream gradient as far apart as those "
+        "of the inputs lie",
+        inputs=_at_pitch_of_inputs,
     ),
     _fault(
         "activation.left-out",

@@ -855,6 +855,14 @@ def pool_as_signed(windows: Array, inside: Array) -> Array:
     return largest(signed, inside).view(windows.dtype)
 
 
+def pool_as_unsigned(windows: Array, inside: Array) -> Array:
+    """Signed integers compared as unsigned ones."""
+    if windows.dtype.kind != "i":
+        return largest(windows, inside)
+    unsigned = np.ascontiguousarray(windows).view(windows.dtype.str.replace("i", "u"))
+    return largest(unsigned, inside).view(windows.dtype)
+
+
 def pool_by_bits(windows: Array, inside: Array, *, padded: bool = False) -> Array:
     """Floating-point numbers compared by their bits, as integers of two's complement.
 
