@@ -500,7 +500,10 @@ def reach_of_error(failure: Failure) -> str:
 
 
 _TILE: Final = 6
-_TILES: Final = "a few places beyond, as Winograd's transform of tiles has it"
+_TILES: Final = (
+    "a few places beyond, as Winograd's transform of tiles has it, or sums made in whole blocks "
+    "whose rest is multiplied by zero"
+)
 
 
 def _samples(places: Mask) -> Mask:

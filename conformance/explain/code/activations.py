@@ -60,7 +60,7 @@ _STEPS_NUMPY: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "y = y - y.max(axis=-1, keepdims=True)",
             "z = -np.sort(-y, axis=-1)  # the largest first",
             "total = np.cumsum(z, axis=-1)",
-            "support = 1 + np.arange(1, z.shape[-1] + 1) * z > total",
+            "support = 1 + np.arange(1, z.shape[-1] + 1, dtype=z.dtype) * z > total",
             "count = support.sum(axis=-1, keepdims=True).clip(1).astype(y.dtype)",
             "sums = np.where(support, z, 0).sum(axis=-1, keepdims=True)",
         ),
