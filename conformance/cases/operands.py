@@ -51,7 +51,8 @@ the number of products in one output (the window's sizes times the channels),
 are then of magnitude one whatever K is, and activations see numbers that do not saturate them.
 
 **Placing.**  A kind with ``place`` sets one element of the array that it names, at the row-major
-index ``high(w, size)``, to NaN, to ``sign(w)`` times infinity, or to ``sign(w) 2**S``, where w is
+index ``high(w, size)``, to NaN, whose sign bit is set where it is a negative one, to ``sign(w)``
+times infinity, or to ``sign(w) 2**S``, where w is
 word 0 of the role ``place`` and that array's shape.
 
 **Marking.**  A kind with ``mark`` sets the element of the array that it names at the row-major
@@ -385,6 +386,9 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
             upstream=recipes.signs,
             exact_gradients=False,
         ),
+        "negative_nan": _on_grid(
+            "one NaN among the inputs, its sign bit set", place="inputs:negative-nan"
+        ),
         "kernel_mark": _marked("inputs numbered, one element of the kernel one", "kernel"),
         "input_mark": _marked("kernel numbered, one input one", "inputs"),
         "upstream_mark": _marked(
@@ -592,9 +596,10 @@ def _place(case: Case, kind: Kind, role: str, values: Values) -> Values:
     if array == role and values.size:
         word = _stream(case, kind, "place", values.shape, 1)
         spike = 2.0 ** NUMBERS[case.dtype].spike_exponent
-        magnitude = {"nan": np.nan, "infinity": np.inf, "spike": spike}[name]
+        magnitude = {"infinity": np.inf, "spike": spike}.get(name, np.nan)
+        value = recipes.sign(word)[0] * magnitude
         position = int(recipes.high(word, values.size)[0])
-        values.reshape(-1)[position] = recipes.sign(word)[0] * magnitude
+        values.reshape(-1)[position] = np.copysign(value, -1) if name == "negative-nan" else value
     return values
 
 

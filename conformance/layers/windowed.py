@@ -107,6 +107,7 @@ class Windowed(Plain):
             values.rows,
             values.far_tails,
             gradients.farther_slopes,
+            values.negative_nans,
         ),
         "full": (exhaustive.small_windows, windows.uneven_batches, gradients.full),
     }

@@ -46,7 +46,7 @@ ELSEWHERE: Final = frozenset(
     {
         *("swapped", "reweighted", "refilled", "resized", "threaded"),
         *("one_weight", "odd_bias", "edges", "slopes", "far", "unused_infinity"),
-        *("far_tails", "far_slopes"),
+        *("far_tails", "far_slopes", "negative_nan"),
         *(name for name, kind in KINDS.items() if kind.mark),
     }
 )
@@ -233,6 +233,18 @@ def far_tails() -> Iterator[Case]:
         sizes: dict[str, Any] = {"batch": 1, "channels": channels, "filters": channels}
         rest: dict[str, Any] = {"activation": name, "operands": "far_tails", "dtype": dtype}
         yield windowed("Conv1D", (Axis(67, 1),), **sizes, **rest)
+
+
+def negative_nans() -> Iterator[Case]:
+    """NaN with its sign bit set, as processors make it of 0 / 0, in every layer and dtype.
+
+    Where numbers are compared by their bits, it is less than all of them, and lost.
+    """
+    for layer, dtype in product(windowed_layers(), FLOATING_DTYPES):
+        windows = (Axis(9, 3, 2), Axis(8, 2, 3))[: LAYERS[layer].rank]
+        for channels in (2, 17) if LAYERS[layer].selects else (3,):
+            rest: dict[str, Any] = {"operands": "negative_nan", "dtype": dtype}
+            yield windowed(layer, windows, channels=channels, **rest)
 
 
 def special_remainders() -> Iterator[Case]:
