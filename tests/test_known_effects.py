@@ -135,8 +135,9 @@ LOSES_NAN = {
     "values.nan",
     "pooling.nan",
     *(f"pooling.nan-{place}" for place in ("first", "first-inside", "last", "last-inside")),
+    *("pooling.bits", "pooling.bits-padded"),
 }
-"""The last four keep it in some windows, and give a number of the others."""
+"""The four keep it in some windows, and give a number of the others; bits, where it is negative."""
 
 AS_ZERO = {"values.subnormal", "pooling.positive", "pooling.from1.17549e-38"}
 """What a window of subnormal numbers gives, or one that holds zero besides negative ones."""
