@@ -81,7 +81,6 @@ def _probes(case: Case) -> Iterator[tuple[str, Case]]:
 _OPERANDS: Final = {
     "reals": "on real numbers",
     "one_nan": "with a NaN in the input",
-    "negative_nan": "with a NaN in the input, its sign bit set",
     "one_infinity": "with an infinity in the input",
     "specials": "on NaN, infinities, signed zeros and subnormal numbers",
     "kernel_nan": "with a NaN in the kernel",
