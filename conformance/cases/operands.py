@@ -52,8 +52,8 @@ are then of magnitude one whatever K is, and activations see numbers that do not
 
 **Placing.**  A kind with ``place`` sets one element of the array that it names, at the row-major
 index ``high(w, size)``, to NaN, whose sign bit is set where it is a negative one, to ``sign(w)``
-times infinity, or to ``sign(w) 2**S``, where w is
-word 0 of the role ``place`` and that array's shape.
+times infinity, or to ``sign(w) 2**S``, where w is word 0 of the role ``place`` and that array's
+shape.
 
 **Marking.**  A kind with ``mark`` sets the element of the array that it names at the row-major
 index ``seed mod size`` to one: what comes of that element is seen alone.
@@ -596,8 +596,8 @@ def _place(case: Case, kind: Kind, role: str, values: Values) -> Values:
     if array == role and values.size:
         word = _stream(case, kind, "place", values.shape, 1)
         spike = 2.0 ** NUMBERS[case.dtype].spike_exponent
-        magnitude = {"infinity": np.inf, "spike": spike}.get(name, np.nan)
-        value = recipes.sign(word)[0] * magnitude
+        nans = dict.fromkeys(("nan", "negative-nan"), np.nan)
+        value = recipes.sign(word)[0] * (nans | {"infinity": np.inf, "spike": spike})[name]
         position = int(recipes.high(word, values.size)[0])
         values.reshape(-1)[position] = np.copysign(value, -1) if name == "negative-nan" else value
     return values

@@ -900,8 +900,16 @@ def _pooling() -> tuple[Fault, ...]:
             "the padding's -infinity as well",
             partial(v.pool_by_bits, padded=True),
         ),
-        pool("signed", "pooling compares unsigned integers as signed ones", v.pool_as_signed),
-        pool("unsigned", "pooling compares signed integers as unsigned ones", v.pool_as_unsigned),
+        pool(
+            "signed",
+            "pooling compares unsigned integers as signed ones",
+            v.pool_with_sign("u", "i"),
+        ),
+        pool(
+            "unsigned",
+            "pooling compares signed integers as unsigned ones",
+            v.pool_with_sign("i", "u"),
+        ),
         Fault(
             "pooling.strides",
             "the strides of pooling default to 1",

@@ -847,20 +847,16 @@ def pool_through(dtype: str, *, saturates: bool = False) -> Callable[[Array, Arr
     return pooled
 
 
-def pool_as_signed(windows: Array, inside: Array) -> Array:
-    """Unsigned integers compared as signed ones."""
-    if windows.dtype.kind != "u":
-        return largest(windows, inside)
-    signed = windows.view(windows.dtype.str.replace("u", "i"))
-    return largest(signed, inside).view(windows.dtype)
+def pool_with_sign(given: str, taken: str) -> Callable[[Array, Array], Array]:
+    """Integers of one kind, ``u`` or ``i``, compared as those of the other."""
 
+    def pooled(windows: Array, inside: Array) -> Array:
+        if windows.dtype.kind != given:
+            return largest(windows, inside)
+        other = np.ascontiguousarray(windows).view(windows.dtype.str.replace(given, taken))
+        return largest(other, inside).view(windows.dtype)
 
-def pool_as_unsigned(windows: Array, inside: Array) -> Array:
-    """Signed integers compared as unsigned ones."""
-    if windows.dtype.kind != "i":
-        return largest(windows, inside)
-    unsigned = np.ascontiguousarray(windows).view(windows.dtype.str.replace("i", "u"))
-    return largest(unsigned, inside).view(windows.dtype)
+    return pooled
 
 
 def pool_by_bits(windows: Array, inside: Array, *, padded: bool = False) -> Array:

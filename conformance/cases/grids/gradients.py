@@ -184,10 +184,7 @@ def _far_slopes() -> Iterator[Case]:
     There a formula that takes the quotient of two exponentials gives NaN.
     """
     for position, (name, dtype) in enumerate(product(values.ACTIVATIONS, FLOATING_DTYPES)):
-        filters = 4 if ACTIVATIONS[name].rowwise else 1
-        rest: dict[str, Any] = {"channels": 3, "filters": filters, "activation": name}
-        case = windowed("Conv1D", (Axis(131, 1),), batch=1, operands="slopes", dtype=dtype, **rest)
-        yield case.replace(observe="gradients", seed=position % 3)
+        yield _sloped(131, name, operands="slopes", dtype=dtype).replace(seed=position % 3)
 
 
 def farther_slopes() -> Iterator[Case]:
@@ -195,10 +192,15 @@ def farther_slopes() -> Iterator[Case]:
     dtypes = [dtype for dtype in FLOATING_DTYPES if dtype != "float16"]
     names = [name for name in values.ACTIVATIONS if name not in (*_FLAT, *_LOST)]
     for name, dtype in product(names, dtypes):
-        filters = 4 if ACTIVATIONS[name].rowwise else 1
-        rest: dict[str, Any] = {"channels": 3, "filters": filters, "activation": name}
-        rest |= {"operands": "far_slopes", "dtype": dtype}
-        yield windowed("Conv1D", (Axis(67, 1),), batch=1, **rest).replace(observe="gradients")
+        yield _sloped(67, name, operands="far_slopes", dtype=dtype)
+
+
+def _sloped(steps: int, activation: str, **rest: Any) -> Case:
+    """The slope of an activation at so many sums of one product."""
+    filters = 4 if ACTIVATIONS[activation].rowwise else 1
+    sizes: dict[str, Any] = {"batch": 1, "channels": 3, "filters": filters}
+    case = windowed("Conv1D", (Axis(steps, 1),), **sizes, activation=activation, **rest)
+    return case.replace(observe="gradients")
 
 
 def _long_sums() -> Iterator[Case]:
