@@ -55,6 +55,7 @@ class Settings:
 
     Attributes:
         lengths: from which lengths the padding before the inputs is computed; None for their own.
+        is_global: whether every window holds all inputs of its channel.
     """
 
     window: tuple[int, ...]
@@ -64,6 +65,7 @@ class Settings:
     channels_first: bool
     activation: str | None
     lengths: tuple[int, ...] | None = None
+    is_global: bool = False
 
 
 def span(k: int, d: int) -> int:
@@ -496,6 +498,8 @@ def places(lengths: tuple[int, ...], settings: Settings, steps: Steps) -> list[N
         taps = np.arange(laid.window[axis]) * laid.dilation[axis]
         starts = np.arange(max(along.outputs, 0)) * laid.strides[axis] - along.before
         index = starts[:, None] + taps
+        if settings.is_global:
+            index = np.tile(np.arange(lengths[axis]), (len(starts), 1))
         if steps.beyond and lengths[axis]:
             index = steps.beyond(index, lengths[axis])
         found.append(index)

@@ -605,6 +605,16 @@ def _activation() -> tuple[Fault, ...]:
         ),
         Fault("leaky_relu.keras2", "leaky_relu has the slope 0.3", v.leaky_relu(0.3)),
         Fault("leaky_relu.torch", "leaky_relu has the slope 0.01", v.leaky_relu(0.01)),
+        *(
+            Fault(
+                f"activation.side-of-first-{block}",
+                f"of {block} filters next to each other, the first one's sum decides for all "
+                "whether the activation is that of negative or of positive sums, where the filters "
+                f"are a multiple of {block}",
+                Steps(activated_at=v.branch_of_first(block)),
+            )
+            for block in (2, 4, 8, 16)
+        ),
         Fault(
             "elu.linear",
             "elu is clipped at -1 without its exponential",
@@ -715,6 +725,12 @@ def _arithmetic() -> tuple[Fault, ...]:
         ),
         Fault("values.subnormal", "subnormal inputs are taken for zero", Steps(inputs=v.flushed)),
         Fault("values.nan", "NaN inputs are replaced by zero", Steps(inputs=v.without_nan)),
+        Fault(
+            "values.float16-specials",
+            "the exponent of infinity and NaN in float16 is taken for one more power of 2, so that "
+            "an infinite input is read as 65536",
+            Steps(inputs=v.float16_without_specials),
+        ),
         Fault(
             "values.infinity",
             "infinite inputs are replaced by the largest number",
@@ -927,6 +943,12 @@ def _pooling() -> tuple[Fault, ...]:
             Steps(settings=v.exchanged_window_alone),
         ),
         Fault("pooling.size", "pool_size defaults to 3", Steps(settings=v.pool_size_three)),
+        Fault(
+            "pooling.global",
+            "a pool as large as the input is taken for one of all inputs, though some lie outside "
+            "of its windows",
+            Steps(settings=v.pool_is_global),
+        ),
     )
 
 

@@ -113,6 +113,9 @@ def pieces(curve: Curve, own: Formula) -> str:
         curve: what is wrong.
         own: the right formula.
     """
+    steps = _of_steps(curve, own)
+    if steps:
+        return steps
     found = list(_found(curve))
     if len(found) > _MOST_PIECES:
         return _of_table(curve, found) or _limits(curve, own)
@@ -125,6 +128,35 @@ def pieces(curve: Curve, own: Formula) -> str:
     ends = [(curve.sums[piece.first], curve.sums[piece.last - 1]) for piece in found]
     told = zip(words, ends, strict=True)
     return ", ".join(f"{piece} from {low:.4g} to {high:.4g}" for piece, (low, high) in told)
+
+
+def _of_steps(curve: Curve, own: Formula) -> str:
+    """The multiple that sums are cut to where the right formula is taken of that; empty for none.
+
+    Beyond the ends of a table one number is given, which tells nothing.
+    """
+    ends = np.isin(curve.given, curve.given[[0, -1]]) if curve.given.size else np.zeros(0, bool)
+    inner = curve.only(~ends)
+    if len(inner.sums) < _LEAST_IN_STEPS or np.mean(inner.is_at(own)) > 1 - _SHARE:
+        return ""
+    for step, (words, cut) in product(_STEPS, _CUTS.items()):
+        given = inner.is_at(lambda x, step=step, cut=cut: own(step * cut(x / step)))  # type: ignore[misc]
+        if np.mean(given) >= _SHARE:
+            return (
+                f"its value at the sum {words} a multiple of {step:g}, as where a table is looked "
+                "up without interpolation"
+            )
+    return ""
+
+
+_LEAST_IN_STEPS: Final = 16
+_STEPS: Final = (*(2.0**-n for n in range(1, 13)), 0.1, 0.05, 0.02, 0.01, 0.005, 0.001)
+_CUTS: Final[Mapping[str, Formula]] = {
+    "cut towards zero to": np.trunc,
+    "rounded to": np.rint,
+    "rounded down to": np.floor,
+    "rounded up to": np.ceil,
+}
 
 
 def _limits(curve: Curve, own: Formula) -> str:

@@ -417,8 +417,7 @@ def _in_order(in_memory: Array, wrong: Array, axes: tuple[str, ...]) -> dict[str
     if "samples" not in axes:
         return {}
     found = {_ORDER: in_memory.ravel(), _SPREAD: np.asarray(wrong.any(axis=-1)).ravel()}
-    if "rows" in axes:
-        found[_PLANE] = wrong.any(axis=(0, -1)).ravel()
+    found[_PLANE] = wrong.any(axis=(0, -1)).ravel()
     return found
 
 
@@ -481,7 +480,7 @@ def _lengths(case: Case) -> dict[str, int] | None:
     if case.observe == "output":
         last = filters if known.is_convolution else channels
         over = {_ORDER: prod((batch, *inner, last)), _SPREAD: prod((batch, *inner))}
-        over |= {_PLANE: prod(inner)} if known.rank == 2 else {}
+        over |= {_PLANE: prod(inner)}
         return dict(zip(axes_of_output(case), (batch, *inner, last), strict=True)) | over
     sizes = {"inputs": (batch, *(n or 0 for n in known.spatial), channels)}
     if known.is_convolution:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from conformance.cases.carrier import CARRIER
 from conformance.cases.case import Case
+from conformance.cases.facts import facts
 from conformance.diagnosis.evaluation import (
     CORRECT,
     Along,
@@ -279,6 +280,50 @@ def exchanged_window(settings: Settings, case: Case) -> Settings:
 def exchanged_window_alone(settings: Settings, case: Case) -> Settings:
     """The pool's rows and columns exchanged, the strides as they are."""
     return with_pool(settings, case, exchanged, strides=False)
+
+
+def pool_is_global(settings: Settings, case: Case) -> Settings:
+    """A pool that is as large as the input along all axes holds all of it, wherever it lies."""
+    known = facts(case)
+    if known.is_convolution:
+        return settings
+    sizes = zip(settings.window, known.spatial, strict=True)
+    return replace(settings, is_global=all(k >= (n or 0) > 0 for k, n in sizes))
+
+
+def float16_without_specials(x: Array) -> Array:
+    """Infinity and NaN of float16 as numbers of the next exponent: 65536 (1 + mantissa / 1024)."""
+    if x.dtype != np.float16:
+        return x
+    mantissa = (np.ascontiguousarray(x).view(np.uint16) & 0x3FF) / 1024
+    special = np.copysign(2.0**16 * (1 + mantissa), x.astype(np.float64))
+    return np.where(np.isfinite(x), x.astype(np.float64), special)
+
+
+def branch_of_first(block: int) -> Callable[..., Array]:
+    """Of each block of filters, the side of the kink on which the first one's sum lies."""
+
+    def activated(name: str | None, made: Array, sums: Array, *_: Array) -> Array:
+        filters = sums.shape[-1]
+        sides = _SIDES.get(name or "")
+        if sides is None or filters % block:
+            return made
+        first = sums[..., np.arange(filters) // block * block]
+        below, above = sides
+        return np.where(first > 0, above(sums), below(sums))
+
+    return activated
+
+
+_SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+_SIDES: Final[Mapping[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]]] = {
+    "relu": (np.zeros_like, np.array),
+    "leaky_relu": (lambda y: 0.2 * y, np.array),
+    "elu": (np.expm1, np.array),
+    "celu": (np.expm1, np.array),
+    "selu": (lambda y: _SELU_SCALE * _SELU_ALPHA * np.expm1(y), lambda y: _SELU_SCALE * y),
+}
+"""Of activations with a kink at zero, the formulas below and above it."""
 
 
 def with_pool(

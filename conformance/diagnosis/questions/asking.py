@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from conformance.cases.case import Case
+from conformance.cases.facts import facts
 from conformance.diagnosis.commonality import common
 from conformance.diagnosis.groups import OF_CALLS, Diagnosis, Group
 from conformance.diagnosis.questions.answers import Ask, LateError
@@ -156,7 +157,24 @@ def _told_by(group: Group, passed: Sequence[Case], ask: Ask) -> str:
     cases = [failure.case for failure in group.failures]
     case = group.smallest if group.stage != "precision" else steadiest(cases, ask)
     found = conditions(case, ask, cases) if case else ""
+    if found and _is_of_winograd(group, found):
+        found += ", for which Winograd's transforms are made"
     return f"the smallest case fails only with {found}" if found else ""
+
+
+def _is_of_winograd(group: Group, conditions: str) -> bool:
+    """Whether sums lose precision under the conditions of Winograd's algorithm alone.
+
+    It is used for kernels of 3 along an axis or more with strides and rates of 1 along it.
+    """
+    if group.stage != "precision" and not group.named:
+        return False
+    of_case = [facts(failure.case) for failure in group.failures]
+    axes = range(-min(len(known.window) for known in of_case), 0)
+    along = [
+        all((k.window[i], k.strides[i], k.dilation[i]) == (3, 1, 1) for k in of_case) for i in axes
+    ]
+    return any(along) and all(name in conditions for name in ("kernel_size", "strides"))
 
 
 def together(groups: Sequence[Group], passed: Sequence[Case]) -> Iterator[Group]:

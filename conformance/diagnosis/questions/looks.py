@@ -25,6 +25,7 @@ from conformance.diagnosis.questions.window_looks import (
     NEXT_IN_MEMORY,
     Looks,
     next_in_memory,
+    of_other_sample,
     without_middle,
 )
 from conformance.diagnosis.wording import enumerated
@@ -46,9 +47,9 @@ def look_words(looks: Looks) -> Told:
         return Told()
     if next_in_memory(looks):
         return Told((NEXT_IN_MEMORY,))
-    middle = without_middle(looks)
-    if middle:
-        return Told((middle,), is_law=True)
+    law = of_other_sample(looks) or without_middle(looks)
+    if law:
+        return Told((law,), is_law=True)
     words = _never(looks)
     if words:
         return Told(words)
@@ -348,6 +349,25 @@ def _by_other_rows(sent: Sent) -> str:
     )
 
 
+def _by_two_lengths(sent: Sent) -> str:
+    """Where flat indices of inputs are taken apart by another length of rows than made with."""
+    if sent.right.shape[1] != len(("sample", "row", "column", "channel")):
+        return ""
+    columns, of_outputs = sent.lengths[-1], sent.counts[-1]
+    flat = sent.right[:, 1] * columns + sent.right[:, 2]
+    for length in range(1, 2 * columns):
+        moved = sent.right.copy()
+        moved[:, 1], moved[:, 2] = np.divmod(flat, length)
+        moved[(moved[:, 1] >= sent.lengths[0]) | (moved[:, 2] >= columns)] = NOTHING
+        if np.array_equal(moved, sent.got):
+            why = ", as many as outputs have columns" if length == of_outputs else ""
+            return (
+                f"the index of the input that a gradient goes to is taken apart into row and "
+                f"column by rows of {length}{why}, where inputs have {columns} columns"
+            )
+    return ""
+
+
 def _first_sent(sent: Sent, row: int) -> str:
     got = sent.got[row]
     does = {NOTHING: "nowhere", SEVERAL: "to several inputs"}.get(int(got[0]))
@@ -360,5 +380,5 @@ def _first_sent(sent: Sent, row: int) -> str:
 
 _WAYS_TO_SEND: Final = (
     *(_to_first_sample, _by_cut_windows, _by_window_height, _counted_anew),
-    *(_moved_alike, _by_other_rows),
+    *(_moved_alike, _by_other_rows, _by_two_lengths),
 )

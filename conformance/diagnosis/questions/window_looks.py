@@ -81,6 +81,27 @@ def next_in_memory(looks: Looks) -> bool:
     return all(_is_next(looks, int(one[0]), one[1:]) for one in beside)
 
 
+def of_other_sample(looks: Looks) -> str:
+    """Whether windows look, beside their own inputs, at those of one other sample alone."""
+    marked, output, *_ = np.nonzero(looks.got & ~looks.right)
+    by = set((looks.inputs[marked, 0] - output).tolist())
+    if len(by) != 1 or 0 in by or (looks.right & ~looks.got).any():
+        return ""
+    (far,) = by
+    other = f"the sample {'before' if far < 0 else 'after'}"
+    if abs(far) > 1:
+        other = f"the sample {abs(far)} {'before' if far < 0 else 'after'} their own"
+    where = "windows that begin before the first input" if _begin_before(looks) else "windows"
+    return f"{where} look at inputs of {other} as well, as where what was kept of it is not cleared"
+
+
+def _begin_before(looks: Looks) -> bool:
+    """Whether all that look elsewhere are windows that begin in the padding, along some axis."""
+    places = np.argwhere(looks.got & ~looks.right)[:, 2:-1]
+    begins = [axis[places[:, i], 0] < 0 for i, axis in enumerate(looks.windows)]
+    return bool(np.any(begins, axis=0).all())
+
+
 def _is_next(looks: Looks, marked: int, output: Array) -> bool:
     """Whether the window of an output would hold an input if its places were counted in memory."""
     sample, *place, channel = looks.inputs[marked]
