@@ -31,6 +31,7 @@ BEYOND_SMOKE = tuple(
         parse,
         (
             "Conv1D/inputs:2x4x3/operands:wide/filters:5/kernel_size:(2,)/activation:relu6",
+            "Conv1D/inputs:2x4x3/filters:16/kernel_size:(2,)/activation:leaky_relu",
             "Conv1D/inputs:2x4x15/filters:3/kernel_size:(3,)",
             "Conv1D/inputs:2x4x17/filters:1/kernel_size:(3,)",
             "Conv1D/inputs:2x4x63/filters:1/kernel_size:(3,)",

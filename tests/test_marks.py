@@ -601,6 +601,25 @@ def test_places_that_are_taken_apart_by_the_height_are_told() -> None:
     )
 
 
+@pytest.mark.parametrize("length", [4, 5, 8])
+def test_flat_indices_that_are_taken_apart_by_another_length_are_told(length: int) -> None:
+    """Index 9 of inputs with 7 columns is [1, 2]; by rows of 4 it is [2, 1]."""
+
+    def by_length(value: Any) -> Any:
+        right, made = value["inputs"], np.zeros_like(value["inputs"])
+        for sample, row, column, channel in np.argwhere(right):
+            to = divmod(row * 7 + column, length)
+            if to[0] < right.shape[1] and to[1] < right.shape[2]:
+                made[sample, *to, channel] = right[sample, row, column, channel]
+        return {"inputs": made}
+
+    case = "MaxPooling2D/observe:gradients/inputs:1x6x7x2/pool_size:2/strides:1x2"
+    assert told(case, of_change(by_length)).startswith(
+        "the index of the input that a gradient goes to is taken apart into row and column by "
+        f"rows of {length}"
+    )
+
+
 def test_what_few_windows_do_is_tried_on_larger_inputs() -> None:
     """Of two inputs, one before each window looks like the last window moved back."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,6 +121,21 @@ def test_no_formula_is_said_of_noise() -> None:
     curve = curve_of(sums, given, np.zeros_like(sums), "float32")
     assert formula_for("tanh", curve, curve.only(slice(0, 0))) == ("", False)
     assert not pieces(curve, np.tanh)
+
+
+@pytest.mark.parametrize(
+    ("cut", "words"), [(np.trunc, "cut towards zero to"), (np.rint, "rounded to")]
+)
+@pytest.mark.parametrize("step", [2.0**-7, 0.01])
+def test_tables_without_interpolation_are_told(cut: Any, words: str, step: float) -> None:
+    """Of 1024 numbers or so, beyond whose ends the last one is given."""
+    sums = np.random.default_rng(1).normal(size=500) * 3
+    given = np.tanh(np.clip(cut(sums / step) * step, -4, 4))
+    curve = curve_of(sums, given, np.zeros_like(sums), "float32")
+    assert pieces(curve, np.tanh) == (
+        f"its value at the sum {words} a multiple of {step:g}, as where a table is looked up "
+        "without interpolation"
+    )
 
 
 def test_what_gives_the_wrong_elements_alone_is_no_whole_formula() -> None:

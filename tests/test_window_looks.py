@@ -108,3 +108,20 @@ def test_windows_at_a_wrong_offset_are_told() -> None:
         "the windows of each output row lie 1 element further back in memory than they should, "
         "counted from the row before"
     )
+
+
+@pytest.mark.parametrize("by", [1, 2])
+def test_rows_that_are_kept_of_another_sample_are_told(by: int) -> None:
+    """The window before the first input looks at the third input of a sample before as well."""
+
+    def kept(case: Case, value: Any) -> Value:
+        x, made = operands(case).inputs, value.copy()
+        assert x is not None
+        made[by:, 0] = np.maximum(made[by:, 0], x[:-by, 2])
+        return Value(made)
+
+    which = "the sample before" if by == 1 else "the sample 2 before their own"
+    assert told(SAME, ask_of(CORRECT, kept)) == (
+        f"windows that begin before the first input look at inputs of {which} as well, as where "
+        "what was kept of it is not cleared"
+    )

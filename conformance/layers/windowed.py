@@ -108,6 +108,7 @@ class Windowed(Plain):
             values.far_tails,
             gradients.farther_slopes,
             values.negative_nans,
+            values.whole_vectors,
         ),
         "full": (exhaustive.small_windows, windows.uneven_batches, gradients.full),
     }

@@ -236,6 +236,17 @@ def far_tails() -> Iterator[Case]:
         yield windowed("Conv1D", (Axis(67, 1),), **sizes, **rest)
 
 
+def whole_vectors() -> Iterator[Case]:
+    """Every activation in every dtype with as many filters as a vector holds, or several.
+
+    A kernel that takes filters by vectors where these divide them has code of its own for it.
+    """
+    for position, activation in enumerate(ACTIVATIONS):
+        for turn, dtype in enumerate(("float64", "float16", "bfloat16")):
+            layer = in_turn(position + turn)
+            yield _activated(layer, activation, "reals", filters=16, dtype=dtype)
+
+
 def negative_nans() -> Iterator[Case]:
     """NaN with its sign bit set, as processors make it of 0 / 0, in every layer and dtype.
 
