@@ -196,6 +196,7 @@ class Steps:
         filters: the part of the kernel of each group, given the kernel and the number of groups.
         joined: the outputs of all groups in one.
         contract: sums over taps and channels.
+        products: a change of the products, given the case's format; None where they are exact.
         pad_value: what a convolution finds in the padding.
         beyond: the index read in place of one outside the input; None where that is padding.
         bias: what is taken for the bias.
@@ -229,6 +230,7 @@ class Steps:
     filters: Callable[[Array, int], list[Array]] = in_parts
     joined: Callable[[list[Array]], Array] = one_after_another
     contract: Callable[[Array, Array], Array] = contract
+    products: Callable[[Array, Format], Array] | None = None
     pad_value: float = 0.0
     beyond: Callable[[Array, int], Array] | None = None
     bias: Callable[[Array], Array] = lambda b: b
@@ -444,10 +446,22 @@ class _Convolution:
     def _contracted(self, windows: Array, kernel: Array) -> Array:
         """Sums over taps and channels, of each group apart."""
         steps, groups = self.steps, facts(self.case).groups
+        contracted = steps.contract if steps.products is None else self._by_products
         if groups == 1:
-            return steps.contract(windows, kernel)
+            return contracted(windows, kernel)
         parts = zip(steps.groups(windows, groups), steps.filters(kernel, groups), strict=True)
-        return steps.joined([steps.contract(x, w) for x, w in parts])
+        return steps.joined([contracted(x, w) for x, w in parts])
+
+    def _by_products(self, windows: Array, kernel: Array) -> Array:
+        """Sums of products that are changed, each."""
+        fmt, change = FORMATS[self.case.dtype], self.steps.products
+        assert change is not None
+        taps = kernel.reshape(math.prod(kernel.shape[:-1]), kernel.shape[-1])
+        rows = windows.reshape(*windows.shape[: kernel.ndim - 1], len(taps))
+        total = np.zeros((*rows.shape[:-1], taps.shape[1]))
+        for tap, weights in enumerate(taps):
+            total += change(rows[..., tap, None] * weights, fmt)
+        return total
 
     def _laid_out(self, y: Array) -> Array:
         return self.steps.from_last(y) if self.settings.channels_first else y

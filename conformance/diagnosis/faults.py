@@ -158,6 +158,12 @@ def _same() -> tuple[Fault, ...]:
             "SAME windows are counted from the last input backwards",
             v.same(v.before_from_end),
         ),
+        Fault(
+            "same.surplus-dropped",
+            "SAME pads by the larger half on both sides and leaves the first output out where that "
+            "is too much, so that windows move by a whole stride",
+            v.same(v.before_with_first_left_out),
+        ),
         Fault("same.all-last", "all SAME padding goes last", v.same(lambda n, k, s, d: 0)),
         Fault("same.all-first", "all SAME padding goes first", v.same(total_padding)),
         Fault(
@@ -259,6 +265,12 @@ def _causal() -> tuple[Fault, ...]:
             "causal.earlier",
             "causal windows end one step too early, before the step of their output",
             Steps(geometry=v.causal_one_earlier),
+        ),
+        Fault(
+            "causal.cut-after",
+            "causal convolutions are padded on both sides, and as many outputs as the padding has "
+            "strides are cut off at the end, which leaves one too many where strides exceed 1",
+            Steps(geometry=v.causal_cut_after),
         ),
         Fault(
             "causal.last",
@@ -664,6 +676,11 @@ def _arithmetic() -> tuple[Fault, ...]:
                 Steps(contract=v.rounded_sums(name)),
             )
             for name in _NARROWER
+        ),
+        Fault(
+            "arithmetic.products",
+            "in 16 bits, each product is rounded before it is added to the sum",
+            Steps(products=v.rounded_if_narrow, on_grid=False),
         ),
         *(
             Fault(

@@ -28,7 +28,7 @@ from conformance.diagnosis.evaluation import (
 )
 from conformance.judge.contraction import as_float64
 from conformance.judge.definition.rounding import FORMATS, Format
-from conformance.judge.sums import round_to
+from conformance.judge.sums import NARROW, round_to
 from conformance.layers.registry import LAYERS
 
 Length = Callable[[int, int, int, int], int]
@@ -63,6 +63,20 @@ def before_from_end(n: int, k: int, s: int, d: int) -> int:
     """The padding before the first input where the smaller half stands after the last one."""
     outputs, _ = geometry(n, k, s, d, "same")
     return (outputs - 1) * s + span(k, d) - n - total_padding(n, k, s, d) // 2
+
+
+def before_with_first_left_out(n: int, k: int, s: int, d: int) -> int:
+    """The larger half; less by the stride, as without the first output, where the other is less."""
+    total = total_padding(n, k, s, d)
+    return (total + 1) // 2 - s * (total % 2)
+
+
+def causal_cut_after(n: int, k: int, s: int, d: int, padding: str) -> tuple[int, int]:
+    """Under ``causal`` the outputs with padding on both sides, less those that it makes alone."""
+    outputs, before = geometry(n, k, s, d, padding)
+    if padding != "causal":
+        return outputs, before
+    return (n + before - 1) // s + 1 - before // s, before
 
 
 def causal_by_window(n: int, k: int, s: int, d: int, padding: str) -> tuple[int, int]:
@@ -465,6 +479,11 @@ def rounded_operands(
 def rounded_sums(name: str) -> Callable[[Array, Array], Array]:
     """Sums rounded to a format before the bias is added."""
     return lambda windows, kernel: round_to(contract(windows, kernel), FORMATS[name])
+
+
+def rounded_if_narrow(products: Array, fmt: Format) -> Array:
+    """Products of a format of 16 bits rounded to it."""
+    return round_to(products, fmt) if fmt.name in NARROW else products
 
 
 def rounded_bias(bits: int) -> Callable[[Array, Array], Array]:

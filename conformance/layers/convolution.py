@@ -105,6 +105,7 @@ class Convolution(Windowed):
             additions.standard,
             additions.gradients,
             additions.rejections,
+            additions.more_causal,
         ),
         "full": (*Windowed.grids["full"], additions.full),
     }

@@ -140,6 +140,19 @@ def _causal(layer: str) -> Iterator[Case]:
     yield windowed(layer, (Axis(0, 3),), CAUSAL)
 
 
+def more_causal() -> Iterator[Case]:
+    """Windows and strides of either parity over lengths of every remainder, forward and backward.
+
+    Where padding is cut off after the strides, it depends on these whether enough is.
+    """
+    sizes = product((5, 6, 7, 8), (2, 4, 5), (2, 3))
+    for layer, (length, window, stride) in product(_causal_layers(), sizes):
+        case = windowed(layer, (Axis(length, window, stride),), CAUSAL)
+        yield case
+        if (length + window) % 3 == 0:
+            yield case.replace(observe="gradients")
+
+
 def _long_groups(layer: str) -> Iterator[Case]:
     """Depthwise and grouped kernels of many taps, over all their padding."""
     parts = (PARTS[0], PARTS[3], PARTS[6])

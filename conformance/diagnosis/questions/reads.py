@@ -47,7 +47,7 @@ def read_words(reads: Reads) -> Told:
     if not wrong.any():
         return Told()
     if not (reads.inside & wrong).any():
-        return Told((_of_padding(reads.only(wrong)),), of_padding=True)
+        return _of_padding(reads.only(wrong))
     words = cut_at_blocks(reads, of_one=False) or ends_missed(reads) or phase_lost(reads)
     words = words or (*_counted(reads), *cut_at_blocks(reads, of_one=True))
     if words or (reads.got[wrong] == SEVERAL).all():
@@ -91,21 +91,42 @@ _TOO_FEW: Final = (
 )
 
 
-def _of_padding(wrong: Reads) -> str:
+def _of_padding(wrong: Reads) -> Told:
     """What is read in the place of the padding, where all else is right."""
+    words = _all_of_padding(wrong)
+    if words:
+        return Told((words,), of_padding=True)
+    words = f"inputs are read in the place of the padding: {_example(wrong)}"
+    return Told((words,), for_all=False, of_padding=True)
+
+
+def _all_of_padding(wrong: Reads) -> str:
+    """What stands in all of the padding that is read wrongly; empty where it is nothing known."""
     places = np.unique(wrong.right[:, :-1], axis=0)
     if (wrong.got[:, :-1] == wrong.got[0, :-1]).all() and len(places) > 1:
         return "the padding is read as some other number than zero"
-    continued = _continued(wrong)
     if _is_next_in_memory(wrong):
+        side = _side(wrong)
+        next_one = f"row of inputs, where {side} is reached" if side else "sample"
         return (
             "in the place of the padding stands what lies next to it in memory, such as the next "
-            "sample"
+            + next_one
         )
+    continued = _continued(wrong)
     if continued:
         return f"in the place of the padding, the input is {continued}"
     law = _law_before_the_first(wrong)
-    return f"inputs are read in the place of the padding: {law or _example(wrong)}"
+    return f"inputs are read in the place of the padding: {law}" if law else ""
+
+
+def _side(wrong: Reads) -> str:
+    """Beyond which end of rows alone, of two axes or more, padding is read wrongly; or empty."""
+    index, axis = wrong.right[:, wrong.rank], AXES[wrong.rank][-1]
+    if wrong.rank < len(("row", "column")):
+        return ""
+    if (index >= wrong.lengths[-1]).all():
+        return f"the padding after the last {axis}"
+    return f"the padding before the first {axis}" if (index < 0).all() else ""
 
 
 def _continued(wrong: Reads) -> str:
