@@ -608,6 +608,19 @@ _ALL: Final = (
         "the gradient of the kernel leaves the last outputs along the last axis out",
         kernel=_without_last_outputs(-1),
     ),
+    *(
+        _fault(
+            f"weights.{name}",
+            f"the gradients of kernel and bias are divided by {words}",
+            kernel=change,
+            bias=change,
+        )
+        for name, words, change in (
+            ("mean", "the batch", _mean),
+            ("mean-of-places", "the number of places of an output", _of_places),
+            ("mean-of-outputs", "the number of outputs of a filter", _of_outputs),
+        )
+    ),
     *_by_samples(),
     Fault(
         "gradient.inputs.reshaped",
