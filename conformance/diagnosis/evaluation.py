@@ -196,7 +196,8 @@ class Steps:
         filters: the part of the kernel of each group, given the kernel and the number of groups.
         joined: the outputs of all groups in one.
         contract: sums over taps and channels.
-        products: a change of the products, given the case's format; None where they are exact.
+        products: the same, given also which elements of the windows are no padding, and the case's
+            format; None for `contract`.
         pad_value: what a convolution finds in the padding.
         beyond: the index read in place of one outside the input; None where that is padding.
         bias: what is taken for the bias.
@@ -230,7 +231,7 @@ class Steps:
     filters: Callable[[Array, int], list[Array]] = in_parts
     joined: Callable[[list[Array]], Array] = one_after_another
     contract: Callable[[Array, Array], Array] = contract
-    products: Callable[[Array, Format], Array] | None = None
+    products: Callable[[Array, Array, Array, Format], Array] | None = None
     pad_value: float = 0.0
     beyond: Callable[[Array, int], Array] | None = None
     bias: Callable[[Array], Array] = lambda b: b
@@ -379,6 +380,7 @@ class _Convolution:
         x = steps.inputs(operands.inputs)
         x = steps.to_last(x) if self.settings.channels_first else x
         windows, inside = gather(x, self.settings, steps)
+        self.inside = inside
         self.windows = np.where(inside, windows.astype(np.float64), steps.pad_value)
         self.kernel = steps.kernel(operands.weights["kernel"]).astype(np.float64)
         bias = operands.weights.get("bias")
@@ -453,15 +455,9 @@ class _Convolution:
         return steps.joined([contracted(x, w) for x, w in parts])
 
     def _by_products(self, windows: Array, kernel: Array) -> Array:
-        """Sums of products that are changed, each."""
-        fmt, change = FORMATS[self.case.dtype], self.steps.products
-        assert change is not None
-        taps = kernel.reshape(math.prod(kernel.shape[:-1]), kernel.shape[-1])
-        rows = windows.reshape(*windows.shape[: kernel.ndim - 1], len(taps))
-        total = np.zeros((*rows.shape[:-1], taps.shape[1]))
-        for tap, weights in enumerate(taps):
-            total += change(rows[..., tap, None] * weights, fmt)
-        return total
+        assert self.steps.products is not None
+        inside = np.broadcast_to(self.inside, windows.shape)
+        return self.steps.products(windows, kernel, inside, FORMATS[self.case.dtype])
 
     def _laid_out(self, y: Array) -> Array:
         return self.steps.from_last(y) if self.settings.channels_first else y

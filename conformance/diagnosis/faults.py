@@ -80,6 +80,13 @@ def _with(step: str, change: Callable[[Any], Any]) -> Steps:
     return Steps(**changed)
 
 
+PADDING_LEFT_OUT: Final = Fault(
+    "padding.left-out",
+    "the padding is left out of the sums, not multiplied by kernel elements that are not finite",
+    Steps(products=v.products_without_padding),
+)
+
+
 def _same() -> tuple[Fault, ...]:
     return (
         Fault(
@@ -215,6 +222,7 @@ def _same() -> tuple[Fault, ...]:
             "the padding mirrors the input, its edge included",
             Steps(beyond=v.mirrored(repeats_edge=True)),
         ),
+        PADDING_LEFT_OUT,
         Fault(
             "padding.wraps", "the padding wraps around", Steps(beyond=lambda index, n: index % n)
         ),
@@ -680,7 +688,7 @@ def _arithmetic() -> tuple[Fault, ...]:
         Fault(
             "arithmetic.products",
             "in 16 bits, each product is rounded before it is added to the sum",
-            Steps(products=v.rounded_if_narrow, on_grid=False),
+            Steps(products=v.products_rounded_if_narrow, on_grid=False),
         ),
         *(
             Fault(

@@ -22,7 +22,7 @@ from conformance.diagnosis.evaluation import (
     gather,
     geometry,
 )
-from conformance.diagnosis.faults import BITS, OF_GEOMETRY, Fault
+from conformance.diagnosis.faults import BITS, OF_GEOMETRY, PADDING_LEFT_OUT, Fault
 from conformance.judge.activations import through_activation, through_slope
 from conformance.judge.definition.rounding import FORMATS
 from conformance.judge.sums import NARROW, round_to
@@ -677,28 +677,28 @@ _ALL: Final = (
     ),
 )
 
+_TIES: Final = (
+    _fault(
+        "pooling.ties-last",
+        "the last of several largest elements of a window gets its gradient",
+        shares=b.to_last,
+    ),
+    _fault(
+        "pooling.ties-shared",
+        "several largest elements of a window share its gradient",
+        shares=b.shared,
+    ),
+)
+
 READINGS: Final = MappingProxyType(
     {
-        fault.identifier: (fault, "maxpooling.gradients.ties")
-        for fault in (
-            _fault(
-                "pooling.ties-last",
-                "the last of several largest elements of a window gets its gradient",
-                shares=b.to_last,
-            ),
-            _fault(
-                "pooling.ties-shared",
-                "several largest elements of a window share its gradient",
-                shares=b.shared,
-            ),
-        )
+        **{fault.identifier: (fault, "maxpooling.gradients.ties") for fault in _TIES},
+        PADDING_LEFT_OUT.identifier: (PADDING_LEFT_OUT, "conv.padding.nonfinite-kernel"),
     }
 )
 """Other readings of ambiguous clauses, which are no faults where they are followed everywhere."""
 
-GRADIENT_FAULTS: Final = MappingProxyType(
-    {fault.identifier: fault for fault in (*_ALL, *(fault for fault, _ in READINGS.values()))}
-)
+GRADIENT_FAULTS: Final = MappingProxyType({fault.identifier: fault for fault in (*_ALL, *_TIES)})
 """The catalogue, by identifier, readings included."""
 
 _OF_ANY: Final = MappingProxyType(

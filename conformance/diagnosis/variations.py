@@ -481,9 +481,26 @@ def rounded_sums(name: str) -> Callable[[Array, Array], Array]:
     return lambda windows, kernel: round_to(contract(windows, kernel), FORMATS[name])
 
 
-def rounded_if_narrow(products: Array, fmt: Format) -> Array:
-    """Products of a format of 16 bits rounded to it."""
-    return round_to(products, fmt) if fmt.name in NARROW else products
+def products_rounded_if_narrow(windows: Array, kernel: Array, inside: Array, fmt: Format) -> Array:
+    """Sums of products that are rounded, each, where the format has 16 bits."""
+    del inside
+    if fmt.name not in NARROW:
+        return contract(windows, kernel)
+    total = np.zeros((*windows.shape[: kernel.ndim - 1], kernel.shape[-1]))
+    for tap in np.ndindex(kernel.shape[:-1]):
+        total += round_to(windows[(..., *tap, None)] * kernel[tap], fmt)
+    return total
+
+
+def products_without_padding(windows: Array, kernel: Array, inside: Array, fmt: Format) -> Array:
+    """Sums of the products of inputs alone: the padding's are left out, not multiplied by zero."""
+    del fmt
+    if np.isfinite(kernel).all():
+        return contract(windows, kernel)
+    total = np.zeros((*windows.shape[: kernel.ndim - 1], kernel.shape[-1]))
+    for tap in np.ndindex(kernel.shape[:-1]):
+        total += np.where(inside[(..., *tap, None)], windows[(..., *tap, None)] * kernel[tap], 0.0)
+    return total
 
 
 def rounded_bias(bits: int) -> Callable[[Array, Array], Array]:

@@ -109,6 +109,8 @@ class Windowed(Plain):
             gradients.farther_slopes,
             values.negative_nans,
             values.whole_vectors,
+            windows.wide_strides,
+            gradients.strided,
         ),
         "full": (exhaustive.small_windows, windows.uneven_batches, gradients.full),
     }

@@ -73,6 +73,34 @@ def differentiated(cases: Iterable[Case]) -> Iterator[Case]:
             yield case.replace(observe="gradients")
 
 
+_STRIDED: Final = {
+    "same": (
+        Axis(7, 3, 3),  # windows side by side, padded by one on both sides
+        Axis(9, 4, 4),  # by one before and two after
+        Axis(8, 3, 3),  # by one after
+        Axis(9, 3, 3),  # not at all
+        Axis(5, 3, 4),  # strides beyond the window, padded by one on both sides
+        Axis(6, 4, 5),  # by one before and two after
+        Axis(9, 2, 4),  # by one after
+        Axis(14, 2, 7),  # not at all
+        Axis(8, 1, 2),
+        Axis(10, 4, 2),  # windows that overlap, padded by one on both sides
+        Axis(8, 5, 2),  # by one before and two after
+        Axis(8, 3, 2),  # by one after
+    ),
+    "valid": (
+        Axis(7, 3, 3),  # windows side by side, and one input over
+        Axis(8, 4, 4),
+        Axis(9, 3, 4),  # strides beyond the window, and two inputs over
+        Axis(7, 3, 4),
+        Axis(9, 1, 3),
+        Axis(9, 4, 2),  # windows that overlap, and one input over
+        Axis(10, 4, 3),
+    ),
+}
+"""Strides shorter than the window, as long, and longer, with all that they leave at the ends."""
+
+
 def smoke() -> Iterator[Case]:
     """The plainest cases, every tuple on every axis, each kind, dtype and activation once."""
     yield from differentiated(windows.first_cases())
@@ -104,6 +132,22 @@ def standard() -> Iterator[Case]:
     yield from _far_slopes()
     yield from _long_sums()
     yield from _of_kinds(_FURTHER_KINDS)
+
+
+def strided() -> Iterator[Case]:
+    """Every relation of window, stride and length in every layer, both formats in turn.
+
+    Gradients have code of their own for windows that do not overlap, and for what they leave over.
+    """
+    for layer, padding in product(windowed_layers(), _STRIDED):
+        every = _STRIDED[padding]
+        for turn, pair in enumerate(zip(every, (*every[5:], *every[:5]), strict=True)):
+            case = _gradients(layer, pair[: LAYERS[layer].rank], padding, batch=1)
+            yield case
+            if turn % 2 == 0:
+                yield _gradients(
+                    layer, pair[: LAYERS[layer].rank], padding, data_format="channels_first"
+                )
 
 
 def full() -> Iterator[Case]:

@@ -116,6 +116,13 @@ def tiled() -> Iterator[Case]:
                 yield windowed(layer, chosen, padding, data_format="channels_first")
 
 
+def wide_strides() -> Iterator[Case]:
+    """Strides beyond the window whose last window reaches so far out that both ends are padded."""
+    for layer, data_format in product(windowed_layers(), ("channels_last", "channels_first")):
+        for chosen in ((Axis(5, 3, 4), Axis(6, 4, 5)), (Axis(6, 4, 5), Axis(5, 3, 4))):
+            yield windowed(layer, chosen[: LAYERS[layer].rank], "same", data_format=data_format)
+
+
 def corners() -> Iterator[Case]:
     """More outputs, filters and channels than tiles of a product hold, each with a rest.
 
