@@ -17,7 +17,7 @@ from conformance.diagnosis.arrays import explain_array
 from conformance.diagnosis.commonality import common
 from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.evaluation import CORRECT, evaluate
-from conformance.diagnosis.faults import FAULTS, combined
+from conformance.diagnosis.faults import FAULTS, PADDING_LEFT_OUT, combined
 from conformance.diagnosis.hypotheses import Failure
 from conformance.diagnosis.results import UNEXPLAINED, diagnosed, diagnosed_if_possible
 from conformance.diagnosis.selftest import CORRECT_VARIANTS, Bench, Compute
@@ -59,6 +59,25 @@ def diagnosis_of(bench: Bench, compute: Compute) -> Any:
     failures = bench.failures(compute)
     failed = {failure.case for failure in failures}
     return diagnose(failures, [case for case in bench.cases if case not in failed])
+
+
+def test_padding_that_is_left_out_everywhere_is_another_reading(bench: Bench) -> None:
+    """As where no padded copy is made: a NaN in the kernel does not meet what lies outside."""
+    steps = PADDING_LEFT_OUT.steps
+    found = diagnosis_of(bench, lambda case, arrays: evaluate(case, arrays, steps))
+    assert not found.groups
+    (group,) = found.readings
+    assert group.reading == (PADDING_LEFT_OUT, "conv.padding.nonfinite-kernel")
+
+
+def test_padding_that_is_left_out_in_some_cases_only_is_none(bench: Bench) -> None:
+    def compute(case: Case, arrays: Operands) -> Array:
+        steps = PADDING_LEFT_OUT.steps if case.layer == "Conv1D" else CORRECT
+        return evaluate(case, arrays, steps)
+
+    found = diagnosis_of(bench, compute)
+    assert not found.readings
+    assert {one.faults for one in found.groups} == {(PADDING_LEFT_OUT,)}
 
 
 @pytest.mark.parametrize(

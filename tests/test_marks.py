@@ -155,6 +155,58 @@ def test_what_lies_next_in_memory_is_told() -> None:
     )
 
 
+def of_inputs(change: Any) -> Any:
+    """Asks an implementation that convolves other inputs, padded already."""
+
+    def ask(case: Case) -> Result:
+        arrays = operands(case)
+        padded = change(arrays.inputs)
+        valid = case.replace(inputs=padded.shape, padding="valid")
+        given = predict(valid, replace(arrays, inputs=padded), CORRECT).value
+        evidence = Evidence("one", case, Value(given), "exact")
+        return Result(case, (), "one", Verdict.DEVIATES, None, "", "", evidence=evidence)
+
+    return ask
+
+
+def test_rows_below_that_are_read_after_the_last_column_are_told() -> None:
+    """The padding before the first column, and that of rows, is right."""
+
+    def with_next(x: Any) -> Any:
+        after = np.concatenate([x[:, 1:, :1], np.zeros_like(x[:, :1, :1])], axis=1)
+        row = np.concatenate([np.zeros_like(after), x, after], axis=2)
+        return np.pad(row, ((0, 0), (1, 1), (0, 0), (0, 0)))
+
+    case = "Conv2D/inputs:2x5x4x2/filters:2/kernel_size:3/padding:same"
+    assert told(case, of_inputs(with_next)) == (
+        "in the place of the padding stands what lies next to it in memory, such as the next row "
+        "of inputs, where the padding after the last column is reached"
+    )
+
+
+@pytest.mark.parametrize("which", ["last", "next"])
+def test_sums_that_go_on_beyond_their_products_are_told(which: str) -> None:
+    """Of six products, two more: those that the next output begins with, by other weights."""
+
+    def with_more(case: Case, value: Any) -> Any:
+        arrays, made = operands(case), value.copy()
+        assert arrays.inputs is not None
+        flat = arrays.weights["kernel"].reshape(-1, value.shape[-1]).T.ravel()
+        for n, i, f in np.ndindex(value.shape):
+            further = arrays.inputs[n, i + 1 : i + 2].ravel()[:2]
+            first = (f + 1) * 6
+            weights = flat[first - 1] if which == "last" else flat[first : first + 2]
+            made[n, i, f] += (further * weights).sum() if np.size(weights) else 0
+        return Value(made)
+
+    case = "Conv1D/inputs:2x6x3/filters:4/kernel_size:2"
+    by = "last weight" if which == "last" else "weights of the next filter, as they lie in memory"
+    assert told(case, ask_of(CORRECT, with_more)).startswith(
+        "the products of a sum go on beyond the last of them: further inputs are multiplied with "
+        f"the {by}"
+    )
+
+
 @pytest.mark.parametrize("case", [CONV2D, CONV1D, "Conv1D/inputs:1x3x4/filters:2/kernel_size:1"])
 def test_a_loop_over_all_products_that_ends_early_is_told(case: str) -> None:
     """Protects from "the last of the channels", which is the same in windows of one element."""

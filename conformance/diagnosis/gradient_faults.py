@@ -97,6 +97,19 @@ def _shifted(by: int) -> Change:
     return lambda x, found: np.roll(x, by, tuple(range(1, 1 + found.rank)))
 
 
+def _in_windows_by_stride(x: Array, found: Any) -> Array:
+    """Only inputs whose window, where none overlap, is their place divided by the stride."""
+    settings = found.settings
+    if any(k > s for k, s in zip(settings.window, settings.strides, strict=True)):
+        return x
+    for axis, (index, stride) in enumerate(zip(found.places, settings.strides, strict=True)):
+        place = np.arange(x.shape[1 + axis])
+        before = -min(int(index.min(initial=0)), 0)
+        kept = place // stride == (place + before) // stride
+        x = x * kept.reshape(-1, *[1] * (x.ndim - 2 - axis))
+    return x
+
+
 def _exchanged_if_square(w: Array, _: Any) -> Array:
     return w.swapaxes(-1, -2) if w.shape[-1] == w.shape[-2] else w
 
@@ -415,6 +428,12 @@ _ALL: Final = (
         "pooling.overwritten",
         "what windows that overlap give one input is overwritten by the last, not summed",
         scatter=b.overwrite_winners,
+    ),
+    _fault(
+        "pooling.window-by-stride",
+        "where windows do not overlap, the window of an input is its place divided by the stride, "
+        "without the padding before it, so that gradients are lost",
+        inputs=_in_windows_by_stride,
     ),
     _fault(
         "pooling.mean-of-windows",
