@@ -16,6 +16,7 @@ from conformance.cases.grids import (
     gradients,
     rejections,
     scenarios,
+    surroundings,
     values,
     windows,
 )
@@ -111,6 +112,8 @@ class Windowed(Plain):
             values.whole_vectors,
             windows.wide_strides,
             gradients.strided,
+            surroundings.outputs,
+            surroundings.gradients,
         ),
         "full": (exhaustive.small_windows, windows.uneven_batches, gradients.full),
     }
