@@ -201,7 +201,7 @@ def is_known(notation: str, case: Case) -> bool:
     return any(concerns(case) for concerns in faults) or any(recorded_of(notation, case))
 
 
-_INFINITE = ("one_infinity", "kernel_infinity", "specials", "overflow")
+_INFINITE = ("one_infinity", "kernel_infinity", "idle_infinity", "specials", "overflow")
 
 RUNTIME_FAULTS: dict[str, dict[str, Callable[[Case], bool]]] = {
     "torch.nn": {
@@ -226,7 +226,7 @@ RUNTIME_FAULTS: dict[str, dict[str, Callable[[Case], bool]]] = {
         ),
         "ONNX Runtime 1.32: empty axes are refused": lambda case: 0 in (case.inputs or ()),
         "ONNX Runtime 1.32: padding is skipped, whatever the kernel over it": lambda case: (
-            case.operands in ("kernel_nan", "kernel_infinity")
+            case.operands in ("kernel_nan", "kernel_infinity", "idle_infinity")
         ),
     },
 }

@@ -40,6 +40,8 @@ BEYOND_SMOKE = tuple(
             "Conv1D/inputs:1x2x513/filters:1/kernel_size:(1,)",
             "Conv1D/inputs:1x3x32/operands:kernel_nan/filters:2/kernel_size:(3,)/padding:same",
             "Conv1D/inputs:2x5x3/dtype:float16/operands:unused_infinity/filters:4/kernel_size:(2,)",
+            "Conv1D/inputs:2x5x3/operands:unused_infinity/filters:4/kernel_size:(2,)",
+            "Conv1D/inputs:2x5x3/operands:idle_infinity/filters:4/kernel_size:(2,)",
             "MaxPooling1D/inputs:2x5x3/dtype:float64/operands:lowest/pool_size:(2,)/strides:(1,)",
             (
                 "MaxPooling2D/inputs:2x7x8x3/dtype:int64/operands:specials/pool_size:3x2/strides:2x3/"

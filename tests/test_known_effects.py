@@ -152,8 +152,8 @@ ALL_ZERO = {
 
 FROM_LEAST = {"values.infinity", "pooling.finite", "pooling.from-3.40282e+38"}
 
-ROUNDED = {"results.truncated", "results.down", "results.up"}
-"""Results that are rounded otherwise: within the bound, so that statistics alone tell."""
+ROUNDED = {"results.truncated", "results.down", "results.up", "arithmetic.products"}
+"""Results, or in 16 bits products, that are rounded otherwise: near the bound, if not within."""
 
 CROPPED = {"same.not-clipped", "same.from-end", "window.later"}
 """Padding that is negative: with an excess of one, windows that are later by one."""
@@ -254,7 +254,7 @@ EQUIVALENT = (
         for engine in ("tract", "tvm")
     }
     | {
-        f"{engine}-padding-not-multiplied": ROUNDED | {"values.zero-inputs"}
+        f"{engine}-padding-not-multiplied": ROUNDED | {"values.zero-inputs", "padding.left-out"}
         for engine in ("keras-jax", "mlx", "onnxruntime", "tf.keras", "torch.nn")
     }
     | {

@@ -181,6 +181,7 @@ BIASES: dict[str, Element] = {
     "one_weight": lambda v, n: 0.0,
     "edges": lambda v, n: 0.0,
     "unused_infinity": lambda v, n: 0.0,
+    "idle_infinity": lambda v, n: 0.0,
     "odd_bias": lambda v, n: 1 + (2 * top(v, n.precision - 3) + 1) * power(1 - n.precision),
     "one_power": lambda v, n: 0.0,
     "one_product": lambda v, n: 0.0,
@@ -301,7 +302,11 @@ def read_edge(i: int, v: int, n: Numbers) -> Fraction | float:
 def _alone(kind: str, v: int) -> Fraction:
     if kind == "odd_bias":
         return power(-2 - high(v, 2))
-    return power(-high(v, 4)) if kind == "one_power" else Fraction(3 + 2 * high(v, 3), 8)
+    return (
+        power(-high(v, 4))
+        if kind in ("one_power", "idle_infinity")
+        else Fraction(3 + 2 * high(v, 3), 8)
+    )
 
 
 def read_inputs(kind: str, v: list[int], shape: tuple[int, ...], n: Numbers) -> list[Any]:
@@ -318,7 +323,7 @@ def read_inputs(kind: str, v: list[int], shape: tuple[int, ...], n: Numbers) -> 
     if kind == "far_tails":
         largest = (2 - power(1 - n.precision)) * power(n.max_exponent)
         return [largest, -largest, *(read_beyond_tails(w, n, n.max_exponent) for w in v[2:])]
-    if kind in ("one_power", "one_product", "odd_bias"):
+    if kind in ("one_power", "one_product", "odd_bias", "idle_infinity"):
         size = len(v) // shape[0]
         places = [sample * size + low(v[sample * size], size) for sample in range(shape[0])]
         return [
@@ -369,9 +374,8 @@ def same(array: np.ndarray[Any, Any], values: list[float]) -> bool:
 PLAIN_KINDS = [kind for kind in KINDS if KINDS[kind].base in (None, kind)]
 
 
-def with_placed(kind: str, array: np.ndarray[Any, Any], values: list[float]) -> list[float]:
-    """The values, with the one infinity that the kind places among the inputs."""
-    assert KINDS[kind].place == "inputs:infinity"
+def with_placed(array: np.ndarray[Any, Any], values: list[float]) -> list[float]:
+    """The values, with the one infinity that the kind places among them."""
     (placed,) = np.flatnonzero(np.isinf(array))
     return [*values[:placed], float(array.flat[placed]), *values[placed + 1 :]]
 
@@ -386,9 +390,12 @@ def test_operands_follow_from_the_specification(kind: str, dtype: str) -> None:
         expected = read(case.replace(operands=kind, dtype=dtype))
         made = operands(case.replace(operands=kind, dtype=dtype))
         assert made.inputs is not None
+        arrays = {"inputs": made.inputs, **made.weights}
         if KINDS[kind].place:
-            expected["inputs"] = with_placed(kind, made.inputs, expected["inputs"])
-        for role, array in {"inputs": made.inputs, **made.weights}.items():
+            role, what = KINDS[kind].place.split(":")
+            assert what == "infinity"
+            expected[role] = with_placed(arrays[role], expected[role])
+        for role, array in arrays.items():
             assert same(array, expected[role]), role
 
 
@@ -440,7 +447,7 @@ def test_long_streams_continue_short_ones() -> None:
     assert split_mix(5, 5000)[:4096].tolist() == split_mix(5, 4096).tolist()
 
 
-DIGEST = "fb5b99c571b29104ced1019fbab5b5b9fb99504dcddfcdad214424d7a255ed84"
+DIGEST = "a07695652fbd88c72247eca0d78cf62a2bf581a007cd0606d9f5559b61da4a01"
 
 
 def test_operands_never_change() -> None:
@@ -527,7 +534,7 @@ def test_the_spike_is_far_above_the_rest() -> None:
     assert np.abs(changed[plain != changed]).tolist() == [2.0**30]
 
 
-@pytest.mark.parametrize("kind", ["kernel_nan", "kernel_infinity"])
+@pytest.mark.parametrize("kind", ["kernel_nan", "kernel_infinity", "idle_infinity"])
 def test_one_weight_is_replaced(kind: str) -> None:
     made = operands(CASE.replace(operands=kind))
     assert made.inputs is not None

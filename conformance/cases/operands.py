@@ -389,6 +389,15 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "negative_nan": _on_grid(
             "one NaN among the inputs, its sign bit set", place="inputs:negative-nan"
         ),
+        "idle_infinity": Kind(
+            "one infinity in the kernel, one input a sample and else zeros",
+            recipes.one_power,
+            bias=recipes.nothing,
+            damping=0,
+            exact=True,
+            random_sign=True,
+            place="kernel:infinity",
+        ),
         "kernel_mark": _marked("inputs numbered, one element of the kernel one", "kernel"),
         "input_mark": _marked("kernel numbered, one input one", "inputs"),
         "upstream_mark": _marked(

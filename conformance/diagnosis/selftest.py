@@ -54,8 +54,12 @@ class Score:
 
     @property
     def is_named(self) -> bool:
-        """Whether the diagnosis is that fault, of all failures, and no other."""
-        groups = self.diagnosis.groups if self.diagnosis else ()
+        """Whether the diagnosis is that fault, of all failures, and no other.
+
+        A fault that is another reading of an ambiguous clause is named as such.
+        """
+        found = self.diagnosis
+        groups = (*found.groups, *found.readings) if found else ()
         return len(groups) == 1 and groups[0].faults == (self.fault,) and not groups[0].alternatives
 
 

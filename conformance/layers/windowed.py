@@ -112,6 +112,7 @@ class Windowed(Plain):
             values.whole_vectors,
             windows.wide_strides,
             gradients.strided,
+            values.idle_infinities,
             surroundings.outputs,
             surroundings.gradients,
         ),

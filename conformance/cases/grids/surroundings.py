@@ -57,12 +57,18 @@ def _pairs(layer: str, dtypes: Sequence[str], observe: str) -> Iterator[Case]:
         yield windowed(layer, axes[: known.rank], row.pop("padding"), observe=observe, **row)
 
 
+_SQUARE: Final = 3
+
+
 def _axes(window: int, step: int, rate: int) -> tuple[Axis, Axis]:
-    """Two or three windows along an axis, with one input over along the first."""
-    second = min(window, 3)
+    """Two windows along an axis, with one input over along the first where strides allow.
+
+    Long windows are so along the first axis alone.
+    """
+    second = window if window <= _SQUARE else 1
     strides = [step or one for one in (window, second)]
     spans = [rate * (one - 1) + 1 for one in (window, second)]
     return (
-        Axis(spans[0] + 2 * strides[0] + (strides[0] > 1), window, strides[0], rate),
+        Axis(spans[0] + strides[0] + (strides[0] > 1), window, strides[0], rate),
         Axis(spans[1] + strides[1], second, strides[1], rate),
     )

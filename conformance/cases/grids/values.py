@@ -34,7 +34,7 @@ ONLY_OF_SUMS: Final = frozenset(
     {
         *("constant", "cancellation", "overflow", "spike", "kernel_nan", "kernel_infinity"),
         *("one_power", "one_product", "one_weight", "odd_bias", "tails", "edges", "slopes"),
-        *("unused_infinity", "far_tails", "far_slopes"),
+        *("unused_infinity", "far_tails", "far_slopes", "idle_infinity"),
     }
 )
 """Kinds that say nothing about a layer that only moves or compares values."""
@@ -46,7 +46,7 @@ ELSEWHERE: Final = frozenset(
     {
         *("swapped", "reweighted", "refilled", "resized", "threaded"),
         *("one_weight", "odd_bias", "edges", "slopes", "far", "unused_infinity"),
-        *("far_tails", "far_slopes", "negative_nan"),
+        *("far_tails", "far_slopes", "negative_nan", "idle_infinity"),
         *(name for name, kind in KINDS.items() if kind.mark),
     }
 )
@@ -351,6 +351,16 @@ def unused_weights() -> Iterator[Case]:
     for layer, dtype in product(convolution_layers(), FLOATING_DTYPES):
         for windows, padding in _geometries(layer):
             yield windowed(layer, windows, padding, operands="unused_infinity", dtype=dtype)
+
+
+def idle_infinities() -> Iterator[Case]:
+    """Inputs of zero beside an infinity in the kernel, which must not be skipped, in every dtype.
+
+    Those that are padding may be (`conv.padding.nonfinite-kernel` is ambiguous).
+    """
+    for layer, dtype in product(convolution_layers(), FLOATING_DTYPES):
+        for windows, padding in _geometries(layer):
+            yield windowed(layer, windows, padding, operands="idle_infinity", dtype=dtype)
 
 
 def on_padding_alone() -> Iterator[Case]:

@@ -119,7 +119,7 @@ CONVOLUTION_OUTPUT: Final[Table] = {
     "conv.padding.same-split": _is_padded_by_same,
     "conv.padding.same-small-input": _exceeds_input,
     "conv.padding.nonfinite-kernel": lambda f: (
-        f.case.operands in ("kernel_nan", "kernel_infinity") and is_padded(f)
+        f.case.operands in ("kernel_nan", "kernel_infinity", "idle_infinity") and is_padded(f)
     ),
     "{layer}.use-bias.true": lambda f: f.config["use_bias"],
     "{layer}.use-bias.false": lambda f: not f.config["use_bias"],
@@ -132,7 +132,7 @@ CONVOLUTION_OUTPUT: Final[Table] = {
     ),
     "conv.values.nan": _operands("one_nan", "kernel_nan", "specials"),
     "conv.values.infinity": _operands(
-        "one_infinity", "kernel_infinity", "unused_infinity", "specials"
+        *("one_infinity", "kernel_infinity", "unused_infinity", "idle_infinity", "specials")
     ),
     "conv.values.signed-zero": _operands("specials"),
     "conv.values.range": _operands("huge", "overflow", "subnormal", "wide"),
