@@ -61,7 +61,7 @@ _SQUARE: Final = 3
 
 
 def _axes(window: int, step: int, rate: int) -> tuple[Axis, Axis]:
-    """Two windows along an axis, with one input over along the first where strides allow.
+    """Two windows or more along an axis, with one input over along the first where strides allow.
 
     Long windows are so along the first axis alone.
     """
@@ -69,6 +69,6 @@ def _axes(window: int, step: int, rate: int) -> tuple[Axis, Axis]:
     strides = [step or one for one in (window, second)]
     spans = [rate * (one - 1) + 1 for one in (window, second)]
     return (
-        Axis(spans[0] + strides[0] + (strides[0] > 1), window, strides[0], rate),
+        Axis(max(spans[0] + strides[0] + (strides[0] > 1), 4), window, strides[0], rate),
         Axis(spans[1] + strides[1], second, strides[1], rate),
     )
