@@ -186,20 +186,20 @@ def test_rows_below_that_are_read_after_the_last_column_are_told() -> None:
 
 @pytest.mark.parametrize("which", ["last", "next"])
 def test_sums_that_go_on_beyond_their_products_are_told(which: str) -> None:
-    """Of six products, two more: those that the next output begins with, by other weights."""
+    """Of nine products, three more: those that the next output begins with, by other weights."""
 
     def with_more(case: Case, value: Any) -> Any:
         arrays, made = operands(case), value.copy()
         assert arrays.inputs is not None
-        flat = arrays.weights["kernel"].reshape(-1, value.shape[-1]).T.ravel()
+        flat = np.append(arrays.weights["kernel"].reshape(9, -1).T.ravel(), np.zeros(3))
         for n, i, f in np.ndindex(value.shape):
-            further = arrays.inputs[n, i + 1 : i + 2].ravel()[:2]
-            first = (f + 1) * 6
-            weights = flat[first - 1] if which == "last" else flat[first : first + 2]
-            made[n, i, f] += (further * weights).sum() if np.size(weights) else 0
+            further = arrays.inputs[n, i] if i + 1 < value.shape[1] else np.zeros(3)
+            first = 9 * (f + 1)
+            weights = flat[first - 1] if which == "last" else flat[first : first + 3]
+            made[n, i, f] += (further * weights).sum()
         return Value(made)
 
-    case = "Conv1D/inputs:2x6x3/filters:4/kernel_size:2"
+    case = "Conv1D/inputs:1x3x3/filters:4/kernel_size:3/padding:same"
     by = "last weight" if which == "last" else "weights of the next filter, as they lie in memory"
     assert told(case, ask_of(CORRECT, with_more)).startswith(
         "the products of a sum go on beyond the last of them: further inputs are multiplied with "
@@ -650,6 +650,31 @@ def test_places_that_are_taken_apart_by_the_height_are_told() -> None:
     assert told(case, of_change(by_height)) == (
         "the place of the largest in its window, counted row by row, is taken apart by the number "
         "of the window's rows, where it should be by that of its columns"
+    )
+
+
+def test_gradients_that_a_second_part_of_the_outputs_overwrites_are_told() -> None:
+    """The last two of four outputs, which read inputs from index 2 on, are stored over others."""
+    case = parse("MaxPooling1D/observe:gradients/inputs:1x6x4/pool_size:3/strides:1")
+
+    def ask(asked: Case) -> Result:
+        arrays = operands(asked)
+        assert arrays.upstream is not None
+        places = np.arange(arrays.upstream.shape[1]) >= -(-arrays.upstream.shape[1] // 2)
+        halves = [arrays.upstream * (places == late)[:, None] for late in (False, True)]
+        first, second = (
+            predict_gradients(asked, replace(arrays, upstream=g), CORRECT).value["inputs"]
+            for g in halves
+        )
+        split = int(places.argmax())
+        made = np.concatenate([first[:, :split], second[:, split:]], axis=1)
+        evidence = Evidence("one", asked, Value({"inputs": made}), "exact")
+        return Result(asked, (), "one", Verdict.DEVIATES, None, "", "", evidence=evidence)
+
+    assert told(str(case), ask) == (
+        "along output steps, the outputs are handled in two parts, and what the first one gives to "
+        "inputs that the second one reads as well is lost, as where its result is stored and not "
+        "added"
     )
 
 

@@ -259,6 +259,27 @@ def _without_last_outputs(axis: int) -> Change:
     return kernel
 
 
+def _outputs_rounded_down(axes: slice) -> Change:
+    """The kernel's gradient, each element with the outputs along axes that strides fit into whole.
+
+    That are ``(n - place of the element in the first window) // stride``, rounded up if right.
+    """
+
+    def kernel(_: Array, found: Any) -> Array:
+        lengths, rank = found.x.shape[1:-1], found.rank
+        windows = found.windows
+        for axis in range(rank)[axes]:
+            index, stride = found.places[axis], found.settings.strides[axis]
+            counts = np.maximum(lengths[axis] - index[:1], 0) // stride
+            kept = np.arange(len(index))[:, None] < counts
+            shape = [1] * windows.ndim
+            shape[1 + axis], shape[1 + rank + axis] = kept.shape
+            windows = np.where(kept.reshape(shape), windows, 0.0)
+        return np.asarray(found.of_kernel(windows, found.g))
+
+    return kernel
+
+
 def _reshaped_not_transposed(w: Array) -> Array:
     """What is used where the memory of the kernel is taken for that of the transposed one."""
     *taps, channels, filters = w.shape
@@ -638,6 +659,20 @@ _ALL: Final = (
             ("mean", "the batch", _mean),
             ("mean-of-places", "the number of places of an output", _of_places),
             ("mean-of-outputs", "the number of outputs of a filter", _of_outputs),
+        )
+    ),
+    *(
+        _fault(
+            f"kernel.rounded-down{which}",
+            "in the gradient of the kernel, the last output that meets an element of the kernel is "
+            f"left out where strides do not divide the inputs from there on{words}, as where their "
+            "number is rounded down",
+            kernel=_outputs_rounded_down(axes),
+        )
+        for which, words, axes in (
+            ("", "", slice(None)),
+            ("-last", ", along the last axis", slice(-1, None)),
+            ("-first", ", along the first axis", slice(0, 1)),
         )
     ),
     *_by_samples(),

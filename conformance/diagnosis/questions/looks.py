@@ -349,6 +349,25 @@ def _by_other_rows(sent: Sent) -> str:
     )
 
 
+def _in_two_parts(sent: Sent) -> str:
+    """Whether what a first part of the outputs gives is lost where a second one begins."""
+    for axis, windows in enumerate(sent.windows, 1):
+        for split in range(1, len(windows)):
+            lost = sent.outputs[:, axis] < split
+            lost &= sent.right[:, axis] >= max(int(windows[split, 0]), 0)
+            moved = sent.right.copy()
+            moved[lost] = NOTHING
+            if np.array_equal(moved, sent.got):
+                return _LOST_BETWEEN.format(axis=_axes_of(sent.right)[axis])
+    return ""
+
+
+_LOST_BETWEEN: Final = (
+    "along output {axis}s, the outputs are handled in two parts, and what the first one gives to "
+    "inputs that the second one reads as well is lost, as where its result is stored and not added"
+)
+
+
 def _by_two_lengths(sent: Sent) -> str:
     """Where flat indices of inputs are taken apart by another length of rows than made with."""
     if sent.right.shape[1] != len(("sample", "row", "column", "channel")):
@@ -380,5 +399,5 @@ def _first_sent(sent: Sent, row: int) -> str:
 
 _WAYS_TO_SEND: Final = (
     *(_to_first_sample, _by_cut_windows, _by_window_height, _counted_anew),
-    *(_moved_alike, _by_other_rows, _by_two_lengths),
+    *(_moved_alike, _in_two_parts, _by_other_rows, _by_two_lengths),
 )
