@@ -43,6 +43,10 @@ CONDITIONS: dict[str, tuple[str, Callable[[Facts], bool]]] = {
         lambda f: f.case.dtype in ("float16", "float64"),
     ),
     "integer dtypes": (POOL + "/dtype:int16", lambda f: "int" in f.case.dtype),
+    "dtype bfloat16": (
+        "MaxPooling1D/observe:gradients/inputs:1x7x3/dtype:bfloat16/pool_size:2",
+        lambda f: f.case.dtype == "bfloat16",
+    ),
     "operands of the kind 'tails'": (
         CONV + "/operands:tails",
         lambda f: f.case.operands == "tails",

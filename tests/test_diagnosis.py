@@ -19,7 +19,12 @@ from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.evaluation import CORRECT, evaluate
 from conformance.diagnosis.faults import FAULTS, PADDING_LEFT_OUT, combined
 from conformance.diagnosis.hypotheses import Failure
-from conformance.diagnosis.results import UNEXPLAINED, diagnosed, diagnosed_if_possible
+from conformance.diagnosis.results import (
+    NOT_ASKED,
+    UNEXPLAINED,
+    diagnosed,
+    diagnosed_if_possible,
+)
 from conformance.diagnosis.selftest import CORRECT_VARIANTS, Bench, Compute
 from conformance.diagnosis.stages import STAGES, first_difference
 from conformance.judge.verdict import Verdict
@@ -326,6 +331,21 @@ def test_a_diagnosis_that_breaks_does_not_lose_the_verdicts(
     assert told.startswith(UNEXPLAINED)
     assert "ZeroDivisionError" in told
     assert "once only" in told
+
+
+def test_a_diagnosis_that_breaks_as_it_asks_keeps_what_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise ZeroDivisionError("once only")
+
+    monkeypatch.setattr("conformance.diagnosis.results.asked", broken)
+    case = parse("Conv1D/inputs:2x6x3/filters:4/kernel_size:2")
+    wrong = result(case, evaluate(case, operands(case), FAULTS["bias.missing"].steps))
+    (told,), note = diagnosed_if_possible([wrong], ask=broken)
+    assert told.diagnosis == "the bias is left out"
+    assert note.startswith(NOT_ASKED)
+    assert "ZeroDivisionError" in note
 
 
 def test_results_are_given_the_diagnosis_of_their_implementation() -> None:

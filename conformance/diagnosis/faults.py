@@ -941,6 +941,18 @@ def _pooling() -> tuple[Fault, ...]:
             "the padding's -infinity as well",
             partial(v.pool_by_bits, padded=True),
         ),
+        *(
+            pool(
+                f"difference{which}",
+                "pooling compares two numbers by the sign of their difference, which integers that "
+                f"are far apart do not hold{words}",
+                v.folded(v.positive_difference_replaces, clipped=clipped),
+            )
+            for which, words, clipped in (
+                ("", "", True),
+                ("-padded", ", the least number of the padding among them", False),
+            )
+        ),
         pool(
             "signed",
             "pooling compares unsigned integers as signed ones",

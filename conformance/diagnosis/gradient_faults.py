@@ -321,6 +321,11 @@ def _bias_by_samples(parts: Change) -> Change:
     return bias
 
 
+def _bias_by_places(b: Array, found: Any) -> Array:
+    """The bias' gradient of 16-bit formats, rounded after each output is added."""
+    return _rounded_sum(b, iter(found.g.reshape(-1, found.g.shape[-1])), found)
+
+
 def _samples(windows: Array, g: Array) -> Iterator[tuple[Array, Array]]:
     return ((windows[n : n + 1], g[n : n + 1]) for n in range(len(g)))
 
@@ -676,6 +681,12 @@ _ALL: Final = (
         )
     ),
     *_by_samples(),
+    _fault(
+        "bias.rounded-by-outputs",
+        "the gradient of the bias is added up over the outputs in the 16-bit dtype itself, and so "
+        "rounded after each",
+        bias=_bias_by_places,
+    ),
     Fault(
         "gradient.inputs.reshaped",
         "the gradient of channels_first inputs is reshaped, not transposed",

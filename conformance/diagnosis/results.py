@@ -8,6 +8,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, Protocol
 
+import numpy as np
+
 from conformance.cases.case import Case
 from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.faults import Fault
@@ -44,6 +46,7 @@ class Order(Protocol):
 _NO_ORDER: Mapping[str, Order] = MappingProxyType({})
 
 
+@np.errstate(all="ignore")
 def diagnosed(
     results: Sequence[Result], order: Mapping[str, Order] = _NO_ORDER, ask: Ask | None = None
 ) -> tuple[list[Result], dict[str, Diagnosis]]:
@@ -83,7 +86,8 @@ def diagnosed_if_possible(
 
     That is where less was asked than there was to ask.  Where the diagnosis itself breaks, which is
     a fault of this suite, the verdicts are not lost with it: the results as they were, and a text
-    that says so.
+    that says so.  Where it breaks as the implementation is asked further, what is known without
+    stands.
     """
     try:
         told, found = diagnosed(results, order, ask)
@@ -93,7 +97,10 @@ def diagnosed_if_possible(
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         what = f"{type(error).__name__} in {where.name}, line {where.lineno}: {error}"
-        return results, f"{UNEXPLAINED}; the verdicts stand. Please report it: {what}"
+        if ask is None:
+            return results, f"{UNEXPLAINED}; the verdicts stand. Please report it: {what}"
+        told, further = diagnosed_if_possible(results, order)
+        return told, further or f"{NOT_ASKED}; what is said stands. Please report it: {what}"
 
 
 def _cut(name: str, seconds: float) -> str:
@@ -104,6 +111,10 @@ def _cut(name: str, seconds: float) -> str:
 
 
 UNEXPLAINED: Final = "The failures are not explained, by a fault of conformance itself"
+NOT_ASKED: Final = (
+    "The implementation was asked nothing further about its failures, by a fault of conformance "
+    "itself"
+)
 
 
 def _rejections_that_tell(results: Sequence[Result], names: Iterable[str]) -> list[Result]:

@@ -395,6 +395,12 @@ def greater_replaces(kept: Array, element: Array) -> Array:
     return np.where(element > kept, element, kept)
 
 
+def positive_difference_replaces(kept: Array, element: Array) -> Array:
+    """What stands unless another one less it is above zero, which of integers may wrap around."""
+    with np.errstate(over="ignore"):
+        return np.where(element - kept > 0, element, kept)
+
+
 def not_less_stays(kept: Array, element: Array) -> Array:
     """What stands only while it is no less: after NaN, what comes next is taken."""
     return np.where(kept >= element, kept, element)

@@ -25,7 +25,8 @@ _PLAIN: Final = frozenset({bool, int, float, complex, str, type(None)})
 
 def same(left: Array, right: Array) -> Mask:
     """Which elements are equal by value; arrays of the same shape."""
-    return np.asarray((left == right) | ((left != left) & (right != right)))
+    with np.errstate(invalid="ignore"):  # of bit patterns that are NaN and trap
+        return np.asarray((left == right) | ((left != left) & (right != right)))
 
 
 def equal(left: Array, right: Array) -> bool:

@@ -72,6 +72,7 @@ _EXTRAORDINARY: Final = frozenset(
 """Exceptions that say that something broke, not that an argument is refused."""
 
 
+@np.errstate(all="ignore")
 def judge(case: Case, operands: Operands, expectation: Expectation, outcome: Outcome) -> Judgement:
     """Judge what an implementation did with a case.
 

@@ -113,6 +113,7 @@ class Windowed(Plain):
             windows.wide_strides,
             gradients.strided,
             values.idle_infinities,
+            values.infinite_rows,
             surroundings.outputs,
             surroundings.gradients,
         ),

@@ -20,6 +20,8 @@ from conformance.layers.registry import LAYERS, windowed_layers
 _COUNTS: Final = (1, 3, 4, 11, 16)
 """Numbers of channels and of filters: one, few, what vectors hold, odd beyond it, and several."""
 
+_ACTIVATIONS: Final = ("linear", "relu", "tanh")
+
 _AS_WINDOW: Final = 0
 _STEPS: Final = ((1, 1), (2, 1), (3, 1), (1, 2))
 _POOL_STEPS: Final = ((1, 1), (2, 1), (3, 1), (_AS_WINDOW, 1))
@@ -51,7 +53,7 @@ def _pairs(layer: str, dtypes: Sequence[str], observe: str) -> Iterator[Case]:
         "data_format": ("channels_last", "channels_first"),
     }
     if known.convolves:
-        factors |= {"filters": _COUNTS, "use_bias": (True, False)}
+        factors |= {"filters": _COUNTS, "use_bias": (True, False), "activation": _ACTIVATIONS}
     for row in each_pair(factors):
         axes = _axes(row.pop("window"), *row.pop("step"))
         yield windowed(layer, axes[: known.rank], row.pop("padding"), observe=observe, **row)

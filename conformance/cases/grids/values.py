@@ -236,6 +236,12 @@ def far_tails() -> Iterator[Case]:
         yield windowed("Conv1D", (Axis(67, 1),), **sizes, **rest)
 
 
+def infinite_rows() -> Iterator[Case]:
+    """Rows of one element, some of which are infinite: nothing is left where it is subtracted."""
+    for activation, dtype in product(("softmax", "log_softmax"), FLOATING_DTYPES):
+        yield _activated("Conv1D", activation, "one_infinity", filters=1, dtype=dtype)
+
+
 def whole_vectors() -> Iterator[Case]:
     """Every activation in every dtype with as many filters as a vector holds, or several.
 

@@ -204,7 +204,7 @@ def _of_fields(case: Case, asking: _Asking, failing: Sequence[Case]) -> Iterator
 
 
 def _of_dtype(case: Case, asking: _Asking, failing: Sequence[Case]) -> str:
-    taken = LAYERS[case.layer].integer_dtypes
+    taken = LAYERS[case.layer].integer_dtypes if case.observe == "output" else ()
     others = [case.replace(dtype=d) for d in (*FLOATING_DTYPES, *taken) if d != case.dtype]
     fails = {one.dtype for one in others if has_its_dtype(one) and asking.fails(one)}
     fails |= {case.dtype, *(one.dtype for one in failing)}
