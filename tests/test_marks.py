@@ -169,6 +169,21 @@ def of_inputs(change: Any) -> Any:
     return ask
 
 
+def test_weights_that_meet_the_inputs_of_another_block_are_told() -> None:
+    """Of 24 products, the last eight take the inputs of the eight before them."""
+
+    def with_others(case: Case, _: Any) -> Any:
+        arrays = operands(case)
+        windows = np.stack([arrays.inputs[:, i : i + 6].reshape(2, -1) for i in range(3)], axis=1)
+        windows[..., 16:] = windows[..., 8:16]
+        return Value(windows @ arrays.weights["kernel"].reshape(24, -1) + arrays.weights["bias"])
+
+    case = "Conv1D/inputs:2x8x4/filters:3/kernel_size:6"
+    assert told(case, ask_of(CORRECT, with_others)).startswith(
+        "some weights meet the inputs of the products 8 before their own"
+    )
+
+
 def test_rows_below_that_are_read_after_the_last_column_are_told() -> None:
     """The padding before the first column, and that of rows, is right."""
 

@@ -906,6 +906,15 @@ def _pooling() -> tuple[Fault, ...]:
                 ("pairs", "each two neighbours in one", True),
             )
         ),
+        *(
+            pool(
+                f"last-pass-{block}",
+                f"a window is read in passes of {block} elements, each of which begins anew, so "
+                "that only the last one counts",
+                v.pool_last_pass(block),
+            )
+            for block in (4, 8, 9, 16)
+        ),
         pool(
             "passes",
             "a window of more than 9 elements is read in passes, the first 9 and then 8 at a time, "

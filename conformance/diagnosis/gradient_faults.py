@@ -97,6 +97,21 @@ def _shifted(by: int) -> Change:
     return lambda x, found: np.roll(x, by, tuple(range(1, 1 + found.rank)))
 
 
+def _within_exchanged_lengths(g: Array) -> Array:
+    """The upstream gradient without rows beyond the number of columns, and the reverse."""
+    if g.ndim != len(("sample", "row", "column", "channel")):
+        return g
+    _, rows, columns, _ = g.shape
+    kept = (np.arange(rows) < columns)[:, None] & (np.arange(columns) < rows)
+    return np.asarray(g * kept[..., None])
+
+
+def _unread_as_inputs(x: Array, found: Any) -> Array:
+    """The inputs themselves where no window reads them."""
+    counts = found.scattered(np.broadcast_to(1.0, found.windows.shape), np.add.at)
+    return np.where(counts == 0, found.x, x)
+
+
 def _in_windows_by_stride(x: Array, found: Any) -> Array:
     """Only inputs whose window, where none overlap, is their place divided by the stride."""
     settings = found.settings
@@ -561,6 +576,12 @@ _ALL: Final = (
         for block in (16, 32, 64, 128)
     ),
     _fault(
+        "inputs.unread",
+        "inputs that no window reads have themselves for their gradient, as where it is written "
+        "over them and not cleared",
+        inputs=_unread_as_inputs,
+    ),
+    _fault(
         "inputs.upstream-pitch",
         "the gradient of the inputs reads the rows of the upstream gradient as far apart as those "
         "of the inputs lie",
@@ -610,6 +631,12 @@ _ALL: Final = (
             upstream=v.to_bits(bits),
         )
         for bits, words in BITS.items()
+    ),
+    _fault(
+        "upstream.exchanged-lengths",
+        "in the gradients, the outputs of rows beyond the number of columns, or of columns beyond "
+        "that of rows, are left out, as where both lengths are exchanged",
+        upstream=_within_exchanged_lengths,
     ),
     _fault(
         "upstream.contiguous",

@@ -319,6 +319,13 @@ _NEAR_STRIDE: Final = (
             "longer than one"
         ),
     ),
+    (
+        "first-windows",
+        (
+            "of the windows that read an input, only the first ones, as many as it has whole "
+            "strides, give it something"
+        ),
+    ),
 )
 
 
@@ -334,7 +341,13 @@ def _by_stride(index: Array, number: int, stride: int, *, which: str, axes: Sequ
         return np.ones(index.shape, bool)
     place = index - index[:, :1]
     whole = max((int(place.max()) + 1) // stride, 1) * stride
-    kept = {"before": place >= stride - 1, "beyond": place < stride, "rest": place < whole}
+    sooner = np.minimum((place.max() - place) // stride, np.arange(len(index))[:, None])
+    kept = {
+        "before": place >= stride - 1,
+        "beyond": place < stride,
+        "rest": place < whole,
+        "first-windows": sooner < whole // stride,  # windows before this one that read the input
+    }
     return np.asarray(kept[which])
 
 

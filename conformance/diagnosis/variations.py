@@ -886,6 +886,11 @@ def pool_in_passes(first: int, block: int) -> Callable[[Array, Array], Array]:
     return _pool_some(lambda elements: first + max(elements - first, 0) // block * block)
 
 
+def pool_last_pass(block: int) -> Callable[[Array, Array], Array]:
+    """The greatest of the elements after the last whole block of those before the last."""
+    return _pool_read(lambda elements: np.arange(elements) >= max(elements - 1, 0) // block * block)
+
+
 def pool_halved(*, of_pairs: bool) -> Callable[[Array, Array], Array]:
     """The greatest by halves, in pairs of neighbours or of both halves; odd ones are not read."""
 

@@ -13,6 +13,7 @@ from conformance.cases.facts import facts
 from conformance.diagnosis.attribution import how_often
 from conformance.diagnosis.evaluation import CORRECT, Array, places, settings_of
 from conformance.diagnosis.questions.answers import Answer, Ask, answers, moved
+from conformance.diagnosis.questions.overruns import beyond_products, of_other_block
 from conformance.diagnosis.questions.products import (
     AXES,
     NOTHING,
@@ -88,7 +89,9 @@ def of_convolution(case: Case, ask: Ask) -> Told:
     """What is read in one case, of outputs or of gradients."""
     layer = _Convolution(case)
     if case.observe == "output":
-        return read_words(_by_kernel(layer, ask))
+        reads = _by_kernel(layer, ask)
+        other = beyond_products(reads) or of_other_block(reads)
+        return Told((other,), is_law=True) if other else read_words(reads)
     upstream = prod(layer.outputs) * layer.kernel[-1]
     found = list(answers(case, "upstream_mark", upstream, ask))
     for name, decoded in (("kernel", _of_kernels), ("inputs", _of_inputs)):

@@ -81,6 +81,20 @@ class Reads:
         nothing = (self.got == NOTHING).all(axis=1)
         return np.asarray(~np.where(self.inside, same, nothing))
 
+    @property
+    def outputs(self) -> Array:
+        """The sample, place and filter of each read."""
+        return np.column_stack([self.entries[:, : 1 + self.rank], self.entries[:, -1]])
+
+    def products(self, sizes: tuple[int, ...] | None = None) -> Array:
+        """The number of each product in its sum, by the lengths of the kernel's taps and channels.
+
+        Those of all elements that occur, if none are given.
+        """
+        taps_and_channel = self.entries[:, 1 + self.rank : -1]
+        sizes = sizes or tuple(taps_and_channel.max(axis=0, initial=0) + 1)
+        return np.asarray(np.ravel_multi_index(tuple(taps_and_channel.T), sizes))
+
     def only(self, chosen: Array) -> Reads:
         """Some of the reads."""
         rows = ("entries", "right", "got", "weight", "inside")
@@ -105,9 +119,7 @@ class Reads:
             yield f"input {axis}s", self.right[:, 1 + a]
         yield "input channels", self.right[:, -2]
         yield from ((name, values) for _, name, values in self.variables())
-        taps_and_channel = self.entries[:, 1 + self.rank : -1]
-        sizes = tuple(taps_and_channel.max(axis=0, initial=0) + 1)
-        yield "products of a sum", np.ravel_multi_index(tuple(taps_and_channel.T), sizes)
+        yield "products of a sum", self.products()
 
 
 def formula(law: Law) -> str:

@@ -26,7 +26,6 @@ from conformance.diagnosis.questions.kernel_order import kernel_in_another_order
 from conformance.diagnosis.questions.laws import ENOUGH, law_of
 from conformance.diagnosis.questions.memory import elsewhere_in_memory, one_after_another
 from conformance.diagnosis.questions.orders import in_another_order
-from conformance.diagnosis.questions.overruns import beyond_products
 from conformance.diagnosis.questions.parts import counted_in_parts, parts_of_outputs
 from conformance.diagnosis.questions.products import (
     AXES,
@@ -47,9 +46,6 @@ def read_words(reads: Reads) -> Told:
     wrong = reads.wrong
     if not wrong.any():
         return Told()
-    beyond = beyond_products(reads)
-    if beyond:
-        return Told((beyond,), is_law=True)
     if not (reads.inside & wrong).any():
         return _of_padding(reads.only(wrong))
     words = cut_at_blocks(reads, of_one=False) or ends_missed(reads) or phase_lost(reads)
