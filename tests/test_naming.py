@@ -432,7 +432,7 @@ _OTHER_NUMBERS = (
     *("same.size", "same.undilated-shape", "same.rounded-down", "same.valid"),
     *("same.first-axis-twice", "same.last-axis-twice"),
     *("valid.rounded-up", "valid.last-missing", "valid.same"),
-    *("causal.valid", "causal.undilated", "causal.same-total"),
+    *("causal.valid", "causal.undilated", "causal.same-total", "causal.cut-after"),
     *("strides.ignored", "strides.pointwise", "dilation.strides"),
 )
 UNFELT = {

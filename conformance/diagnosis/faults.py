@@ -222,7 +222,6 @@ def _same() -> tuple[Fault, ...]:
             "the padding mirrors the input, its edge included",
             Steps(beyond=v.mirrored(repeats_edge=True)),
         ),
-        PADDING_LEFT_OUT,
         Fault(
             "padding.wraps", "the padding wraps around", Steps(beyond=lambda index, n: index % n)
         ),
@@ -748,6 +747,7 @@ def _arithmetic() -> tuple[Fault, ...]:
             "the terms of weights that are zero are left out, though the input is not finite",
             Steps(contract=v.without_terms_of_zero_weights),
         ),
+        PADDING_LEFT_OUT,
         Fault("values.subnormal", "subnormal inputs are taken for zero", Steps(inputs=v.flushed)),
         Fault("values.nan", "NaN inputs are replaced by zero", Steps(inputs=v.without_nan)),
         Fault(
