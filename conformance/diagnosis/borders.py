@@ -39,6 +39,12 @@ def border_faults() -> Iterator[Fault]:
             f"the bias is left out in the outputs {words}",
             Steps(sums_at=partial(_without_bias, mask=mask)),
         )
+    yield _fault(
+        "sums.both",
+        "the products of outputs whose window reaches beyond both ends of the input are added "
+        "twice, as where the loops over the two borders overlap",
+        Steps(sums_at=_twice_beyond_both),
+    )
     for (side, cut, place), keeps_one in product(_SIDES, (True, False)):
         more = ", unless it is the only one" if keeps_one else ""
         yield _fault(
@@ -69,6 +75,10 @@ def _without_activation(
 
 def _without_bias(sums: Array, bias: Array, before: Array, after: Array, *, mask: _Mask) -> Array:
     return np.where(mask(before, after), sums - bias, sums)
+
+
+def _twice_beyond_both(sums: Array, bias: Array, before: Array, after: Array) -> Array:
+    return np.where(before & after, sums + (sums - bias), sums)
 
 
 def _pool_without(windows: Array, inside: Array, *, side: str, keeps_one: bool) -> Array:

@@ -393,8 +393,9 @@ class _Convolution:
         if self.bias is not None and not steps.bias_last:
             sums = steps.add_bias(sums, self.bias)
         sums = steps.sums(sums, FORMATS[self.case.dtype])
-        if steps.sums_at is not None and self.bias is not None:
-            sums = steps.sums_at(sums, self.bias, *self._cut_windows())
+        if steps.sums_at is not None:
+            bias = np.zeros(sums.shape[-1]) if self.bias is None else self.bias
+            sums = steps.sums_at(sums, bias, *self._cut_windows())
         wide = self._laid_out(self._fused(sums)) if steps.fused else self._activated(sums)
         if self.bias is not None and steps.bias_last:
             wide = wide + self._laid_out(np.broadcast_to(self.bias, sums.shape))

@@ -13,6 +13,7 @@ from conformance.diagnosis.evaluation import Array, Steps, activate, contract
 from conformance.diagnosis.faults import Fault
 
 _CHANNELS: Final = (4, 8, 16, 32, 64)
+_PRODUCTS: Final = (4, 8, 16, 32, 64)
 _BIASES: Final = (
     ("first", "the bias being added to the first"),
     ("each", "the bias being added to each"),
@@ -28,6 +29,13 @@ def fused_faults() -> Iterator[Fault]:
             f"parts.{which or 'taps'}.{bias}",
             f"the activation is applied to the sum after each part of {words}, {how}",
             partial(_by_parts, parts=parts, bias_of=bias),
+        )
+    for block in _PRODUCTS:
+        yield _fault(
+            f"last-alone.{block}",
+            f"the activation is applied to the sum of the last block of {block} products alone, "
+            "and the others are added after it",
+            partial(_last_alone, block=block),
         )
     for where, words in (("factor", "in the factor"), ("sum", "in what the factor multiplies")):
         yield _fault(
@@ -77,6 +85,15 @@ def _by_parts(
         at_ends = {"first": number == 0, "last": number == len(sums) - 1}
         y = activate(name, y + part + bias * at_ends.get(bias_of, True))
     return y
+
+
+def _last_alone(name: str, windows: Array, kernel: Array, bias: Array, *, block: int) -> Array:
+    """``p1 + p2 + a(p3 + b)`` with the activation a and parts p1, p2, p3 of the sum."""
+    weights = kernel.reshape(-1, kernel.shape[-1])
+    rows = windows.reshape(*windows.shape[: kernel.ndim - 1], len(weights))
+    cut = (len(weights) - 1) // block * block
+    last = rows[..., cut:] @ weights[cut:]
+    return np.asarray(activate(name, last + bias) + rows[..., :cut] @ weights[:cut])
 
 
 def _gated(name: str, windows: Array, kernel: Array, bias: Array, *, where: str) -> Array:
