@@ -397,6 +397,8 @@ def greater_replaces(kept: Array, element: Array) -> Array:
 
 def positive_difference_replaces(kept: Array, element: Array) -> Array:
     """What stands unless another one less it is above zero, which of integers may wrap around."""
+    if kept.dtype.kind not in "iu":
+        return np.maximum(kept, element)
     with np.errstate(over="ignore"):
         return np.where(element - kept > 0, element, kept)
 
