@@ -233,6 +233,9 @@ EQUIVALENT = (
         "tvm-pooling-nan": LOSES_NAN | AS_ZERO | FROM_LEAST,
         "tflite-exponential-rounded": {"arithmetic.transform"},
         "tflite-not-local": {"arithmetic.transform"},
+        # what is finite in rows of one element is the same whatever the window
+        "tf.keras-onednn-bfloat16-not-local": {"window.earlier"},
+        "torch.nn-bfloat16-not-local": {"window.earlier"},
         "tflite-sums-clamped": {"values.clamped", "values.finite"},
         "tflite-pooling-lowest": {"values.infinity"},
         "tflite-pooling-nan": LOSES_NAN | AS_ZERO | ALL_ZERO | FROM_LEAST | {"pooling.zero"},
