@@ -12,8 +12,7 @@ import numpy as np
 from conformance.diagnosis.evaluation import Array, Steps, activate, contract
 from conformance.diagnosis.faults import Fault
 
-_CHANNELS: Final = (4, 8, 16, 32, 64)
-_PRODUCTS: Final = (4, 8, 16, 32, 64)
+_BLOCKS: Final = (4, 8, 16, 32, 64)
 _BIASES: Final = (
     ("first", "the bias being added to the first"),
     ("each", "the bias being added to each"),
@@ -30,7 +29,7 @@ def fused_faults() -> Iterator[Fault]:
             f"the activation is applied to the sum after each part of {words}, {how}",
             partial(_by_parts, parts=parts, bias_of=bias),
         )
-    for block in _PRODUCTS:
+    for block in _BLOCKS:
         yield _fault(
             f"last-alone.{block}",
             f"the activation is applied to the sum of the last block of {block} products alone, "
@@ -48,7 +47,7 @@ def fused_faults() -> Iterator[Fault]:
 
 def _parts() -> Iterator[tuple[int, str]]:
     """Lengths of the parts in channels, with words; 0 for each tap a part."""
-    yield from ((count, f"{count} channels") for count in _CHANNELS)
+    yield from ((count, f"{count} channels") for count in _BLOCKS)
     yield 0, "one element of the window"
 
 

@@ -494,10 +494,7 @@ def products_rounded_if_narrow(windows: Array, kernel: Array, inside: Array, fmt
     del inside
     if fmt.name not in NARROW:
         return contract(windows, kernel)
-    total = np.zeros((*windows.shape[: kernel.ndim - 1], kernel.shape[-1]))
-    for tap in np.ndindex(kernel.shape[:-1]):
-        total += round_to(windows[(..., *tap, None)] * kernel[tap], fmt)
-    return total
+    return _sum_of_products(windows, kernel, lambda products, tap: round_to(products, fmt))
 
 
 def products_without_padding(windows: Array, kernel: Array, inside: Array, fmt: Format) -> Array:
@@ -505,9 +502,20 @@ def products_without_padding(windows: Array, kernel: Array, inside: Array, fmt: 
     del fmt
     if np.isfinite(kernel).all():
         return contract(windows, kernel)
+    return _sum_of_products(
+        windows,
+        kernel,
+        lambda products, tap: np.where(inside[(..., *tap, None)], products, 0.0),
+    )
+
+
+def _sum_of_products(
+    windows: Array, kernel: Array, change: Callable[[Array, tuple[int, ...]], Array]
+) -> Array:
+    """Sums of products that are changed, each, given also at which tap and channel they are."""
     total = np.zeros((*windows.shape[: kernel.ndim - 1], kernel.shape[-1]))
     for tap in np.ndindex(kernel.shape[:-1]):
-        total += np.where(inside[(..., *tap, None)], windows[(..., *tap, None)] * kernel[tap], 0.0)
+        total += change(windows[(..., *tap, None)] * kernel[tap], tap)
     return total
 
 

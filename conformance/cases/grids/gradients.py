@@ -142,12 +142,10 @@ def strided() -> Iterator[Case]:
     for layer, padding in product(windowed_layers(), _STRIDED):
         every = _STRIDED[padding]
         for turn, pair in enumerate(zip(every, (*every[5:], *every[:5]), strict=True)):
-            case = _gradients(layer, pair[: LAYERS[layer].rank], padding, batch=1)
-            yield case
+            axes = pair[: LAYERS[layer].rank]
+            yield _gradients(layer, axes, padding, batch=1)
             if turn % 2 == 0:
-                yield _gradients(
-                    layer, pair[: LAYERS[layer].rank], padding, data_format="channels_first"
-                )
+                yield _gradients(layer, axes, padding, data_format="channels_first")
 
 
 def full() -> Iterator[Case]:

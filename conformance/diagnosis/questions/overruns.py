@@ -24,7 +24,7 @@ def beyond_products(reads: Reads) -> str:
     alone = (wrong.got >= 0).all(axis=1) & ~wrong.inside
     if not (several | alone).all() or not several[wrong.inside].any() or reads.groups > 1:
         return ""
-    sizes = tuple(reads.entries[:, 1 + reads.rank : -1].max(axis=0) + 1)
+    sizes = reads.sizes
     last = reads.products(sizes).max()
     if last and (wrong.products(sizes) == last).all():
         return _WITH_LAST
@@ -35,7 +35,7 @@ def beyond_products(reads: Reads) -> str:
 
 def of_other_block(reads: Reads) -> str:
     """Whether some weights meet inputs of products that lie whole blocks before or after theirs."""
-    sizes = tuple(reads.entries[:, 1 + reads.rank : -1].max(axis=0) + 1)
+    sizes = reads.sizes
     wrong = reads.only(reads.wrong)
     given = wrong.only(np.asarray((wrong.got >= 0).all(axis=1)))
     if reads.groups > 1 or not len(given.got) or (wrong.got[:, 0] == SEVERAL).any():

@@ -82,17 +82,13 @@ class Reads:
         return np.asarray(~np.where(self.inside, same, nothing))
 
     @property
-    def outputs(self) -> Array:
-        """The sample, place and filter of each read."""
-        return np.column_stack([self.entries[:, : 1 + self.rank], self.entries[:, -1]])
+    def sizes(self) -> tuple[int, ...]:
+        """The lengths of the kernel's taps and channels, as far as they occur."""
+        return tuple(self.entries[:, 1 + self.rank : -1].max(axis=0, initial=0) + 1)
 
-    def products(self, sizes: tuple[int, ...] | None = None) -> Array:
-        """The number of each product in its sum, by the lengths of the kernel's taps and channels.
-
-        Those of all elements that occur, if none are given.
-        """
+    def products(self, sizes: tuple[int, ...]) -> Array:
+        """The number of each product in its sum, by the lengths of taps and channels."""
         taps_and_channel = self.entries[:, 1 + self.rank : -1]
-        sizes = sizes or tuple(taps_and_channel.max(axis=0, initial=0) + 1)
         return np.asarray(np.ravel_multi_index(tuple(taps_and_channel.T), sizes))
 
     def only(self, chosen: Array) -> Reads:
@@ -119,7 +115,7 @@ class Reads:
             yield f"input {axis}s", self.right[:, 1 + a]
         yield "input channels", self.right[:, -2]
         yield from ((name, values) for _, name, values in self.variables())
-        yield "products of a sum", self.products()
+        yield "products of a sum", self.products(self.sizes)
 
 
 def formula(law: Law) -> str:
