@@ -11,7 +11,9 @@ it.
 **Underflow.**  A product or partial sum below the smallest normal number may round to a multiple
 of the quantum, or be flushed to zero, as many processors are set to do: ``(2 K + 1)`` times the
 smallest normal number.  Subnormal operands may be taken as zero: the magnitudes of the products
-that they take part in.  The documentation says nothing of subnormal numbers.
+that they take part in.  The documentation says nothing of subnormal numbers.  Those of float16 are
+normal in float32, in which it is computed, and where it computes itself none is flushed: they count
+as they are, and ``(2 K + 1)`` quanta are all that is lost.
 
 **Overflow.**  Where the positive terms alone can exceed the range, infinity is right as well, and
 likewise minus infinity; where both can, so is NaN.
@@ -251,6 +253,15 @@ def _any_per_filter(elements: Mask) -> Mask:
     return np.asarray(elements.reshape(-1, elements.shape[-1]).any(axis=0), np.bool_)
 
 
+def _accumulator(fmt: Format) -> Format:
+    return FORMATS["float32"] if fmt.name in NARROW else fmt
+
+
+def _least_kept(fmt: Format) -> float:
+    """The magnitude below which a number of a format may be taken for zero."""
+    return _accumulator(fmt).smallest_normal
+
+
 def _below(magnitudes: Floats, limit: float) -> Floats | None:
     """The magnitudes below a limit, the others as zero; None if all that are below are zero."""
     if magnitudes.min(initial=limit) >= limit:
@@ -283,12 +294,12 @@ class Weights:
     @cached_property
     def subnormal_kernel(self) -> Floats | None:
         """The subnormal magnitudes of the kernel, the others as zero; None without any."""
-        return _below(self.magnitudes, self._convolution.format.smallest_normal)
+        return _below(self.magnitudes, _least_kept(self._convolution.format))
 
     @cached_property
     def subnormal_bias(self) -> Floats | None:
         """Those of the bias."""
-        return _below(np.abs(self.bias), self._convolution.format.smallest_normal)
+        return _below(np.abs(self.bias), _least_kept(self._convolution.format))
 
     @cached_property
     def single_magnitudes(self) -> NDArray[np.float32]:
@@ -460,7 +471,7 @@ class Gauge:
     def _flushed(self) -> Floats | float:
         """The magnitudes of the products of which an operand is subnormal."""
         w, axes = self.weights, self.convolution.axes
-        small = _below(self._magnitudes, self.format.smallest_normal)
+        small = _below(self._magnitudes, _least_kept(self.format))
         total: Floats | float = 0.0 if w.subnormal_bias is None else w.subnormal_bias
         if small is not None:
             total = total + contract(small, w.magnitudes, axes)
@@ -472,7 +483,8 @@ class Gauge:
     def a_priori_error(self) -> Floats:
         """How far a sum can be off in the layer's dtype, in any order."""
         relative = growth(self.products + 1, self.format.unit_roundoff)
-        underflow = (2 * self.products + 1) * self.format.smallest_normal
+        lost = max(_least_kept(self.format), self.format.quantum)
+        underflow = (2 * self.products + 1) * lost
         error = self._times_magnitude(relative + self._own)
         error += underflow + self._flushed
         return error
@@ -508,7 +520,7 @@ class Gauge:
     @property
     def accumulator(self) -> Format:
         """The format in which the layer's dtype is accumulated."""
-        return FORMATS["float32"] if self.format.name in NARROW else self.format
+        return _accumulator(self.format)
 
     @cached_property
     def statistical_error(self) -> Floats:

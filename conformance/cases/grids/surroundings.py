@@ -49,7 +49,7 @@ def _pairs(layer: str, dtypes: Sequence[str], observe: str) -> Iterator[Case]:
         "window": (1, 2, 3, 5),
         "step": _STEPS if known.convolves else _POOL_STEPS,
         "padding": known.paddings,
-        "batch": (1, 2, 5),
+        "batch": (1, 2, 3),
         "data_format": ("channels_last", "channels_first"),
     }
     if known.convolves:
