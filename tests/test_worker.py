@@ -123,6 +123,30 @@ def test_a_hang_is_a_timeout(name: str, outcomes: dict[str, Outcome]) -> None:
     assert outcomes[str(misbehaving(name))] == Timeout(LIMITS.timeout)
 
 
+def test_the_time_of_a_case_begins_when_it_is_sent(tmp_path: Path) -> None:
+    """Answers may lie unread for longer than a case may take: while another process hangs."""
+    slow = tmp_path / "slow.py"
+    slow.write_text(
+        "import time\n"
+        "def Flatten(inputs, weights, config):\n"
+        "    time.sleep(0.03)\n"
+        "    return inputs.reshape(inputs.shape[0], -1)\n"
+    )
+    limits = Limits(timeout=1.0)
+    attendant = Attendant(registry.resolve(str(slow)), limits)
+    first, *others = map(healthy, range(24))
+    ahead, later = others[:8], others[8:]
+    with contextlib.closing(attendant):
+        found = [attendant.outcome(first)]
+        for case in ahead:
+            attendant.ask(case)
+        time.sleep(limits.timeout + 1)
+        for case in later:
+            attendant.ask(case)
+        found += [attendant.outcome(case) for case in others]
+    assert all(isinstance(outcome, Value) for outcome, _ in found)
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -2,7 +2,8 @@
 
 It answers its requests in order, so that the first unanswered one is the case in flight: when the
 process ends or does not answer in time, that case has its outcome, and another process takes over
-with the next one.
+with the next one.  Its time begins when it has been sent and the one before it is answered, however
+late that answer is looked at.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class Attendant:
         self._broken: Crash | None = None
         self._introduction: Introduction | None = None
         self._asked: deque[Case] = deque()
-        self._sent = 0
+        self._sent: deque[float] = deque()
         self._first = 0
 
     def start(self) -> None:
@@ -81,7 +82,8 @@ class Attendant:
             environment = {**_NO_KERAS_HOME, **self._entry.environment}
             self._events = queue.SimpleQueue()
             self._ready = self._answered = False
-            self._sent = self._first = 0
+            self._sent.clear()
+            self._first = 0
             self._since = time.monotonic()
             self._child = Child(_MODULE, [self._entry.name, *memory], self._events, environment)
 
@@ -151,7 +153,8 @@ class Attendant:
         if child is None:
             return None
         self._send()
-        event = next_event(child, self._events, self._since + self._limits.timeout)
+        began = max(self._since, self._sent[0])
+        event = next_event(child, self._events, began + self._limits.timeout)
         if event is None:
             self._replace()
             return Timeout(self._limits.timeout), self._limits.timeout
@@ -166,28 +169,25 @@ class Attendant:
                 return None
         crash = child.ending()
         self._replace()
-        return crash, event.time - self._since
+        return crash, event.time - began
 
     def _take_notice(self, event: Event, sound: bool) -> None:
         self._since, self._answered = event.time, True
-        self._sent -= 1
+        self._sent.popleft()
         self._first += 1
         if not sound:
             self._replace()
 
     def _send(self) -> None:
         """Send what was asked and is not sent yet; some cases together while others are waiting."""
-        child, unsent = self._child, len(self._asked) - self._sent
-        if child is None or not self._ready or not unsent:
+        child, sent = self._child, len(self._sent)
+        unsent = len(self._asked) - sent
+        if child is None or not self._ready or not unsent or (sent and unsent < _TOGETHER):
             return
-        if not self._sent:
-            self._since = time.monotonic()
-        elif unsent < _TOGETHER:
-            return
-        cases = itertools.islice(self._asked, self._sent, None)
-        lines = (f"{n} {c.descriptor}\n" for n, c in enumerate(cases, self._first + self._sent))
+        cases = itertools.islice(self._asked, sent, None)
+        lines = (f"{n} {c.descriptor}\n" for n, c in enumerate(cases, self._first + sent))
+        self._sent.extend([time.monotonic()] * unsent)
         child.send("".join(lines).encode())
-        self._sent += unsent
 
     def _own_fault(self, trace: str) -> None:
         """Try again in a fresh process: an implementation may have spoilt the one it is in."""
@@ -199,7 +199,8 @@ class Attendant:
     def _replace(self) -> None:
         """End the process; the next case starts another."""
         child, self._child = self._child, None
-        self._ready, self._sent = False, 0
+        self._ready = False
+        self._sent.clear()
         if child is not None:
             child.end()
 
