@@ -252,6 +252,17 @@ def border_left_out(case: Case, arrays: Operands) -> Array:
     return y
 
 
+def overlapping_borders(case: Case, arrays: Operands) -> Array:
+    """The loops over both borders of the last axis make the outputs where they overlap: twice."""
+    y = np.asarray(right(case, arrays)).copy()
+    outputs, reach = y.shape[-2], facts(case).window[-1]
+    before = (reach - 1) // 2
+    both = slice(max(outputs - (reach - 1 - before), 0), min(before, outputs))
+    bias = arrays.weights["bias"]
+    y[..., both, :] += y[..., both, :] - bias
+    return y
+
+
 def overflowing(case: Case, arrays: Operands) -> Any:
     """The larger half of the kernel's gradient overflows."""
     given = dict(right(case, arrays))
@@ -308,6 +319,18 @@ SLIPS = (
         tuple(f"Conv1D/inputs:2x{n}x3/filters:4/kernel_size:3/padding:same" for n in (7, 9, 12)),
         border_left_out,
         "only outputs whose window reaches into the padding are wrong (they are all 0)",
+    ),
+    Slip(
+        "the loops over the borders of the last axis overlap",
+        (
+            "Conv1D/inputs:2x3x2/filters:3/kernel_size:6/padding:same",
+            "Conv1D/inputs:2x4x2/filters:3/kernel_size:9/padding:same",
+            "Conv2D/inputs:1x3x4x2/filters:3/kernel_size:5x7/padding:same",
+            "Conv2D/inputs:2x3x5x2/filters:2/kernel_size:7x7/padding:same",
+            "Conv2D/inputs:2x3x8x2/filters:2/kernel_size:7x3/padding:same",
+        ),
+        overlapping_borders,
+        "beyond both ends of the last spatial axis are added twice",
     ),
     Slip(
         "the slope without the bias",

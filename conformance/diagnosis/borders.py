@@ -16,13 +16,19 @@ from conformance.diagnosis.evaluation import Array, Steps, is_rowwise, largest
 from conformance.diagnosis.faults import Fault
 
 _Mask = Callable[[Array, Array], Array]
-"""Which outputs, given those whose window begins too soon, and those whose window ends too late."""
+"""Which outputs, given whose windows begin too soon, and whose end too late, along each axis."""
+
+
+def _any(masks: Array) -> Array:
+    """What holds along one of the axes, or several."""
+    return np.asarray(masks.any(axis=0))
+
 
 _WHICH: Final[tuple[tuple[str, str, _Mask], ...]] = (
-    ("before", "whose window begins before the first input", lambda before, after: before),
-    ("after", "whose window ends beyond the last input", lambda before, after: after),
-    ("any", "whose window reaches into the padding", lambda before, after: before | after),
-    ("inner", "whose window lies within the inputs", lambda before, after: ~(before | after)),
+    ("before", "whose window begins before the first input", lambda before, _: _any(before)),
+    ("after", "whose window ends beyond the last input", lambda _, after: _any(after)),
+    ("any", "whose window reaches into the padding", lambda before, after: _any(before | after)),
+    ("inner", "whose window lies within the inputs", lambda before, after: ~_any(before | after)),
 )
 
 
@@ -39,12 +45,13 @@ def border_faults() -> Iterator[Fault]:
             f"the bias is left out in the outputs {words}",
             Steps(sums_at=partial(_without_bias, mask=mask)),
         )
-    yield _fault(
-        "sums.both",
-        "the products of outputs whose window reaches beyond both ends of the input are added "
-        "twice, as where the loops over the two borders overlap",
-        Steps(sums_at=_twice_beyond_both),
-    )
+    for which, words, axes in _BOTH_ENDS:
+        yield _fault(
+            f"sums.{which}",
+            f"the products of outputs whose window reaches beyond both ends of {words} are added "
+            "twice, as where the loops over the two borders overlap",
+            Steps(sums_at=partial(_twice_beyond_both, axes=axes)),
+        )
     for (side, cut, place), keeps_one in product(_SIDES, (True, False)):
         more = ", unless it is the only one" if keeps_one else ""
         yield _fault(
@@ -53,6 +60,12 @@ def border_faults() -> Iterator[Fault]:
             Steps(pool=partial(_pool_without, side=side, keeps_one=keeps_one)),
         )
 
+
+_BOTH_ENDS: Final = (
+    ("both", "the input", slice(None)),
+    ("both-last", "the last spatial axis", slice(-1, None)),
+)
+"""Along which axes the windows that reach beyond both ends are looked for."""
 
 _SIDES: Final = (
     ("end", "ends beyond the last input", "last input"),
@@ -77,8 +90,10 @@ def _without_bias(sums: Array, bias: Array, before: Array, after: Array, *, mask
     return np.where(mask(before, after), sums - bias, sums)
 
 
-def _twice_beyond_both(sums: Array, bias: Array, before: Array, after: Array) -> Array:
-    return np.where(before & after, sums + (sums - bias), sums)
+def _twice_beyond_both(
+    sums: Array, bias: Array, before: Array, after: Array, *, axes: slice
+) -> Array:
+    return np.where(_any((before & after)[axes]), sums + (sums - bias), sums)
 
 
 def _pool_without(windows: Array, inside: Array, *, side: str, keeps_one: bool) -> Array:

@@ -209,7 +209,8 @@ class Steps:
             the bias; None for one after the other.  Of activations of elements alone.
         sums_at, activated_at: a change of the sums, given the bias, and of what the activation of
             that name makes of them, given the sums, at some outputs; given those whose window
-            begins before the first input, and those whose window ends beyond the last.
+            begins before the first input, and those whose window ends beyond the last, along each
+            axis.
         pool: reduces windows, given which elements are no padding.
         flatten: flattens, given whether the channels come first.
         outputs: a last change of the output.
@@ -414,15 +415,17 @@ class _Convolution:
         return self._laid_out(steps.activated_at(name, made, sums, before, after))
 
     def _cut_windows(self) -> tuple[Array, Array]:
-        """Which outputs have windows that begin before the first input, and end beyond the last."""
+        """Which outputs have windows that begin before the first input, and end beyond the last.
+
+        Along each axis for itself, which is the first axis of these masks.
+        """
         lengths = tuple(length or 0 for length in facts(self.case).spatial)
-        found = [np.zeros((1,) * (len(lengths) + 2), bool)] * 2
+        before, after = [], []
         for axis, index in enumerate(places(lengths, self.settings, self.steps)):
             shape = [-1 if one == 1 + axis else 1 for one in range(len(lengths) + 2)]
-            cut = ((index < 0).any(axis=1), (index >= lengths[axis]).any(axis=1))
-            found = [one | own.reshape(shape) for one, own in zip(found, cut, strict=True)]
-        before, after = found
-        return before, after
+            before.append((index < 0).any(axis=1).reshape(shape))
+            after.append((index >= lengths[axis]).any(axis=1).reshape(shape))
+        return np.stack(np.broadcast_arrays(*before)), np.stack(np.broadcast_arrays(*after))
 
     def _fused(self, sums: Array) -> Array:
         """The outputs, channels last, where sums, bias and activation are made in one."""
