@@ -32,7 +32,7 @@ from conformance.diagnosis.evaluation import CORRECT, Prediction, evaluate, gath
 from conformance.diagnosis.faults import FAULTS, combined
 from conformance.diagnosis.gradient_faults import GRADIENT_FAULTS
 from conformance.diagnosis.hypotheses import Failure, Hypotheses
-from conformance.diagnosis.kept import kept
+from conformance.diagnosis.kept import NOT_CLEARED, kept
 from conformance.diagnosis.order_words import depending_on_order
 from conformance.diagnosis.systematic import SYSTEMATIC
 from conformance.outcomes import Value
@@ -433,6 +433,19 @@ def test_what_of_an_earlier_call_is_used_again_is_said(name: str) -> None:
     assert told == f"with the {name} of an earlier call it gives what it gave"
     group = depending_on_order(failures, [one, other], "x", told)
     assert told in group.reason
+
+
+def test_nan_that_an_earlier_call_left_in_memory_is_said() -> None:
+    """Channels are filled up to whole vectors of memory that is used again and not cleared."""
+    run = [parse(line.replace(":reals", ":one_nan")) for line in LINES]
+    failures = []
+    for case in (run[0], run[2]):
+        given = np.asarray(evaluate(case, operands(case))).copy()
+        given[:, 2] = np.nan
+        failures.append(Failure(case, Value(given), "nan"))
+    assert kept(failures, run) == NOT_CLEARED
+    given[:, 3] += 1
+    assert not kept([Failure(run[2], Value(given), "nan")], run)
 
 
 def test_nothing_of_an_earlier_call_is_blamed_for_what_it_does_not_give() -> None:
