@@ -16,7 +16,7 @@ from conformance.cases.operands import Operands
 from conformance.diagnosis.backward import predict_gradients
 from conformance.diagnosis.evaluation import predict
 from conformance.diagnosis.hypotheses import Failure, is_predictable, operands_of
-from conformance.judge.contraction import as_float64
+from conformance.diagnosis.wording import makes_nan
 from conformance.layers.registry import LAYERS
 from conformance.outcomes import Value
 
@@ -41,7 +41,7 @@ def kept(failures: Sequence[Failure], run: Sequence[Case]) -> str:
     small = sorted(small, key=lambda f: _size(f.case))
     looked_at = [f for f in small if _size(f.case) > 1][:_LOOKED_AT]
     counts = Counter(words for f in looked_at for words in set(_from_earlier(f, run)))
-    counts[NOT_CLEARED] = sum(map(_is_right_but_for_nan, looked_at))
+    counts[NOT_CLEARED] = sum(f.case.observe == "output" and makes_nan(f) for f in looked_at)
     words, count = counts.most_common(1)[0]
     return words if 2 * count > len(looked_at) else ""
 
@@ -123,19 +123,6 @@ def _of_arguments(case: Case, alike: Sequence[Case]) -> Iterator[tuple[str, Case
         values = {str(v): v for c in alike if (v := facts(c).config[name]) != config[name]}
         for value in values.values():
             yield name, case.replace(**{name: value})
-
-
-def _is_right_but_for_nan(failure: Failure) -> bool:
-    """Whether outputs are right but for some that are NaN or infinite and should be finite."""
-    assert isinstance(failure.outcome, Value)
-    actual = failure.outcome.value
-    if failure.case.observe != "output" or not isinstance(actual, np.ndarray):
-        return False
-    right = predict(failure.case, operands_of(failure.case))
-    if actual.shape != right.value.shape or actual.dtype != right.value.dtype:
-        return False
-    amiss = ~np.isfinite(as_float64(actual)) & np.isfinite(as_float64(right.value))
-    return bool(amiss.any() and right.fits(np.where(amiss, right.value, actual)))
 
 
 def _gives(failure: Failure, case: Case, operands: Operands) -> bool:

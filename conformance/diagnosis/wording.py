@@ -467,7 +467,9 @@ def makes_nan(failure: Failure) -> bool:
     outcome = failure.outcome
     actual = outcome.value if isinstance(outcome, Value) else None
     right = predict(failure.case, operands_of(failure.case))
-    if not isinstance(actual, np.ndarray) or actual.shape != right.value.shape:
+    if not isinstance(actual, np.ndarray):
+        return False
+    if actual.shape != right.value.shape or actual.dtype != right.value.dtype:
         return False
     made = np.isfinite(right.value) & ~np.isfinite(actual)
     return bool(made.any() and (made | right.allows(actual)).all())

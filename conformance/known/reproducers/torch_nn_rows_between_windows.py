@@ -1,7 +1,7 @@
 """A convolution of one column with strides beyond its window overruns oneDNN's memory (AVX-512).
 
-channels_last, float32 or float16, 80 KiB of inputs or more: the process ends by a
-signal, or hangs.  Exit status 0 while the defect is there, 1 once it is gone.
+channels_last, float32 or float16, 80 KiB of inputs or more: the process ends by a signal, or
+hangs.  Exit status 0 while the defect is there, 1 once it is gone.
 """
 
 import subprocess
