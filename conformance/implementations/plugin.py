@@ -19,13 +19,13 @@ gradient with respect to its output, those with respect to ``inputs``, ``kernel`
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
@@ -36,7 +36,7 @@ from conformance.cases.operands import Operands
 from conformance.implementations.canonical import has_documented_values, uncanonical
 from conformance.implementations.declaration import Declaration
 from conformance.implementations.histories import Made, observe_layer
-from conformance.implementations.import_paths import import_after_the_library
+from conformance.implementations.import_paths import module_of_file
 from conformance.implementations.observation import (
     Earlier,
     as_array,
@@ -99,20 +99,10 @@ def _imported(spec: str, load_module: Callable[[], Any]) -> Any:
         raise ImplementationError(f"plug-in {spec!r} cannot be imported:\n{trace}") from error
 
 
-def _module_of_file(path: Path) -> Any:
-    """Import a file under its own name; it may import what is beside it, as a script may.
-
-    Its directory stands behind Python's own library: what is beside it must not replace that.
-    """
-    import_after_the_library(str(path.resolve().parent))
+def _module_of_file(path: Path) -> ModuleType:
+    """Import a file under its own name, if no other module has that."""
     name = path.stem if path.stem not in sys.modules else f"plugin_{path.stem}"
-    found = importlib.util.spec_from_file_location(name, path)
-    if found is None or found.loader is None:
-        raise ImportError(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(found)
-    sys.modules[name] = module
-    found.loader.exec_module(module)
-    return module
+    return module_of_file(path, name)
 
 
 def _check(spec: str, target: Any) -> None:

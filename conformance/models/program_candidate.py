@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from conformance.implementations.import_paths import import_after_the_library
+from conformance.implementations.import_paths import module_of_file
 from conformance.implementations.observation import as_array, rejection
 from conformance.models.candidates import Array, Tensor
 from conformance.models.errors import CandidateError, ModelError
@@ -116,13 +115,8 @@ class ProgramCandidate(CallableCandidate):
     def __init__(self, path: Path, attribute: str | None) -> None:
         if not path.is_file():
             raise ModelError(f"{path}: there is no such file")
-        import_after_the_library(str(path.resolve().parent))
-        spec = importlib.util.spec_from_file_location(f"conformance_candidate_{path.stem}", path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
         try:
-            spec.loader.exec_module(module)
+            module = module_of_file(path, f"conformance_candidate_{path.stem}")
         except Exception as error:
             raise ModelError(f"{path} cannot be imported: {_said(error)}") from error
         function = getattr(module, attribute or "model", None)
