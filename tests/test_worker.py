@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import json
 import os
 import re
 import subprocess
@@ -19,6 +20,7 @@ import numpy as np
 import pytest
 from evaluating import PLUGINS, outcomes_of
 
+from conformance import known
 from conformance.cases.case import Case
 from conformance.cases.operands import operands
 from conformance.implementations import registry, wire
@@ -26,6 +28,7 @@ from conformance.implementations.observation import condensed
 from conformance.implementations.protocol import ImplementationError
 from conformance.outcomes import Crash, Outcome, Rejection, Timeout, Unsupported, Value
 from conformance.running.attendant import Attendant
+from conformance.running.case_judge import CaseJudge
 from conformance.running.limits import Limits, most_of_the_memory
 
 ILL_BEHAVED = str(PLUGINS / "ill_behaved.py")
@@ -121,6 +124,34 @@ def test_the_last_words_are_kept(name: str, words: str, outcomes: dict[str, Outc
 @pytest.mark.parametrize("name", ["hangs", "hangs_in_native_code"])
 def test_a_hang_is_a_timeout(name: str, outcomes: dict[str, Outcome]) -> None:
     assert outcomes[str(misbehaving(name))] == Timeout(LIMITS.timeout)
+
+
+def test_a_case_that_is_known_to_hang_is_not_waited_for_as_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And its record, which has it in a process of its own, accounts for it."""
+    monkeypatch.setattr("conformance.running.attendant._KNOWN_HANG", 0.5)
+    spec = str(tmp_path / "hanging.py")
+    Path(spec).write_text(
+        "import time\n"
+        "def Flatten(inputs, weights, config):\n"
+        "    time.sleep(0 if inputs.shape[0] == 1 else 30)\n"
+        "    return inputs.reshape(inputs.shape[0], -1)\n"
+    )
+    record = tmp_path / "known.toml"
+    record.write_text(
+        f'[[deviation]]\nid = "hanging"\nimplementation = [{json.dumps(spec)}]\n'
+        'layer = "Flatten"\nwhere = { batch = ">1" }\nverdict = ["crashed", "timed_out"]\n'
+        'message = ["No answer came"]\nalways = false\nalone = true\ninstead = "it hangs"\n'
+    )
+    cases = [Case.of("Flatten", (size, 3)) for size in (1, 2, 1, 3)]
+    began = time.monotonic()
+    with CaseJudge([spec], Limits(), known.load([record])) as judge:
+        judge.foresee(cases)
+        found = [judge.judge(case)[0] for case in cases]
+    assert [str(one.verdict) for one in found] == ["conforms", "known_deviation"] * 2
+    assert [one.seconds for one in found[1::2]] == [0.5, 0.5]
+    assert time.monotonic() - began < 30
 
 
 def test_the_time_of_a_case_begins_when_it_is_sent(tmp_path: Path) -> None:

@@ -80,6 +80,14 @@ class Records:
         """Whether a case may spoil the process that evaluates it, as a record says."""
         return any(record.alone and record.concerns(case) for record in self.about(who))
 
+    def may_hang(self, who: Who, case: Case) -> bool:
+        """Whether a case may end without an answer, as a record of those to be alone says."""
+        return any(
+            str(Verdict.TIMED_OUT) in record.verdict and record.concerns(case)
+            for record in self.about(who)
+            if record.alone
+        )
+
     def _unless_expected(self, who: Who, case: Case, judgement: Judgement) -> Judgement:
         for record in self.about(who):
             if record.always and record.concerns(case):

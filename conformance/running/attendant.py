@@ -35,12 +35,23 @@ _STARTS: Final = 3
 _NO_KERAS_HOME: Final = {"KERAS_HOME": os.path.join(os.devnull, "keras")}
 """Where no keras.json can be, nor be written: what the user set has no part in a verdict."""
 
+_KNOWN_HANG: Final = 10.0
+"""Seconds for a case that is known to hang now and then, if the limit is not less."""
+
 Answer = tuple[Outcome, float]
 """An outcome, and the seconds that it took."""
 
 
 class SuiteError(RuntimeError):
     """A fault of this project that a fresh process met; the message is its traceback."""
+
+
+@dataclass(frozen=True)
+class _Request:
+    """A case, and the seconds that it may take."""
+
+    case: Case
+    timeout: float
 
 
 @dataclass(frozen=True)
@@ -71,7 +82,7 @@ class Attendant:
         self._failed_starts = 0
         self._broken: Crash | None = None
         self._introduction: Introduction | None = None
-        self._asked: deque[Case] = deque()
+        self._asked: deque[_Request] = deque()
         self._sent: deque[float] = deque()
         self._first = 0
 
@@ -108,9 +119,13 @@ class Attendant:
             self._become_ready()
         return self._introduction
 
-    def ask(self, case: Case) -> None:
-        """Put a case that `outcome` will be asked for, in the order of these calls."""
-        self._asked.append(case)
+    def ask(self, case: Case, *, may_hang: bool = False) -> None:
+        """Put a case that `outcome` will be asked for, in the order of these calls.
+
+        One that may hang, as is known, is not waited for as long.
+        """
+        timeout = self._limits.timeout
+        self._asked.append(_Request(case, min(timeout, _KNOWN_HANG) if may_hang else timeout))
         if self._ready:
             self._send()
 
@@ -122,9 +137,9 @@ class Attendant:
             SuiteError: if its process met a fault of this project.
         """
         if not self._asked:
-            self._asked.append(case)
-        if self._asked[0] is not case:
-            raise SuiteError(f"{case} is not the case asked first, {self._asked[0]}")
+            self._asked.append(_Request(case, self._limits.timeout))
+        if self._asked[0].case is not case:
+            raise SuiteError(f"{case} is not the case asked first, {self._asked[0].case}")
         while True:
             self.introduction()
             if not self._ready and self._broken is None:
@@ -153,11 +168,11 @@ class Attendant:
         if child is None:
             return None
         self._send()
-        began = max(self._since, self._sent[0])
-        event = next_event(child, self._events, began + self._limits.timeout)
+        began, timeout = max(self._since, self._sent[0]), self._asked[0].timeout
+        event = next_event(child, self._events, began + timeout)
         if event is None:
             self._replace()
-            return Timeout(self._limits.timeout), self._limits.timeout
+            return Timeout(timeout), timeout
         match event.message:
             case ("outcome", self._first, float(seconds), bool(sound), outcome) if is_outcome(
                 outcome
@@ -184,8 +199,10 @@ class Attendant:
         unsent = len(self._asked) - sent
         if child is None or not self._ready or not unsent or (sent and unsent < _TOGETHER):
             return
-        cases = itertools.islice(self._asked, sent, None)
-        lines = (f"{n} {c.descriptor}\n" for n, c in enumerate(cases, self._first + sent))
+        requests = itertools.islice(self._asked, sent, None)
+        lines = (
+            f"{n} {one.case.descriptor}\n" for n, one in enumerate(requests, self._first + sent)
+        )
         self._sent.extend([time.monotonic()] * unsent)
         child.send("".join(lines).encode())
 
@@ -193,7 +210,7 @@ class Attendant:
         """Try again in a fresh process: an implementation may have spoilt the one it is in."""
         if not self._answered:
             self._replace()
-            raise SuiteError(f"on {self._asked[0].descriptor}:\n{trace}")
+            raise SuiteError(f"on {self._asked[0].case.descriptor}:\n{trace}")
         self._replace()
 
     def _replace(self) -> None:

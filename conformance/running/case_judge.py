@@ -226,18 +226,16 @@ class _Isolated:
     def ask(self, ahead: Sequence[Prepared]) -> None:
         """Put the cases ahead that were not put before."""
         for prepared in ahead[len(self._asked) :]:
-            attendant = self._attendant_of(prepared.case)
+            case = prepared.case
+            spoils = self._records.is_to_be_alone(self._who, case)
+            attendant = self._of_spoiling if spoils else self._attendant
             self._asked.append((prepared, attendant))
-            attendant.ask(prepared.case)
+            attendant.ask(case, may_hang=spoils and self._records.may_hang(self._who, case))
 
     def outcome(self, prepared: Prepared) -> Answer:
         answer = self._asked[0][1].outcome(prepared.case)
         self._asked.popleft()
         return answer
-
-    def _attendant_of(self, case: Case) -> Attendant:
-        spoils = self._records.is_to_be_alone(self._who, case)
-        return self._of_spoiling if spoils else self._attendant
 
     @cached_property
     def _who(self) -> Who:
