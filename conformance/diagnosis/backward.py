@@ -438,6 +438,20 @@ def to_tap(place: int) -> Callable[[Array, Array], Array]:
     return shares
 
 
+def to_place_modulo(count: int) -> Callable[[Array, Array], Array]:
+    """As `to_first`, to the place of the element modulo a number; nothing where that is padding."""
+
+    def shares(windows: Array, inside: Array) -> Array:
+        rows, shape = _rows(to_first(windows, inside))
+        within, _ = _rows(np.broadcast_to(inside, windows.shape))
+        moved = np.zeros_like(rows)
+        for place in range(rows.shape[-1]):
+            moved[..., place % count] += rows[..., place]
+        return _put_back(moved * within, shape)
+
+    return shares
+
+
 def to_every_tap(windows: Array, inside: Array) -> Array:
     """An equal share for each element of the window, as the mean has it."""
     within, shape = _rows(np.broadcast_to(inside, windows.shape).astype(np.float64))

@@ -752,6 +752,15 @@ _ALL: Final = (
         )
         for name, place in (("first", 0), ("last", -1))
     ),
+    *(
+        _fault(
+            f"pooling.place-modulo-{2**bits}",
+            "the place of the largest element of a window, counted from 0, is kept in "
+            f"{bits} bits, that is modulo {2**bits}",
+            shares=b.to_place_modulo(2**bits),
+        )
+        for bits in (2, 3, 4, 5, 6)
+    ),
     _fault(
         "pooling.padded-by-zero",
         "in the gradient of pooling, the padding takes part as zero, and what it wins is lost",

@@ -31,6 +31,7 @@ from conformance.diagnosis.evaluation import (
 )
 from conformance.diagnosis.faults import Fault
 from conformance.diagnosis.fused import fused_faults
+from conformance.diagnosis.packing import packing_faults
 from conformance.diagnosis.systematic_indices import (
     biases_by_parts,
     biases_by_place,
@@ -477,7 +478,7 @@ def _running(y: Array, axis: int) -> Array:
 _FAMILIES: Final = (
     *(_arguments, _pads, _of_other_layout, _guessed, _limited, _displaced, _counts, _kept),
     *(indices, remainders, unweighted, biases_by_parts, biases_by_place),
-    *(fused_faults, border_faults, _as_many, _left_over),
+    *(fused_faults, border_faults, packing_faults, _as_many, _left_over),
 )
 
 _EVERY: Final = tuple(fault for make in _FAMILIES for fault in make())

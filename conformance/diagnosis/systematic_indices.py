@@ -417,26 +417,47 @@ def _of_phases(index: Array, number: int, stride: int, *, which: str, axes: Sequ
     return np.asarray(kept[which])
 
 
+def _by_place() -> Iterator[Fault]:
+    """Windows whose number is beyond an input's place by the stride give it nothing."""
+    words = "windows of a number beyond an input's place divided by the stride give it nothing"
+    why = "the last window that reads it is counted without the padding before it"
+    yield from _partly_reached("by", (("place", words),), why, _up_to_place)
+
+
+def _up_to_place(
+    index: Array, number: int, stride: int, *, which: str, axes: Sequence[int]
+) -> Array:
+    del which
+    if number not in axes:
+        return np.ones(index.shape, bool)
+    return np.asarray(np.arange(len(index))[:, None] <= index // stride)
+
+
 _LEFT_OVER: Final = (4, 8, 16, 32)
+_WITHOUT_SLOPE: Final = (
+    ("beyond", "the activation's slope is left out for", 1.0),
+    ("lost", "nothing goes through the activation for", 0.0),
+)
+"""What is made of the upstream gradient in the place of the slope."""
 
 
 def _slopes() -> Iterator[Fault]:
     """What blocks of all outputs leave over has no slope of the activation."""
-    for block in _LEFT_OVER:
+    for (how, words, slope), block in product(_WITHOUT_SLOPE, _LEFT_OVER):
         yield Fault(
-            f"gradient.systematic.slope.beyond.{block}",
-            "in the gradients, the activation's slope is left out for the outputs beyond the last "
-            f"multiple of {block}, all counted one after another, channels last",
-            Steps(backward=Backward(slope=partial(_without_rest, block=block))),
+            f"gradient.systematic.slope.{how}.{block}",
+            f"in the gradients, {words} the outputs beyond the last multiple of {block}, all "
+            "counted one after another, channels last",
+            Steps(backward=Backward(slope=partial(_without_rest, block=block, slope=slope))),
             is_systematic=True,
         )
 
 
-def _without_rest(name: str, sums: Array, upstream: Array, *, block: int) -> Array:
+def _without_rest(name: str, sums: Array, upstream: Array, *, block: int, slope: float) -> Array:
     """The upstream gradient through the slope, but for the last outputs."""
     made = through_own_slope(name, sums, upstream).copy()
     whole = sums.size // block * block
-    made.reshape(-1)[whole:] = upstream.reshape(-1)[whole:]
+    made.reshape(-1)[whole:] = slope * upstream.reshape(-1)[whole:]
     return made
 
 
@@ -461,5 +482,6 @@ def of_gradients() -> Iterator[Fault]:
     yield from _reached()
     yield from _phases()
     yield from _taps()
+    yield from _by_place()
     yield from _remainders_of_sums()
     yield from _slopes()

@@ -111,6 +111,18 @@ def _gradients() -> Iterator[Case]:
     yield from gradients.differentiated(islice(_standard(), 0, None, 5))
 
 
+def _long() -> Iterator[Case]:
+    """Channels and places beyond the blocks that are transposed at once, and beyond 2^15 elements.
+
+    Neither is a multiple of a block's length, so that there are rests along both, and a corner.
+    """
+    first = {"data_format": "channels_first"}
+    yield Case.of("Flatten", (1, 67, 491), **first)
+    yield Case.of("Flatten", (1, 491, 67))
+    for given in ({}, {"dtype": "float16"}, {"dtype": "uint8"}, {"observe": "gradients"}):
+        yield Case.of("Flatten", (2, 35, 9, 11), **given, **first)
+
+
 class Flatten(Plain):
     """The fifth section of the documentation: all axes but the batch in one."""
 
@@ -139,6 +151,7 @@ class Flatten(Plain):
             calls.histories,
             calls.byte_orders,
             calls.moved_views,
+            _long,
         ),
         "full": (),
     }

@@ -32,6 +32,7 @@ EFFECTS: Final[Mapping[str, Callable[[Found], bool]]] = MappingProxyType(
             gradients.kernel_gradient_overrun,
             gradients.narrow_partial_sums,
             gradients.narrow_sums,
+            gradients.neighbour_of_slope_times_zero,
             gradients.subnormals_compared_as_zeros,
             gradients.uninitialised_kernel_gradient,
             outputs.computed_in_float32,

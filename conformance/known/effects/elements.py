@@ -93,6 +93,15 @@ def all_wrong_are(found: Found, explained: Mask) -> bool:
     return bool(wrong.any() and np.all(explained | ~wrong))
 
 
+def with_neighbours(marked: Mask) -> Mask:
+    """Marked places and those before and behind them in memory."""
+    flat = marked.reshape(-1)
+    spread = flat.copy()
+    spread[1:] |= flat[:-1]
+    spread[:-1] |= flat[1:]
+    return spread.reshape(marked.shape)
+
+
 def output_of(found: Found) -> Array | None:
     """The array that an output case gave; None where there is none."""
     outcome = found.outcome

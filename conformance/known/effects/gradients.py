@@ -13,13 +13,15 @@ from conformance.cases.facts import facts
 from conformance.implementations import memory
 from conformance.judge.contraction import as_float64, contract
 from conformance.judge.definition.rounding import FORMATS
-from conformance.judge.gradients import convolution_gauges
+from conformance.judge.gradients import convolution_gauges, judge_gradients
 from conformance.judge.running_error import Floats, growth
 from conformance.judge.sums import Convolution, Gauge, half_ulp
+from conformance.judge.verdict import Verdict
 from conformance.known.effects.elements import (
     OF_CONSTANTS,
     gradients_of,
     is_within,
+    with_neighbours,
 )
 
 if TYPE_CHECKING:
@@ -168,6 +170,29 @@ def is_right_gradient(gauge: Gauge, actual: Array, expected: Array) -> bool:
     wide = as_float64(expected)
     error = gauge.convolution.laid_out(gauge.error) + half_ulp(wide, gauge.format)
     return is_within(actual, wide, error)
+
+
+def neighbour_of_slope_times_zero(found: Found) -> bool:
+    """The upstream gradient of a neighbour is multiplied by zero: beyond the range it gives NaN.
+
+    With the right numbers in the place of these NaN, the judge accepts all gradients.
+    """
+    actual = gradients_of(found)
+    operands, expectation = found.derive()
+    if actual is None or not operands.inputs.size:
+        return False
+    sums = convolution_gauges(found.case, operands)["inputs"].convolution
+    errors = getattr(sums, "errors", None)
+    if errors is None:
+        return False
+    beyond = with_neighbours(np.any(~np.isfinite(errors), axis=-1, keepdims=True))
+    marked = np.broadcast_to(beyond, sums.inputs.shape)
+    felt = sums.laid_out(sums.reached_from(marked, np.zeros(sums.kernel.shape[-1], bool)))
+    got, wanted = actual["inputs"], expectation.value
+    explained = np.isnan(as_float64(got)) & felt
+    made = {**actual, "inputs": np.where(explained, wanted["inputs"], got)}
+    judgement = judge_gradients(found.case, operands, wanted, made, strict=False)
+    return bool(explained.any()) and judgement.verdict is Verdict.CONFORMS
 
 
 def subnormals_compared_as_zeros(found: Found) -> bool:

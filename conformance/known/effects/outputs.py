@@ -44,6 +44,7 @@ from conformance.known.effects.elements import (
     erf,
     output_of,
     shaped_output_of,
+    with_neighbours,
 )
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def neighbour_times_zero(found: Found) -> bool:
     inputs = as_float64(operands.inputs)
     inputs = np.moveaxis(inputs, 1, -1) if known.channels_first else inputs
     special: Mask = np.any(~np.isfinite(inputs), axis=-1, keepdims=True)
-    marked = _with_neighbours(special)
+    marked = with_neighbours(special)
     marked = np.broadcast_to(marked, inputs.shape)
     convolution = Convolution.of(found.case, operands)
     felt = convolution.reached_from(marked, np.zeros(convolution.kernel.shape[-1], bool))
@@ -185,15 +186,6 @@ def subnormal_parts_are_lost(found: Found) -> bool:
         return False
     distance = np.abs(as_float64(actual) - as_float64(expectation.value))
     return all_wrong_are(found, distance <= fmt.smallest_normal)
-
-
-def _with_neighbours(marked: Mask) -> Mask:
-    """Marked places and those before and behind them in memory."""
-    flat = marked.reshape(-1)
-    spread = flat.copy()
-    spread[1:] |= flat[:-1]
-    spread[:-1] |= flat[1:]
-    return spread.reshape(marked.shape)
 
 
 def padding_skipped(found: Found) -> bool:
