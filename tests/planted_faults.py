@@ -52,6 +52,7 @@ BEYOND_SMOKE = tuple(
             "Flatten/inputs:2x3x8",
             "Flatten/inputs:1x2x3x16",
             "Flatten/inputs:2x3x1x32",
+            "Flatten/inputs:2x35x9x11/data_format:channels_first",
         ),
     )
 )

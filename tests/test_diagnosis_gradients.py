@@ -32,6 +32,7 @@ NARROW = parse(
     "Conv1D/observe:gradients/inputs:9x40x3/dtype:float16/operands:reals/filters:4/kernel_size:(2,)"
 )
 TILED = parse("MaxPooling1D/observe:gradients/inputs:1x7x3/pool_size:(3,)/padding:same")
+LONG = parse("MaxPooling1D/observe:gradients/inputs:2x420x3/pool_size:70/strides:40")
 Judged = list[tuple[Case, Any, Expectation]]
 
 INDISTINCT = {
@@ -49,7 +50,14 @@ outputs are seen in the gradients alone."""
 @pytest.fixture(scope="module")
 def judged() -> Judged:
     cases = [case for case in grid("smoke") if case.observe == "gradients"]
-    cases = [SQUARE, WIDE, NARROW, TILED, *(case for case in cases if case.layer != "Flatten")]
+    cases = [
+        SQUARE,
+        WIDE,
+        NARROW,
+        TILED,
+        LONG,
+        *(case for case in cases if case.layer != "Flatten"),
+    ]
     return [(case, operands_of(case), expect(case, operands_of(case))) for case in cases]
 
 

@@ -74,6 +74,9 @@ TWO = (
     "Conv2D/inputs:2x3x6x3/filters:2/kernel_size:2x2/data_format:channels_first",
     "Conv2D/inputs:2x12x3x2/filters:2/kernel_size:2x2/padding:same",
     "MaxPooling1D/inputs:2x9x3/pool_size:4/strides:2/padding:same",
+    "Conv1D/inputs:2x4x3/filters:37/kernel_size:3",
+    "Flatten/inputs:2x35x9x11/data_format:channels_first",
+    "Flatten/inputs:2x3x5/data_format:channels_first",
 )
 
 
@@ -96,6 +99,7 @@ IN_GRADIENTS = (
     "Conv2D/observe:gradients/inputs:4x6x7x2/filters:4/kernel_size:2x3",
     "Conv1D/observe:gradients/inputs:3x8x3/filters:5/kernel_size:2/activation:relu",
     "Conv1D/observe:gradients/inputs:3x7x3/filters:5/kernel_size:2/activation:relu",
+    "Conv1D/observe:gradients/inputs:3x6x3/filters:5/kernel_size:2/activation:tanh",
     "Conv1D/observe:gradients/inputs:3x39x2/filters:2/kernel_size:2",
     "Conv1D/observe:gradients/inputs:35x3x2/filters:2/kernel_size:2",
     "Conv2D/observe:gradients/inputs:2x5x38x1/filters:2/kernel_size:2x2",

@@ -242,9 +242,12 @@ def test_progress_on_a_terminal_tells_what_is_left_and_clears_its_line(monkeypat
     monkeypatch.setattr("conformance.command_line.progress.time.monotonic", lambda: now[0])
     stream = Terminal()
     progress = Progress(stream)
-    now[0] = 10.0
-    progress(100, 1000)
-    assert stream.getvalue().endswith("judged 100 of 1,000 (10%), 1 min 30 s left")
+    now[0] = 500.0  # in which implementations were loaded
+    progress(1, 1000)
+    assert stream.getvalue().endswith("judged 1 of 1,000 (0%)")
+    now[0] += 10.0
+    progress(101, 1000)
+    assert stream.getvalue().endswith("judged 101 of 1,000 (10%), 1 min 30 s left")
     progress(1000, 1000)
     assert stream.getvalue().endswith("\r\x1b[K")
 

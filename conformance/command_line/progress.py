@@ -14,7 +14,8 @@ _HOUR: Final = 3600
 class Progress:
     """Called with the number of results so far and in total; prints how far the run is.
 
-    On a terminal the line is rewritten and cleared at the end.  Elsewhere a line is printed every
+    Before the first result, implementations are loaded, which tells nothing of what is left.  On a
+    terminal the line is rewritten and cleared at the end.  Elsewhere a line is printed every
     ten seconds, so that a log shows that the run is alive, and a short run prints nothing.
 
     Args:
@@ -28,25 +29,28 @@ class Progress:
         self._stream = stream
         self._quiet = quiet
         self._terminal = stream.isatty()
-        self._started = self._printed = time.monotonic()
+        self._printed = time.monotonic()
+        self._first: tuple[float, int] | None = None
 
     def __call__(self, done: int, total: int) -> None:
         """Take notice of a result."""
         if self._quiet:
             return
         now = time.monotonic()
+        self._first = self._first or (now, done)
         interval = _REFRESH_SECONDS if self._terminal else _LOG_SECONDS
         if now - self._printed >= interval:
             self._printed = now
-            self._print(done, total, now - self._started)
+            self._print(done, total, now, *self._first)
         if done == total and self._terminal:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
 
-    def _print(self, done: int, total: int, seconds: float) -> None:
+    def _print(self, done: int, total: int, now: float, began: float, before: int) -> None:
+        """How far it is, and how long it takes at the rate since the first result."""
         text = f"{self._doing} {done:,} of {total:,} ({done / max(total, 1):.0%})"
-        if done:
-            text += f", {duration(seconds * (total - done) / done)} left"
+        if done > before:
+            text += f", {duration((now - began) * (total - done) / (done - before))} left"
         self._stream.write(f"\r\x1b[K{text}" if self._terminal else f"{text}\n")
         self._stream.flush()
 

@@ -1,7 +1,8 @@
 """Faults of kernels that are packed or pruned before use, and of outputs that are made in tiles.
 
 A fast kernel lays its weights out anew, in panels of so many filters, leaves out what it takes for
-empty, and counts the tiles of its outputs one after another, through all samples.
+empty, and counts the tiles of its outputs one after another, through all samples; a fast transpose
+goes through blocks.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from conformance.diagnosis.evaluation import Array, contract
+from conformance.diagnosis.evaluation import Array, contract, flatten
 from conformance.diagnosis.faults import Fault
 from conformance.diagnosis.systematic_indices import systematic_fault
 
@@ -23,6 +24,7 @@ def packing_faults() -> Iterator[Fault]:
     yield from _panels()
     yield from _taken_for_empty()
     yield from _tiles()
+    yield from _transposed()
 
 
 _FILTERS: Final = (4, 8, 16)
@@ -141,3 +143,37 @@ def _spread(made: Array, length: int, lengths: Sequence[int]) -> Array:
     """Tiles as outputs, with an axis for the filters."""
     wide = made.repeat(length, axis=1).repeat(length, axis=2)
     return np.asarray(wide[:, : lengths[0], : lengths[1], np.newaxis])
+
+
+_BLOCKS: Final = (4, 8, 16, 32)
+
+_Rest = Callable[[Array, Array], Array]
+"""Which elements are lost, by whether their places, and their channels, are left over."""
+
+_RESTS: Final[tuple[tuple[str, str, _Rest], ...]] = (
+    ("corner", "places and channels that blocks leave over meet", lambda p, c: p & c),
+    ("places", "places are left over by blocks", lambda p, c: p | np.zeros_like(c)),
+    ("channels", "channels are left over by blocks", lambda p, c: c | np.zeros_like(p)),
+)
+
+
+def _transposed() -> Iterator[Fault]:
+    """What blocks leave over of a transpose."""
+    for block, (name, words, is_lost) in product(_BLOCKS, _RESTS):
+        yield systematic_fault(
+            f"flatten.rest.{name}.{block}",
+            f"channels_first inputs are transposed in blocks of {block} by {block}, and outputs "
+            f"are zero where {words}",
+            flatten=partial(_without_rest, block=block, is_lost=is_lost),
+        )
+
+
+def _without_rest(x: Array, channels_first: bool, *, block: int, is_lost: _Rest) -> Array:
+    """The outputs but for what is lost, where both lengths are beyond one block."""
+    y = flatten(x, channels_first)
+    channels = x.shape[1] if x.ndim > len(("sample", "channel")) else 0
+    places = y.shape[1] // channels if channels else 0
+    if not channels_first or min(channels, places) <= block:
+        return y
+    place, channel = (np.arange(n) >= n // block * block for n in (places, channels))
+    return np.where(is_lost(place[:, np.newaxis], channel).reshape(-1), np.zeros_like(y), y)
