@@ -82,7 +82,8 @@ class Record:
         reason: why it is so, as far as known.
         always: False where a case that it concerns may also conform.
         alone: whether the cases that it concerns may spoil the process, so that each is evaluated
-            in a process of its own and none of the following is blamed for it.
+            in a process of its own and none of the following is blamed for it; where one of its
+            verdicts is ``timed_out``, none of them is waited for as long as for others.
         reproducer: a stand-alone program that shows it.
         report: where it was reported, as ``owner/repository#number``, or that it is "none found";
             empty where nobody has looked.
