@@ -241,6 +241,7 @@ EQUIVALENT = (
         "tflite-pooling-nan": LOSES_NAN | AS_ZERO | ALL_ZERO | FROM_LEAST | {"pooling.zero"},
         "tf.keras-bias-on-last-axis": ROUNDED | {f"bias.rows and {name}" for name in ROUNDED},
         "tf.keras-groups-spread-nan": {"values.clamped", "values.finite", "values.infinity"},
+        "tf.keras-compiled-pooling-drops-nan": LOSES_NAN | AS_ZERO,
         "tf.keras-pooling-drops-nan": LOSES_NAN | AS_ZERO | FROM_LEAST,
         "tf.keras-pooling-flushes-subnormals": ALL_ZERO,
         "tf.keras-pooling-lowest": {"values.infinity"},

@@ -32,6 +32,7 @@ PROGRAMS = sorted({record.reproducer for record in known.own() if record.reprodu
 OF_NODE = ".cjs"
 BY_PROCESSOR = {
     "openvino_convolution_bfloat16.py",
+    "tf_keras_pooling_nan_compiled.py",
     "tf_onednn_bfloat16_gradient_infinity.py",
     "tf_onednn_bfloat16_infinity.py",
     "tf_onednn_fused_relu.py",

@@ -54,6 +54,7 @@ EFFECTS: Final[Mapping[str, Callable[[Found], bool]]] = MappingProxyType(
             outputs.nothing_where_padding_is_negative,
             outputs.padding_skipped,
             outputs.pads_of_unit_strides,
+            outputs.pooling_compares_all_with_greater,
             outputs.pooling_compares_from_least_finite,
             outputs.pooling_compares_with_greater,
             outputs.pooling_restarts_at_nan,

@@ -227,6 +227,15 @@ def pooling_compares_from_least_finite(found: Found) -> bool:
     return fmt is not None and _pooled_by_comparison(found, -fmt.largest)
 
 
+def pooling_compares_all_with_greater(found: Found) -> bool:
+    """As `pooling_compares_with_greater`, in all windows: none gives a NaN, however they do."""
+    actual, fmt = shaped_output_of(found), FORMATS.get(found.case.dtype)
+    if actual is None or fmt is None:
+        return False
+    given = [as_float64(actual) == v for v in _greatest_of_windows(found, fmt.smallest_normal)]
+    return bool(np.all(np.any(given, axis=0))) and all_wrong_are(found, np.any(given, axis=0))
+
+
 def _pooled_by_comparison(found: Found, least: float) -> bool:
     actual = shaped_output_of(found)
     fmt = FORMATS.get(found.case.dtype)
