@@ -439,6 +439,17 @@ def test_what_of_an_earlier_call_is_used_again_is_said(name: str) -> None:
     assert told in group.reason
 
 
+def test_what_is_kept_of_a_call_in_another_dtype_is_said() -> None:
+    """The winners of a pooling, known by its shape alone."""
+    shape = "MaxPooling1D/observe:gradients/inputs:2x6x3/{}operands:reals/seed:{}/pool_size:2"
+    one, other = parse(shape.format("", 1)), parse(shape.format("dtype:float64/", 2))
+    arrays = operands(other)
+    of_one = np.asarray(operands(one).inputs, np.float64)
+    given = predict_gradients(other, replace(arrays, inputs=of_one)).value
+    told = kept([Failure(other, Value(given), "exact")], [one, other])
+    assert told == "with the inputs, of another dtype, of an earlier call it gives what it gave"
+
+
 def test_nan_that_an_earlier_call_left_in_memory_is_said() -> None:
     """Channels are filled up to whole vectors of memory that is used again and not cleared."""
     run = [parse(line.replace(":reals", ":one_nan")) for line in LINES]

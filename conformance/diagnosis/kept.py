@@ -12,7 +12,7 @@ import numpy as np
 
 from conformance.cases.case import Case
 from conformance.cases.facts import facts
-from conformance.cases.operands import Operands
+from conformance.cases.operands import FLOATING_DTYPES, Operands
 from conformance.diagnosis.backward import predict_gradients
 from conformance.diagnosis.evaluation import predict
 from conformance.diagnosis.hypotheses import Failure, is_predictable, operands_of
@@ -79,17 +79,28 @@ def _from_earlier(failure: Failure, run: Sequence[Case]) -> Iterator[str]:
 
 
 def _of_arrays(case: Case, own: Operands, alike: Sequence[Case]) -> Iterator[tuple[str, Operands]]:
-    """The operands with one array of an earlier call, of the same shape and dtype."""
+    """The operands with one array of an earlier call, of the same shape, rounded to the own dtype.
+
+    One of another dtype may be used again where what is kept of it is known by its shape alone.
+    """
     for name in ("kernel", "bias", "inputs"):
         fitting = (c for c in reversed(alike) if _shape(c, name) == _shape(case, name) is not None)
         for other in _first(_MOST_TRIED, fitting):
             array = _array(operands_of(other), name)
-            if array is None or array.dtype != np.asarray(_array(own, name)).dtype:
+            if array is None or not _goes_with(other, case):
                 continue
+            with np.errstate(all="ignore"):
+                array = array.astype(np.asarray(_array(own, name)).dtype, copy=False)
+            words = name if other.dtype == case.dtype else f"{name}, of another dtype,"
             if name == "inputs":
-                yield name, replace(own, inputs=array)
+                yield words, replace(own, inputs=array)
             else:
-                yield name, replace(own, weights={**own.weights, name: array})
+                yield words, replace(own, weights={**own.weights, name: array})
+
+
+def _goes_with(other: Case, case: Case) -> bool:
+    """Whether the arrays of one case can be taken for those of another."""
+    return other.dtype == case.dtype or {other.dtype, case.dtype} <= set(FLOATING_DTYPES)
 
 
 def _first(count: int, items: Iterable[Case]) -> Iterator[Case]:
