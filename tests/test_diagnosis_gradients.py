@@ -32,7 +32,7 @@ NARROW = parse(
     "Conv1D/observe:gradients/inputs:9x40x3/dtype:float16/operands:reals/filters:4/kernel_size:(2,)"
 )
 TILED = parse("MaxPooling1D/observe:gradients/inputs:1x7x3/pool_size:(3,)/padding:same")
-LONG = parse("MaxPooling1D/observe:gradients/inputs:2x420x3/pool_size:70/strides:40")
+LONG = parse("MaxPooling1D/observe:gradients/inputs:2x900x3/pool_size:300/strides:100")
 Judged = list[tuple[Case, Any, Expectation]]
 
 INDISTINCT = {

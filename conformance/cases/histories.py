@@ -2,7 +2,8 @@
 
 A kind of operands has at most one history (`conformance.cases.operands.Kind`):
 
-* ``weights``: the layer is called with other weights, which are then replaced in their arrays;
+* ``weights``: the layer is called with other weights, and with another bias alone, each of which is
+  then replaced in its array;
 * ``inputs``: it is called on other inputs, which are then replaced in their array;
 * ``sizes``: it is called on one sample; then on a larger batch of longer inputs, in column-major
   order: neither the first size nor the largest may decide for the others;

@@ -759,7 +759,7 @@ _ALL: Final = (
             f"{bits} bits, that is modulo {2**bits}",
             shares=b.to_place_modulo(2**bits),
         )
-        for bits in (2, 3, 4, 5, 6)
+        for bits in (2, 3, 4, 5, 6, 8)
     ),
     _fault(
         "pooling.padded-by-zero",

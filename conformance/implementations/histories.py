@@ -77,8 +77,10 @@ def _after_other_weights(case: Case, given: Operands, made: Made, _: Make) -> Ou
         return Unsupported("its layers are made for their weights, which cannot be replaced")
     (other,) = others(case, given)
     own = {name: array.copy() for name, array in given.weights.items()}
-    made.assign(other.weights)
-    earlier = _answers(made, given)
+    earlier = []
+    for of_other in ((*own,), ("bias",) if "bias" in own else ()):  # all weights, the bias alone
+        made.assign({**own, **{name: other.weights[name].copy() for name in of_other}})
+        earlier += _answers(made, given)
     made.assign(own)
     return _if_kept(earlier, _observed(made, given))
 

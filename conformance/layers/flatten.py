@@ -118,8 +118,7 @@ def _long() -> Iterator[Case]:
     """
     first = {"data_format": "channels_first"}
     yield Case.of("Flatten", (1, 67, 491), **first)
-    yield Case.of("Flatten", (1, 491, 67))
-    for given in ({}, {"dtype": "float16"}, {"dtype": "uint8"}, {"observe": "gradients"}):
+    for given in ({}, {"dtype": "float16"}, {"observe": "gradients"}):
         yield Case.of("Flatten", (2, 35, 9, 11), **given, **first)
 
 

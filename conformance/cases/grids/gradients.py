@@ -148,6 +148,12 @@ def strided() -> Iterator[Case]:
                 yield _gradients(layer, axes, padding, data_format="channels_first")
 
 
+def wide_windows() -> Iterator[Case]:
+    """Windows of more elements than eight bits count, in which a place may be kept."""
+    for layer in LAYERS.names(lambda one: one.selects and one.rank == 2):
+        yield _gradients(layer, (Axis(20, 17, 1), Axis(33, 17, 4)), "valid", batch=1)
+
+
 def full() -> Iterator[Case]:
     """Batches that threads cannot share evenly.
 

@@ -123,6 +123,14 @@ def wide_strides() -> Iterator[Case]:
             yield windowed(layer, chosen[: LAYERS[layer].rank], "same", data_format=data_format)
 
 
+def far_elements() -> Iterator[Case]:
+    """Elements of one window that lie farther apart in memory than 16 bits count."""
+    for layer in convolution_layers():
+        if LAYERS[layer].rank > 1:
+            axes = (Axis(5, 5), Axis(129, 2, 43))
+            yield windowed(layer, axes, batch=1, channels=128, filters=1)
+
+
 def corners() -> Iterator[Case]:
     """More outputs, filters and channels than tiles of a product hold, each with a rest.
 

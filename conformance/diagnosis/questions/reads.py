@@ -67,7 +67,33 @@ def _counted(reads: Reads) -> tuple[str, ...]:
     """Where the right elements are read, but not once each: along an axis, or in a part."""
     along = _weighted(reads)
     told = tuple(words for words in along if not words.startswith(SOME))
-    return told or counted_in_parts(reads) or _of_phases(reads) or along
+    cut = _cut_without_dilation(reads)
+    return cut or told or counted_in_parts(reads) or _of_phases(reads) or along
+
+
+def _cut_without_dilation(reads: Reads) -> tuple[str, ...]:
+    """Whether kernel elements are left out by how far windows reach beyond the input, undilated."""
+    taps = reads.entries[:, 1 + reads.rank : 1 + 2 * reads.rank]
+    rates = np.array([reads.laws[1 + a][TAPS[a]] for a in range(reads.rank)])
+    counts = taps.max(axis=0) + 1
+    starts = reads.right[:, 1:-2] - taps * rates
+    beyond = starts + (counts - 1) * rates - (np.array(reads.lengths) - 1)
+    missing = reads.inside & (reads.weight == 0)
+    if (rates == 1).all() or not missing.any() or (reads.wrong & ~missing).any():
+        return ()
+    for words, left_out in (
+        ("before the first input", taps < -starts),
+        ("beyond the last input", taps >= counts - beyond),
+    ):
+        if np.array_equal(missing, reads.inside & left_out.any(axis=1)):
+            return (_CUT_WITHOUT_DILATION.format(words),)
+    return ()
+
+
+_CUT_WITHOUT_DILATION: Final = (
+    "of windows that reach {}, as many kernel elements are left out as they reach places beyond "
+    "it, whatever the dilation rate"
+)
 
 
 def _of_phases(reads: Reads) -> tuple[str, ...]:
@@ -206,13 +232,13 @@ def _weighted(reads: Reads) -> tuple[str, ...]:
 
 
 def _beyond_multiples(reads: Reads, weight: Array, times: float) -> list[str]:
-    """Whether what is not read once are the places, or taps, that a rate's multiples leave over."""
+    """Whether what is not read once are places, taps or outputs beyond the multiples of a rate."""
     told = list[str]()
     for what, name, symbols in _OF_RATES:
         beyond = np.zeros(len(weight), bool)
         for a in range(reads.rank):
             rate = reads.laws[1 + a][symbols[a]]
-            index = _taps(reads, a) if what is _KERNEL else _padded_places(reads, a)
+            index = _INDICES[what](reads, a)
             count = int(index.max()) + 1
             beyond |= (index >= count // rate * rate) & (count > rate)
         beyond &= reads.inside
@@ -226,10 +252,12 @@ def _beyond_multiples(reads: Reads, weight: Array, times: float) -> list[str]:
 
 _KERNEL: Final = "kernel elements {}"
 _INPUTS: Final = "inputs {}, counted with the padding,"
+_OUTPUTS: Final = "outputs {}"
 _OF_RATES: Final = (
     (_KERNEL, "stride", PLACES),
     (_INPUTS, "dilation rate", TAPS),
     (_INPUTS, "stride", PLACES),
+    (_OUTPUTS, "dilation rate", TAPS),
 )
 
 
@@ -240,6 +268,13 @@ def _taps(reads: Reads, axis: int) -> Array:
 def _padded_places(reads: Reads, axis: int) -> Array:
     read = reads.right[:, 1 + axis]
     return np.asarray(read - min(int(read.min()), 0))
+
+
+def _places(reads: Reads, axis: int) -> Array:
+    return np.asarray(reads.entries[:, 1 + axis])
+
+
+_INDICES: Final = {_KERNEL: _taps, _INPUTS: _padded_places, _OUTPUTS: _places}
 
 
 def _from_other_length(reads: Reads, weight: Array, times: float) -> list[str]:
