@@ -78,7 +78,7 @@ def _after_other_weights(case: Case, given: Operands, made: Made, _: Make) -> Ou
     (other,) = others(case, given)
     own = {name: array.copy() for name, array in given.weights.items()}
     earlier = []
-    for of_other in ((*own,), ("bias",) if "bias" in own else ()):  # all weights, the bias alone
+    for of_other in (tuple(own), *[("bias",)] * ("bias" in own)):  # all weights, the bias alone
         made.assign({**own, **{name: other.weights[name].copy() for name in of_other}})
         earlier += _answers(made, given)
     made.assign(own)

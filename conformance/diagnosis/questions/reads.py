@@ -73,14 +73,14 @@ def _counted(reads: Reads) -> tuple[str, ...]:
 
 def _cut_without_dilation(reads: Reads) -> tuple[str, ...]:
     """Whether kernel elements are left out by how far windows reach beyond the input, undilated."""
-    taps = reads.entries[:, 1 + reads.rank : 1 + 2 * reads.rank]
     rates = np.array([reads.laws[1 + a][TAPS[a]] for a in range(reads.rank)])
-    counts = taps.max(axis=0) + 1
-    starts = reads.right[:, 1:-2] - taps * rates
-    beyond = starts + (counts - 1) * rates - (np.array(reads.lengths) - 1)
     missing = reads.inside & (reads.weight == 0)
     if (rates == 1).all() or not missing.any() or (reads.wrong & ~missing).any():
         return ()
+    taps = reads.entries[:, 1 + reads.rank : 1 + 2 * reads.rank]
+    counts = taps.max(axis=0) + 1
+    starts = reads.right[:, 1:-2] - taps * rates
+    beyond = starts + (counts - 1) * rates - (np.array(reads.lengths) - 1)
     for words, left_out in (
         ("before the first input", taps < -starts),
         ("beyond the last input", taps >= counts - beyond),
@@ -234,11 +234,11 @@ def _weighted(reads: Reads) -> tuple[str, ...]:
 def _beyond_multiples(reads: Reads, weight: Array, times: float) -> list[str]:
     """Whether what is not read once are places, taps or outputs beyond the multiples of a rate."""
     told = list[str]()
-    for what, name, symbols in _OF_RATES:
+    for what, index_of, name, symbols in _OF_RATES:
         beyond = np.zeros(len(weight), bool)
         for a in range(reads.rank):
             rate = reads.laws[1 + a][symbols[a]]
-            index = _INDICES[what](reads, a)
+            index = index_of(reads, a)
             count = int(index.max()) + 1
             beyond |= (index >= count // rate * rate) & (count > rate)
         beyond &= reads.inside
@@ -248,17 +248,6 @@ def _beyond_multiples(reads: Reads, weight: Array, times: float) -> list[str]:
                 f"{how_often(float(times))}"
             )
     return told
-
-
-_KERNEL: Final = "kernel elements {}"
-_INPUTS: Final = "inputs {}, counted with the padding,"
-_OUTPUTS: Final = "outputs {}"
-_OF_RATES: Final = (
-    (_KERNEL, "stride", PLACES),
-    (_INPUTS, "dilation rate", TAPS),
-    (_INPUTS, "stride", PLACES),
-    (_OUTPUTS, "dilation rate", TAPS),
-)
 
 
 def _taps(reads: Reads, axis: int) -> Array:
@@ -274,7 +263,14 @@ def _places(reads: Reads, axis: int) -> Array:
     return np.asarray(reads.entries[:, 1 + axis])
 
 
-_INDICES: Final = {_KERNEL: _taps, _INPUTS: _padded_places, _OUTPUTS: _places}
+_INPUTS: Final = "inputs {}, counted with the padding,"
+_OF_RATES: Final = (
+    ("kernel elements {}", _taps, "stride", PLACES),
+    (_INPUTS, _padded_places, "dilation rate", TAPS),
+    (_INPUTS, _padded_places, "stride", PLACES),
+    ("outputs {}", _places, "dilation rate", TAPS),
+)
+"""What may be left out beyond a rate's multiples: words, its index, the rate, its symbols."""
 
 
 def _from_other_length(reads: Reads, weight: Array, times: float) -> list[str]:

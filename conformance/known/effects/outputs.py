@@ -232,8 +232,9 @@ def pooling_compares_all_with_greater(found: Found) -> bool:
     actual, fmt = shaped_output_of(found), FORMATS.get(found.case.dtype)
     if actual is None or fmt is None:
         return False
-    given = [as_float64(actual) == v for v in _greatest_of_windows(found, fmt.smallest_normal)]
-    return bool(np.all(np.any(given, axis=0))) and all_wrong_are(found, np.any(given, axis=0))
+    possible = _greatest_of_windows(found, fmt.smallest_normal)
+    explained: Mask = np.any([as_float64(actual) == values for values in possible], axis=0)
+    return bool(explained.all()) and all_wrong_are(found, explained)
 
 
 def _pooled_by_comparison(found: Found, least: float) -> bool:
